@@ -1,0 +1,56 @@
+PYTHON ?= python3
+PYTEST_ARGS ?=
+BIN := .venv/bin
+
+# One torch thread per test worker: results do not depend on the machine's cores, and workers do not fight for them.
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --durations=10
+
+.PHONY: help setup demo test test-all lint types format constraints clean
+
+help: ## Show this list
+	@sed -nE 's/^([a-z-]+):.*## (.*)/\1\t\2/p' Makefile | expand -t 14
+
+setup: .venv/.ready ## Make .venv with everything in it (skipped when done)
+
+# .unfinished tells a killed set-up, whose .venv may hold half a package, from one that is done or failed cleanly.
+.venv/.ready: pyproject.toml constraints.txt
+	@if [ -e .venv/.unfinished ] || ! $(BIN)/python -m pip --version >/dev/null 2>&1; then \
+		$(PYTHON) -m venv --clear .venv; \
+	fi
+	@touch .venv/.unfinished
+	@echo "Installing into .venv; torch is large, the first time takes minutes"
+	@$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[dev]' \
+		|| { status=$$?; [ $$status -gt 128 ] || rm .venv/.unfinished; exit $$status; }
+	@mv .venv/.unfinished $@
+
+demo: setup ## Train two small networks on three fractions of the digits and report
+	$(BIN)/python -m datavol.run -m model=resnet50,mobilenet_v2 fraction=0.05,0.125,0.25
+	$(BIN)/python -m datavol.report studies/digits
+
+test: lint types ## Lint, types and the fast tests
+	$(PYTEST) -m "not slow" $(PYTEST_ARGS)
+
+test-all: lint types ## Lint, types and all tests
+	$(PYTEST) $(PYTEST_ARGS)
+
+lint: setup ## Check style and format
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: setup ## Check types
+	$(BIN)/mypy
+
+format: setup ## Repair style and format where a tool can
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+# Local versions (+cpu, +cu130) and CUDA libraries belong to one machine; constraints.txt is for all.
+constraints: setup ## Take the newest releases into .venv and pin them in constraints.txt
+	$(BIN)/python -m pip install --quiet --upgrade --upgrade-strategy eager -e '.[dev]'
+	$(BIN)/python -m pip freeze --exclude-editable > .venv/freeze.txt
+	{ grep '^#' constraints.txt; sed -E '/^(nvidia|cuda|triton)|^-| @ /d; s/\+.*//' .venv/freeze.txt; } > .venv/pinned.txt
+	mv .venv/pinned.txt constraints.txt
+
+clean: ## Remove caches and builds; .venv and studies/ stay
+	rm -rf .mypy_cache .pytest_cache .ruff_cache .hypothesis build dist *.egg-info
+	find . -path ./.venv -prune -o -name __pycache__ -type d -exec rm -rf {} +

@@ -1,0 +1,44 @@
+"""Everything about a run that can be wrong before it trains and that the configuration alone does not show."""
+
+from __future__ import annotations
+
+import difflib
+from pathlib import Path
+
+from datavol.config import ModelConfig, Run, WandbConfig
+from datavol.data.preparation import Prepared, check_manifest, prepare_all
+from datavol.errors import ConfigError
+from datavol.records import RunFolder
+from datavol.training.wandb_run import check_wandb
+
+
+def check_runs(runs: list[Run]) -> list[Prepared]:
+    """Look at the data, the networks and the folders of the runs of a sweep; nothing is written.
+
+    Raises:
+        ConfigError: For the first thing that is wrong, in one line.
+    """
+    for run in runs:
+        _check_network(run.config.model)
+        if isinstance(run.config.logger, WandbConfig):
+            check_wandb(run.config.logger)
+        if run.config.start_from is not None and not Path(run.config.start_from).is_file():
+            raise ConfigError(f"start_from must be a checkpoint's file, got {run.config.start_from}; check the path")
+    prepared = prepare_all([run.config for run in runs])
+    for run, data in zip(runs, prepared, strict=True):
+        folder = RunFolder(run.folder)
+        if folder.state is not None:
+            check_manifest(folder, data)
+    return prepared
+
+
+def _check_network(model: ModelConfig) -> None:
+    """Raise a ConfigError unless the network exists; imports timm only if it is asked for."""
+    if model.library != "timm" or model.name is None:
+        return
+    import timm
+
+    if not timm.is_model(model.name):
+        near = difflib.get_close_matches(str(model.name), timm.list_models(), n=1, cutoff=0.4)
+        remedy = f"try model.name={near[0]}" if near else "timm.list_models() lists them"
+        raise ConfigError(f"model.name must be a network of timm, got '{model.name}'; {remedy}")

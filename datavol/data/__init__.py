@@ -1,0 +1,1 @@
+"""From image sources to batches: sources, subsets, sampling, transforms."""

@@ -1,0 +1,86 @@
+"""The LightningDataModule: a source, a subset and a budget as loaders, for any number of ranks and workers."""
+
+from __future__ import annotations
+
+import os
+
+import lightning as L
+import numpy as np
+from torch.utils.data import DataLoader
+
+from datavol.budget import Budget
+from datavol.config import AnyData, FilesConfig, RecipeConfig
+from datavol.data.arrays import ArraySplit
+from datavol.data.images import EvaluationImages, Sample, TrainingImages, collate
+from datavol.data.sampler import BudgetSampler, UnpaddedSampler
+from datavol.data.sources import Source
+from datavol.data.subset import Subset
+from datavol.data.transforms import evaluation_transform, training_transform
+
+
+class SubsetDataModule(L.LightningDataModule):
+    """Loads the subset for training, and the validation set (and on demand the clean subset) for evaluation."""
+
+    def __init__(
+        self,
+        source: Source,
+        subset: Subset,
+        budget: Budget,
+        recipe: RecipeConfig,
+        data: AnyData,
+        order_seed: int = 0,
+        evaluate_train: bool = False,
+    ) -> None:
+        super().__init__()
+        self.source, self.subset, self.budget, self.order_seed = source, subset, budget, order_seed
+        self.evaluate_train = evaluate_train
+        self.workers = data.workers
+        replace = isinstance(data, FilesConfig) and data.on_damaged == "replace"
+        train = training_transform(recipe.augment, data.mean, data.std)
+        evaluate = evaluation_transform(recipe.evaluate, data.mean, data.std)
+        self.training_images = TrainingImages(source.train, subset.indices, train, order_seed, replace)
+        self.clean_images = EvaluationImages(source.train, evaluate, replace)
+        self.validation_images = EvaluationImages(source.val, evaluate, replace)
+
+    def train_dataloader(self) -> DataLoader[Sample]:
+        """This rank's share of every global batch of a budget epoch."""
+        sampler = BudgetSampler(self.subset.indices, self.budget, self.order_seed, *self._place())
+        return self._loader(self.training_images, sampler, sampler.share)
+
+    def val_dataloader(self) -> list[DataLoader[Sample]]:
+        """The validation set, and with `evaluate_train` the training subset under the evaluation transform."""
+        share = max(1, self.budget.batch_size // self._place()[1])
+        everything = np.arange(len(self.source.val.labels))
+        loaders = [self._loader(self.validation_images, UnpaddedSampler(everything, *self._place()), share)]
+        if self.evaluate_train:
+            loaders.append(self._loader(self.clean_images, UnpaddedSampler(self.subset.indices, *self._place()), share))
+        return loaders
+
+    def _place(self) -> tuple[int, int]:
+        return (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)
+
+    def _loader(
+        self, images: TrainingImages | EvaluationImages, sampler: BudgetSampler | UnpaddedSampler, batch_size: int
+    ) -> DataLoader[Sample]:
+        workers = self._workers()
+        return DataLoader(
+            images,
+            batch_size=batch_size,
+            sampler=sampler,
+            num_workers=workers,
+            collate_fn=collate,
+            persistent_workers=workers > 0,
+            pin_memory=self._on_gpu(),
+        )
+
+    def _workers(self) -> int:
+        """Arrays in memory need none; files take the cores that the ranks of this machine leave, at most 8 each."""
+        if isinstance(self.workers, int):
+            return self.workers
+        if isinstance(self.source.train, ArraySplit):
+            return 0
+        ranks = self.trainer.num_devices if self.trainer else 1
+        return max(1, min(8, len(os.sched_getaffinity(0)) // ranks))
+
+    def _on_gpu(self) -> bool:
+        return self.trainer is not None and self.trainer.strategy.root_device.type == "cuda"

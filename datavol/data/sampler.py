@@ -1,0 +1,71 @@
+"""Which image stands where: the only part of training that knows the fraction.
+
+Sample k of a run is element k mod n of the seeded permutation number k // n of its subset of n images, and passes run
+on across batches and budget epochs. Every batch is full, every fraction has the same number of iterations, within a
+pass no image repeats, and over a run every image is seen floor or ceil of the same count.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+from torch.utils.data import Sampler
+
+from datavol.budget import Budget
+from datavol.data.randomness import permutation
+
+
+def sample_order(subset: NDArray[np.int64], order_seed: int, start: int, stop: int) -> NDArray[np.int64]:
+    """Samples start .. stop-1 of a run, as positions in the full training set."""
+    n = len(subset)
+    passes = [subset[permutation(n, "order", order_seed, p)] for p in range(start // n, -(-stop // n))]
+    offset = start // n * n
+    return np.concatenate(passes)[start - offset : stop - offset] if passes else subset[:0]
+
+
+class BudgetSampler(Sampler[tuple[int, int]]):
+    """One rank's samples of one budget epoch, as (k, position in the full training set).
+
+    Rank r of W takes the r-th share of every global batch, so that the ranks together see exactly the batches of the
+    one-process order. Lightning calls `set_epoch` before every budget epoch.
+    """
+
+    def __init__(
+        self, subset: NDArray[np.int64], budget: Budget, order_seed: int, rank: int = 0, world_size: int = 1
+    ) -> None:
+        self.subset, self.budget, self.order_seed = subset, budget, order_seed
+        self.share = budget.batch_size // world_size
+        self.rank = rank
+        self.epoch = 0
+
+    def set_epoch(self, epoch: int) -> None:
+        """Choose the budget epoch, counted from 0."""
+        self.epoch = epoch
+
+    def __len__(self) -> int:
+        return self.budget.iterations_per_epoch * self.share
+
+    def __iter__(self) -> Iterator[tuple[int, int]]:
+        batch = self.budget.batch_size
+        images = self.budget.iterations_per_epoch * batch
+        start = self.epoch * images
+        order = sample_order(self.subset, self.order_seed, start, start + images)
+        for first in range(self.rank * self.share, images, batch):
+            for k in range(first, first + self.share):
+                yield start + k, int(order[k])
+
+
+class UnpaddedSampler(Sampler[tuple[int, int]]):
+    """Every image of a list once, dealt to the ranks in turn: nothing is padded or repeated to even the ranks out."""
+
+    def __init__(self, positions: NDArray[np.int64], rank: int = 0, world_size: int = 1) -> None:
+        self.positions, self.rank, self.world_size = positions, rank, world_size
+
+    def __len__(self) -> int:
+        return len(range(self.rank, len(self.positions), self.world_size))
+
+    def __iter__(self) -> Iterator[tuple[int, int]]:
+        for k in range(self.rank, len(self.positions), self.world_size):
+            yield k, int(self.positions[k])

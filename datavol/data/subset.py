@@ -1,0 +1,179 @@
+"""Stratified, seeded subsets of a training set as sorted index lists; never a copy of files.
+
+Per class, round(n_c x fraction) images are drawn without replacement. `fraction` counts as the decimal that the user
+wrote, and halves go to the even number, as Python's `round` does (thesis appendix A.1). The generator is named in
+`datavol.data.randomness`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from datavol.data.randomness import permutation
+from datavol.errors import ConfigError
+
+Indices = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Subset:
+    """The images that a (data, fraction, seed, draw) picks, and how they were picked.
+
+    Attributes:
+        indices: Sorted positions in the full training set.
+        images_per_class: Images of each class, in the order of the classes.
+        full_size: Images of the full training set.
+        fraction: Share asked for; of an imported list, its share of the full set.
+        draw: `independent`, `nested`, `disjoint`, or `listed` for an imported list.
+        draw_seed: The seed of the draw.
+    """
+
+    indices: Indices
+    images_per_class: tuple[int, ...]
+    full_size: int
+    fraction: float
+    draw: str
+    draw_seed: int
+
+    def __len__(self) -> int:
+        return len(self.indices)
+
+    @property
+    def sha256(self) -> str:
+        """The hash of the index list as little-endian int64."""
+        return hashlib.sha256(self.indices.astype("<i8").tobytes()).hexdigest()
+
+    def manifest(self, source: str, fingerprint: str) -> dict[str, Any]:
+        """What `subset.json` says."""
+        values = asdict(self)
+        del values["indices"]
+        return {"source": source, "fingerprint": fingerprint, "size": len(self), **values, "sha256": self.sha256}
+
+
+def draw_subset(
+    labels: Indices, classes: Sequence[str], fraction: float, draw: str, draw_seed: int, partition_seed: int = 0
+) -> Subset:
+    """Draw a stratified subset.
+
+    Args:
+        labels: The class of every image of the full training set, shape (N_full,).
+        classes: The classes' names.
+        fraction: Share of every class, 0 < fraction <= 1.
+        draw: `independent`: a permutation per class keyed by (draw_seed, fraction), as in the thesis. `nested`: keyed
+            by draw_seed alone, its prefix taken, so that a smaller fraction lies inside a larger one. `disjoint`: one
+            permutation per class keyed by `partition_seed`, of which draw_seed d takes the d-th block.
+        draw_seed: The seed of the draw.
+        partition_seed: Which partition `disjoint` deals out.
+
+    Raises:
+        ConfigError: If a class is left without images, or `disjoint` has no d-th block.
+    """
+    share = Fraction(repr(float(fraction)))
+    members = _members(labels, len(classes))
+    counts = [round(len(images) * share) for images in members]
+    _check_no_class_is_empty(members, counts, classes, share)
+    pick = _picker(draw, share, draw_seed, partition_seed, members, counts)
+    chosen = [
+        images[pick(c, len(images), count)] for c, (images, count) in enumerate(zip(members, counts, strict=True))
+    ]
+    return Subset(np.sort(np.concatenate(chosen)), tuple(counts), len(labels), float(fraction), draw, draw_seed)
+
+
+def _members(labels: Indices, classes: int) -> list[Indices]:
+    """The images of each class, in ascending order."""
+    order = np.argsort(labels, kind="stable")
+    return np.split(order, np.cumsum(np.bincount(labels, minlength=classes))[:-1])
+
+
+def _picker(
+    draw: str, share: Fraction, draw_seed: int, partition_seed: int, members: list[Indices], counts: list[int]
+) -> Callable[[int, int, int], Indices]:
+    """Which places of a class's image list a draw takes: (class, images, count) to places."""
+    if draw == "independent":
+        return lambda c, n, count: permutation(n, "subset independent", draw_seed, share, c)[:count]
+    if draw == "nested":
+        return lambda c, n, count: permutation(n, "subset nested", draw_seed, c)[:count]
+    largest = min(len(images) // count for images, count in zip(members, counts, strict=True)) - 1
+    if draw_seed > largest:
+        raise ConfigError(
+            f"draw_seed must be at most {largest} with draw=disjoint and fraction={float(share):g}, got {draw_seed}; "
+            f"try draw_seed={largest} or a smaller fraction"
+        )
+    return lambda c, n, count: permutation(n, "subset disjoint", partition_seed, c)[
+        draw_seed * count : (draw_seed + 1) * count
+    ]
+
+
+def _check_no_class_is_empty(
+    members: list[Indices], counts: list[int], classes: Sequence[str], share: Fraction
+) -> None:
+    empty = [c for c, count in enumerate(counts) if count == 0]
+    if not empty:
+        return
+    worst = min(empty, key=lambda c: len(members[c]))
+    images = len(members[worst])
+    enough = np.ceil(1000 * 0.5000001 / images) / 1000 if images else 1.0
+    raise ConfigError(
+        f"fraction must leave every class at least one image, got {float(share):g}, which leaves none of the {images} "
+        f"of class {classes[worst]}"
+        + (f" and of {len(empty) - 1} more" if len(empty) > 1 else "")
+        + f"; try fraction={min(enough, 1.0):g}"
+    )
+
+
+def read_subset(path: Path, labels: Indices, classes: Sequence[str], keys: Sequence[str]) -> Subset:
+    """Import a published index list: one index or relative path per line; blank lines and `#` comments are skipped.
+
+    A path may be given without its class folder (as in SimCLR's lists of ImageNet files), if its name is unique.
+
+    Args:
+        path: The text file.
+        labels: The class of every image of the full training set.
+        classes: The classes' names.
+        keys: Every image's relative path, or its index as text.
+
+    Raises:
+        ConfigError: For a missing file, an unknown or repeated line, an empty list, or a class without images.
+    """
+    if not path.is_file():
+        raise ConfigError(
+            f"subset_file must be a text file with one index or path per line, got {path}; check the path"
+        )
+    lines = [line.strip() for line in path.read_text(encoding="utf-8", errors="surrogateescape").splitlines()]
+    lines = [line for line in lines if line and not line.startswith("#")]
+    indices = np.array(_places(lines, keys, path), dtype=np.int64)
+    if len(indices) == 0 or len(np.unique(indices)) != len(indices):
+        raise ConfigError(
+            f"subset_file must list at least one image and none twice, got {len(indices)} lines with "
+            f"{len(np.unique(indices))} images in {path}; remove what is repeated"
+        )
+    counts = np.bincount(labels[indices], minlength=len(classes))
+    if (counts == 0).any():
+        missing = classes[int(np.argmin(counts))]
+        raise ConfigError(f"subset_file must hold an image of every class, got none of {missing} in {path}; add some")
+    return Subset(np.sort(indices), tuple(counts.tolist()), len(labels), len(indices) / len(labels), "listed", 0)
+
+
+def _places(lines: list[str], keys: Sequence[str], path: Path) -> list[int]:
+    if all(line.isdecimal() for line in lines):
+        places = [int(line) for line in lines]
+        unknown = [str(place) for place in places if place >= len(keys)]
+    else:
+        known = {key.rpartition("/")[2]: place for place, key in enumerate(keys)}
+        known |= {key: place for place, key in enumerate(keys)}
+        unknown = [line for line in lines if line not in known]
+        places = [known.get(line, -1) for line in lines]
+    if unknown:
+        raise ConfigError(
+            f"subset_file must list images of the training set, got the unknown {unknown[0]} in {path} "
+            f"({len(unknown)} in all); compare it with python -m datavol.subset"
+        )
+    return places

@@ -1,0 +1,191 @@
+"""The only module that knows what a run folder holds; it writes it, whole file by whole file, and reads it.
+
+| file | what |
+|---|---|
+| `.hydra/` | the composed configuration and its overrides |
+| `subset.json`, `subset.npy` | the subset's manifest, and its sorted index list (int64) |
+| `metrics.csv` | a row per budget epoch |
+| `run.json` | the run's state, best and last metrics, time, versions, devices |
+| `checkpoints/` | `last.ckpt` and `best.ckpt`, or one per budget epoch as well |
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import math
+import os
+import tempfile
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import yaml
+from numpy.typing import NDArray
+
+from datavol.errors import ConfigError
+
+Row = dict[str, float]
+
+FIRST_COLUMNS = ("budget_epoch", "iteration", "images_seen", "lr")
+WHOLE_COLUMNS = FIRST_COLUMNS[:3]
+
+
+def write_whole(path: Path, content: bytes) -> None:
+    """Write a file so that a reader sees the old one or the new one, never a part: temporary name, then rename."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.chmod(name, 0o644)
+        os.replace(name, path)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """One run's folder; what it says is read from disk each time."""
+
+    path: Path
+
+    @property
+    def record(self) -> dict[str, Any]:
+        """`run.json`, or an empty dictionary before the run's first start.
+
+        Raises:
+            ConfigError: If the file is there and cannot be read.
+        """
+        file = self.path / "run.json"
+        if not file.exists():
+            return {}
+        try:
+            record = json.loads(file.read_text())
+        except ValueError as error:
+            raise ConfigError(
+                f"{file} must be a record that datavol wrote, got {error}; move its folder away"
+            ) from None
+        assert isinstance(record, dict)
+        return record
+
+    @property
+    def state(self) -> str | None:
+        """`running`, `finished`, `failed`, or None before the run's first start."""
+        return self.record.get("state")
+
+    @property
+    def manifest(self) -> dict[str, Any]:
+        """`subset.json`."""
+        manifest = json.loads((self.path / "subset.json").read_text())
+        assert isinstance(manifest, dict)
+        return manifest
+
+    @property
+    def values(self) -> dict[str, Any]:
+        """The composed configuration that the run first started with.
+
+        Raises:
+            ConfigError: If this is no run folder.
+        """
+        file = self.path / ".hydra" / "config.yaml"
+        if not file.is_file():
+            raise ConfigError(f"{self.path} must be a run folder or a checkpoint, got neither; check the path")
+        values = yaml.safe_load(file.read_text())
+        assert isinstance(values, dict)
+        return values
+
+    def start(
+        self,
+        values: Mapping[str, Any],
+        overrides: Sequence[str],
+        manifest: Mapping[str, Any],
+        indices: NDArray[np.int64],
+    ) -> None:
+        """Write what stays the same over a run's life, at its first start."""
+        write_whole(self.path / ".hydra" / "config.yaml", yaml.safe_dump(dict(values), sort_keys=False).encode())
+        write_whole(self.path / ".hydra" / "overrides.yaml", yaml.safe_dump(list(overrides)).encode())
+        buffer = io.BytesIO()
+        np.save(buffer, indices.astype(np.int64))
+        write_whole(self.path / "subset.npy", buffer.getvalue())
+        write_whole(self.path / "subset.json", _json(manifest))
+
+    def update(self, **facts: Any) -> None:
+        """Add facts to `run.json`, replacing those of the same name."""
+        write_whole(self.path / "run.json", _json(self.record | facts))
+
+    @property
+    def rows(self) -> list[Row]:
+        """`metrics.csv`: one row per budget epoch; an empty field is NaN."""
+        file = self.path / "metrics.csv"
+        if not file.exists():
+            return []
+        with file.open(newline="") as lines:
+            return [{name: _number(name, text) for name, text in row.items()} for row in csv.DictReader(lines)]
+
+    def write_rows(self, rows: Sequence[Row]) -> None:
+        """Write `metrics.csv` whole. Numbers keep every digit."""
+        names = list(FIRST_COLUMNS) + [name for name in _names(rows) if name not in FIRST_COLUMNS]
+        text = io.StringIO()
+        writer = csv.DictWriter(text, names, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows({name: "" if math.isnan(value) else value for name, value in row.items()} for row in rows)
+        write_whole(self.path / "metrics.csv", text.getvalue().encode())
+
+    def checkpoint(self, name: str) -> Path:
+        """Where a checkpoint lies: `last`, `best` or `budget_epoch_0007`."""
+        return self.path / "checkpoints" / f"{name}.ckpt"
+
+    @property
+    def checkpoints(self) -> list[Path]:
+        """All kept checkpoints: budget epochs in order, then best and last."""
+        return sorted(
+            (self.path / "checkpoints").glob("*.ckpt"), key=lambda path: (path.stem in ("best", "last"), path)
+        )
+
+
+def runs_of(study: Path) -> list[RunFolder]:
+    """The runs of a study folder, in the order of their names; a folder without `run.json` is none."""
+    return [RunFolder(file.parent) for file in sorted(study.glob("*/run.json"))]
+
+
+def best_of(rows: Sequence[Row]) -> Row:
+    """The first row with the highest validation top-1."""
+    return max(rows, key=lambda row: row["val/top1"])
+
+
+def now() -> str:
+    """The time as ISO 8601 in UTC, to the second."""
+    return datetime.now(timezone.utc).isoformat(timespec="seconds")
+
+
+def _names(rows: Iterable[Row]) -> list[str]:
+    return list(dict.fromkeys(name for row in rows for name in row))
+
+
+def _number(name: str, text: str) -> float:
+    if name in WHOLE_COLUMNS:
+        return int(text)
+    return float(text) if text else math.nan
+
+
+def _json(values: Mapping[str, Any]) -> bytes:
+    return (json.dumps(_finite(values), indent=1, allow_nan=False) + "\n").encode()
+
+
+def _finite(value: Any) -> Any:
+    """NaN and infinities as null, which is what JSON has for them."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    if isinstance(value, Mapping):
+        return {str(name): _finite(inner) for name, inner in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_finite(inner) for inner in value]
+    return value

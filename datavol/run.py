@@ -1,0 +1,42 @@
+"""One run, or with `-m` a sweep: `python -m datavol.run [-m] [group=name] [key=value] ...`."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+import hydra
+from hydra.core.hydra_config import HydraConfig
+from omegaconf import DictConfig
+
+from datavol.composition import HYDRA_VERSION, compose, conf_dir, container, parse, typed
+from datavol.config import Run
+from datavol.errors import one_line
+from datavol.sweep.job import train_run
+
+
+@one_line
+def main() -> None:
+    """Compose and check everything that is asked for, then let Hydra start the run or the sweep."""
+    arguments = parse(sys.argv[1:])
+    only_asks = arguments.help or arguments.hydra_help or arguments.cfg or arguments.info or arguments.shell_completion
+    first_rank = "LOCAL_RANK" not in os.environ  # Lightning starts the other ranks with this same command line
+    if first_rank and not only_asks:
+        runs = compose(arguments.overrides, multirun=arguments.multirun)
+        from datavol.checking import check_runs  # after the configuration: it opens the data
+
+        check_runs(runs)
+    hydra.main(config_path=str(conf_dir()), config_name="config", version_base=HYDRA_VERSION)(_task)()
+
+
+def _task(cfg: DictConfig) -> None:
+    """Hydra's job: from a composed configuration to objects, and on to the training."""
+    hydra_config = HydraConfig.get()
+    folder = Path(os.path.relpath(hydra_config.runtime.output_dir))
+    run = Run(tuple(hydra_config.overrides.task), container(cfg), typed(cfg), folder)
+    one_line(lambda: train_run(run))()
+
+
+if __name__ == "__main__":
+    main()

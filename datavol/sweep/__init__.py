@@ -1,0 +1,1 @@
+"""Many runs: a fresh process each, one after the other."""

@@ -1,0 +1,1 @@
+"""One run: network, recipe, metrics, callbacks and the loop around them."""

@@ -1,0 +1,169 @@
+"""What is measured, watched and shown while a run trains."""
+
+from __future__ import annotations
+
+import sys
+import time
+from typing import Any
+
+import lightning as L
+import torch
+from lightning.pytorch.callbacks import Callback
+from torch import Tensor
+from tqdm import tqdm
+
+from datavol.errors import RunError
+from datavol.training.classifier import EVALUATED, Classifier
+from datavol.training.metrics import CalibrationError, ConfidenceMargin, Predictions
+
+
+class Margins(Callback):
+    """Confidence margins and calibration error on train and validation, once per budget epoch."""
+
+    def __init__(self) -> None:
+        self.metrics = {prefix: (ConfidenceMargin(), CalibrationError()) for prefix in ("train/", *EVALUATED)}
+
+    def setup(self, trainer: L.Trainer, pl_module: L.LightningModule, stage: str) -> None:
+        """Put the sums where the predictions will be."""
+        for pair in self.metrics.values():
+            for metric in pair:
+                metric.to(trainer.strategy.root_device)
+
+    def _update(self, prefix: str, predictions: Predictions | None) -> None:
+        if predictions is not None:
+            for metric in self.metrics[prefix]:
+                metric.update(predictions)
+
+    def _report(self, prefix: str, module: Classifier) -> None:
+        for metric in self.metrics[prefix]:
+            module.report(prefix, metric)
+
+    def on_train_batch_end(self, trainer: Any, pl_module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
+        """Add a training batch."""
+        self._update("train/", outputs["predictions"])
+
+    def on_validation_batch_end(
+        self, trainer: Any, pl_module: Any, outputs: Any, batch: Any, batch_idx: int, dataloader_idx: int = 0
+    ) -> None:
+        """Add an evaluation batch."""
+        self._update(EVALUATED[dataloader_idx], outputs["predictions"])
+
+    def on_train_epoch_end(self, trainer: L.Trainer, pl_module: Any) -> None:
+        """Report on the budget epoch."""
+        self._report("train/", pl_module)
+
+    def on_validation_epoch_end(self, trainer: L.Trainer, pl_module: Any) -> None:
+        """Report on the evaluation."""
+        for prefix in pl_module.evaluated:
+            self._report(prefix, pl_module)
+
+
+class StopOnNonFinite(Callback):
+    """Stops a run whose loss is no longer finite, and names the iteration at which that began.
+
+    The first such iteration is remembered on the device and read every `check_every` iterations and at the end of a
+    budget epoch, before anything of it is kept; so the device is never waited for in between.
+    """
+
+    NEVER = torch.iinfo(torch.int64).max
+
+    def __init__(self, check_every: int) -> None:
+        self.check_every = check_every
+        self.first: Tensor | None = None
+
+    def on_train_batch_end(self, trainer: L.Trainer, pl_module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
+        """Remember, and look from time to time."""
+        loss = outputs["loss"]
+        if self.first is None:
+            self.first = torch.full((), self.NEVER, dtype=torch.int64, device=loss.device)
+        now = self.first.new_full((), pl_module.iteration)
+        self.first = torch.where(torch.isfinite(loss), self.first, torch.minimum(self.first, now))
+        if pl_module.iteration % self.check_every == 0 or trainer.is_last_batch:
+            self._look()
+
+    def _look(self) -> None:
+        first = self.first
+        assert first is not None
+        if torch.distributed.is_initialized():
+            torch.distributed.all_reduce(first, torch.distributed.ReduceOp.MIN)
+        if int(first) != self.NEVER:
+            raise RunError(
+                f"the loss was not finite at iteration {int(first)}; what was measured before is kept; "
+                "try a smaller recipe.optimiser.lr or trainer.precision=32"
+            )
+
+
+class Timing(Callback):
+    """Seconds of training and of evaluation, and training images per second, of each budget epoch."""
+
+    def __init__(self) -> None:
+        self.started = 0.0
+        self.evaluating = 0.0
+
+    def on_train_epoch_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Start the clock."""
+        self.started = time.perf_counter()
+
+    def on_validation_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Start the evaluation's clock."""
+        self.evaluating = time.perf_counter()
+
+    def on_validation_end(self, trainer: L.Trainer, pl_module: Any) -> None:
+        """Note both."""
+        now = time.perf_counter()
+        trained = self.evaluating - self.started
+        images = pl_module.budget.iterations_per_epoch * pl_module.budget.batch_size
+        pl_module.measured |= {
+            "seconds/train": trained,
+            "seconds/val": now - self.evaluating,
+            "images_per_second": images / trained if trained > 0 else float("nan"),
+        }
+
+
+class Progress(Callback):
+    """A bar with budget epoch, top-1 and time left; where the output is no terminal, a line per budget epoch."""
+
+    def __init__(self, title: str) -> None:
+        self.title = title
+        self.bar: tqdm[Any] | None = None
+        self.began: tuple[float, int] = (0.0, 0)
+
+    def on_train_start(self, trainer: L.Trainer, pl_module: Any) -> None:
+        """Show where the run stands, rank 0 alone."""
+        self.began = (time.perf_counter(), pl_module.iteration)
+        if trainer.is_global_zero and sys.stderr.isatty():
+            total, done = pl_module.budget.iterations, pl_module.iteration
+            self.bar = tqdm(total=total, initial=done, desc=self.title, unit="it", dynamic_ncols=True)
+
+    def on_train_batch_end(self, trainer: L.Trainer, pl_module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
+        """Move the bar."""
+        if self.bar is not None:
+            self.bar.update(1)
+
+    def on_validation_end(self, trainer: L.Trainer, pl_module: Any) -> None:
+        """Show what the budget epoch brought."""
+        if not trainer.is_global_zero:
+            return
+        epoch, epochs = trainer.current_epoch + 1, pl_module.budget.epochs
+        where = f"budget epoch {epoch}/{epochs}, top-1 {100 * pl_module.measured['val/top1']:.1f} %"
+        if self.bar is not None:
+            self.bar.set_description(f"{self.title}: {where}")
+        else:
+            print(f"{self.title}: {where}, {self._left(pl_module)} left", flush=True)
+
+    def _left(self, module: Classifier) -> str:
+        seconds, first = self.began
+        per_iteration = (time.perf_counter() - seconds) / max(1, module.iteration - first)
+        return tqdm.format_interval(per_iteration * (module.budget.iterations - module.iteration))
+
+    def on_train_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Close the bar."""
+        self._close()
+
+    def on_exception(self, trainer: L.Trainer, pl_module: L.LightningModule, exception: BaseException) -> None:
+        """Close the bar."""
+        self._close()
+
+    def _close(self) -> None:
+        if self.bar is not None:
+            self.bar.close()

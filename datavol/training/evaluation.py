@@ -1,0 +1,64 @@
+"""Evaluates checkpoints without training."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from datavol.config import Config
+from datavol.data.preparation import prepare
+from datavol.errors import ConfigError
+from datavol.training.callbacks import Margins
+from datavol.training.classifier import Classifier
+from datavol.training.starting import Start, read_checkpoint
+from datavol.training.trainer import build_data, build_module, build_trainer, check_ranks, fewer_warnings, use_threads
+
+
+def evaluate(config: Config, checkpoints: Sequence[Path]) -> list[dict[str, Any]]:
+    """Evaluate checkpoints on the validation set, on as many ranks as the trainer has.
+
+    Args:
+        config: Network, data, evaluation transform and trainer.
+        checkpoints: Lightning checkpoints of datavol, or torchvision's weights.
+
+    Returns:
+        A row per checkpoint: `checkpoint`, `budget_epoch` and `iteration` (where known), `images`, and `val/...`.
+
+    Raises:
+        ConfigError: If a file is not what the configuration describes.
+    """
+    use_threads(config.trainer.threads)
+    prepared = prepare(config)
+    trainer = build_trainer(config.trainer, [Margins()])
+    check_ranks(trainer, prepared, config, Start(Path()))
+    module, data = build_module(config, prepared), build_data(config, prepared)
+    rows = []
+    for path in checkpoints:
+        known = load_weights(module, path)
+        with fewer_warnings():
+            trainer.validate(module, data, verbose=False)
+        rows.append({"checkpoint": path.stem, **known, "images": len(prepared.source.val.labels), **module.measured})
+    return rows
+
+
+def load_weights(module: Classifier, path: Path) -> dict[str, int]:
+    """Load a checkpoint's weights; says at which budget epoch and iteration they were kept, where the file knows.
+
+    Raises:
+        ConfigError: If the weights are of another network or another number of classes.
+    """
+    content = read_checkpoint(path)
+    try:
+        if "state_dict" in content:
+            module.load_state_dict(content["state_dict"])
+        else:
+            module.network.load_state_dict(content)
+    except RuntimeError as error:
+        first = " ".join(str(error).split())[:160]
+        raise ConfigError(
+            f"{path} must hold weights of the configured network, got: {first}; choose its model=..."
+        ) from None
+    if "epoch" not in content:
+        return {}
+    return {"budget_epoch": content["epoch"] + 1, "iteration": content["global_step"]}

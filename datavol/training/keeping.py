@@ -1,0 +1,118 @@
+"""Keeps what a run measured: its row, its checkpoint, its record, its W&B curve, once per budget epoch."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import lightning as L
+import torch
+from lightning.pytorch.callbacks import Callback, Checkpoint
+
+from datavol.records import Row, RunFolder, best_of
+from datavol.training.classifier import EVALUATED
+
+
+class Keeper(Checkpoint):
+    """Writes the run folder. As a `Checkpoint` it comes after all other callbacks at the end of a budget epoch.
+
+    The row is written before the checkpoint: a run that dies in between resumes from the checkpoint before, drops the
+    row and measures it again; the other way round it would be lost.
+    """
+
+    def __init__(self, folder: RunFolder, keep_all: bool, rows: list[Row], send: Callable[[Row], None]) -> None:
+        self.folder, self.keep_all, self.rows, self.send = folder, keep_all, rows, send
+        self.lr = float("nan")
+
+    def on_train_batch_start(self, trainer: L.Trainer, pl_module: Any, batch: Any, batch_idx: int) -> None:
+        """Note the learning rate: at the end of the budget epoch the schedule has moved on."""
+        self.lr = trainer.optimizers[0].param_groups[0]["lr"]
+
+    def on_train_epoch_end(self, trainer: L.Trainer, pl_module: Any) -> None:
+        """Keep the budget epoch."""
+        row = self._row(trainer, pl_module)
+        self.rows.append(row)
+        if trainer.is_global_zero:
+            self.folder.write_rows(self.rows)
+        self._save(trainer)
+        if trainer.is_global_zero:
+            self._copy_last(trainer.current_epoch + 1)
+            self.folder.update(last=row, best=best_of(self.rows), seconds=self._seconds())
+            self.send(row)
+
+    def _row(self, trainer: L.Trainer, module: Any) -> Row:
+        iteration = module.iteration
+        place = {"budget_epoch": trainer.current_epoch + 1, "iteration": iteration}
+        place |= {"images_seen": iteration * module.budget.batch_size, "lr": self.lr}
+        return place | dict(sorted(module.measured.items()))
+
+    def _seconds(self) -> dict[str, float]:
+        return {split: sum(row[f"seconds/{split}"] for row in self.rows) for split in ("train", "val")}
+
+    def _save(self, trainer: L.Trainer) -> None:
+        last = self.folder.checkpoint("last")
+        unfinished = last.with_name(f".{last.name}.tmp")
+        trainer.save_checkpoint(unfinished)  # on all ranks: it gathers, rank 0 writes, all wait
+        if trainer.is_global_zero:
+            os.replace(unfinished, last)
+
+    def _copy_last(self, epoch: int) -> None:
+        if best_of(self.rows) is self.rows[-1]:
+            self._copy("best")
+        if self.keep_all:
+            self._copy(f"budget_epoch_{epoch:04d}")
+
+    def _copy(self, name: str) -> None:
+        target = self.folder.checkpoint(name)
+        unfinished = target.with_name(f".{target.name}.tmp")
+        shutil.copyfile(self.folder.checkpoint("last"), unfinished)
+        os.replace(unfinished, target)
+
+
+class Damage(Callback):
+    """Counts and names the damaged images that were replaced in training or left out of an evaluation."""
+
+    def __init__(self, folder: RunFolder | None) -> None:
+        self.folder = folder
+        self.found: dict[str, set[str]] = {}
+
+    def _note(self, split: str, outputs: Any) -> None:
+        self.found.setdefault(split, set()).update(outputs["damaged"])
+
+    def on_train_batch_end(self, trainer: Any, pl_module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
+        """Note what the loader met."""
+        self._note("train", outputs)
+
+    def on_validation_batch_end(
+        self, trainer: Any, pl_module: Any, outputs: Any, batch: Any, batch_idx: int, dataloader_idx: int = 0
+    ) -> None:
+        """Note what the loader met."""
+        self._note(EVALUATED[dataloader_idx].partition("/")[0], outputs)
+
+    def on_validation_end(self, trainer: L.Trainer, pl_module: Any) -> None:
+        """Bring the ranks' findings together, and into the record."""
+        for split in ("train", "val"):
+            self.found[split] = _over_ranks(self.found.get(split, set()))
+        if self.folder is not None and trainer.is_global_zero:
+            self.folder.update(damaged=self.summary())
+
+    def summary(self) -> dict[str, Any]:
+        """Per split, how many images and which."""
+        return {split: {"count": len(keys), "images": sorted(keys)} for split, keys in self.found.items()}
+
+
+def _over_ranks(keys: set[str]) -> set[str]:
+    if not torch.distributed.is_initialized():
+        return keys
+    gathered: list[Any] = [None] * torch.distributed.get_world_size()
+    torch.distributed.all_gather_object(gathered, keys)
+    return set().union(*gathered)
+
+
+def drop_unfinished(folder: Path) -> None:
+    """Remove checkpoints that a killed process left half-written."""
+    for file in folder.glob(".*.tmp"):
+        file.unlink()

@@ -1,0 +1,51 @@
+"""A recipe's optimiser and learning-rate schedule, from torch's own classes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from torch import nn
+from torch.optim import SGD, AdamW, Optimizer
+from torch.optim.lr_scheduler import ConstantLR, CosineAnnealingLR, LinearLR, LRScheduler, SequentialLR, StepLR
+
+from datavol.config import OptimiserConfig, ScheduleConfig
+
+
+def build_optimiser(parameters: Iterable[nn.Parameter], optimiser: OptimiserConfig) -> Optimizer:
+    """SGD or AdamW; weight decay on all parameters, as the thesis's reference code has it."""
+    if optimiser.name == "adamw":
+        betas = (optimiser.momentum, 0.999)
+        return AdamW(parameters, lr=optimiser.lr, betas=betas, weight_decay=optimiser.weight_decay)
+    return SGD(
+        parameters,
+        lr=optimiser.lr,
+        momentum=optimiser.momentum,
+        nesterov=optimiser.nesterov,
+        weight_decay=optimiser.weight_decay,
+    )
+
+
+def build_schedule(
+    optimiser: Optimizer, schedule: ScheduleConfig, epochs: int, iterations_per_epoch: int
+) -> LRScheduler:
+    """The learning rate over a run; `step()` it once per `schedule.interval`.
+
+    Durations are in budget epochs. With `interval: iteration` they are counted in iterations (rounded), so that a
+    cosine and a warm-up move smoothly and a step may fall inside a budget epoch. Warm-up rises linearly from
+    `warmup_start` and is followed by the schedule over what remains (torchvision's reference train.py).
+    """
+    scale = iterations_per_epoch if schedule.interval == "iteration" else 1
+    warmup = round(schedule.warmup_epochs * scale)
+    main = _main_schedule(optimiser, schedule, epochs * scale - warmup, scale)
+    if warmup == 0:
+        return main
+    rise = LinearLR(optimiser, start_factor=schedule.warmup_start, total_iters=warmup)
+    return SequentialLR(optimiser, [rise, main], milestones=[warmup])
+
+
+def _main_schedule(optimiser: Optimizer, schedule: ScheduleConfig, duration: int, scale: int) -> LRScheduler:
+    if schedule.name == "step":
+        return StepLR(optimiser, step_size=max(1, round(schedule.step_size * scale)), gamma=schedule.gamma)
+    if schedule.name == "cosine":
+        return CosineAnnealingLR(optimiser, T_max=duration, eta_min=schedule.min_lr)
+    return ConstantLR(optimiser, factor=1.0)

@@ -1,0 +1,100 @@
+"""Where a run begins: at the start, where it stopped, or at another run's checkpoint."""
+
+from __future__ import annotations
+
+import pickle
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from datavol.config import Config
+from datavol.data.preparation import Prepared, check_manifest
+from datavol.errors import ConfigError
+from datavol.records import Row, RunFolder
+
+
+@dataclass(frozen=True)
+class Start:
+    """Where a run begins.
+
+    Attributes:
+        folder: The run's folder.
+        checkpoint: What is loaded first, or None.
+        rows: What was measured up to there.
+        resumed: Whether the run has started before; then world size and threads are what they were.
+        world_size: Ranks of the run's first start.
+        threads: CPU threads per rank of the run's first start.
+        parent: The run that this one goes on from.
+    """
+
+    folder: Path
+    checkpoint: Path | None = None
+    rows: list[Row] = field(default_factory=list)
+    resumed: bool = False
+    world_size: int | None = None
+    threads: int | None = None
+    parent: dict[str, Any] | None = None
+
+
+def find_start(config: Config, folder: RunFolder, prepared: Prepared) -> Start:
+    """Find where a run begins.
+
+    Raises:
+        ConfigError: If the data are no longer those of the run's manifest, or `start_from` does not fit.
+    """
+    record = folder.record
+    if not record:
+        return _from_parent(config, folder) if config.start_from else Start(folder.path)
+    check_manifest(folder, prepared)
+    fixed: dict[str, Any] = {key: record.get(key) for key in ("world_size", "threads", "parent")}
+    last = folder.checkpoint("last")
+    if last.exists():
+        done = read_checkpoint(last)["epoch"] + 1
+        rows = [row for row in folder.rows if row["budget_epoch"] <= done]
+        return Start(folder.path, last, rows, resumed=True, **fixed)
+    parent = Path(str(config.start_from)) if config.start_from else None
+    return Start(folder.path, parent, resumed=True, **fixed)
+
+
+def _from_parent(config: Config, folder: RunFolder) -> Start:
+    path = Path(str(config.start_from))
+    checkpoint = read_checkpoint(path)
+    origin = RunFolder(path.resolve().parent.parent)
+    model = origin.values.get("model")
+    if model != config.model.model_dump():
+        raise ConfigError(f"start_from must be of the same network, got one of {model}; choose that model")
+    done = checkpoint["epoch"] + 1
+    if done >= config.epochs:
+        raise ConfigError(
+            f"epochs must be above the {done} budget epochs of start_from, got {config.epochs}; try epochs={done + 1}"
+        )
+    parent = {
+        "study": origin.record.get("study"),
+        "name": origin.record.get("name"),
+        "checkpoint": path.name,
+        "budget_epoch": done,
+        "iteration": checkpoint["global_step"],
+    }
+    return Start(folder.path, path, parent=parent)
+
+
+def read_checkpoint(path: Path) -> dict[str, Any]:
+    """Read a checkpoint or torchvision's weights with `weights_only=True`.
+
+    Raises:
+        ConfigError: If it is missing, or holds more than weights and plain values.
+    """
+    if not path.is_file():
+        raise ConfigError(f"a checkpoint must be a file, got {path}; check the path")
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError) as error:
+        first = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise ConfigError(
+            f"a checkpoint must be readable as weights alone, got {path}: {first}; it is not loaded"
+        ) from None
+    if not isinstance(content, dict):
+        raise ConfigError(f"a checkpoint must hold a dictionary of weights, got {type(content).__name__} in {path}")
+    return content

@@ -1,0 +1,63 @@
+"""Fixtures that many tests share."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from datavol.composition import compose
+from datavol.config import Run
+
+TINY = ["logger=csv", "data.image_size=16", "data.resize=16", "recipe.batch_size=128", "epochs=3", "fraction=0.25"]
+"""Overrides for a run of a few seconds: 36 iterations on digits of 16 x 16 pixels."""
+
+
+@pytest.fixture
+def tiny() -> Callable[..., Run]:
+    """A composed run of a few seconds, with further overrides."""
+    return lambda *overrides: compose([*TINY, *overrides])[0]
+
+
+@pytest.fixture
+def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty working directory, and no W&B account, cache or rank of the caller's."""
+    for name in [name for name in os.environ if name.startswith(("WANDB_", "LOCAL_RANK", "WORLD_SIZE", "NODE_RANK"))]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("DATAVOL_CACHE", str(tmp_path / "cache"))
+    place = tmp_path / "place"
+    place.mkdir()
+    monkeypatch.chdir(place)
+    return place
+
+
+@pytest.fixture
+def command(elsewhere: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Runs `python -m datavol.<entry> ...` in an empty folder and returns what it said."""
+
+    def call(entry: str, *arguments: str, timeout: float = 240) -> subprocess.CompletedProcess[str]:
+        line = [sys.executable, "-m", f"datavol.{entry}", *arguments]
+        return subprocess.run(line, capture_output=True, text=True, timeout=timeout, cwd=elsewhere)
+
+    return call
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> Path:
+    """An image folder: train/ with 12, 9 and 6 images of three classes, val/ with 4 of each."""
+    root = tmp_path / "photos"
+    rng = np.random.default_rng(0)
+    for split, counts in {"train": (12, 9, 6), "val": (4, 4, 4)}.items():
+        for name, count in zip(("cat", "dog", "owl"), counts, strict=True):
+            folder = root / split / name
+            folder.mkdir(parents=True)
+            for i in range(count):
+                Image.fromarray(rng.integers(0, 256, (24, 32, 3), dtype=np.uint8)).save(folder / f"{i:02d}.png")
+    return root

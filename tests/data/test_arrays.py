@@ -1,0 +1,283 @@
+"""Arrays against scikit-learn and torchvision, which read the same files by other code."""
+
+import gzip
+import hashlib
+import os
+import pickle
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from datavol.data.arrays import FASHION_CLASSES, ArraySplit, cifar, digits, fashion_mnist, read_idx
+from datavol.errors import ConfigError, RunError
+
+DEBIAN = Path("/usr/share/datasets/fashion-mnist")
+
+
+@pytest.fixture
+def rng():
+    return np.random.default_rng(0)
+
+
+def idx(array: np.ndarray) -> bytes:
+    return bytes([0, 0, 8, array.ndim]) + np.array(array.shape, dtype=">u4").tobytes() + array.tobytes()
+
+
+def write_fashion(folder: Path, ending: str = "", n: int = 6) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    rng = np.random.default_rng(1)
+    for part in ("train", "t10k"):
+        for kind, array in (
+            ("images-idx3", rng.integers(0, 256, (n, 28, 28), dtype=np.uint8)),
+            ("labels-idx1", np.arange(n, dtype=np.uint8) % 10),
+        ):
+            content = gzip.compress(idx(array)) if ending else idx(array)
+            (folder / f"{part}-{kind}-ubyte{ending}").write_bytes(content)
+
+
+def test_a_split_gives_gray_replicated_to_rgb_and_indices_as_keys(rng):
+    gray = ArraySplit(rng.integers(0, 256, (3, 8, 5), dtype=np.uint8), np.array([2, 0, 1]))
+    image = gray.image(1)
+    assert (len(gray), image.mode, image.size) == (3, "RGB", (5, 8))
+    assert np.array_equal(np.asarray(image), np.repeat(gray.images[1][..., None], 3, axis=2))
+    assert [gray.key(i) for i in range(3)] == ["0", "1", "2"]
+    with pytest.raises(IndexError):
+        gray.key(3)
+
+
+def test_a_split_keeps_colours_and_survives_pickling(rng):
+    split = ArraySplit(rng.integers(0, 256, (2, 8, 8, 3), dtype=np.uint8), np.array([0, 1]))
+    again = pickle.loads(pickle.dumps(split))
+    assert np.array_equal(np.asarray(again.image(1)), split.images[1])
+    assert again.digest() == split.digest()
+
+
+def test_a_digest_sees_pixels_labels_and_shape(rng):
+    images, labels = rng.integers(0, 256, (4, 4, 4), dtype=np.uint8), np.arange(4)
+    changed = images.copy()
+    changed[0, 0, 0] ^= 1
+    splits = [
+        ArraySplit(images, labels),
+        ArraySplit(changed, labels),
+        ArraySplit(images, labels[::-1]),
+        ArraySplit(images.reshape(4, 2, 8), labels),
+    ]
+    assert len({split.digest() for split in splits}) == 4
+
+
+def test_digits_are_those_of_scikit_learn():
+    from sklearn.datasets import load_digits
+
+    classes, split = digits()
+    bunch = load_digits()
+    assert classes == tuple("0123456789")
+    assert split.labels.dtype == np.int64
+    assert np.array_equal(split.labels, bunch.target)
+    assert (split.images.min(), split.images.max(), split.images.dtype) == (0, 255, np.uint8)
+    assert np.abs(split.images / 255 - bunch.images / 16).max() <= 0.5 / 255
+    levels = {int(level): set(split.images[bunch.images == level].tolist()) for level in range(17)}
+    assert [levels[level] for level in (0, 1, 8, 16)] == [{0}, {16}, {128}, {255}]
+
+
+@pytest.mark.parametrize("shape", [(3,), (2, 4), (2, 28, 28), (0, 28, 28)])
+@pytest.mark.parametrize("ending", ["", ".gz"])
+def test_idx_files_come_back(tmp_path, rng, shape, ending):
+    array = rng.integers(0, 256, shape, dtype=np.uint8)
+    path = tmp_path / f"some-ubyte{ending}"
+    path.write_bytes(gzip.compress(idx(array)) if ending else idx(array))
+    assert np.array_equal(read_idx(str(path)), array)
+
+
+WHOLE = idx(np.arange(12, dtype=np.uint8).reshape(3, 4))
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("empty", b""),
+        ("short header", WHOLE[:7]),
+        ("truncated", WHOLE[:-1]),
+        ("bytes left over", WHOLE + b"\0"),
+        ("floats", b"\0\0\x0d" + WHOLE[3:]),
+        ("no gzip.gz", WHOLE),
+        ("truncated.gz", gzip.compress(WHOLE)[:-9]),
+        ("flipped.gz", gzip.compress(WHOLE)[:12] + b"\xff\xff" + gzip.compress(WHOLE)[14:]),
+    ],
+)
+def test_damaged_idx_files_are_named(tmp_path, name, content):
+    path = tmp_path / name
+    path.write_bytes(content)
+    message = f"data.root must hold whole idx files of bytes, got a damaged {path}; fetch the file again"
+    with pytest.raises(ConfigError, match=f"^{re.escape(message)}$"):
+        read_idx(str(path))
+
+
+@pytest.mark.parametrize("below", ["", "FashionMNIST/raw"])
+@pytest.mark.parametrize("ending", ["", ".gz"])
+def test_fashion_mnist_in_both_layouts(tmp_path, below, ending):
+    write_fashion(tmp_path / below, ending)
+    classes, train, val = fashion_mnist(str(tmp_path), download=False)
+    assert (len(classes), len(train), len(val)) == (10, 6, 6)
+    assert train.digest() != val.digest()
+
+
+def test_fashion_mnist_reads_as_torchvision_does(tmp_path):
+    from torchvision.datasets import FashionMNIST
+
+    write_fashion(tmp_path / "FashionMNIST" / "raw")
+    classes, *splits = fashion_mnist(str(tmp_path), download=False)
+    assert list(classes) == FashionMNIST.classes
+    for split, train in zip(splits, (True, False), strict=True):
+        peer = FashionMNIST(tmp_path, train=train)
+        assert np.array_equal(split.images, peer.data.numpy())
+        assert np.array_equal(split.labels, peer.targets.numpy())
+
+
+@pytest.mark.skipif(not DEBIAN.is_dir(), reason="needs the package dataset-fashion-mnist")
+def test_the_whole_fashion_mnist_reads_as_torchvision_does(tmp_path):
+    from torchvision.datasets import mnist
+
+    classes, *splits = fashion_mnist(str(DEBIAN), download=False)
+    assert classes == FASHION_CLASSES
+    for split, part, n in zip(splits, ("train", "t10k"), (60_000, 10_000), strict=True):
+        for kind, read, ours in (
+            ("images-idx3", mnist.read_image_file, split.images),
+            ("labels-idx1", mnist.read_label_file, split.labels),
+        ):
+            plain = tmp_path / f"{part}-{kind}-ubyte"
+            plain.write_bytes(gzip.decompress((DEBIAN / f"{plain.name}.gz").read_bytes()))
+            assert np.array_equal(read(str(plain)).numpy(), ours)
+        assert np.bincount(split.labels).tolist() == [n // 10] * 10
+
+
+def test_fashion_mnist_says_where_to_get_it(tmp_path):
+    write_fashion(tmp_path)
+    (tmp_path / "t10k-labels-idx1-ubyte").unlink()
+    message = (
+        f"data.root must hold the four idx files of fashion_mnist, got {tmp_path}; set data.root to their folder, "
+        "try data.download=true, or apt-get install dataset-fashion-mnist with "
+        "data.root=/usr/share/datasets/fashion-mnist"
+    )
+    with pytest.raises(ConfigError, match=f"^{re.escape(message)}$"):
+        fashion_mnist(str(tmp_path), download=False)
+
+
+def test_fashion_mnist_needs_a_label_for_each_image(tmp_path):
+    write_fashion(tmp_path)
+    (tmp_path / "train-labels-idx1-ubyte").write_bytes(idx(np.zeros(5, dtype=np.uint8)))
+    message = f"train in {tmp_path} must have a label for each image, got 6 images and 5 labels; fetch the files again"
+    with pytest.raises(ConfigError, match=f"^{re.escape(message)}$"):
+        fashion_mnist(str(tmp_path), download=False)
+
+
+def test_fashion_mnist_is_fetched_only_when_missing(tmp_path, monkeypatch):
+    from torchvision.datasets import FashionMNIST
+
+    calls = []
+
+    def fetch(self, root, download):
+        calls.append(download)
+        write_fashion(Path(root) / "FashionMNIST" / "raw", ".gz")
+
+    monkeypatch.setattr(FashionMNIST, "__init__", fetch)
+    for _ in range(2):
+        assert len(fashion_mnist(str(tmp_path), download=True)[1]) == 6
+    assert calls == [True]
+
+
+@pytest.mark.parametrize("error", [OSError("no route\nto host"), RuntimeError("no route to host")])
+def test_a_failed_download_is_no_mistake_of_the_config(tmp_path, monkeypatch, error):
+    from torchvision.datasets import CIFAR10, FashionMNIST
+
+    def fail(*_, **__):
+        raise error
+
+    monkeypatch.setattr(FashionMNIST, "__init__", fail)
+    monkeypatch.setattr(CIFAR10, "__init__", fail)
+    for name, fetch in (
+        ("fashion_mnist", lambda: fashion_mnist(str(tmp_path), download=True)),
+        ("cifar10", lambda: cifar("cifar10", str(tmp_path), download=True)),
+    ):
+        message = (
+            f"data.download=true must reach the server of {name} and write to {tmp_path}, got no route to host; "
+            "try again or set data.root to files already there"
+        )
+        with pytest.raises(RunError, match=f"^{re.escape(message)}$"):
+            fetch()
+
+
+@pytest.fixture
+def write_cifar(monkeypatch):
+    """Writes small files of CIFAR's format, and puts their checksums in place of the true ones."""
+    from torchvision import datasets
+
+    def write(name: str, folder: Path) -> np.ndarray:
+        reader = {"cifar10": datasets.CIFAR10, "cifar100": datasets.CIFAR100}[name]
+        key, meta = ("labels", "label_names") if name == "cifar10" else ("fine_labels", "fine_label_names")
+        pixels = np.random.default_rng(2).integers(0, 256, (4, 3072), dtype=np.uint8)
+        folder.mkdir(parents=True, exist_ok=True)
+
+        def put(file: str, content: dict) -> str:
+            raw = pickle.dumps(content)
+            (folder / file).write_bytes(raw)
+            return hashlib.md5(raw).hexdigest()
+
+        for part in ("train_list", "test_list"):
+            files = [(file, put(file, {"data": pixels, key: [0, 1, 2, 3]})) for file, _ in getattr(reader, part)]
+            monkeypatch.setattr(reader, part, files)
+        names = {meta: ["cat", "dog", "owl", "yak"]}
+        file = reader.meta["filename"]
+        monkeypatch.setattr(reader, "meta", {"filename": file, "key": meta, "md5": put(file, names)})
+        return pixels
+
+    return write
+
+
+@pytest.mark.parametrize(
+    ("name", "folder", "n"), [("cifar10", "cifar-10-batches-py", 20), ("cifar100", "cifar-100-python", 4)]
+)
+@pytest.mark.parametrize("inside", [False, True])
+def test_cifar_in_both_layouts(tmp_path, write_cifar, name, folder, n, inside):
+    pixels = write_cifar(name, tmp_path / folder)
+    root = tmp_path / folder if inside else tmp_path
+    classes, train, val = cifar(name, str(root), download=False)
+    assert classes == ("cat", "dog", "owl", "yak")
+    assert (len(train), len(val)) == (n, 4)
+    assert val.labels.tolist() == [0, 1, 2, 3]
+    assert (val.labels.dtype, val.images.dtype, val.images.shape) == (np.int64, np.uint8, (4, 32, 32, 3))
+    assert np.array_equal(np.asarray(val.image(1))[..., 2].ravel(), pixels[1, 2048:])  # planes of red, green, blue
+
+
+@pytest.mark.parametrize("damage", [False, True])
+def test_cifar_that_is_not_whole_says_where_to_get_it(tmp_path, write_cifar, damage):
+    if damage:
+        write_cifar("cifar10", tmp_path)
+        (tmp_path / "data_batch_3").write_bytes(b"cut off")
+    message = (
+        f"data.root must hold the whole files of cifar10, got {tmp_path}; "
+        "set data.root to their folder or try data.download=true"
+    )
+    with pytest.raises(ConfigError, match=f"^{re.escape(message)}$"):
+        cifar("cifar10", str(tmp_path), download=False)
+
+
+def test_no_root_is_said_by_name():
+    for name, call in (
+        ("fashion_mnist", lambda: fashion_mnist(None, download=False)),
+        ("cifar100", lambda: cifar("cifar100", None, download=False)),
+    ):
+        message = f"data.root must be a folder with data={name}, got nothing; try data.root=data"
+        with pytest.raises(ConfigError, match=f"^{re.escape(message)}$"):
+            call()
+
+
+def test_torch_stays_out_where_it_is_not_needed():
+    code = (
+        "import sys, datavol.data.sources, datavol.data.arrays as a; lazy = 'sklearn' not in sys.modules; a.digits();"
+        "sys.exit(not (lazy and 'torch' not in sys.modules))"
+    )
+    assert subprocess.run([sys.executable, "-c", code], env={**os.environ}, check=False).returncode == 0

@@ -1,0 +1,353 @@
+"""Files on disk: what a scan finds, what the cache remembers, what a damaged image says."""
+
+import logging
+import os
+import pickle
+import random
+import re
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from datavol.data import folders
+from datavol.data.folders import DamagedImage, FileSplit, cache_path, file_table, joined, parted
+from datavol.errors import ConfigError, RunError
+
+FILES = ["cat/b.PNG", "cat/a.jpg", "cat/deep/er/c.webp", "dog-2/x.ppm", "dog/y.Jpeg", "dog/a/z.tiff"]
+
+
+def write_image(path: Path, colour: tuple[int, int, int] = (10, 20, 30)) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.new("RGB", (9, 8), colour).save(path)
+
+
+def touch(root: Path, *names: str) -> None:
+    for name in names:
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).touch()
+
+
+def keys(split: FileSplit) -> list[str]:
+    return [split.key(i) for i in range(len(split))]
+
+
+def split_of(root: Path, *names: str) -> FileSplit:
+    return FileSplit(str(root), joined(map(os.fsencode, names)), np.zeros(len(names), dtype=np.int64))
+
+
+@pytest.fixture
+def images(tmp_path):
+    root = tmp_path / "images"
+    touch(root, *FILES)
+    return root
+
+
+@pytest.fixture
+def cache(tmp_path):
+    return str(tmp_path / "cache")
+
+
+@pytest.fixture
+def scans(monkeypatch):
+    """The roots that were scanned rather than remembered."""
+    roots, scan = [], folders._scan
+    monkeypatch.setattr(folders, "_scan", lambda root: (roots.append(root), scan(root))[1])
+    return roots
+
+
+def test_a_table_is_ordered_by_class_then_path(images, cache):
+    touch(images, "dog/notes.txt", "cat/.hidden.png", ".ipynb_checkpoints/x.png", "loose.png", "empty/readme.md")
+    table = file_table(str(images), cache)
+    assert table.classes == ("cat", "dog", "dog-2", "empty")
+    names = [os.fsdecode(path) for path in parted(table.paths)]
+    assert names == [
+        "loose.png",
+        "cat/a.jpg",
+        "cat/b.PNG",
+        "cat/deep/er/c.webp",
+        "dog/a/z.tiff",
+        "dog/y.Jpeg",
+        "dog-2/x.ppm",
+    ]
+    assert table.labels.tolist() == [-1, 0, 0, 0, 1, 1, 2]
+    split = table.in_classes()
+    assert keys(split) == names[1:]
+    assert (split.labels.tolist(), split.labels.dtype) == ([0, 0, 0, 1, 1, 2], np.int64)
+
+
+def test_the_order_is_not_that_of_the_file_system(images, cache, monkeypatch):
+    expected = keys(file_table(str(images), cache).in_classes())
+    scandir = os.scandir
+
+    class Shuffled:
+        def __init__(self, place):
+            self.entries = list(scandir(place))
+            random.Random(len(self.entries)).shuffle(self.entries)
+            self.entries.reverse()
+
+        def __enter__(self):
+            return iter(self.entries)
+
+        def __exit__(self, *_):
+            pass
+
+    monkeypatch.setattr(folders.os, "scandir", Shuffled)
+    assert keys(file_table(str(images), cache + "2").in_classes()) == expected
+
+
+def test_the_files_are_those_of_torchvision(images, cache):
+    from torchvision.datasets import ImageFolder
+    from torchvision.datasets.folder import IMG_EXTENSIONS
+
+    for number, name in enumerate(FILES):
+        (images / name).unlink()
+        write_image(images / name, (number, 2 * number, 200))
+    peer = ImageFolder(str(images))
+    table = file_table(str(images), cache)
+    split = table.in_classes()
+    assert folders.IMAGE_ENDINGS == IMG_EXTENSIONS
+    assert list(table.classes) == peer.classes
+    ours = sorted((os.path.join(split.root, split.key(i)), int(split.labels[i])) for i in range(len(split)))
+    assert ours == sorted(peer.samples)
+    theirs = {path: np.asarray(peer.loader(path)) for path, _ in peer.samples}
+    for i in range(len(split)):
+        assert np.array_equal(np.asarray(split.image(i)), theirs[os.path.join(split.root, split.key(i))])
+
+
+@pytest.mark.skipif(os.name == "nt", reason="POSIX names")
+def test_strange_names_survive_scan_cache_and_pickling(images, cache, scans):
+    strange = [b"cat/new\nline.png", b"cat/\xff\xfe.png", "cat/größe 猫.png".encode(), b"cat/a|b'\".png"]
+    for name in strange:
+        Path(os.fsdecode(os.fsencode(images) + b"/" + name)).touch()
+        Image.new("RGB", (9, 8)).save(os.fsdecode(os.fsencode(images) + b"/" + name))
+    tables = [file_table(str(images), cache) for _ in range(2)]
+    assert len(scans) == 1
+    for split in (tables[0].in_classes(), pickle.loads(pickle.dumps(tables[1].in_classes()))):
+        found = {os.fsencode(split.key(i)): i for i in range(len(split))}
+        assert set(strange) <= set(found)
+        assert all(split.image(found[name]).size == (9, 8) for name in strange)
+
+
+@given(st.lists(st.binary(max_size=5).map(lambda name: name.replace(b"\0", b"")), max_size=9))
+def test_blobs_come_back(names):
+    assert parted(joined(names)) == names
+
+
+def test_take_keeps_its_order_and_keys_check_their_range():
+    split = split_of(Path("/data"), "a.png", "b.png", "c.png")
+    split = FileSplit(split.root, split.paths, np.array([5, 6, 7]))
+    taken = split.take(np.array([2, 0]))
+    assert (keys(taken), taken.labels.tolist()) == (["c.png", "a.png"], [7, 5])
+    with pytest.raises(IndexError):
+        split.key(3)
+
+
+def test_a_digest_sees_keys_and_labels_but_not_the_root():
+    split = split_of(Path("/data"), "a.png", "b.png")
+    assert split.digest() == split_of(Path("/moved"), "a.png", "b.png").digest()
+    assert split.digest() != split_of(Path("/data"), "b.png", "a.png").digest()
+    assert split.digest() != FileSplit(split.root, split.paths, np.array([0, 1])).digest()
+
+
+def remembered(table) -> tuple:
+    return table.root, table.folders, table.mtimes.tolist(), table.paths, table.labels.tolist(), table.classes
+
+
+def test_an_unchanged_folder_is_scanned_once(images, cache, scans):
+    first, second = (file_table(str(images), cache) for _ in range(2))
+    assert scans == [str(images)]
+    assert remembered(first) == remembered(second)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda root: touch(root, "cat/new.png"),
+        lambda root: touch(root, "cat/deep/er/new.png"),
+        lambda root: touch(root, "owl/new.png"),
+        lambda root: (root / "dog" / "y.Jpeg").unlink(),
+        lambda root: (root / "dog" / "y.Jpeg").rename(root / "dog" / "w.jpeg"),
+        lambda root: shutil.rmtree(root / "cat" / "deep"),
+        lambda root: (root / "cat").rename(root / "lion"),
+    ],
+)
+def test_a_changed_folder_is_scanned_anew(images, cache, scans, change):
+    for folder, _, _ in os.walk(images):
+        os.utime(folder, ns=(10**18, 10**18))  # so that the change moves the mtime, however coarse the clock
+    file_table(str(images), cache)
+    change(images)
+    again = file_table(str(images), cache)
+    assert len(scans) == 2
+    assert remembered(again) == remembered(file_table(str(images), cache + " of its own"))
+
+
+def test_two_roots_share_a_cache(images, cache, tmp_path):
+    touch(tmp_path / "other", "owl/a.png")
+    for _ in range(2):
+        assert file_table(str(images), cache).classes == ("cat", "dog", "dog-2")
+        assert file_table(str(tmp_path / "other"), cache).classes == ("owl",)
+
+
+def test_where_the_cache_lies(monkeypatch, tmp_path):
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.delenv("DATAVOL_CACHE", raising=False)
+    assert Path(cache_path("/data", None)).parent == tmp_path / "home" / ".cache" / "datavol"
+    monkeypatch.setenv("DATAVOL_CACHE", str(tmp_path / "env"))
+    assert Path(cache_path("/data", None)).parent == tmp_path / "env"
+    assert Path(cache_path("/data", "~/own")).parent == tmp_path / "home" / "own"
+    assert cache_path("/data", None) != cache_path("/data2", None)
+
+
+@pytest.mark.parametrize("content", [b"", b"PK\x03\x04 cut off", b"\x93NUMPY", None])
+def test_a_damaged_cache_file_is_replaced_with_a_warning(images, cache, scans, caplog, content):
+    kept = Path(cache_path(str(images), cache))
+    table = file_table(str(images), cache)
+    kept.write_bytes(kept.read_bytes()[:-40] if content is None else content)
+    with caplog.at_level(logging.WARNING):
+        assert remembered(file_table(str(images), cache)) == remembered(table)
+    assert len(scans) == 2
+    [record] = caplog.records
+    assert record.getMessage().startswith(f"the file table {kept} is unreadable (")
+    assert record.getMessage().endswith("); scanning the folder anew")
+    file_table(str(images), cache)
+    assert len(scans) == 2
+
+
+def test_a_cache_file_whose_columns_disagree_is_not_trusted(images, cache, scans, caplog):
+    table = file_table(str(images), cache)
+    shorter = folders.FileTable(table.root, table.folders, table.mtimes, table.paths, table.labels[1:])
+    folders._write(shorter, cache_path(str(images), cache))
+    assert remembered(file_table(str(images), cache)) == remembered(table)
+    assert "its columns differ in length" in caplog.text
+
+
+def test_no_pickle_is_read_from_the_cache(images, cache, scans, caplog):
+    table = file_table(str(images), cache)
+    columns = {name: np.array([{}], dtype=object) for name in ("folders", "mtimes", "paths", "labels")}
+    np.savez(cache_path(str(images), cache), allow_pickle=True, **columns)
+    assert remembered(file_table(str(images), cache)) == remembered(table)
+    assert "allow_pickle=False" in caplog.text
+
+
+@settings(deadline=None, max_examples=200)
+@given(place=st.floats(0, 1, exclude_max=True), bit=st.integers(0, 7))
+def test_one_flipped_bit_in_the_cache_never_changes_the_table(tmp_path_factory, place, bit):
+    root = tmp_path_factory.getbasetemp() / "flipped"
+    touch(root / "images", *FILES)
+    table = file_table(str(root / "images"), str(root / "cache"))
+    kept = Path(cache_path(table.root, str(root / "cache")))
+    content = bytearray(kept.read_bytes())
+    content[int(place * len(content))] ^= 1 << bit
+    kept.write_bytes(content)
+    assert remembered(file_table(table.root, str(root / "cache"))) == remembered(table)
+
+
+def test_an_unwritable_cache_is_a_warning(images, tmp_path, caplog):
+    touch(tmp_path, "a_file")
+    table = file_table(str(images), str(tmp_path / "a_file"))
+    assert len(table.labels) == len(FILES)
+    message = caplog.records[-1].getMessage()
+    assert message.startswith("the file table could not be kept (")
+    assert message.endswith("; try data.cache_dir=/path/to/a/writable/folder")
+
+
+def test_a_write_that_fails_leaves_nothing_behind(images, cache, monkeypatch, caplog):
+    def full(file, **_):
+        file.write(b"half")
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(folders.np, "savez", full)
+    file_table(str(images), cache)
+    assert "No space left on device" in caplog.text
+    assert os.listdir(cache) == []
+
+
+def test_two_writers_do_not_meet(images, cache, monkeypatch):
+    """A second process writes the same table while the first is half-way."""
+    savez, inner = np.savez, []
+
+    def interrupted(file, **columns):
+        if not inner:
+            inner.append(file.name)
+            folders._write(table, cache_path(str(images), cache))
+        savez(file, **columns)
+
+    table = folders._scan(str(images))
+    monkeypatch.setattr(folders.np, "savez", interrupted)
+    folders._write(table, cache_path(str(images), cache))
+    assert [Path(cache, name) for name in os.listdir(cache)] == [Path(cache_path(str(images), cache))]
+    assert remembered(file_table(str(images), cache)) == remembered(table)
+
+
+def test_a_folder_that_cannot_be_read_is_named(images, cache, monkeypatch):
+    def forbidden(place):
+        raise PermissionError(13, "Permission denied", place)
+
+    monkeypatch.setattr(folders.os, "scandir", forbidden)
+    message = "data.root must be readable throughout, got "
+    with pytest.raises(ConfigError, match=rf"^{message}.*images.* \(Permission denied\); check its permissions$"):
+        file_table(str(images), cache)
+
+
+def test_images_of_all_modes_come_in_rgb(tmp_path):
+    levels = np.linspace(0, 255, 72).astype(np.uint8).reshape(8, 9)
+    gray = Image.fromarray(levels)
+    gray.save(tmp_path / "gray.png")
+    gray.convert("RGBA").save(tmp_path / "alpha.png")
+    gray.convert("P").save(tmp_path / "palette.png")
+    gray.convert("CMYK").save(tmp_path / "print.tif")
+    Image.fromarray(levels.astype(np.uint16) * 257).save(tmp_path / "deep.png")
+    Image.fromarray(levels.astype(np.int32) * 257).save(tmp_path / "deeper.tif")
+    names = sorted(path.name for path in tmp_path.iterdir())
+    split = split_of(tmp_path, *names)
+    for i in range(len(names)):
+        image = split.image(i)
+        assert (image.mode, image.size) == ("RGB", (9, 8))
+        assert np.abs(np.asarray(image).astype(int) - levels[..., None]).max() <= 1, names[i]
+
+
+def damaged_files(root: Path) -> dict[str, tuple[bytes, str]]:
+    """Name -> content and the reason that the message gives."""
+    Image.effect_noise((40, 40), 50).save(root / "whole.jpg")
+    Image.effect_noise((40, 40), 50).save(root / "whole.png")
+    Image.fromarray(np.ones((4, 4), dtype=np.float32)).save(root / "whole.tif")
+    jpeg, png = (root / "whole.jpg").read_bytes(), (root / "whole.png").read_bytes()
+    return {
+        "empty.jpg": (b"", "0 bytes of no known format"),
+        "text.jpg": (b"<html>not found</html>", "22 bytes of no known format"),
+        "cut.jpg": (jpeg[: len(jpeg) // 2], "image file is truncated"),
+        "cut.png": (png[: len(png) // 2], "image file is truncated"),
+        "header.ppm": (b"P6\n4x 4\n255\n", "invalid literal"),
+        "bomb.ppm": (b"P6\n99999 99999\n255\n", "Image size"),
+        "float.tif": ((root / "whole.tif").read_bytes(), "float pixels have no known range"),
+    }
+
+
+NAMES = ["empty.jpg", "text.jpg", "cut.jpg", "cut.png", "header.ppm", "bomb.ppm", "float.tif"]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_damaged_image_is_named(tmp_path, name):
+    content, reason = damaged_files(tmp_path)[name]
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(DamagedImage) as caught:
+        split_of(tmp_path, name).image(0)
+    message = str(caught.value)
+    assert message.startswith(f"an image must be whole, got {str(tmp_path / name)!r} ({reason}")
+    assert message.endswith("); mend or remove it, or try data.on_damaged=replace")
+    assert "\n" not in message
+    assert isinstance(caught.value, RunError)
+    assert str(pickle.loads(pickle.dumps(caught.value))) == message
+
+
+def test_a_missing_file_is_not_a_damaged_image(tmp_path):
+    path = str(tmp_path / "gone.png")
+    message = f"an image must be readable, got {path!r} (No such file or directory); check data.root"
+    with pytest.raises(RunError, match=f"^{re.escape(message)}$") as caught:
+        split_of(tmp_path, "gone.png").image(0)
+    assert not isinstance(caught.value, DamagedImage)

@@ -1,0 +1,439 @@
+"""Every source from a folder on disk to two splits, and every way in which the folder can be wrong."""
+
+import pickle
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+from pydantic import TypeAdapter
+
+from datavol.config import AnyData
+from datavol.data.arrays import ArraySplit, digits
+from datavol.data.folders import FileSplit
+from datavol.data.sources import Source, open_source, stratified_split
+from datavol.errors import ConfigError
+
+CONF = Path(__file__).parents[2] / "conf" / "data"
+
+
+@pytest.fixture
+def opened(tmp_path):
+    """Opens a source from its shipped YAML file and some overrides."""
+
+    def open_with(source: str, **overrides) -> Source:
+        values = yaml.safe_load((CONF / f"{source}.yaml").read_text())
+        if "cache_dir" in values:
+            values["cache_dir"] = str(tmp_path / "cache")
+        paths = {key: str(value) if isinstance(value, Path) else value for key, value in overrides.items()}
+        return open_source(TypeAdapter(AnyData).validate_python({**values, **paths}))
+
+    return open_with
+
+
+@pytest.fixture
+def root(tmp_path):
+    folder = tmp_path / "data"
+    folder.mkdir()
+    return folder
+
+
+def touch(root: Path, *names: str) -> None:
+    for name in names:
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).touch()
+
+
+def items(split) -> list[tuple[str, int]]:
+    return [(split.key(i), int(split.labels[i])) for i in range(len(split))]
+
+
+def says(message: str):
+    assert "\n" not in message
+    return pytest.raises(ConfigError, match=f"^{re.escape(message)}$")
+
+
+labels_lists = st.lists(st.integers(0, 4), min_size=1, max_size=200)
+fractions = st.floats(0.01, 0.99)
+
+
+@given(labels_lists, fractions, st.integers(0, 5))
+def test_a_split_is_a_sorted_partition(labels, val_fraction, seed):
+    train, val = stratified_split(np.array(labels), val_fraction, seed)
+    assert (train.dtype, val.dtype) == (np.int64, np.int64)
+    assert sorted([*train, *val]) == list(range(len(labels)))
+    assert (np.diff(train) > 0).all()
+    assert (np.diff(val) > 0).all()
+
+
+@given(labels_lists, fractions)
+def test_each_class_gives_its_rounded_share_and_keeps_some(labels, val_fraction):
+    labels = np.array(labels)
+    _, val = stratified_split(labels, val_fraction, 0)
+    for label in set(labels.tolist()):
+        n, held = int((labels == label).sum()), int((labels[val] == label).sum())
+        assert abs(held - n * val_fraction) <= 0.5 or held in (1, n - 1)
+        assert n == 1 or 1 <= held <= n - 1
+        assert n > 1 or held == 0
+
+
+@given(labels_lists, fractions, st.integers(0, 5))
+def test_a_class_gives_the_same_images_whatever_the_others_are(labels, val_fraction, seed):
+    """Neither a class's place among the others nor their number matters."""
+    labels = np.array(labels)
+    chosen = labels[0]
+    members = np.flatnonzero(labels == chosen)
+    among_others = set(stratified_split(labels, val_fraction, seed)[1]) & set(members)
+    alone = stratified_split(np.full(len(members), chosen), val_fraction, seed)[1]
+    assert among_others == set(members[alone])
+    assert [part.tolist() for part in stratified_split(labels, val_fraction, seed)] == [
+        part.tolist() for part in stratified_split(labels, val_fraction, seed)
+    ]
+
+
+def test_the_seed_and_the_class_change_the_split():
+    labels = np.repeat([0, 1], 100)
+    splits = [stratified_split(labels, 0.3, seed)[1] for seed in range(5)]
+    assert len({split.tobytes() for split in splits}) == 5
+    first, second = splits[0][splits[0] < 100], splits[0][splits[0] >= 100] - 100
+    assert len(first) == len(second) == 30
+    assert set(first) != set(second)
+
+
+def test_a_split_is_the_same_on_every_machine():
+    """Written down once: a split that moves would mix val into train of runs to compare."""
+    assert stratified_split(np.repeat([0, 1], 10), 0.3, 0)[1].tolist() == [1, 6, 7, 10, 13, 14]
+
+
+def test_digits(opened):
+    source = opened("digits")
+    classes, whole = digits()
+    assert (source.name, source.classes) == ("digits", classes)
+    assert isinstance(source.train, ArraySplit)
+    assert len(source.train) + len(source.val) == 1797
+    share = np.bincount(source.val.labels) / np.bincount(whole.labels)
+    assert np.abs(share - 0.2).max() < 0.003
+    train, val = stratified_split(whole.labels, 0.2, 0)
+    assert np.array_equal(source.train.images, whole.images[train])
+    assert np.array_equal(source.val.images, whole.images[val])
+    assert opened("digits").fingerprint == source.fingerprint
+    assert len({opened("digits", split_seed=1).fingerprint, opened("digits", val_fraction=0.3).fingerprint,
+                source.fingerprint}) == 3  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ["fashion_mnist", "cifar10", "cifar100"])
+def test_missing_files_of_torchvision_are_said(opened, root, name):
+    with pytest.raises(ConfigError, match=rf"^data\.root must hold the .*{name}, got .*data\.download=true"):
+        opened(name, root=root)
+
+
+TWO = ["train/cat/a.png", "train/cat/b.png", "train/dog/c.png", "val/cat/d.png", "val/dog/e.png"]
+FOLDER = [f"{name}/{i}.png" for name in ("cat", "dog") for i in range(10)]
+
+
+def test_train_and_val_folders(opened, root):
+    touch(root, *TWO)
+    source = opened("image_folder", root=root)
+    assert (source.name, source.classes) == ("image_folder", ("cat", "dog"))
+    assert items(source.train) == [("cat/a.png", 0), ("cat/b.png", 0), ("dog/c.png", 1)]
+    assert items(source.val) == [("cat/d.png", 0), ("dog/e.png", 1)]
+    assert len(source.fingerprint) == 64
+
+
+def test_images_are_read_from_their_split(opened, root):
+    for name in TWO:
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (8, 8), (200, 0, 0) if name.startswith("val") else (0, 0, 200)).save(root / name)
+    source = pickle.loads(pickle.dumps(opened("image_folder", root=root)))
+    assert source.train.image(0).getpixel((0, 0)) == (0, 0, 200)
+    assert source.val.image(1).getpixel((0, 0)) == (200, 0, 0)
+
+
+def test_a_fingerprint_follows_content_and_not_place(opened, root):
+    touch(root, *TWO)
+    first = opened("image_folder", root=root).fingerprint
+    moved = root.rename(root.with_name("moved"))
+    assert opened("image_folder", root=moved).fingerprint == first
+    (moved / "val/dog/e.png").rename(moved / "val/dog/f.png")
+    second = opened("image_folder", root=moved).fingerprint
+    for part in ("train", "val"):
+        (moved / part / "dog").rename(moved / part / "elk")
+    third = opened("image_folder", root=moved).fingerprint
+    assert len({first, second, third}) == 3
+
+
+@pytest.mark.parametrize("inside", ["", "train"])
+def test_one_folder_of_classes_is_split_once(opened, root, inside):
+    touch(root / inside, *FOLDER)
+    source = opened("image_folder", root=root, val_fraction=0.3)
+    assert sorted(items(source.train) + items(source.val)) == [(key, int("dog" in key)) for key in sorted(FOLDER)]
+    assert np.bincount(source.val.labels).tolist() == [3, 3]
+    assert source.train.root == source.val.root == str(root / inside)
+    assert opened("image_folder", root=root, val_fraction=0.3).fingerprint == source.fingerprint
+    assert opened("image_folder", root=root, val_fraction=0.3, split_seed=1).fingerprint != source.fingerprint
+
+
+def test_root_must_be_a_folder(opened, root):
+    touch(root, "file")
+    remedy = "try data.root=/path/to/images"
+    for name in ("image_folder", "imagenet"):
+        with says(f"data.root must be a folder, got {root}/gone, which does not exist; {remedy}"):
+            opened(name, root=root / "gone")
+        with says(f"data.root must be a folder, got {root}/file, which is a file; {remedy}"):
+            opened(name, root=root / "file")
+
+
+def test_a_tilde_is_home(opened, root, monkeypatch):
+    touch(root, *TWO)
+    monkeypatch.setenv("HOME", str(root.parent))
+    assert opened("image_folder", root="~/data").train.root == str(root / "train")
+
+
+def test_an_empty_root_is_said(opened, root):
+    message = f"data.root must hold train and val or a folder per class, got no folder in {root}; check data.root"
+    with says(message):
+        opened("image_folder", root=root)
+    touch(root, "loose.png")
+    with says(message):
+        opened("image_folder", root=root, val_fraction=0.2)
+
+
+def test_a_val_without_class_folders_is_said(opened, root):
+    touch(root, "train/cat/a.png", "val/a.png")
+    with says(f"a folder of images must hold a folder per class, got none in {root}/val; check data.root"):
+        opened("image_folder", root=root)
+
+
+def test_a_class_folder_without_images_is_named(opened, root):
+    touch(root, *TWO, "train/owl/notes.txt")
+    endings = ".jpg, .jpeg, .png, .ppm, .bmp, .pgm, .tif, .tiff, .webp"
+    place = f"{root}/train/owl"
+    with says(f"a class folder must hold images ({endings}), got none in {place!r}; remove the folder"):
+        opened("image_folder", root=root)
+
+
+@pytest.mark.parametrize(("has", "lacks"), [("train", "val"), ("val", "train")])
+def test_a_class_on_one_side_only_is_named(opened, root, has, lacks):
+    touch(root, *TWO, f"{has}/owl/a.png")
+    with says(
+        f"train and val must have the same classes in {root}, got 'owl' in {has} only; add it to {lacks} or remove it"
+    ):
+        opened("image_folder", root=root)
+
+
+def test_val_and_val_fraction_exclude_each_other(opened, root):
+    touch(root, *TWO)
+    with says("data.val_fraction must be null when data.root has a folder val, got 0.2; leave data.val_fraction out"):
+        opened("image_folder", root=root, val_fraction=0.2)
+
+
+def test_without_val_a_val_fraction_is_needed(opened, root):
+    touch(root, *FOLDER)
+    with says(
+        f"data.val_fraction must be given when data.root has no folder val, got null with {root}; "
+        "try data.val_fraction=0.2"
+    ):
+        opened("image_folder", root=root)
+
+
+def test_val_without_train_is_said(opened, root):
+    touch(root, "val/cat/a.png")
+    with says(f"data.root must hold train beside val, got val alone in {root}; add the folder train"):
+        opened("image_folder", root=root)
+
+
+def test_classes_of_one_image_cannot_be_split(opened, root):
+    touch(root, "cat/a.png", "dog/a.png")
+    with says("data.val_fraction must find a class of 2 or more images, got 2 classes of one; add images"):
+        opened("image_folder", root=root, val_fraction=0.2)
+
+
+IDS = ("n01440764", "n01443537")
+KAGGLE = "ILSVRC/Data/CLS-LOC"
+
+
+def write_imagenet(base: Path, flat: bool) -> None:
+    for label, name in enumerate(IDS):
+        touch(base, *(f"train/{name}/{name}_{i}.JPEG" for i in range(3)))
+        touch(base / "val" / ("" if flat else name), *(f"ILSVRC2012_val_{2 * i + label:08d}.JPEG" for i in range(2)))
+
+
+def write_solution(file: Path, n: int = 6) -> None:
+    rows = [f"ILSVRC2012_val_{i:08d},{IDS[i % 2]} 1 2 3 4 {IDS[0]} 5 6 7 8 " for i in reversed(range(n))]
+    file.write_text("\n".join(["ImageId,PredictionString", *rows]))
+
+
+def test_imagenet_by_class_folders(opened, root):
+    write_imagenet(root, flat=False)
+    source = opened("imagenet", root=root)
+    assert (source.name, source.classes) == ("imagenet", IDS)
+    assert items(source.train)[3] == ("n01443537/n01443537_0.JPEG", 1)
+    assert source.val.labels.tolist() == [0, 0, 1, 1]
+
+
+@pytest.mark.parametrize("below", ["", KAGGLE])
+@pytest.mark.parametrize("solution", [None, "elsewhere.csv"])
+def test_imagenet_with_a_flat_val(opened, root, below, solution):
+    write_imagenet(root / below, flat=True)
+    write_solution(root / (solution or "LOC_val_solution.csv"))
+    source = opened("imagenet", root=root, val_solution=solution and root / solution)
+    assert (source.classes, len(source.train)) == (IDS, 6)
+    assert items(source.val) == [(f"ILSVRC2012_val_{i:08d}.JPEG", i % 2) for i in range(4)]
+    assert isinstance(source.val, FileSplit)
+    assert source.val.root == str(root / below / "val")
+
+
+def test_a_flat_val_needs_its_solution(opened, root):
+    write_imagenet(root, flat=True)
+    with says(
+        "data.val_solution must be Kaggle's LOC_val_solution.csv when val has no class folders, got no "
+        f"{root}/LOC_val_solution.csv; try data.val_solution=/path/to/LOC_val_solution.csv"
+    ):
+        opened("imagenet", root=root)
+
+
+def test_a_solution_must_be_whole(opened, root):
+    write_imagenet(root, flat=True)
+    file = root / "LOC_val_solution.csv"
+    write_solution(file, n=3)
+    with says(
+        f"data.val_solution must list every image of val, got no 'ILSVRC2012_val_00000003' in {file}; get it whole"
+    ):
+        opened("imagenet", root=root)
+    file.write_text("id,label\n")
+    with says(f"data.val_solution must have the columns ImageId, PredictionString, got no ImageId in {file}"):
+        opened("imagenet", root=root)
+
+
+def test_a_solution_with_a_class_that_train_lacks_is_said(opened, root):
+    write_imagenet(root, flat=True)
+    file = root / "LOC_val_solution.csv"
+    write_solution(file)
+    file.write_text(file.read_text().replace(f"3,{IDS[1]}", "3,n99999999"))
+    with says(
+        f"train and val must have the same classes in {file}, got 'n99999999' in val only; add it to train or remove it"
+    ):
+        opened("imagenet", root=root)
+
+
+@pytest.mark.parametrize("part", ["train", "val"])
+def test_another_class_name_suggests_image_folder(opened, root, part):
+    write_imagenet(root, flat=False)
+    touch(root, f"{part}/cats/a.jpg")
+    with says(
+        f"a class folder of data=imagenet must be a WordNet id (n and 8 digits), got 'cats' in {root}/{part}; "
+        "try data=image_folder"
+    ):
+        opened("imagenet", root=root)
+
+
+def test_imagenet_needs_train_and_val(opened, root):
+    touch(root, "train/n01440764/a.JPEG")
+    with says(f"data.root must hold train and val of ImageNet, got no {root}/val; try data.root=/data/imagenet"):
+        opened("imagenet", root=root)
+
+
+ROWS = ["path,label,split", "x/1.png,cat,train", "x/2.png,dog,train", "x/3.png,cat,val", "x/4.png,dog,val"]
+
+
+@pytest.fixture
+def table(root):
+    def write(*rows: str) -> Path:
+        (root / "labels.csv").write_text("\n".join(rows) + "\n", encoding="utf-8-sig")
+        return root / "labels.csv"
+
+    return write
+
+
+def test_a_table_with_a_split(opened, table, root, tmp_path):
+    source = opened("table", table=table(*ROWS))
+    assert source.classes == ("cat", "dog")
+    assert items(source.train) == [("x/1.png", 0), ("x/2.png", 1)]
+    assert items(source.val) == [("x/3.png", 0), ("x/4.png", 1)]
+    assert source.train.root == str(root)
+    assert opened("table", table=table(*ROWS), root=tmp_path).train.root == str(tmp_path)
+
+
+def test_a_fingerprint_sees_the_class_names(opened, table):
+    first = opened("table", table=table(*ROWS)).fingerprint
+    assert opened("table", table=table(*(row.replace("dog", "elk") for row in ROWS))).fingerprint != first
+
+
+def test_the_columns_of_a_table_stand_in_any_order(opened, table):
+    rows = ["note, split, label, path", 'a, train, big cat, "x,1.png"', "b, val, big cat, ./größe.png"]
+    source = opened("table", table=table(*rows))
+    assert source.classes == ("big cat",)
+    assert (items(source.train), items(source.val)) == ([("x,1.png", 0)], [("./größe.png", 0)])
+
+
+def test_a_table_is_split_once(opened, table):
+    rows = [f"{i}.png,{'cat' if i % 2 else 'dog'}" for i in range(20)]
+    source = opened("table", table=table("path,label", *rows), val_fraction=0.3)
+    assert np.bincount(source.val.labels).tolist() == [3, 3]
+    assert sorted(items(source.train) + items(source.val)) == sorted((f"{i}.png", 1 - i % 2) for i in range(20))
+
+
+def test_a_table_must_be_there(opened, root):
+    file = root / "gone.csv"
+    with says(f"data.table must be a readable CSV file, got {file} (No such file or directory); check data.table"):
+        opened("table", table=file)
+    with says(f"data.table must be a readable CSV file, got {root} (Is a directory); check data.table"):
+        opened("table", table=root)
+
+
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        ([""], "data.table must have the columns path, label, got no path in {file}"),
+        (["path,class", "a.png,cat"], "data.table must have the columns path, label, got no label in {file}"),
+        (["path,label"], "data.table must have a row per image, got none in {file}"),
+        (
+            [*ROWS, "x/5.png,dog,test"],
+            "data.table must have train or val in column split, got 'test' on line 6 of {file}",
+        ),
+        ([*ROWS, "x/5.png,dog"], "data.table must have train or val in column split, got None on line 6 of {file}"),
+        (
+            [*ROWS, "x/1.png,cat,val"],
+            "data.table must name each path once, got 'x/1.png' again on line 6 of {file}; remove one",
+        ),
+        (
+            [*ROWS, "x/5.png,,val"],
+            "data.table must have text for path, label in every row, got a gap or NUL on line 6 of {file}",
+        ),
+        (
+            ["path,label", "a.png,cat"],
+            "data.val_fraction must be given when data.table has no column split, got null with {file}; "
+            "try data.val_fraction=0.2",
+        ),
+        (
+            [*ROWS, "x/5.png,owl,val"],
+            "train and val must have the same classes in {file}, got 'owl' in val only; add it to train or remove it",
+        ),
+    ],
+)
+def test_a_wrong_table_is_said(opened, table, rows, message):
+    file = table(*rows)
+    with says(message.format(file=file)):
+        opened("table", table=file)
+
+
+def test_a_nul_in_a_table_is_said(opened, table):
+    with pytest.raises(ConfigError, match=r"^data\.table must .*NUL"):
+        opened("table", table=table(*ROWS, "x/\0.png,cat,val"))
+
+
+def test_a_table_with_a_split_takes_no_val_fraction(opened, table):
+    with says(
+        "data.val_fraction must be null when data.table has a column split, got 0.2; leave data.val_fraction out"
+    ):
+        opened("table", table=table(*ROWS), val_fraction=0.2)
+
+
+def test_a_table_does_not_look_at_its_files(opened, table, monkeypatch):
+    file = table(*ROWS)
+    monkeypatch.setattr("os.stat", lambda *_, **__: pytest.fail("a file was looked at"))
+    assert len(opened("table", table=file).train) == 2

@@ -1,0 +1,98 @@
+"""Every mistake gets one line with name, rule, value and remedy, exit code 2, and leaves nothing behind."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+BY_CONFIGURATION = {
+    "fraction=0": "fraction must be a number above 0 and at most 1, got 0; try fraction=0.25",
+    "fraction=1.5": "fraction must be a number above 0 and at most 1, got 1.5; try fraction=0.25",
+    "fraction=half": 'fraction must be a number above 0 and at most 1, got "half"; try fraction=0.25',
+    "fraction=true": "fraction must be a number above 0 and at most 1, got true; try fraction=0.25",
+    "fraction=0.1,0.2": "fraction must be one value without -m, got fraction=0.1,0.2; try -m fraction=0.1,0.2",
+    "-m fraction=0.1,7": "fraction must be a number above 0 and at most 1, got 7; try fraction=0.25",
+    "fractoin=0.5": "fractoin must be a key of conf/, got an unknown one; did you mean fraction?",
+    "recipe.lr=0.1": "recipe.lr must be a key of conf/, got an unknown one; did you mean recipe.optimiser.lr?",
+    "+colour=red": "colour must be a key of conf/, got an unknown one; --help lists the keys",
+    "data.root=x": "data.root must be a key of the chosen data, got one of another choice; leave data.root out",
+    "model=resnet51": "model must be one of mobilenet_v2, resnet50, timm, got 'resnet51'; try model=resnet50",
+    "-m model=resnet50,foo": "model must be one of mobilenet_v2, resnet50, timm, got 'foo'; try model=mobilenet_v2",
+    "model=timm": "model.name must be given with model=timm, got nothing; try model.name=densenet121",
+    "model.stem=tiny": 'model.stem must be standard or small, got "tiny"; try model.stem=standard',
+    "recipe=thesis_resnet51": "recipe must be one of plain, small, thesis_mobilenet_v2, thesis_resnet50, "
+    "got 'thesis_resnet51'; try recipe=thesis_resnet50",
+    "data=mnist": "data must be one of cifar10, cifar100, digits, fashion_mnist, image_folder, imagenet, table, "
+    "got 'mnist'; try data=fashion_mnist",
+    "data=image_folder": "data.root must be a folder, got nothing; try data.root=/path/to/images",
+    "data=table": "data.table must be a CSV file with the columns path, label and split, got nothing; "
+    "try data.table=/path/to/labels.csv",
+    "data.val_fraction=2": "data.val_fraction must be a share above 0 and below 1, got 2; try data.val_fraction=0.2",
+    "seed=-1": "seed must be a whole number of at least 0, got -1; try seed=0",
+    "epochs=0": "epochs must be budget epochs, a whole number of at least 1, got 0; try epochs=90",
+    "recipe=thesis_resnet50 epochs=3": "epochs must be above the 5 budget epochs of recipe.schedule.warmup_epochs, "
+    "got 3; try epochs=6 or recipe.schedule.warmup_epochs=0",
+    "budget=time": 'budget must be iterations or epochs, got "time"; try budget=iterations',
+    "draw=random": 'draw must be independent, nested or disjoint, got "random"; try draw=independent',
+    "trainer.devices=3": "recipe.batch_size must divide evenly among 3 devices, got 32; try recipe.batch_size=33",
+    "trainer.devices=0": "trainer.devices must be auto or at least 1, got 0; try trainer.devices=1",
+    "trainer.precision=8": 'trainer.precision must be 32, 16-mixed, bf16-mixed or 64, got "8"; try trainer.precision=32',
+    "logger=tensorboard": "logger must be one of csv, wandb, got 'tensorboard'; try logger=csv",
+    "study=a/b": "study must be a folder's name of letters, digits, '.', '_' and '-', got \"a/b\"; try study=my_study",
+    "fraction=[": "an override must be written name=value, got 'fraction=['; quote what is special: 'name=\"a b\"'",
+    "fraction": "an override must be written name=value, got 'fraction'; quote what is special: 'name=\"a b\"'",
+    "--fraction=0.5": "the command line must be options and name=value pairs, got: unrecognized arguments: "
+    "--fraction=0.5; see --help",
+    "experiment=nope": "experiment must be one of fashion_mnist_pilot, got 'nope'; try experiment=fashion_mnist_pilot",
+}
+
+BY_DATA = {
+    "fraction=0.001": "fraction must leave every class at least one image, got 0.001, which leaves none of the 139 of "
+    "class 8 and of 9 more; try fraction=0.004",
+    "draw=disjoint fraction=0.25 draw_seed=4": "draw_seed must be at most 2 with draw=disjoint and fraction=0.25, got 4; "
+    "try draw_seed=2 or a smaller fraction",
+    "recipe.batch_size=2048": "recipe.batch_size must be at most the 1438 images of a budget epoch, got 2048; "
+    "try recipe.batch_size=1024",
+    "data=image_folder data.root=nowhere": "data.root must be a folder, got nowhere",
+    "start_from=nowhere.ckpt": "start_from must be a checkpoint's file, got nowhere.ckpt; check the path",
+    "subset_file=list.txt": "subset_file must be a text file with one index or path per line, got list.txt; check the path",
+    "logger.mode=online": "logger.mode must be auto or offline unless you are logged in to W&B, got online; "
+    "try `wandb login`, or logger.mode=offline",
+    "data=fashion_mnist": "data.root must hold",
+}
+
+
+@pytest.mark.parametrize("arguments", [*BY_CONFIGURATION, *BY_DATA])
+def test_one_line_exit_code_2_and_nothing_written(arguments, command, elsewhere):
+    answer = command("run", *arguments.split())
+
+    expected = (BY_CONFIGURATION | BY_DATA)[arguments]
+    assert answer.stderr.startswith(f"datavol: {expected}")
+    assert answer.stderr.count("\n") == 1
+    assert answer.stdout == ""
+    assert answer.returncode == 2
+    assert list(elsewhere.iterdir()) == []
+
+
+def test_an_unknown_network_of_timm_is_found_before_training(command, elsewhere):
+    answer = command("run", "model=timm", "model.name=densenet12", "logger=csv")
+
+    assert answer.returncode == 2
+    assert answer.stderr.startswith("datavol: model.name must be a network of timm, got 'densenet12'; try model.name=dense")
+    assert list(elsewhere.iterdir()) == []
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["fractoin=1"], ["-m", "fraction=0.1,2"]])
+def test_help_and_mistakes_of_the_configuration_answer_without_heavy_imports(arguments, command):
+    began = time.perf_counter()
+    command("run", *arguments)
+
+    assert time.perf_counter() - began < 4  # seconds; 2 on an idle machine, where torch alone takes 3
+
+
+def test_help_shows_groups_keys_and_examples(command):
+    text = command("run", "--help").stdout
+
+    for shown in ("model: mobilenet_v2, resnet50, timm", "draw_seed", "python -m datavol.run -m model=resnet50"):
+        assert shown in text

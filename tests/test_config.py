@@ -1,0 +1,98 @@
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from datavol.composition import _sections_in, compose, conf_dir, override, recipe_for
+from datavol.config import Config, Section, marks
+from datavol.errors import ConfigError
+
+NEEDED = {"data=image_folder": "data.root=x", "data=imagenet": "data.root=x", "data=table": "data.table=x"}
+CHOICES = [
+    f"{file.parent.relative_to(conf_dir())}={file.stem}"
+    for file in sorted(conf_dir().rglob("*.yaml"))
+    if file.parent.name not in ("conf", "hydra")
+]
+
+
+def sections(section: type[Section] = Config) -> set[type[Section]]:
+    inner = [found for field in section.model_fields.values() for found in _sections_in(field.annotation)]
+    return {section}.union(*(sections(found) for found in inner))
+
+
+@pytest.mark.parametrize("section", sorted(sections(), key=lambda section: section.__name__))
+def test_every_key_is_marked_and_has_a_rule(section):
+    for field in section.model_fields.values():
+        assert isinstance(marks(field)["hashed"], bool)
+        assert field.description
+
+
+@pytest.mark.parametrize("choice", CHOICES)
+def test_every_shipped_choice_composes(choice):
+    extra = [NEEDED[choice]] if choice in NEEDED else []
+    extra += ["model.name=densenet121"] if choice == "model=timm" else []
+    assert compose([choice, *extra], multirun=choice.startswith("experiment="))
+
+
+@pytest.mark.parametrize("file", sorted((conf_dir() / "experiment").rglob("*.yaml")))
+def test_every_experiment_says_question_command_cost_and_score(file: Path):
+    head = file.read_text().splitlines()[1:5]
+    assert head[0].startswith("# ") and head[0].endswith("?")
+    for line, name in zip(head[1:], ("Command", "Cost", "Score"), strict=True):
+        assert re.match(rf"# {name}: +\S", line)
+
+
+def test_the_recipe_follows_data_and_model_unless_it_is_given():
+    assert compose(["data=imagenet", "data.root=x", "model=resnet50"])[0].config.recipe.name == "thesis_resnet50"
+    assert compose(["data=imagenet", "data.root=x"])[0].config.recipe.name == "thesis_mobilenet_v2"
+    assert compose([])[0].config.recipe.name == "small"
+    assert compose(["recipe=plain"])[0].config.recipe.name == "plain"
+    assert recipe_for("table", "timm") == "plain"
+
+
+def test_the_three_seeds_follow_seed_unless_given_also_when_it_is_0():
+    config = compose(["seed=3", "order_seed=0"])[0].config
+    assert (config.draw_seed, config.init_seed, config.order_seed) == (3, 3, 0)
+
+
+UNHASHED = ["data.workers=2", "trainer.devices=2", "study=x", "logger=csv", "check_every=7", "checkpoint.keep=all",
+            "trainer.threads=1", "trainer.memory_format=contiguous", "data.name=x", "evaluate_train=true", "epochs=6",
+            "trainer=cpu", "fraction=1", "seed=0"]  # fmt: skip
+HASHED = ["fraction=0.5", "seed=1", "draw_seed=1", "init_seed=1", "order_seed=1", "draw=nested", "epochs=7",
+          "budget=epochs", "model=resnet50", "model.stem=small", "recipe=plain", "recipe.optimiser.lr=0.1",
+          "data.split_seed=1", "trainer.precision=bf16-mixed"]  # fmt: skip
+
+
+@pytest.mark.parametrize("change", UNHASHED)
+def test_what_does_not_change_the_science_keeps_the_hash(change):
+    assert compose([change])[0].config.run_hash == compose([])[0].config.run_hash
+
+
+def test_what_changes_the_science_changes_the_hash():
+    hashes = {compose([change])[0].config.run_hash for change in [*HASHED, "seed=0"]}
+    assert len(hashes) == len(HASHED) + 1
+
+
+def test_the_folder_is_readable_and_ends_in_the_hash():
+    run = compose(["fraction=0.125", "seed=2", "data=fashion_mnist", "study=pilot"])[0]
+    assert run.folder == Path("studies/pilot") / f"mobilenet_v2-12.5pct-seed2-{run.config.run_hash}"
+    assert re.fullmatch(r"[0-9a-f]{8}", run.config.run_hash)
+
+
+def test_a_sweep_gives_every_run_its_own_data_recipe_and_folder():
+    runs = compose(["data=digits,fashion_mnist", "model=resnet50,mobilenet_v2", "fraction=0.05,0.25"], multirun=True)
+    assert len({run.folder for run in runs}) == 8
+    assert {run.folder.parent.name for run in runs} == {"digits", "fashion_mnist"}
+
+
+def test_values_survive_a_file_and_overrides_of_a_finished_configuration():
+    run = compose([])[0]
+    values = json.loads(json.dumps(run.values))
+    assert override(values, []) == run.config
+    changed = override(values, ["trainer=ddp", "trainer.accelerator=cpu", "trainer.devices=2"])
+    assert (changed.trainer.accelerator, changed.trainer.devices, changed.run_hash) == ("cpu", 2, run.config.run_hash)
+    with pytest.raises(ConfigError, match="did you mean trainer.devices"):
+        override(values, ["trainer.devces=2"])

@@ -1,0 +1,98 @@
+"""The thesis's learning rates against torch's own schedulers, chained as torchvision's reference train.py does."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+from torch.optim import SGD
+from torch.optim.lr_scheduler import CosineAnnealingLR, LinearLR, SequentialLR, StepLR
+
+from datavol.budget import plan_budget
+from datavol.composition import compose
+from datavol.training.optimisation import build_optimiser, build_schedule
+
+IMAGENET = 1_281_167
+FRACTIONS = (0.05, 0.125, 0.25, 0.5, 0.75, 1.0)
+
+
+def parameter() -> list[torch.nn.Parameter]:
+    return [torch.nn.Parameter(torch.zeros(1))]
+
+
+def reference_lrs(model: str) -> list[float]:
+    """The LR of every epoch at 100 %, from the flags of thesis appendix A.2 alone."""
+    if model == "mobilenet_v2":  # --epochs 90 --lr 0.045 --wd 0.00004 --lr-step-size 1 --lr-gamma 0.98
+        epochs, optimiser = 90, SGD(parameter(), lr=0.045, momentum=0.9, weight_decay=4e-5)
+        scheduler = StepLR(optimiser, step_size=1, gamma=0.98)
+    else:  # --epochs 60 --lr 0.5 --lr-scheduler cosineannealinglr --lr-warmup-epochs 5 ... linear ... 0.01
+        epochs, optimiser = 60, SGD(parameter(), lr=0.5, momentum=0.9, weight_decay=2e-5)
+        cosine = CosineAnnealingLR(optimiser, T_max=epochs - 5, eta_min=0.0)
+        scheduler = SequentialLR(optimiser, [LinearLR(optimiser, 0.01, total_iters=5), cosine], milestones=[5])
+    lrs = []
+    for _ in range(epochs):
+        lrs.append(optimiser.param_groups[0]["lr"])
+        optimiser.step()
+        scheduler.step()
+    return lrs
+
+
+def lr_at_every_iteration(config, iterations_per_epoch: int) -> list[float]:
+    optimiser = build_optimiser(parameter(), config.recipe.optimiser)
+    schedule = build_schedule(optimiser, config.recipe.schedule, config.epochs, iterations_per_epoch)
+    lrs = []
+    for iteration in range(config.epochs * iterations_per_epoch):
+        lrs.append(optimiser.param_groups[0]["lr"])
+        optimiser.step()
+        if config.recipe.schedule.interval == "iteration" or (iteration + 1) % iterations_per_epoch == 0:
+            schedule.step()
+    return lrs
+
+
+@pytest.mark.parametrize("fraction", FRACTIONS)
+@pytest.mark.parametrize(("model", "batch"), [("mobilenet_v2", 128), ("resnet50", 512)])
+def test_lr_at_every_iteration_is_the_reference_s_for_every_fraction(model, batch, fraction):
+    config = compose([f"model={model}", f"recipe=thesis_{model}", f"fraction={fraction}"])[0].config
+    assert config.recipe.batch_size == batch
+    budget = plan_budget("iterations", config.epochs, batch, IMAGENET, round(IMAGENET * fraction))
+    per_epoch = math.ceil(IMAGENET / batch)
+    assert budget.iterations_per_epoch == per_epoch
+    expected = [lr for lr in reference_lrs(model) for _ in range(per_epoch)]
+    assert len(expected) == budget.iterations
+
+    assert lr_at_every_iteration(config, per_epoch) == expected
+
+
+def test_the_step_size_that_the_thesis_blames_changes_nothing_under_cosine():
+    base = ["model=resnet50", "recipe=thesis_resnet50"]
+    schedules = [compose([*base, f"recipe.schedule.step_size={size}"])[0].config for size in (30, 240)]
+    assert lr_at_every_iteration(schedules[0], 7) == lr_at_every_iteration(schedules[1], 7)
+
+
+def test_by_iteration_a_cosine_moves_smoothly_and_meets_the_epoch_s_at_every_epoch():
+    base = ["recipe=thesis_resnet50", "recipe.schedule.warmup_epochs=0"]
+    coarse = lr_at_every_iteration(compose(base)[0].config, 10)
+    fine = lr_at_every_iteration(compose([*base, "recipe.schedule.interval=iteration"])[0].config, 10)
+    assert len(set(fine)) == len(fine)
+    assert fine[::10] == pytest.approx(coarse[::10], rel=1e-9)
+
+
+def test_by_iteration_a_step_may_fall_inside_a_budget_epoch():
+    base = ["recipe=thesis_mobilenet_v2", "recipe.schedule.interval=iteration", "recipe.schedule.step_size=0.75"]
+    lrs = lr_at_every_iteration(compose(base)[0].config, 8)
+    assert lrs[5] == 0.045 and lrs[6] == pytest.approx(0.045 * 0.98)
+    assert lrs[-1] == pytest.approx(0.045 * 0.98**119)  # 120 - 1 decays: what the thesis's 75 % run did
+
+
+def test_every_setting_of_appendix_a2_and_of_the_defaults_behind_it():
+    mobilenet = compose(["recipe=thesis_mobilenet_v2"])[0].config.recipe
+    resnet = compose(["recipe=thesis_resnet50"])[0].config.recipe
+    assert (mobilenet.optimiser.momentum, mobilenet.optimiser.weight_decay) == (0.9, 4e-5)
+    assert (resnet.optimiser.momentum, resnet.optimiser.weight_decay, resnet.label_smoothing) == (0.9, 2e-5, 0.1)
+    assert (resnet.augment.auto, resnet.augment.erase) == ("ta_wide", 0.1)
+    assert (resnet.augment.mixup_alpha, resnet.augment.cutmix_alpha) == (1.0, 1.0)
+    assert (mobilenet.augment.auto, mobilenet.augment.erase, mobilenet.augment.mixup_alpha) == (None, 0, 0)
+    for recipe in (mobilenet, resnet):
+        assert (recipe.augment.crop_size, recipe.augment.crop_scale, recipe.augment.flip) == (224, 0.08, 0.5)
+        assert (recipe.evaluate.resize, recipe.evaluate.crop_size, recipe.dropout) == (256, 224, None)

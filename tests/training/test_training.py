@@ -1,0 +1,215 @@
+"""Whole runs in this process, on tiny images."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from torch.nn import functional as F
+
+from datavol.data.preparation import prepare
+from datavol.data.sampler import sample_order
+from datavol.errors import ConfigError, RunError
+from datavol.records import RunFolder
+from datavol.training import trainer as trainer_module
+from datavol.training.callbacks import Progress
+from datavol.training.networks import build_network
+from datavol.training.optimisation import build_optimiser, build_schedule
+from datavol.training.trainer import train
+
+TIMES = ("seconds/train", "seconds/val", "images_per_second")
+
+
+class Stopped(Exception):
+    """Stands for whatever kills a process."""
+
+
+def trained(run) -> RunFolder:
+    train(run, prepare(run.config))
+    return RunFolder(run.folder)
+
+
+def stop_after(epoch: int, monkeypatch) -> None:
+    """Let the next run die as soon as budget epoch `epoch` + 1 is measured but not kept."""
+
+    class Dying(Progress):
+        def on_validation_end(self, trainer, pl_module):
+            if trainer.current_epoch == epoch:
+                raise Stopped
+
+    monkeypatch.setattr(trainer_module, "Progress", Dying)
+
+
+def without_times(folder: RunFolder) -> list[dict[str, float]]:
+    return [{name: value for name, value in row.items() if name not in TIMES} for row in folder.rows]
+
+
+def weights(folder: RunFolder) -> dict[str, torch.Tensor]:
+    return torch.load(folder.checkpoint("last"), weights_only=True)["state_dict"]
+
+
+def same(first: RunFolder, second: RunFolder) -> bool:
+    pairs = zip(weights(first).values(), weights(second).values(), strict=True)
+    return without_times(first) == without_times(second) and all(torch.equal(a, b) for a, b in pairs)
+
+
+def test_a_run_leaves_what_the_contract_says(tiny, elsewhere):
+    run = tiny("checkpoint.keep=all", "evaluate_train=true")
+    folder = trained(run)
+
+    record = folder.record
+    assert record["state"] == "finished" and record["reason"] is None
+    assert [row["budget_epoch"] for row in folder.rows] == [1, 2, 3]
+    assert [row["iteration"] for row in folder.rows] == [12, 24, 36]
+    assert [row["images_seen"] for row in folder.rows] == [12 * 128, 24 * 128, 36 * 128]
+    kinds = ("loss", "top1", "top5", "margin_correct", "margin_incorrect", "calibration_error")
+    assert {f"{split}{kind}" for split in ("train/", "val/", "train/clean_") for kind in kinds} < set(folder.rows[0])
+    assert record["last"] == folder.rows[-1]
+    assert record["best"]["val/top1"] == max(row["val/top1"] for row in folder.rows)
+    assert [path.stem for path in folder.checkpoints] == [*(f"budget_epoch_000{e}" for e in (1, 2, 3)), "best", "last"]
+    assert (record["world_size"], record["precision"], record["budget"]["iterations"]) == (1, "32", 36)
+    indices = np.load(run.folder / "subset.npy")
+    assert (folder.manifest["size"], folder.manifest["full_size"]) == (len(indices), 1438)
+    assert sum(folder.manifest["images_per_class"]) == len(indices)
+    assert folder.values["recipe"]["name"] == "small"
+    assert not list(run.folder.rglob(".*.tmp")) and not list(run.folder.rglob(".run.json*"))
+
+
+def test_a_seed_makes_a_run_reproducible_and_workers_do_not_show(tiny, elsewhere):
+    first = trained(tiny("study=a"))
+    assert same(first, trained(tiny("study=b")))
+    assert same(first, trained(tiny("study=c", "data.workers=2")))
+    assert not same(first, trained(tiny("study=d", "order_seed=1")))
+
+
+@pytest.mark.parametrize("done", [0, 1, 2])
+def test_a_stopped_run_goes_on_bit_for_bit(done, tiny, elsewhere, monkeypatch):
+    # mixing, dropout (MobileNetV2 has it), warm-up and momentum: everything that could remember too much or too little
+    extra = ["recipe.augment.mixup_alpha=1", "recipe.augment.cutmix_alpha=1", "recipe.augment.erase=0.5"]
+    whole = trained(tiny("study=whole", *extra))
+    run = tiny("study=stopped", *extra)
+    with monkeypatch.context() as patched:
+        stop_after(done, patched)
+        with pytest.raises(Stopped):
+            trained(run)
+    stopped = RunFolder(run.folder)
+    assert stopped.record["state"] == "failed" and "Stopped" in stopped.record["reason"]
+    assert len(stopped.rows) == done
+
+    assert same(whole, trained(run))
+    assert stopped.record["state"] == "finished"
+    assert len(stopped.record["sessions"]) == 2
+
+
+def test_a_row_without_its_checkpoint_is_measured_again(tiny, elsewhere, monkeypatch):
+    whole = trained(tiny("study=whole"))
+    run = tiny("study=stopped")
+    with monkeypatch.context() as patched:
+        stop_after(1, patched)
+        with pytest.raises(Stopped):
+            trained(run)
+    folder = RunFolder(run.folder)
+    folder.write_rows([*folder.rows, folder.rows[0] | {"budget_epoch": 2, "val/top1": 0.99}])
+    assert same(whole, trained(run))
+
+
+def test_a_plain_loop_of_torch_gives_the_same_losses(tiny, elsewhere, monkeypatch):
+    """Same subset, order and recipe without augmentation: the loss of each of 50 iterations agrees."""
+    plain = ["recipe=plain", "recipe.augment.flip=0", "recipe.augment.crop_scale=1", "recipe.optimiser.lr=0.05"]
+    run = tiny(*plain, "recipe.batch_size=32", "epochs=2", "recipe.label_smoothing=0.1", "trainer.memory_format=contiguous")
+    ours: list[float] = []
+    monkeypatch.setattr(
+        Progress, "on_train_batch_end", lambda self, trainer, module, outputs, *_: ours.append(float(outputs["loss"]))
+    )
+    trained(run)
+
+    config, data = run.config, prepare(run.config)
+    pictures = [data.source.train.image(i).resize((16, 16), Image.Resampling.BILINEAR) for i in range(1438)]
+    images = torch.from_numpy(np.stack([np.asarray(picture) for picture in pictures])).permute(0, 3, 1, 2) / 255
+    images = (images - torch.tensor(config.data.mean)[:, None, None]) / torch.tensor(config.data.std)[:, None, None]
+    labels = torch.from_numpy(data.source.train.labels)
+    network = build_network(config.model, 10, 0.0, config.init_seed)
+    optimiser = build_optimiser(network.parameters(), config.recipe.optimiser)
+    schedule = build_schedule(optimiser, config.recipe.schedule, 2, 45)
+    order = sample_order(data.subset.indices, config.order_seed, 0, 90 * 32)
+    for iteration in range(50):
+        batch = torch.from_numpy(order[iteration * 32 : (iteration + 1) * 32])
+        loss = F.cross_entropy(network(images[batch]), labels[batch], label_smoothing=0.1)
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+        schedule.step()
+        assert ours[iteration] == pytest.approx(loss.item(), rel=1e-5), iteration
+
+
+def test_a_loss_that_is_not_finite_stops_the_run_and_names_the_iteration(tiny, elsewhere, monkeypatch):
+    real = F.cross_entropy
+    calls = []
+
+    def spoilt(logits, labels, **options):
+        calls.append(logits)
+        return real(logits, labels, **options) * (math.nan if torch.is_grad_enabled() and sum_of_training() == 15 else 1)
+
+    def sum_of_training():
+        return sum(logits.requires_grad for logits in calls)
+
+    monkeypatch.setattr(F, "cross_entropy", spoilt)
+    run = tiny("check_every=5")
+    with pytest.raises(RunError, match="not finite at iteration 15;"):
+        trained(run)
+
+    folder = RunFolder(run.folder)
+    assert folder.record["state"] == "failed" and "iteration 15" in folder.record["reason"]
+    assert [row["budget_epoch"] for row in folder.rows] == [1]
+    assert all(torch.isfinite(value).all() for value in weights(folder).values())
+
+
+def test_start_from_goes_on_with_another_order_in_a_folder_of_its_own(tiny, elsewhere):
+    parent_run = tiny("checkpoint.keep=all")
+    parent = trained(parent_run)
+    middle = parent.checkpoint("budget_epoch_0002")
+    run = tiny(f"start_from={middle}", "order_seed=1")
+    assert run.folder != parent_run.folder
+    child = trained(run)
+
+    assert [row["budget_epoch"] for row in child.rows] == [3]
+    assert child.rows[0]["iteration"] == 36
+    assert child.rows[0]["val/loss"] != parent.rows[2]["val/loss"]
+    assert child.rows[0]["lr"] == parent.rows[2]["lr"]
+    about = child.record["parent"]
+    assert (about["name"], about["budget_epoch"], about["iteration"]) == (parent_run.config.run_name, 2, 24)
+
+
+def test_start_from_refuses_what_does_not_fit(tiny, elsewhere):
+    last = trained(tiny("epochs=1")).checkpoint("last")
+    with pytest.raises(ConfigError, match="epochs must be above the 1 budget epochs of start_from, got 1; try epochs=2"):
+        trained(tiny(f"start_from={last}", "epochs=1"))
+    with pytest.raises(ConfigError, match="start_from must be of the same network"):
+        trained(tiny(f"start_from={last}", "model=resnet50"))
+
+
+def test_a_run_whose_data_have_changed_does_not_go_on(tiny, elsewhere):
+    run = tiny("epochs=1")
+    folder = trained(run)
+    manifest = folder.path / "subset.json"
+    manifest.write_text(manifest.read_text().replace(folder.manifest["fingerprint"], "f" * 64))
+    with pytest.raises(ConfigError, match="data must be those of the manifest"):
+        trained(run)
+
+
+def test_damaged_images_are_replaced_named_and_counted(tiny, elsewhere, photos):
+    (photos / "train/cat/03.png").write_bytes(b"not an image")
+    (photos / "val/owl/01.png").write_bytes(b"")
+    options = ["data=image_folder", f"data.root={photos}", "recipe=plain", "data.workers=0", "fraction=1", "recipe.batch_size=9"]
+    with pytest.raises(RunError, match=r"train/cat/03\.png"):
+        trained(tiny(*options, "epochs=2"))
+    folder = trained(tiny(*options, "epochs=2", "data.on_damaged=replace"))
+
+    assert folder.record["damaged"]["train"] == {"count": 1, "images": ["cat/03.png"]}
+    assert folder.record["damaged"]["val"] == {"count": 1, "images": ["owl/01.png"]}
+    assert folder.record["validation_images"] == 12
+    assert all(0 <= row["val/top1"] <= 1 and "val/top5" not in row for row in folder.rows)
+    assert folder.rows[-1]["val/top1"] * 11 == pytest.approx(round(folder.rows[-1]["val/top1"] * 11))
