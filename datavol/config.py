@@ -100,7 +100,6 @@ class FilesConfig(DataConfig):
     on_damaged: Literal["stop", "replace"] = key("stop or replace", hashed=True, remedy="data.on_damaged=stop")
     cache_dir: str | None = key("a folder", hashed=False)
 
-
     @model_validator(mode="after")
     def _check_root(self) -> FilesConfig:
         if self.root is None and not isinstance(self, TableConfig):
@@ -124,7 +123,6 @@ class TableConfig(FilesConfig):
     table: str | None = key("a CSV file with the columns path, label and split", hashed=False)
     val_fraction: float | None = key("a share above 0 and below 1, or null", hashed=True, **VAL_FRACTION)
     split_seed: int = key("a whole number of at least 0", hashed=True, ge=0)
-
 
     @model_validator(mode="after")
     def _check_table(self) -> TableConfig:

@@ -37,7 +37,8 @@ BY_CONFIGURATION = {
     "draw=random": 'draw must be independent, nested or disjoint, got "random"; try draw=independent',
     "trainer.devices=3": "recipe.batch_size must divide evenly among 3 devices, got 32; try recipe.batch_size=33",
     "trainer.devices=0": "trainer.devices must be auto or at least 1, got 0; try trainer.devices=1",
-    "trainer.precision=8": 'trainer.precision must be 32, 16-mixed, bf16-mixed or 64, got "8"; try trainer.precision=32',
+    "trainer.precision=8": 'trainer.precision must be 32, 16-mixed, bf16-mixed or 64, got "8"; '
+    "try trainer.precision=32",
     "logger=tensorboard": "logger must be one of csv, wandb, got 'tensorboard'; try logger=csv",
     "study=a/b": "study must be a folder's name of letters, digits, '.', '_' and '-', got \"a/b\"; try study=my_study",
     "fraction=[": "an override must be written name=value, got 'fraction=['; quote what is special: 'name=\"a b\"'",
@@ -50,13 +51,14 @@ BY_CONFIGURATION = {
 BY_DATA = {
     "fraction=0.001": "fraction must leave every class at least one image, got 0.001, which leaves none of the 139 of "
     "class 8 and of 9 more; try fraction=0.004",
-    "draw=disjoint fraction=0.25 draw_seed=4": "draw_seed must be at most 2 with draw=disjoint and fraction=0.25, got 4; "
-    "try draw_seed=2 or a smaller fraction",
+    "draw=disjoint fraction=0.25 draw_seed=4": "draw_seed must be at most 2 with draw=disjoint and "
+    "fraction=0.25, got 4; try draw_seed=2 or a smaller fraction",
     "recipe.batch_size=2048": "recipe.batch_size must be at most the 1438 images of a budget epoch, got 2048; "
     "try recipe.batch_size=1024",
     "data=image_folder data.root=nowhere": "data.root must be a folder, got nowhere",
     "start_from=nowhere.ckpt": "start_from must be a checkpoint's file, got nowhere.ckpt; check the path",
-    "subset_file=list.txt": "subset_file must be a text file with one index or path per line, got list.txt; check the path",
+    "subset_file=list.txt": "subset_file must be a text file with one index or path per line, got list.txt; "
+    "check the path",
     "logger.mode=online": "logger.mode must be auto or offline unless you are logged in to W&B, got online; "
     "try `wandb login`, or logger.mode=offline",
     "data=fashion_mnist": "data.root must hold",
@@ -79,7 +81,9 @@ def test_an_unknown_network_of_timm_is_found_before_training(command, elsewhere)
     answer = command("run", "model=timm", "model.name=densenet12", "logger=csv")
 
     assert answer.returncode == 2
-    assert answer.stderr.startswith("datavol: model.name must be a network of timm, got 'densenet12'; try model.name=dense")
+    assert answer.stderr.startswith(
+        "datavol: model.name must be a network of timm, got 'densenet12'; try model.name=dense"
+    )
     assert list(elsewhere.iterdir()) == []
 
 

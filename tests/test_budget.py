@@ -61,5 +61,5 @@ def test_budget_epochs_trains_equal_passes():
 
 def test_the_largest_batch_is_a_budget_epoch():
     assert plan_budget("epochs", 1, 359, 1438, 359).iterations == 1
-    with pytest.raises(ConfigError, match="at most the 359 images of a budget epoch, got 360; try .*=256"):
+    with pytest.raises(ConfigError, match=r"at most the 359 images of a budget epoch, got 360; try .*=256"):
         plan_budget("epochs", 1, 360, 1438, 359)

@@ -40,7 +40,8 @@ def test_every_shipped_choice_composes(choice):
 @pytest.mark.parametrize("file", sorted((conf_dir() / "experiment").rglob("*.yaml")))
 def test_every_experiment_says_question_command_cost_and_score(file: Path):
     head = file.read_text().splitlines()[1:5]
-    assert head[0].startswith("# ") and head[0].endswith("?")
+    assert head[0].startswith("# ")
+    assert head[0].endswith("?")
     for line, name in zip(head[1:], ("Command", "Cost", "Score"), strict=True):
         assert re.match(rf"# {name}: +\S", line)
 
@@ -94,5 +95,5 @@ def test_values_survive_a_file_and_overrides_of_a_finished_configuration():
     assert override(values, []) == run.config
     changed = override(values, ["trainer=ddp", "trainer.accelerator=cpu", "trainer.devices=2"])
     assert (changed.trainer.accelerator, changed.trainer.devices, changed.run_hash) == ("cpu", 2, run.config.run_hash)
-    with pytest.raises(ConfigError, match="did you mean trainer.devices"):
+    with pytest.raises(ConfigError, match=r"did you mean trainer\.devices"):
         override(values, ["trainer.devces=2"])

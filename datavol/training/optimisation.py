@@ -15,13 +15,14 @@ def build_optimiser(parameters: Iterable[nn.Parameter], optimiser: OptimiserConf
     """SGD or AdamW; weight decay on all parameters, as the thesis's reference code has it."""
     if optimiser.name == "adamw":
         betas = (optimiser.momentum, 0.999)
-        return AdamW(parameters, lr=optimiser.lr, betas=betas, weight_decay=optimiser.weight_decay)
+        return AdamW(parameters, lr=optimiser.lr, betas=betas, weight_decay=optimiser.weight_decay, fused=True)
     return SGD(
         parameters,
         lr=optimiser.lr,
         momentum=optimiser.momentum,
         nesterov=optimiser.nesterov,
         weight_decay=optimiser.weight_decay,
+        fused=True,
     )
 
 

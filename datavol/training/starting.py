@@ -90,10 +90,10 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
         raise ConfigError(f"a checkpoint must be a file, got {path}; check the path")
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError) as error:
-        first = str(error).splitlines()[0] if str(error) else type(error).__name__
+    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError):
         raise ConfigError(
-            f"a checkpoint must be readable as weights alone, got {path}: {first}; it is not loaded"
+            f"a checkpoint must hold weights and plain values alone, got {path}, which is damaged or holds more; "
+            "it is not loaded"
         ) from None
     if not isinstance(content, dict):
         raise ConfigError(f"a checkpoint must hold a dictionary of weights, got {type(content).__name__} in {path}")

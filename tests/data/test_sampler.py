@@ -21,7 +21,9 @@ def epoch_of(subset, budget, epoch, rank=0, world_size=1, seed=0):
     return samples
 
 
-@given(n=SIZES, batch=st.integers(1, 16), iterations=st.integers(1, 8), epochs=st.integers(1, 4), seed=st.integers(0, 9))
+@given(
+    n=SIZES, batch=st.integers(1, 16), iterations=st.integers(1, 8), epochs=st.integers(1, 4), seed=st.integers(0, 9)
+)
 def test_sample_k_is_element_k_mod_n_of_permutation_k_div_n(n, batch, iterations, epochs, seed):
     subset = np.sort(np.random.default_rng(seed).choice(1000, n, replace=False))
     budget = Budget(epochs, iterations, batch, n)
@@ -32,12 +34,18 @@ def test_sample_k_is_element_k_mod_n_of_permutation_k_div_n(n, batch, iterations
         assert position == subset[permutation(n, "order", seed, k // n)[k % n]]
     counts = Counter(position for _, position in samples)
     seen = epochs * iterations * batch
-    assert set(counts[i] for i in subset.tolist()) <= {seen // n, -(-seen // n)}
+    assert {counts[i] for i in subset.tolist()} <= {seen // n, -(-seen // n)}
     for first in range(0, seen - n + 1, n):
         assert len({position for _, position in samples[first : first + n]}) == n
 
 
-@given(n=SIZES, share=st.integers(1, 5), iterations=st.integers(1, 6), world_size=st.integers(1, 4), epoch=st.integers(0, 3))
+@given(
+    n=SIZES,
+    share=st.integers(1, 5),
+    iterations=st.integers(1, 6),
+    world_size=st.integers(1, 4),
+    epoch=st.integers(0, 3),
+)
 def test_ranks_together_see_exactly_the_one_process_batches(n, share, iterations, world_size, epoch):
     subset = np.arange(n) * 3
     batch = share * world_size

@@ -96,7 +96,8 @@ def test_confidence_0_and_1_fall_into_the_first_and_the_last_bin():
 def test_without_wrong_predictions_their_margin_is_nan():
     logits = torch.eye(3) * 5
     values = measured(3, [(logits, torch.arange(3))])
-    assert np.isnan(values["margin_incorrect"]) and values["margin_correct"] > 0.9
+    assert np.isnan(values["margin_incorrect"])
+    assert values["margin_correct"] > 0.9
 
 
 def test_mixed_labels_count_as_their_larger_share():
@@ -110,5 +111,6 @@ def test_the_way_the_images_are_dealt_out_does_not_show(split):
     (logits, targets), *_ = batches(10, [100], 1)
     whole = measured(10, [(logits, targets)])
     parts = measured(10, [(logits[:split], targets[:split]), (logits[split:], targets[split:])])
-    assert parts["top1"] == whole["top1"] and parts["top5"] == whole["top5"]
+    assert parts["top1"] == whole["top1"]
+    assert parts["top5"] == whole["top5"]
     assert parts == pytest.approx(whole, abs=1e-7)

@@ -17,12 +17,12 @@ from typing import Any
 
 import pytest
 import wandb
+from wandb_file import WandbFile, read_wandb_file
 
 from datavol.config import WandbConfig
 from datavol.errors import ConfigError
 from datavol.training import wandb_run
 from datavol.training.wandb_run import WandbRun, check_wandb, open_wandb_run
-from wandb_file import WandbFile, read_wandb_file
 
 API_KEY = "0123456789" * 4
 CLOSED_PORT = "http://127.0.0.1:9"

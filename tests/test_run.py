@@ -1,0 +1,151 @@
+"""The real commands, as a user types them."""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+
+import numpy as np
+import pytest
+import torch
+import yaml
+from wandb_file import read_wandb_file
+
+from datavol.records import RunFolder
+
+QUICK = ["data.image_size=16", "data.resize=16", "recipe.batch_size=128", "epochs=1"]
+
+
+def test_a_sweep_trains_each_run_once_and_the_second_time_finds_them_finished(command, elsewhere):
+    options = ["-m", "model=resnet50,mobilenet_v2", "fraction=0.05,0.25", *QUICK]
+    first = command("run", *options)
+
+    assert first.returncode == 0, first.stderr
+    assert first.stdout.endswith("4 of 4 runs finished\n")
+    folders = [RunFolder(path) for path in sorted(elsewhere.glob("studies/digits/*"))]
+    assert [folder.state for folder in folders] == ["finished"] * 4
+    assert len(list(elsewhere.rglob("run-*.wandb"))) == 4  # one W&B run each, offline
+    assert not (elsewhere / "multirun").exists()
+    assert not (elsewhere / "outputs").exists()
+    ended = [folder.record["ended"] for folder in folders]
+
+    second = command("run", *options)
+
+    assert second.stdout.count("is finished already") == 4
+    assert second.returncode == 0
+    assert [folder.record["ended"] for folder in folders] == ended
+
+    report = command("report", "studies/digits")
+    assert report.stdout.count("finished") == 4
+    figure = elsewhere / "studies/digits/figures/accuracy_against_volume.png"
+    assert report.stdout.rstrip().endswith("figure: studies/digits/figures/accuracy_against_volume.png")
+    assert figure.read_bytes().startswith(b"\x89PNG")
+
+
+def test_one_failed_run_does_not_stop_the_others(command, elsewhere):
+    options = ["recipe.optimiser.lr=0.001,1e30", "logger=csv", *QUICK, "recipe.optimiser.name=sgd"]
+    answer = command("run", "-m", *options)
+
+    assert answer.returncode == 1
+    assert "1 of 2 runs finished" in answer.stdout
+    assert re.search(r"failed: studies/digits/\S+: the loss was not finite at iteration \d+", answer.stderr)
+    assert "again: python -m datavol.run recipe.optimiser.lr=1e+30" in answer.stderr
+    assert "Traceback" not in answer.stderr
+
+
+def test_a_single_run_says_what_it_does_and_then_that_it_is_done(command, elsewhere):
+    first = command("run", "fraction=0.25", "logger=csv", *QUICK)
+    assert re.fullmatch(r"mobilenet_v2 25 %: budget epoch 1/1, top-1 \d+\.\d %, 00:00 left\n", first.stdout)
+    assert first.stderr == ""
+    (path,) = elsewhere.glob("studies/digits/*")
+    assert yaml.safe_load((path / ".hydra/overrides.yaml").read_text())[0] == "fraction=0.25"
+    assert (
+        command("run", "fraction=0.25", "logger=csv", *QUICK).stdout
+        == f"{path.relative_to(elsewhere)} is finished already\n"
+    )
+
+
+def test_changed_data_are_noticed_before_a_finished_run_is_skipped(command, elsewhere, photos):
+    options = ["data=image_folder", f"data.root={photos}", "recipe=plain", "logger=csv", *QUICK, "recipe.batch_size=9"]
+    assert command("run", *options).returncode == 0
+    (photos / "train/cat/00.png").rename(photos / "train/cat/99.png")
+    answer = command("run", *options)
+    assert answer.returncode == 2
+    assert answer.stderr.startswith("datavol: data must be those of the manifest in studies/image_folder/")
+
+
+def test_the_offline_wandb_file_holds_curves_summary_and_config(command, elsewhere):
+    assert command("run", "fraction=0.25", "logger.tags=[pilot]", *QUICK, "epochs=2").returncode == 0
+    (path,) = elsewhere.glob("studies/digits/*")
+    (file,) = path.glob("wandb/offline-run-*/run-*.wandb")
+    wandb, folder = read_wandb_file(file), RunFolder(path)
+
+    assert [row["iteration"] for row in wandb.rows] == [12, 24]
+    for row, kept in zip(wandb.rows, folder.rows, strict=True):
+        assert {name: row[name] for name in kept} == kept
+    assert wandb.summary["best/val/top1"] == folder.record["best"]["val/top1"]
+    assert wandb.summary["last/val/top1"] == folder.record["last"]["val/top1"]
+    assert (wandb.config["fraction"], wandb.config["model"], wandb.config["seed"]) == (0.25, "mobilenet_v2", 0)
+    assert (wandb.config["data"], wandb.config["recipe"], wandb.config["epochs"]) == ("digits", "small", 2)
+    assert wandb.run.run_group == "digits"
+    assert "pilot" in wandb.run.tags
+    assert wandb.run.display_name == path.name
+
+
+@pytest.mark.slow
+def test_a_wandb_server_that_is_not_there_costs_a_warning_and_under_30_seconds(command, elsewhere, monkeypatch):
+    began = time.perf_counter()
+    assert command("run", "fraction=0.25", *QUICK, "study=usual").returncode == 0
+    usual = time.perf_counter() - began
+    monkeypatch.setenv("WANDB_BASE_URL", "http://127.0.0.1:9")
+    monkeypatch.setenv("WANDB_API_KEY", "0123456789" * 4)
+    began = time.perf_counter()
+    answer = command("run", "fraction=0.25", *QUICK, "study=closed", "logger.mode=online")
+
+    assert answer.returncode == 0
+    assert time.perf_counter() - began < usual + 30
+    assert answer.stderr.count("W&B") == 1
+    assert "wandb sync" in answer.stderr
+    (path,) = elsewhere.glob("studies/closed/*")
+    assert RunFolder(path).state == "finished"
+    (file,) = path.glob("wandb/offline-run-*/run-*.wandb")
+    assert len(read_wandb_file(file).rows) == 1
+
+
+def test_torchvision_weights_are_evaluated_and_anything_more_is_refused(command, elsewhere):
+    from torchvision.models import mobilenet_v2
+
+    torch.manual_seed(0)
+    torch.save(mobilenet_v2(num_classes=10).state_dict(), elsewhere / "weights.pth")
+    small = ["data.image_size=16", "data.resize=16"]
+    answer = command("evaluate", "weights.pth", *small)
+    assert answer.returncode == 0
+    assert "weights" in answer.stdout
+    assert "359 validation images" in answer.stdout
+
+    wrong = command("evaluate", "weights.pth", "model=resnet50", *small)
+    assert wrong.returncode == 2
+    assert "must hold weights of the configured network" in wrong.stderr
+    torch.save({"state_dict": time.sleep}, elsewhere / "unsafe.pth")
+    (elsewhere / "damaged.pth").write_bytes(b"no weights")
+    for name in ("unsafe.pth", "damaged.pth"):
+        refused = command("evaluate", name, *small)
+        assert refused.returncode == 2
+        assert refused.stderr.startswith("datavol: a checkpoint must hold weights and plain values alone, got ")
+        assert refused.stderr.count("\n") == 1
+    missing = command("evaluate", "none.pth", *small)
+    assert missing.stderr == "datavol: a checkpoint must be a file, got none.pth; check the path\n"
+
+
+def test_an_exported_list_trains_the_same_subset(command, elsewhere):
+    listed = command("subset", "fraction=0.1", "draw=nested")
+    (elsewhere / "ten.txt").write_text(listed.stdout)
+    assert command("run", "subset_file=ten.txt", "logger=csv", *QUICK).returncode == 0
+    assert command("run", "fraction=0.1", "draw=nested", "logger=csv", *QUICK).returncode == 0
+    lists = [np.load(path) for path in elsewhere.glob("studies/digits/*/subset.npy")]
+    assert len(lists) == 2
+    assert lists[0].tolist() == lists[1].tolist()
+    manifests = [json.loads(path.read_text()) for path in elsewhere.glob("studies/digits/*/subset.json")]
+    assert {manifest["draw"] for manifest in manifests} == {"nested", "listed"}
+    assert len({manifest["sha256"] for manifest in manifests}) == 1

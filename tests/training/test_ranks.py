@@ -1,0 +1,132 @@
+"""One rank against two and three, as real processes over gloo."""
+
+from __future__ import annotations
+
+import csv
+import itertools
+
+import numpy as np
+import pytest
+import torch
+from torch.nn import functional as F
+
+from datavol.composition import compose
+from datavol.data.preparation import prepare
+from datavol.data.sampler import BudgetSampler, sample_order
+from datavol.records import RunFolder
+
+SMALL = [
+    "logger=csv",
+    "data.image_size=16",
+    "data.resize=16",
+    "recipe.batch_size=96",
+    "fraction=0.25",
+    "trainer.threads=1",
+]
+
+
+def on_ranks(count: int) -> list[str]:
+    return ["trainer.accelerator=cpu", f"trainer.devices={count}", "trainer.strategy=auto"]
+
+
+def test_an_evaluation_does_not_depend_on_the_number_of_ranks(command, elsewhere):
+    """359 validation images: a prime. Counts are equal, the rest within 1e-6, and NumPy in float64 agrees."""
+    assert command("run", *SMALL, "epochs=2").returncode == 0
+    (checkpoint,) = elsewhere.glob("studies/digits/*/checkpoints/last.ckpt")
+    rows = {}
+    for count in (1, 2, 3):
+        answer = command("evaluate", str(checkpoint), *on_ranks(count), "--csv", f"{count}.csv")
+        assert answer.returncode == 0, answer.stderr
+        (row,) = csv.DictReader((elsewhere / f"{count}.csv").open())
+        rows[count] = {name: float(value) for name, value in row.items() if name.startswith("val/")}
+
+    for count in (2, 3):
+        for name in ("val/top1", "val/top5"):
+            assert round(rows[count][name] * 359) == round(rows[1][name] * 359)
+            assert rows[count][name] * 359 == pytest.approx(round(rows[count][name] * 359), abs=1e-9)
+        assert rows[count] == pytest.approx(rows[1], abs=1e-6)
+    assert rows[1] == pytest.approx(evaluated_by_hand(checkpoint), abs=1e-6)
+    trained = RunFolder(checkpoint.parent.parent).rows[-1]
+    assert {name: trained[name] for name in rows[1]} == pytest.approx(rows[1], abs=1e-6)
+
+
+def evaluated_by_hand(checkpoint) -> dict[str, float]:
+    """The checkpoint's network on the validation images in one batch, its metrics in float64."""
+    from datavol.training.evaluation import load_weights
+    from datavol.training.trainer import build_data, build_module
+
+    config = compose([*SMALL, "epochs=2"])[0].config
+    prepared = prepare(config)
+    module = build_module(config, prepared).eval()
+    load_weights(module, checkpoint)
+    images = build_data(config, prepared).validation_images
+    labels = prepared.source.val.labels
+    with torch.no_grad():
+        logits = module(torch.stack([images[0, i].image for i in range(len(labels))])).double()
+    shares = logits.softmax(1).numpy()
+    order = np.argsort(-shares, axis=1)
+    first, second = (shares[np.arange(359), order[:, k]] for k in (0, 1))
+    correct, margin = order[:, 0] == labels, (first - second) / first
+    bins = np.clip(np.ceil(first * 15).astype(int) - 1, 0, 14)
+    gaps = [abs(correct[bins == b].sum() - first[bins == b].sum()) for b in range(15)]
+    return {
+        "val/loss": F.cross_entropy(logits, torch.from_numpy(labels)).item(),
+        "val/top1": correct.mean(),
+        "val/top5": (order[:, :5] == labels[:, None]).any(1).mean(),
+        "val/margin_correct": margin[correct].mean(),
+        "val/margin_incorrect": margin[~correct].mean(),
+        "val/calibration_error": sum(gaps) / 359,
+    }
+
+
+def test_training_on_two_ranks_is_training_on_one_without_batch_norm(command, elsewhere):
+    """ConvNeXt has no batch norm; dropout and mixing are off, so the ranks share exactly one batch's work."""
+    network = ["model=timm", "model.name=convnext_atto", "data.image_size=32", "data.resize=32", "recipe.dropout=0"]
+    options = [
+        *SMALL,
+        *network,
+        "recipe.batch_size=128",
+        "epochs=2",
+        "recipe.optimiser.lr=0.001",
+        "recipe.optimiser.name=sgd",
+    ]
+    folders = []
+    for count in (1, 2):
+        answer = command("run", *options, *on_ranks(count), f"study=ranks{count}")
+        assert answer.returncode == 0, answer.stderr
+        (path,) = elsewhere.glob(f"studies/ranks{count}/*")
+        folders.append(RunFolder(path))
+
+    one, two = folders
+    assert (one.record["world_size"], two.record["world_size"]) == (1, 2)
+    assert one.path.name == two.path.name
+    assert len(list(elsewhere.glob("studies/*/*"))) == 2
+    for alone, together in itertools.zip_longest(one.rows, two.rows):
+        metrics = [name for name in alone if name.startswith(("train/", "val/")) or name in ("lr", "iteration")]
+        assert {name: together[name] for name in metrics} == pytest.approx(
+            {name: alone[name] for name in metrics}, rel=1e-4
+        )
+        assert together["train/loss"] == pytest.approx(alone["train/loss"], rel=1e-5)
+
+
+def test_with_batch_norm_the_ranks_still_share_the_global_batches():
+    run = compose(["fraction=0.25"])[0]
+    prepared = prepare(run.config)
+    ranks = [BudgetSampler(prepared.subset.indices, prepared.budget, 0, rank, 4) for rank in range(4)]
+    order = sample_order(prepared.subset.indices, 0, 0, 45 * 32)
+    shares = [np.array(list(sampler))[:, 1].reshape(45, 8) for sampler in ranks]
+    assert np.concatenate(shares, axis=1).tolist() == order.reshape(45, 32).tolist()
+
+
+def test_a_resume_with_another_world_size_is_refused_in_one_line(command, elsewhere):
+    options = [*SMALL, "epochs=2"]
+    assert command("run", *options).returncode == 0
+    (path,) = elsewhere.glob("studies/digits/*")
+    RunFolder(path).update(state="failed", reason="a test")
+    before = (path / "metrics.csv").read_bytes()
+
+    answer = command("run", *options, *on_ranks(2))
+
+    assert answer.returncode == 2
+    assert "datavol: trainer.devices must stay what the run started with (1 ranks), got 2" in answer.stderr
+    assert (path / "metrics.csv").read_bytes() == before
