@@ -32,7 +32,8 @@ def evaluate(config: Config, checkpoints: Sequence[Path]) -> list[dict[str, Any]
     prepared = prepare(config)
     trainer = build_trainer(config.trainer, [Margins()])
     check_ranks(trainer, prepared, config, Start(Path()))
-    module, data = build_module(config, prepared), build_data(config, prepared)
+    module = build_module(config, prepared, config.trainer.memory_format)
+    data = build_data(config, prepared)
     rows = []
     for path in checkpoints:
         known = load_weights(module, path)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import lightning as L
@@ -75,9 +74,10 @@ class Keeper(Checkpoint):
 class Damage(Callback):
     """Counts and names the damaged images that were replaced in training or left out of an evaluation."""
 
-    def __init__(self, folder: RunFolder | None) -> None:
+    def __init__(self, folder: RunFolder) -> None:
         self.folder = folder
-        self.found: dict[str, set[str]] = {}
+        known = folder.record.get("damaged", {})  # of a run that goes on
+        self.found: dict[str, set[str]] = {split: set(found["images"]) for split, found in known.items()}
 
     def _note(self, split: str, outputs: Any) -> None:
         self.found.setdefault(split, set()).update(outputs["damaged"])
@@ -96,7 +96,7 @@ class Damage(Callback):
         """Bring the ranks' findings together, and into the record."""
         for split in ("train", "val"):
             self.found[split] = _over_ranks(self.found.get(split, set()))
-        if self.folder is not None and trainer.is_global_zero:
+        if trainer.is_global_zero:
             self.folder.update(damaged=self.summary())
 
     def summary(self) -> dict[str, Any]:
@@ -110,9 +110,3 @@ def _over_ranks(keys: set[str]) -> set[str]:
     gathered: list[Any] = [None] * torch.distributed.get_world_size()
     torch.distributed.all_gather_object(gathered, keys)
     return set().union(*gathered)
-
-
-def drop_unfinished(folder: Path) -> None:
-    """Remove checkpoints that a killed process left half-written."""
-    for file in folder.glob(".*.tmp"):
-        file.unlink()

@@ -71,7 +71,7 @@ def _place(run: Run, folder: RunFolder, trainer: L.Trainer, start: Start) -> dic
         "world_size": trainer.world_size,
         "threads": torch.get_num_threads(),
         "precision": run.config.trainer.precision,
-        "memory_format": run.config.trainer.memory_format,
+        "memory_format": start.memory_format or run.config.trainer.memory_format,
         "sessions": [*folder.record.get("sessions", []), session],
     }
 

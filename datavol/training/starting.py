@@ -23,9 +23,10 @@ class Start:
         folder: The run's folder.
         checkpoint: What is loaded first, or None.
         rows: What was measured up to there.
-        resumed: Whether the run has started before; then world size and threads are what they were.
+        resumed: Whether the run has started before; then ranks, threads and memory format stay.
         world_size: Ranks of the run's first start.
         threads: CPU threads per rank of the run's first start.
+        memory_format: Memory format of the run's first start.
         parent: The run that this one goes on from.
     """
 
@@ -35,6 +36,7 @@ class Start:
     resumed: bool = False
     world_size: int | None = None
     threads: int | None = None
+    memory_format: str | None = None
     parent: dict[str, Any] | None = None
 
 
@@ -48,7 +50,7 @@ def find_start(config: Config, folder: RunFolder, prepared: Prepared) -> Start:
     if not record:
         return _from_parent(config, folder) if config.start_from else Start(folder.path)
     check_manifest(folder, prepared)
-    fixed: dict[str, Any] = {key: record.get(key) for key in ("world_size", "threads", "parent")}
+    fixed: dict[str, Any] = {key: record.get(key) for key in ("world_size", "threads", "memory_format", "parent")}
     last = folder.checkpoint("last")
     if last.exists():
         done = read_checkpoint(last)["epoch"] + 1

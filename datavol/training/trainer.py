@@ -39,7 +39,8 @@ def train(run: Run, prepared: Prepared) -> None:
     watching = [Margins(), StopOnNonFinite(config.check_every), Timing(), Damage(folder), Progress(_title(run))]
     trainer = build_trainer(config.trainer, [*watching, keeper], max_epochs=config.epochs)
     check_ranks(trainer, prepared, config, start)
-    module = build_module(config, prepared)
+    module = build_module(config, prepared, start.memory_format or config.trainer.memory_format)
+    check_image_size(module, config)
     data = build_data(config, prepared)
     if trainer.is_global_zero:
         open_record(run, folder, prepared, trainer, start)
@@ -77,7 +78,7 @@ def build_trainer(trainer: TrainerConfig, callbacks: list[Any], **options: Any) 
     )
 
 
-def build_module(config: Config, prepared: Prepared) -> Classifier:
+def build_module(config: Config, prepared: Prepared, memory_format: str) -> Classifier:
     """The network with its recipe."""
     classes = len(prepared.source.classes)
     return Classifier(
@@ -87,7 +88,7 @@ def build_module(config: Config, prepared: Prepared) -> Classifier:
         prepared.budget,
         mixing(config.recipe.augment, classes),
         config.order_seed,
-        config.trainer.memory_format,
+        memory_format,
     )
 
 
@@ -124,6 +125,22 @@ def check_ranks(trainer: L.Trainer, prepared: Prepared, config: Config, start: S
             f"trainer.devices must stay what the run started with ({start.world_size} ranks), got {trainer.world_size} "
             f"for {start.folder}; try trainer.devices={start.world_size}"
         )
+
+
+def check_image_size(module: Classifier, config: Config) -> None:
+    """Raise a ConfigError unless the network takes images of the recipe's sizes."""
+    module.eval()
+    for name, size in (("augment", config.recipe.augment.crop_size), ("evaluate", config.recipe.evaluate.crop_size)):
+        try:
+            with torch.no_grad():
+                module(torch.zeros(1, 3, size, size))
+        except (AssertionError, RuntimeError, ValueError) as error:  # what networks raise for a size they can't take
+            first = " ".join(str(error).split())[:120]
+            raise ConfigError(
+                f"recipe.{name}.crop_size must be a size that {config.model.name} takes, got {size}: {first}; "
+                f"try recipe.{name}.crop_size=224"
+            ) from None
+    module.train()
 
 
 def _title(run: Run) -> str:

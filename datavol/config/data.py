@@ -1,0 +1,102 @@
+"""The keys of `conf/data/`."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, model_validator
+
+from datavol.config.keys import Section, Share, key
+from datavol.errors import ConfigError
+
+
+class DataConfig(Section):
+    """What every source has."""
+
+    name: str = key("a name for tables and the study", hashed=False)
+    image_size: int = key("the natural side of an image in pixels, at least 8", hashed=True, ge=8)
+    resize: int = key(
+        "the short side before the central crop of an evaluation in pixels, at least 8", hashed=True, ge=8
+    )
+    mean: Annotated[tuple[float, ...], Field(strict=False, min_length=3, max_length=3)] = key(
+        "three channel means in [0, 1]", hashed=True
+    )
+    std: Annotated[tuple[float, ...], Field(strict=False, min_length=3, max_length=3)] = key(
+        "three channel deviations above 0", hashed=True
+    )
+    flip: Share = key("a probability from 0 to 1", hashed=True, remedy="data.flip=0.5")
+    crop_scale: float = key("the smallest area of a random crop, above 0 and at most 1", hashed=True, gt=0, le=1)
+    partition_seed: int = key("a whole number of at least 0", hashed=True, ge=0, remedy="data.partition_seed=0")
+    workers: int | Literal["auto"] = key(
+        "auto or a whole number of at least 0", hashed=False, remedy="data.workers=auto"
+    )
+
+    @model_validator(mode="after")
+    def _check(self) -> DataConfig:
+        if isinstance(self.workers, int) and self.workers < 0:
+            raise ConfigError(f"data.workers must be auto or at least 0, got {self.workers}; try data.workers=auto")
+        if min(self.std) <= 0:
+            raise ConfigError(f"data.std must be three deviations above 0, got {list(self.std)}; see data.mean")
+        return self
+
+
+VAL_FRACTION: dict[str, Any] = {"gt": 0, "lt": 1, "remedy": "data.val_fraction=0.2"}
+
+
+class DigitsConfig(DataConfig):
+    source: Literal["digits"] = key("digits", hashed=True)
+    val_fraction: float = key("a share above 0 and below 1", hashed=True, **VAL_FRACTION)
+    split_seed: int = key("a whole number of at least 0", hashed=True, ge=0)
+
+
+class TorchvisionConfig(DataConfig):
+    source: Literal["fashion_mnist", "cifar10", "cifar100"] = key("a data set of torchvision", hashed=True)
+    root: str | None = key("a folder", hashed=False, remedy="data.root=/path/to/files")
+    download: bool = key("true or false", hashed=False, remedy="data.download=true")
+
+
+class FilesConfig(DataConfig):
+    """What every source of image files has."""
+
+    root: str | None = key("a folder", hashed=False, remedy="data.root=/path/to/images")
+    on_damaged: Literal["stop", "replace"] = key("stop or replace", hashed=True, remedy="data.on_damaged=stop")
+    cache_dir: str | None = key("a folder", hashed=False)
+
+    @model_validator(mode="after")
+    def _check_root(self) -> FilesConfig:
+        if self.root is None and not isinstance(self, TableConfig):
+            raise ConfigError("data.root must be a folder, got nothing; try data.root=/path/to/images")
+        return self
+
+
+class ImageNetConfig(FilesConfig):
+    source: Literal["imagenet"] = key("imagenet", hashed=True)
+    val_solution: str | None = key("Kaggle's LOC_val_solution.csv", hashed=False)
+
+
+class ImageFolderConfig(FilesConfig):
+    source: Literal["image_folder"] = key("image_folder", hashed=True)
+    val_fraction: float | None = key("a share above 0 and below 1, or null", hashed=True, **VAL_FRACTION)
+    split_seed: int = key("a whole number of at least 0", hashed=True, ge=0)
+
+
+class TableConfig(FilesConfig):
+    source: Literal["table"] = key("table", hashed=True)
+    table: str | None = key("a CSV file with the columns path, label and split", hashed=False)
+    val_fraction: float | None = key("a share above 0 and below 1, or null", hashed=True, **VAL_FRACTION)
+    split_seed: int = key("a whole number of at least 0", hashed=True, ge=0)
+
+    @model_validator(mode="after")
+    def _check_table(self) -> TableConfig:
+        if self.table is None:
+            raise ConfigError(
+                "data.table must be a CSV file with the columns path, label and split, got nothing; "
+                "try data.table=/path/to/labels.csv"
+            )
+        return self
+
+
+AnyData = Annotated[
+    DigitsConfig | TorchvisionConfig | ImageNetConfig | ImageFolderConfig | TableConfig,
+    Field(discriminator="source"),
+]

@@ -1,0 +1,66 @@
+"""The keys of `conf/model/`, `conf/trainer/`, `conf/logger/` and of checkpoints: what runs, where, and what is kept."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BeforeValidator, model_validator
+
+from datavol.config.keys import Section, Text, key
+from datavol.errors import ConfigError
+
+
+class ModelConfig(Section):
+    library: Literal["torchvision", "timm"] = key("torchvision or timm", hashed=True)
+    name: str | None = key("a network's name", hashed=True, remedy="model.name=densenet121")
+    stem: Literal["standard", "small"] = key("standard or small", hashed=True, remedy="model.stem=standard")
+
+    @model_validator(mode="after")
+    def _check(self) -> ModelConfig:
+        if self.name is None:
+            raise ConfigError("model.name must be given with model=timm, got nothing; try model.name=densenet121")
+        if self.library == "timm" and self.stem == "small":
+            raise ConfigError("model.stem must be standard with model=timm, got small; leave model.stem out")
+        return self
+
+
+class TrainerConfig(Section):
+    accelerator: str = key("auto, cpu, gpu or another of Lightning's", hashed=False, remedy="trainer.accelerator=cpu")
+    devices: int | Literal["auto"] = key(
+        "auto or a whole number of at least 1", hashed=False, remedy="trainer.devices=1"
+    )
+    num_nodes: int = key("a whole number of at least 1", hashed=False, ge=1, remedy="trainer.num_nodes=1")
+    strategy: str = key("auto, ddp or another of Lightning's", hashed=False, remedy="trainer.strategy=ddp")
+    precision: Annotated[Literal["32", "16-mixed", "bf16-mixed", "64"], BeforeValidator(str)] = key(
+        "32, 16-mixed, bf16-mixed or 64", hashed=True, remedy="trainer.precision=32"
+    )
+    memory_format: Literal["channels_last", "contiguous"] = key("channels_last or contiguous", hashed=False)
+    threads: int | Literal["auto"] = key(
+        "auto or a whole number of at least 1", hashed=False, remedy="trainer.threads=2"
+    )
+
+    @model_validator(mode="after")
+    def _check(self) -> TrainerConfig:
+        for name in ("devices", "threads"):
+            value = getattr(self, name)
+            if isinstance(value, int) and value < 1:
+                raise ConfigError(f"trainer.{name} must be auto or at least 1, got {value}; try trainer.{name}=1")
+        return self
+
+
+class WandbConfig(Section):
+    name: Literal["wandb"] = key("wandb", hashed=False)
+    mode: Literal["auto", "online", "offline"] = key("auto, online or offline", hashed=False, remedy="logger.mode=auto")
+    project: Text = key("a W&B project", hashed=False)
+    entity: Text | None = key("a W&B user or team, or null", hashed=False)
+    tags: list[Text] = key("a list of tags", hashed=False, remedy="logger.tags=[pilot]")
+
+
+class CsvConfig(Section):
+    name: Literal["csv"] = key("csv", hashed=False)
+
+
+class CheckpointConfig(Section):
+    keep: Literal["last_and_best", "all"] = key(
+        "last_and_best or all", hashed=False, remedy="checkpoint.keep=last_and_best"
+    )

@@ -1,0 +1,88 @@
+"""The keys of `conf/recipe/`: optimiser, schedule, augmentation, regularisation."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import model_validator
+
+from datavol.config.keys import Section, Share, key
+from datavol.errors import ConfigError
+
+
+class OptimiserConfig(Section):
+    name: Literal["sgd", "adamw"] = key("sgd or adamw", hashed=True)
+    lr: float = key("above 0", hashed=True, gt=0, remedy="recipe.optimiser.lr=0.1")
+    momentum: float = key("at least 0 and below 1 (adamw takes it as its first beta)", hashed=True, ge=0, lt=1)
+    nesterov: bool = key("true or false (sgd only)", hashed=True)
+    weight_decay: float = key("at least 0", hashed=True, ge=0)
+
+    @model_validator(mode="after")
+    def _check(self) -> OptimiserConfig:
+        if self.nesterov and (self.name != "sgd" or self.momentum == 0):
+            raise ConfigError(
+                "recipe.optimiser.nesterov must be false unless the optimiser is sgd with momentum, got true; "
+                "try recipe.optimiser.nesterov=false"
+            )
+        return self
+
+
+class ScheduleConfig(Section):
+    """Durations are in budget epochs."""
+
+    name: Literal["step", "cosine", "constant"] = key("step, cosine or constant", hashed=True)
+    interval: Literal["epoch", "iteration"] = key("epoch or iteration", hashed=True)
+    step_size: float = key("budget epochs between two decays, above 0", hashed=True, gt=0)
+    gamma: float = key("the factor of a decay, above 0 and at most 1", hashed=True, gt=0, le=1)
+    min_lr: float = key("at least 0", hashed=True, ge=0)
+    warmup_epochs: float = key("budget epochs, at least 0", hashed=True, ge=0)
+    warmup_start: float = key(
+        "the share of the LR at which warm-up starts, above 0, at most 1", hashed=True, gt=0, le=1
+    )
+
+    @model_validator(mode="after")
+    def _check(self) -> ScheduleConfig:
+        for name in ("step_size", "warmup_epochs"):
+            value = getattr(self, name)
+            if self.interval == "epoch" and value != int(value):
+                raise ConfigError(
+                    f"recipe.schedule.{name} must be whole budget epochs when the LR moves once an epoch, got {value}; "
+                    "try recipe.schedule.interval=iteration"
+                )
+        return self
+
+
+class AugmentConfig(Section):
+    crop_size: int = key("pixels, at least 8", hashed=True, ge=8)
+    crop_scale: float = key("the smallest area of a random crop, above 0 and at most 1", hashed=True, gt=0, le=1)
+    flip: Share = key("a probability from 0 to 1", hashed=True)
+    auto: Literal["ta_wide"] | None = key("ta_wide or null", hashed=True, remedy="recipe.augment.auto=null")
+    erase: Share = key("a probability from 0 to 1", hashed=True)
+    mixup_alpha: float = key("at least 0", hashed=True, ge=0)
+    cutmix_alpha: float = key("at least 0", hashed=True, ge=0)
+
+
+class EvaluateConfig(Section):
+    resize: int = key("the short side in pixels, at least 8", hashed=True, ge=8)
+    crop_size: int = key("pixels, at least 8 and at most recipe.evaluate.resize", hashed=True, ge=8)
+
+    @model_validator(mode="after")
+    def _check(self) -> EvaluateConfig:
+        if self.crop_size > self.resize:
+            raise ConfigError(
+                f"recipe.evaluate.crop_size must be at most recipe.evaluate.resize ({self.resize}), "
+                f"got {self.crop_size}; try recipe.evaluate.crop_size={self.resize}"
+            )
+        return self
+
+
+class RecipeConfig(Section):
+    name: str = key("the recipe's name", hashed=True)
+    epochs: int = key("the recipe's own number of budget epochs, at least 1", hashed=False, ge=1)
+    batch_size: int = key("images of a global batch, at least 1", hashed=True, ge=1, remedy="recipe.batch_size=128")
+    optimiser: OptimiserConfig = key("a section", hashed=True)
+    schedule: ScheduleConfig = key("a section", hashed=True)
+    augment: AugmentConfig = key("a section", hashed=True)
+    evaluate: EvaluateConfig = key("a section", hashed=True)
+    label_smoothing: float = key("at least 0 and below 1", hashed=True, ge=0, lt=1)
+    dropout: float | None = key("null (the network's own) or at least 0 and below 1", hashed=True, ge=0, lt=1)

@@ -1,0 +1,111 @@
+"""One run, whole: the top of the schema, the rules that tie sections together, and the run's identity."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, model_validator
+
+from datavol.config.data import AnyData
+from datavol.config.keys import Section, Text, hashed_values, key
+from datavol.config.place import CheckpointConfig, CsvConfig, ModelConfig, TrainerConfig, WandbConfig
+from datavol.config.recipe import RecipeConfig
+from datavol.errors import ConfigError
+
+SEED: dict[str, Any] = {"ge": 0, "lt": 2**63}
+
+
+class Config(Section):
+    """One run, whole: what `python -m datavol.run` composed and checked."""
+
+    study: Text = key(
+        "a folder's name of letters, digits, '.', '_' and '-'",
+        hashed=False,
+        remedy="study=my_study",
+        pattern=r"^[A-Za-z0-9_.-]*[A-Za-z0-9_-][A-Za-z0-9_.-]*$",
+    )
+    fraction: float = key("a number above 0 and at most 1", hashed=True, gt=0, le=1, remedy="fraction=0.25")
+    seed: int = key("a whole number of at least 0", hashed=False, remedy="seed=0", **SEED)
+    draw_seed: int = key("a whole number of at least 0", hashed=True, remedy="draw_seed=0", **SEED)
+    init_seed: int = key("a whole number of at least 0", hashed=True, remedy="init_seed=0", **SEED)
+    order_seed: int = key("a whole number of at least 0", hashed=True, remedy="order_seed=0", **SEED)
+    draw: Literal["independent", "nested", "disjoint"] = key(
+        "independent, nested or disjoint", hashed=True, remedy="draw=independent"
+    )
+    subset_file: str | None = key("a text file with one index or path per line, or null", hashed=True)
+    epochs: int = key("budget epochs, a whole number of at least 1", hashed=True, ge=1, remedy="epochs=90")
+    budget: Literal["iterations", "epochs"] = key("iterations or epochs", hashed=True, remedy="budget=iterations")
+    start_from: str | None = key("a checkpoint of another run, or null", hashed=True)
+    check_every: int = key(
+        "iterations between two looks for a non-finite loss, at least 1", hashed=False, ge=1, remedy="check_every=50"
+    )
+    evaluate_train: bool = key(
+        "true or false: also evaluate the training subset under the evaluation transform", hashed=False
+    )
+    checkpoint: CheckpointConfig = key("a section", hashed=False)
+    model: ModelConfig = key("a section", hashed=True)
+    data: AnyData = key("a section", hashed=True)
+    recipe: RecipeConfig = key("a section", hashed=True)
+    trainer: TrainerConfig = key("a section", hashed=True)
+    logger: Annotated[WandbConfig | CsvConfig, Field(discriminator="name")] = key("a section", hashed=False)
+
+    @model_validator(mode="after")
+    def _check(self) -> Config:
+        check_across(self)
+        return self
+
+    @property
+    def run_hash(self) -> str:
+        """Eight hexadecimal digits of the scientific configuration (every key marked `hashed`)."""
+        text = json.dumps(hashed_values(self), sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(text.encode()).hexdigest()[:8]
+
+    @property
+    def run_name(self) -> str:
+        """The run's folder: readable, and ending in the hash."""
+        seeds = (self.draw_seed, self.init_seed, self.order_seed)
+        seed = f"seed{seeds[0]}" if len(set(seeds)) == 1 else "seeds" + "-".join(map(str, seeds))
+        volume = "listed" if self.subset_file else f"{self.fraction * 100:g}pct"
+        name = re.sub(r"[^A-Za-z0-9_.-]+", "-", str(self.model.name))
+        return f"{name}-{volume}-{seed}-{self.run_hash}"
+
+
+def check_across(config: Config) -> None:
+    """The rules that tie several keys together and need no data."""
+    recipe, trainer = config.recipe, config.trainer
+    warmup = recipe.schedule.warmup_epochs
+    if config.epochs <= warmup:
+        raise ConfigError(
+            f"epochs must be above the {warmup:g} budget epochs of recipe.schedule.warmup_epochs, got {config.epochs}; "
+            f"try epochs={int(warmup) + 1} or recipe.schedule.warmup_epochs=0"
+        )
+    if isinstance(trainer.devices, int):
+        check_batch_shares(recipe.batch_size, trainer.devices * trainer.num_nodes)
+    if config.subset_file is not None and config.fraction != 1:
+        raise ConfigError(
+            f"fraction must be left at 1 when subset_file names the subset, got {config.fraction:g}; leave fraction out"
+        )
+
+
+def check_batch_shares(batch_size: int, world_size: int) -> None:
+    """Raise unless each of `world_size` ranks gets the same whole share of a global batch."""
+    if batch_size % world_size:
+        raise ConfigError(
+            f"recipe.batch_size must divide evenly among {world_size} devices, got {batch_size}; "
+            f"try recipe.batch_size={max(1, round(batch_size / world_size)) * world_size}"
+        )
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run as asked for: its overrides, its values as composed, the same as checked objects, and its folder."""
+
+    overrides: tuple[str, ...]
+    values: dict[str, Any]
+    config: Config
+    folder: Path

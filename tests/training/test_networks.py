@@ -1,0 +1,59 @@
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import nn
+from torchvision.models import mobilenet_v2, resnet50
+
+from datavol.config import ModelConfig
+from datavol.training.networks import build_network
+
+
+def model(name: str, library: str = "torchvision", stem: str = "standard") -> ModelConfig:
+    return ModelConfig(library=library, name=name, stem=stem)
+
+
+@pytest.mark.parametrize(("name", "theirs"), [("mobilenet_v2", mobilenet_v2), ("resnet50", resnet50)])
+def test_the_thesis_s_networks_are_torchvision_s(name, theirs):
+    ours = build_network(model(name), 10, None, 3)
+    torch.manual_seed(3)
+    reference = theirs(num_classes=10)
+    for (key, value), (other, expected) in zip(ours.state_dict().items(), reference.state_dict().items(), strict=True):
+        assert key == other
+        assert torch.equal(value, expected)
+
+
+def test_the_initial_weights_depend_on_init_seed_alone():
+    def weights(init_seed: int) -> torch.Tensor:
+        return build_network(model("mobilenet_v2"), 10, None, init_seed).state_dict()["classifier.1.weight"]
+
+    first = weights(0)
+    torch.manual_seed(99)
+    assert torch.equal(first, weights(0))
+    assert not torch.equal(first, weights(1))
+
+
+@pytest.mark.parametrize("name", ["mobilenet_v2", "resnet50"])
+def test_a_small_stem_keeps_little_images_large(name):
+    sizes = {}
+    for stem in ("standard", "small"):
+        network = build_network(model(name, stem=stem), 10, None, 0).eval()
+        last = [module for module in network.modules() if isinstance(module, nn.BatchNorm2d)][-1]
+        last.register_forward_hook(lambda _, __, output, stem=stem: sizes.update({stem: output.shape[-1]}))
+        assert network(torch.zeros(1, 3, 64, 64)).shape == (1, 10)
+    assert sizes["small"] == sizes["standard"] * (2 if name == "mobilenet_v2" else 4)
+
+
+def test_dropout_is_the_network_s_own_unless_given():
+    def rates(network: nn.Module) -> list[float]:
+        return [module.p for module in network.modules() if isinstance(module, nn.Dropout)]
+
+    assert rates(build_network(model("mobilenet_v2"), 10, None, 0)) == [0.2]
+    assert rates(build_network(model("mobilenet_v2"), 10, 0.0, 0)) == [0.0]
+    assert rates(build_network(model("resnet50"), 10, None, 0)) == []
+    assert rates(build_network(model("resnet50"), 10, 0.5, 0)) == [0.5]
+
+
+def test_any_network_of_timm():
+    network = build_network(model("convnext_atto", "timm"), 7, None, 0)
+    assert network(torch.zeros(2, 3, 32, 32)).shape == (2, 7)
