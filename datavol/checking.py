@@ -5,20 +5,26 @@ from __future__ import annotations
 import difflib
 from pathlib import Path
 
-from datavol.config import ModelConfig, Run, WandbConfig
+from datavol.config import ModelConfig, Run, TrainerConfig, WandbConfig
 from datavol.data.preparation import Prepared, check_manifest, prepare_all
 from datavol.errors import ConfigError
 from datavol.records import RunFolder
 from datavol.training.wandb_run import check_wandb
 
 
-def check_runs(runs: list[Run]) -> list[Prepared]:
+def check_runs(runs: list[Run], *, here: bool = True) -> list[Prepared]:
     """Look at the data, the networks and the folders of the runs of a sweep; nothing is written.
+
+    Args:
+        runs: The runs.
+        here: Whether they will train on this machine, so that its devices count.
 
     Raises:
         ConfigError: For the first thing that is wrong, in one line.
     """
     for run in runs:
+        if here:
+            _check_devices(run.config.trainer)
         _check_network(run.config.model)
         if isinstance(run.config.logger, WandbConfig):
             check_wandb(run.config.logger)
@@ -30,6 +36,20 @@ def check_runs(runs: list[Run]) -> list[Prepared]:
         if folder.state is not None:
             check_manifest(folder, data)
     return prepared
+
+
+def _check_devices(trainer: TrainerConfig) -> None:
+    """Raise a ConfigError if GPUs are asked for that are not there; imports torch only then."""
+    if trainer.accelerator not in ("gpu", "cuda"):
+        return
+    import torch
+
+    there, asked = torch.accelerator.device_count(), trainer.devices if isinstance(trainer.devices, int) else 1
+    if there < asked:
+        raise ConfigError(
+            f"trainer.devices must be at most the {there} GPUs of this machine, got {asked}; try "
+            + ("trainer=auto" if there else "trainer=cpu")
+        )
 
 
 def _check_network(model: ModelConfig) -> None:

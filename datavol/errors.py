@@ -25,5 +25,8 @@ def one_line(entry: Callable[[], None]) -> Callable[[], None]:
         except (ConfigError, RunError) as error:
             print(f"datavol: {error}", file=sys.stderr)
             raise SystemExit(2 if isinstance(error, ConfigError) else 1) from None
+        except KeyboardInterrupt:
+            print("datavol: interrupted; the same command goes on from the last budget epoch", file=sys.stderr)
+            raise SystemExit(130) from None
 
     return told

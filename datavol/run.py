@@ -26,7 +26,7 @@ def main() -> None:
         runs = compose(arguments.overrides, multirun=arguments.multirun)
         from datavol.checking import check_runs  # after the configuration: it opens the data
 
-        check_runs(runs)
+        check_runs(runs, here=not any(override.startswith("hydra/launcher=") for override in arguments.overrides))
     hydra.main(config_path=str(conf_dir()), config_name="config", version_base=HYDRA_VERSION)(_task)()
 
 
@@ -35,7 +35,11 @@ def _task(cfg: DictConfig) -> None:
     hydra_config = HydraConfig.get()
     folder = Path(os.path.relpath(hydra_config.runtime.output_dir))
     run = Run(tuple(hydra_config.overrides.task), container(cfg), typed(cfg), folder)
-    one_line(lambda: train_run(run))()
+    try:
+        one_line(lambda: train_run(run))()
+    finally:
+        if not any(folder.iterdir()):
+            folder.rmdir()  # Hydra has made it; a run that never started leaves none
 
 
 if __name__ == "__main__":

@@ -43,7 +43,7 @@ def results_table(runs: pd.DataFrame) -> Table:
         table.add_column(name)
     for name in ("top-1", "top-5", "best top-1", "margin correct", "incorrect", "calibration", "minutes"):
         table.add_column(name, justify="right")
-    table.add_column("state")
+    table.add_column("state", no_wrap=True)
     for run in runs.itertuples():
         table.add_row(*_cells(run))
     return table

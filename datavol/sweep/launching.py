@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from datavol.config import Run
-from datavol.records import RunFolder
+from datavol.records import RunFolder, now
 from datavol.sweep.job import write_job
 
 
@@ -44,4 +44,12 @@ def _train(run: Run) -> None:
     with tempfile.TemporaryDirectory(prefix="datavol-") as place:
         file = Path(place) / "run.json"
         write_job(file, run)
-        subprocess.run([sys.executable, "-m", "datavol.sweep.job", str(file)], check=False)
+        process = subprocess.Popen([sys.executable, "-m", "datavol.sweep.job", str(file)])
+        try:
+            code = process.wait()
+        except KeyboardInterrupt:
+            process.wait()  # the terminal has interrupted it as well, and it is writing its record
+            raise
+    folder = RunFolder(run.folder)
+    if folder.state == "running":  # it was killed before it could say so
+        folder.update(state="failed", reason=f"its process ended with code {code}", ended=now())

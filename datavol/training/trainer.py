@@ -10,6 +10,7 @@ from typing import Any
 
 import lightning as L
 import torch
+from lightning.pytorch.utilities.exceptions import MisconfigurationException
 
 from datavol.config import Config, Run, TrainerConfig, check_batch_shares
 from datavol.data.datamodule import SubsetDataModule
@@ -61,6 +62,16 @@ def build_trainer(trainer: TrainerConfig, callbacks: list[Any], **options: Any) 
     """Lightning's trainer without what datavol does itself: logging, checkpoints, sampling, bars."""
     for name in ("lightning.pytorch", "lightning.fabric"):
         logging.getLogger(name).setLevel(logging.WARNING)  # it greets every trainer with the devices it did not find
+    try:
+        return _lightning_trainer(trainer, callbacks, **options)
+    except (MisconfigurationException, ValueError) as error:  # Lightning's words for devices that do not fit
+        first = " ".join(str(error).split())
+        raise ConfigError(
+            f"trainer must be what Lightning and this machine allow, got: {first}; try trainer=auto"
+        ) from None
+
+
+def _lightning_trainer(trainer: TrainerConfig, callbacks: list[Any], **options: Any) -> L.Trainer:
     return L.Trainer(
         accelerator=trainer.accelerator,
         devices=trainer.devices,

@@ -3,8 +3,10 @@ from __future__ import annotations
 import math
 import subprocess
 import sys
+from pathlib import Path
 
 import matplotlib as mpl
+import nbformat
 import pytest
 from matplotlib.figure import Figure
 from rich.console import Console
@@ -15,6 +17,8 @@ from datavol.records import RunFolder
 from datavol.study.figures import STYLE, accuracy_against_volume
 from datavol.study.loading import load_runs
 from datavol.study.tables import learning_curve_points, results_table
+
+NOTEBOOKS = Path(__file__).parents[2] / "notebooks"
 
 
 @pytest.fixture
@@ -81,7 +85,7 @@ def test_the_figure_shows_every_point_with_its_name_and_leaves_the_style_alone(s
 
 
 def test_the_table_shows_per_cent_and_the_state_of_what_is_not_finished(study):
-    console = Console(width=160, record=True, file=open("/dev/null", "w"))  # noqa: SIM115
+    console = Console(width=200, record=True, file=open("/dev/null", "w"))  # noqa: SIM115
     console.print(results_table(load_runs([study])))
     text = console.export_text()
     assert "12.5 %" in text
@@ -101,3 +105,14 @@ def test_a_report_imports_no_torch(study):
     assert answer.returncode == 0, answer.stderr
     assert "figure: " in answer.stdout
     assert (study / "figures" / "accuracy_against_volume.png").stat().st_size > 10_000
+
+
+@pytest.mark.parametrize("notebook", sorted(NOTEBOOKS.glob("*.ipynb")), ids=lambda path: path.stem)
+def test_every_notebook_runs_and_is_kept_without_output(notebook, study):
+    mpl.use("agg")
+    names: dict[str, object] = {}
+    for cell in nbformat.read(notebook, as_version=4).cells:
+        if cell.cell_type == "code":
+            assert cell.outputs == []
+            exec(cell.source.replace("../studies/digits", str(study)), names)
+    assert len(names["points"]) == 6
