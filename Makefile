@@ -1,6 +1,8 @@
 PYTHON ?= python3
 PYTEST_ARGS ?=
 BIN := .venv/bin
+# The exact versions need Python 3.11; an older one gets the newest that it can have.
+PINS := $(shell $(PYTHON) -c 'import sys; print("-c constraints.txt" if sys.version_info >= (3, 11) else "")')
 
 # One torch thread per test worker: results do not depend on the machine's cores, and workers do not fight for them.
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --durations=10
@@ -19,7 +21,7 @@ setup: .venv/.ready ## Make .venv with everything in it (skipped when done)
 	fi
 	@touch .venv/.unfinished
 	@echo "Installing into .venv; torch is large, the first time takes minutes"
-	@$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[dev]' \
+	@$(BIN)/python -m pip install --quiet $(PINS) -e '.[dev]' \
 		|| { status=$$?; [ $$status -gt 128 ] || rm .venv/.unfinished; exit $$status; }
 	@mv .venv/.unfinished $@
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import difflib
 from pathlib import Path
 
-from datavol.config import ModelConfig, Run, TrainerConfig, WandbConfig
+from datavol.config import Config, Run, TrainerConfig, WandbConfig, check_batch_shares
 from datavol.data.preparation import Prepared, check_manifest, prepare_all
 from datavol.errors import ConfigError
-from datavol.records import RunFolder
+from datavol.records import RunFolder, check_world_size
 from datavol.training.wandb_run import check_wandb
 
 
@@ -25,17 +25,37 @@ def check_runs(runs: list[Run], *, here: bool = True) -> list[Prepared]:
     for run in runs:
         if here:
             _check_devices(run.config.trainer)
-        _check_network(run.config.model)
+        _check_ranks(run)
+        _check_network(run.config)
         if isinstance(run.config.logger, WandbConfig):
             check_wandb(run.config.logger)
         if run.config.start_from is not None and not Path(run.config.start_from).is_file():
             raise ConfigError(f"start_from must be a checkpoint's file, got {run.config.start_from}; check the path")
     prepared = prepare_all([run.config for run in runs])
     for run, data in zip(runs, prepared, strict=True):
-        folder = RunFolder(run.folder)
-        if folder.state is not None:
-            check_manifest(folder, data)
+        _check_start(run, data)
     return prepared
+
+
+def _check_start(run: Run, prepared: Prepared) -> None:
+    """Raise a ConfigError unless the run can begin where its folder or `start_from` says."""
+    folder = RunFolder(run.folder)
+    if folder.state is not None:
+        check_manifest(folder, prepared)
+    elif run.config.start_from is not None:
+        from datavol.training.starting import find_start  # late: it imports torch
+
+        find_start(run.config, folder, prepared)
+
+
+def _check_ranks(run: Run) -> None:
+    trainer = run.config.trainer
+    if isinstance(trainer.devices, int):
+        world_size = trainer.devices * trainer.num_nodes
+        check_batch_shares(run.config.recipe.batch_size, world_size)
+        folder = RunFolder(run.folder)
+        if folder.state != "finished":
+            check_world_size(folder, world_size)
 
 
 def _check_devices(trainer: TrainerConfig) -> None:
@@ -52,13 +72,17 @@ def _check_devices(trainer: TrainerConfig) -> None:
         )
 
 
-def _check_network(model: ModelConfig) -> None:
-    """Raise a ConfigError unless the network exists; imports timm only if it is asked for."""
+def _check_network(config: Config) -> None:
+    """Raise a ConfigError unless the network exists and takes the recipe's images; imports timm only if asked for."""
+    model = config.model
     if model.library != "timm" or model.name is None:
         return
     import timm
 
     if not timm.is_model(model.name):
-        near = difflib.get_close_matches(str(model.name), timm.list_models(), n=1, cutoff=0.4)
+        near = difflib.get_close_matches(model.name, timm.list_models(), n=1, cutoff=0.4)
         remedy = f"try model.name={near[0]}" if near else "timm.list_models() lists them"
         raise ConfigError(f"model.name must be a network of timm, got '{model.name}'; {remedy}")
+    from datavol.training.networks import check_image_size
+
+    check_image_size(config)

@@ -22,15 +22,14 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException, OverrideParseException
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import OmegaConfBaseException
+from omegaconf.errors import InterpolationResolutionError, OmegaConfBaseException
 from pydantic import ValidationError
 
-from datavol.config import Config, Run, Section, marks
+from datavol.config import TORCHVISION_NETWORKS, Config, Run, Section, marks
 from datavol.errors import ConfigError
 
 HYDRA_VERSION = "1.3"
 
-THESIS_NETWORKS = ("mobilenet_v2", "resnet50")
 SMALL_IMAGES = ("digits", "fashion_mnist", "cifar10", "cifar100")
 
 
@@ -48,7 +47,7 @@ def recipe_for(data: str, model: str) -> str:
     """
     if data in SMALL_IMAGES:
         return "small"
-    return f"thesis_{model}" if model in THESIS_NETWORKS else "plain"
+    return f"thesis_{model}" if model in TORCHVISION_NETWORKS else "plain"
 
 
 def _run_name(*, _root_: DictConfig) -> str:
@@ -89,10 +88,15 @@ def compose(overrides: Sequence[str], *, multirun: bool = False) -> list[Run]:
         mode = RunMode.MULTIRUN if multirun else RunMode.RUN
         try:
             master = hydra.compose_config("config", list(overrides), run_mode=mode, from_shell=True)
+            if not multirun and master.hydra.sweeper.get("params"):
+                raise ConfigError("-m must be given with an experiment that is a sweep, got a single run; try -m")
             jobs = _split(master, overrides, hydra.config_loader) if multirun else [list(overrides)]
             composed = [hydra.config_loader.load_sweep_config(master, job) for job in jobs] if multirun else [master]
             return [to_run(tuple(job), config, multirun=multirun) for job, config in zip(jobs, composed, strict=True)]
-        except (HydraException, OmegaConfBaseException) as error:
+        except ConfigError:
+            raise
+        except (HydraException, OmegaConfBaseException, ValueError, IndexError, TypeError) as error:
+            # the last three are Hydra's own slips over unusual values, such as model=null
             raise ConfigError(_one_line_of_hydra(error)) from None
 
 
@@ -101,7 +105,10 @@ def _split(master: DictConfig, overrides: Sequence[str], loader: Any) -> list[li
     parameters = master.hydra.sweeper.get("params") or {}
     both = [f"{name}={value}" for name, value in parameters.items()] + list(overrides)
     parsed = OverridesParser.create(config_loader=loader).parse_overrides(both)
-    return BasicSweeper.split_arguments(parsed, max_batch_size=None)[0]
+    jobs = BasicSweeper.split_arguments(parsed, max_batch_size=None)[0]
+    if not jobs:
+        raise ConfigError(f"a sweep must have at least one run, got none from {' '.join(both)}; give it values")
+    return jobs
 
 
 def to_run(overrides: tuple[str, ...], composed: DictConfig, *, multirun: bool) -> Run:
@@ -129,13 +136,14 @@ def override(values: dict[str, Any], overrides: Sequence[str]) -> Config:
     changed = OmegaConf.create(values)
     OmegaConf.set_struct(changed, True)
     try:
-        for parsed in OverridesParser.create().parse_overrides(list(overrides)):
-            name = parsed.get_key_element()
-            whole = (conf_dir() / name).is_dir()
-            value = (
-                compose([f"{name}={parsed.get_value_element_as_str()}"])[0].values[name] if whole else parsed.value()
-            )
-            OmegaConf.update(changed, name, value, merge=False, force_add=whole)
+        parsed = {one.get_key_element(): one for one in OverridesParser.create().parse_overrides(list(overrides))}
+        groups = [name for name in parsed if (conf_dir() / name).is_dir()]
+        for group in groups:
+            whole = [text for text in overrides if text.partition("=")[0].partition(".")[0] == group]
+            OmegaConf.update(changed, group, compose(whole)[0].values[group], merge=False, force_add=True)
+        for name, one in parsed.items():
+            if name.partition(".")[0] not in groups:
+                OmegaConf.update(changed, name, one.value(), merge=False)
     except (HydraException, OmegaConfBaseException) as error:
         raise ConfigError(_one_line_of_hydra(error)) from None
     return typed(changed)
@@ -173,9 +181,17 @@ def _one_line_of_schema(error: ValidationError) -> str:
 
 
 def _path(location: tuple[int | str, ...]) -> list[str]:
-    """A pydantic location as a config path, without union tags and list positions."""
+    """A pydantic location as a config path: without the tags of unions, and no further than a key."""
     tagged = location[:1] in (("data",), ("logger",))
-    return [str(part) for place, part in enumerate(location) if isinstance(part, str) and not (tagged and place == 1)]
+    path: list[str] = []
+    for place, part in enumerate(location):
+        if tagged and place == 1:
+            continue
+        path.append(str(part))
+        field = _field(path)[1]
+        if field is None or not _sections_in(field.annotation):
+            break
+    return path
 
 
 def _field(path: Sequence[str]) -> tuple[list[type[Section]], Any]:
@@ -213,6 +229,8 @@ def _one_line_of_hydra(error: Exception) -> str:
         return f"{name} must be one value without -m, got {ambiguous[1]}; try -m {ambiguous[1]}"
     if isinstance(error, OverrideParseException):
         return f"an override must be written name=value, got '{error.override}'; quote what is special: 'name=\"a b\"'"
+    if isinstance(error, InterpolationResolutionError) and error.full_key:
+        return f"{error.full_key} must refer to a key or variable that exists, got: {text}; write a value instead"
     if choice := re.search(r"Could not find '([\w/]+)/([^']*)'", text):
         return _unknown_choice(choice[1], choice[2])
     for pattern in (r"full_key: ([\w.]+)", r"Could not (?:override|append|delete)[^']*'([^'=]+)"):

@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-import argparse
 import csv
 import io
-import os
+import sys
 from pathlib import Path
 from typing import Any
 
+from datavol.command import Parser, one_line
 from datavol.composition import compose, override
 from datavol.config import Config
-from datavol.errors import ConfigError, one_line
+from datavol.errors import ConfigError
 from datavol.records import RunFolder, write_whole
 
 
 @one_line
 def main() -> None:
     """Evaluate one checkpoint, or all that a run kept, on its validation set."""
-    parser = argparse.ArgumentParser(prog="python -m datavol.evaluate", description=__doc__)
+    parser = Parser(prog="python -m datavol.evaluate", description=__doc__)
     parser.add_argument("target", type=Path, help="a run's folder (all its checkpoints), a .ckpt of a run, or a .pth")
     parser.add_argument(
         "overrides",
@@ -28,43 +28,45 @@ def main() -> None:
     )
     parser.add_argument("--csv", type=Path, help="write the table to this file as well")
     arguments = parser.parse_args()
-    config, checkpoints = find(arguments.target, arguments.overrides)
+    config, checkpoints, trained_on = find(arguments.target, arguments.overrides)
     from datavol.training.evaluation import evaluate  # late: torch and Lightning take seconds
 
-    rows = evaluate(config, checkpoints)
-    if "LOCAL_RANK" in os.environ and os.environ["LOCAL_RANK"] != "0":
+    found = evaluate(config, checkpoints)
+    if not found.is_global_zero:
         return
-    _print(rows)
+    if trained_on not in (None, found.fingerprint):
+        print("datavol: note: these are other data than those of the run's manifest", file=sys.stderr)
+    _print(found.rows)
     if arguments.csv is not None:
-        write_whole(arguments.csv, _as_csv(rows))
+        write_whole(arguments.csv, _as_csv(found.rows))
 
 
-def find(target: Path, overrides: list[str]) -> tuple[Config, list[Path]]:
-    """What a target is evaluated with, and its checkpoints.
+def find(target: Path, overrides: list[str]) -> tuple[Config, list[Path], str | None]:
+    """What a target is evaluated with, its checkpoints, and the fingerprint of the data that its run was trained on.
 
     Raises:
         ConfigError: If there is nothing to evaluate.
     """
     if target.suffix == ".pth":
-        return compose(overrides)[0].config, [target]
+        return compose(overrides)[0].config, [target], None
     folder = RunFolder(target if target.suffix != ".ckpt" else target.resolve().parent.parent)
     config = override(folder.values, overrides)
     checkpoints = [target] if target.suffix == ".ckpt" else folder.checkpoints
     if not checkpoints:
         raise ConfigError(f"{target} must hold a checkpoint, got none in {target / 'checkpoints'}; train the run first")
-    return config, checkpoints
+    return config, checkpoints, folder.manifest["fingerprint"]
 
 
 def _print(rows: list[dict[str, Any]]) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    table = Table(title=f"{rows[0]['images']:,} validation images (shares in [0, 1])")
-    for name in rows[0]:
-        if name != "images":
-            table.add_column(name.removeprefix("val/"))
+    table = Table(title=f"{rows[0]['val/images']:,.0f} validation images (shares in [0, 1])")
+    names = [name for name in rows[0] if name != "val/images"]
+    for name in names:
+        table.add_column(name.removeprefix("val/"))
     for row in rows:
-        table.add_row(*(_shown(value) for name, value in row.items() if name != "images"))
+        table.add_row(*(_shown(row[name]) for name in names))
     console = Console(width=None if Console().is_terminal else 160)
     console.print(table)
 

@@ -151,6 +151,16 @@ class RunFolder:
         )
 
 
+def check_world_size(folder: RunFolder, world_size: int) -> None:
+    """Raise a ConfigError if a run that goes on would do so with another number of ranks."""
+    before = folder.record.get("world_size", world_size)
+    if before != world_size:
+        raise ConfigError(
+            f"trainer.devices must stay what the run started with ({before} ranks), got {world_size} ranks for "
+            f"{folder.path}; try trainer.devices={before}"
+        )
+
+
 def runs_of(study: Path) -> list[RunFolder]:
     """The runs of a study folder, in the order of their names; a folder without `run.json` is none."""
     return [RunFolder(file.parent) for file in sorted(study.glob("*/run.json"))]

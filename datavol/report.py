@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import argparse
 import io
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from datavol.errors import one_line
+from datavol.command import Parser, one_line
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -16,7 +15,7 @@ if TYPE_CHECKING:
 @one_line
 def main() -> None:
     """Print the table of the given studies, and draw accuracy against data volume into the first one's folder."""
-    parser = argparse.ArgumentParser(prog="python -m datavol.report", description=__doc__)
+    parser = Parser(prog="python -m datavol.report", description=__doc__)
     parser.add_argument(
         "studies", nargs="+", type=Path, metavar="study", help="a study's folder, such as studies/digits"
     )

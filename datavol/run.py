@@ -10,9 +10,9 @@ import hydra
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
+from datavol.command import one_line
 from datavol.composition import HYDRA_VERSION, compose, conf_dir, container, parse, typed
 from datavol.config import Run
-from datavol.errors import one_line
 from datavol.sweep.job import train_run
 
 
@@ -20,13 +20,14 @@ from datavol.sweep.job import train_run
 def main() -> None:
     """Compose and check everything that is asked for, then let Hydra start the run or the sweep."""
     arguments = parse(sys.argv[1:])
-    only_asks = arguments.help or arguments.hydra_help or arguments.cfg or arguments.info or arguments.shell_completion
-    first_rank = "LOCAL_RANK" not in os.environ  # Lightning starts the other ranks with this same command line
+    only_asks = arguments.help or arguments.hydra_help or arguments.shell_completion
+    first_rank = os.environ.get("LOCAL_RANK", "0") == "0"  # Lightning starts the others with this same command line
     if first_rank and not only_asks:
         runs = compose(arguments.overrides, multirun=arguments.multirun)
-        from datavol.checking import check_runs  # after the configuration: it opens the data
+        if not arguments.cfg and not arguments.info:
+            from datavol.checking import check_runs  # after the configuration: it opens the data
 
-        check_runs(runs, here=not any(override.startswith("hydra/launcher=") for override in arguments.overrides))
+            check_runs(runs, here=not any(text.startswith("hydra/launcher=") for text in arguments.overrides))
     hydra.main(config_path=str(conf_dir()), config_name="config", version_base=HYDRA_VERSION)(_task)()
 
 
@@ -38,8 +39,9 @@ def _task(cfg: DictConfig) -> None:
     try:
         one_line(lambda: train_run(run))()
     finally:
-        if not any(folder.iterdir()):
-            folder.rmdir()  # Hydra has made it; a run that never started leaves none
+        for place in (folder, folder.parent):  # Hydra has made them; a run that never started leaves none
+            if place.is_dir() and not any(place.iterdir()):
+                place.rmdir()
 
 
 if __name__ == "__main__":

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import argparse
 import sys
 
+from datavol.command import Parser, one_line
 from datavol.composition import compose
-from datavol.errors import one_line
 
 
 @one_line
 def main() -> None:
     """Print one relative path (files) or index (arrays) per line; `subset_file=...` reads such a list."""
-    parser = argparse.ArgumentParser(prog="python -m datavol.subset", description=__doc__)
+    parser = Parser(prog="python -m datavol.subset", description=__doc__)
     parser.add_argument("overrides", nargs="*", metavar="key=value", help="as for python -m datavol.run")
     parser.add_argument("--indices", action="store_true", help="print indices for files as well")
     arguments = parser.parse_args()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import time
 
 import pytest
@@ -19,6 +21,11 @@ BY_CONFIGURATION = {
     "data.root=x": "data.root must be a key of the chosen data, got one of another choice; leave data.root out",
     "model=resnet51": "model must be one of mobilenet_v2, resnet50, timm, got 'resnet51'; try model=resnet50",
     "-m model=resnet50,foo": "model must be one of mobilenet_v2, resnet50, timm, got 'foo'; try model=mobilenet_v2",
+    "model.name=resnet18": "model.name must be one of mobilenet_v2, resnet50 unless model=timm, got 'resnet18'; "
+    "try model=timm model.name=resnet18",
+    "model=null": "the configuration must compose, got: Config group override must be a string or a list",
+    "fraction=${nope}": "fraction must refer to a key or variable that exists, got: Interpolation key 'nope' not found",
+    "-m fraction=glob(*)": "a sweep must have at least one run, got none from fraction=glob(*); give it values",
     "model=timm": "model.name must be given with model=timm, got nothing; try model.name=densenet121",
     "model.stem=tiny": 'model.stem must be standard or small, got "tiny"; try model.stem=standard',
     "recipe=thesis_resnet51": "recipe must be one of plain, small, thesis_mobilenet_v2, thesis_resnet50, "
@@ -35,6 +42,11 @@ BY_CONFIGURATION = {
     "got 3; try epochs=6 or recipe.schedule.warmup_epochs=0",
     "budget=time": 'budget must be iterations or epochs, got "time"; try budget=iterations',
     "draw=random": 'draw must be independent, nested or disjoint, got "random"; try draw=independent',
+    "trainer.devices=[0,1]": "trainer.devices must be auto or a whole number of at least 1, got [0, 1]; "
+    "try trainer.devices=1",
+    "experiment=fashion_mnist_pilot": "-m must be given with an experiment that is a sweep, got a single run; try -m",
+    "recipe.optimiser.nesterov=true": "recipe.optimiser.nesterov must be false unless",
+    "--cfg job fraction=2": "fraction must be a number above 0 and at most 1, got 2; try fraction=0.25",
     "trainer.devices=3": "recipe.batch_size must divide evenly among 3 devices, got 32; try recipe.batch_size=33",
     "trainer.devices=0": "trainer.devices must be auto or at least 1, got 0; try trainer.devices=1",
     "trainer.precision=8": 'trainer.precision must be 32, 16-mixed, bf16-mixed or 64, got "8"; '
@@ -62,6 +74,8 @@ BY_DATA = {
     "logger.mode=online": "logger.mode must be auto or offline unless you are logged in to W&B, got online; "
     "try `wandb login`, or logger.mode=offline",
     "data=fashion_mnist": "data.root must hold",
+    "trainer=ddp recipe.batch_size=64": "trainer.devices must be at most the 0 GPUs of this machine, got 4; "
+    "try trainer=cpu",
 }
 
 
@@ -77,6 +91,15 @@ def test_one_line_exit_code_2_and_nothing_written(arguments, command, elsewhere)
     assert list(elsewhere.iterdir()) == []
 
 
+def test_a_size_that_a_network_does_not_take_is_found_before_training(command, elsewhere):
+    answer = command("run", "model=timm", "model.name=vit_tiny_patch16_224", "logger=csv")
+
+    assert answer.returncode == 2
+    assert answer.stderr.startswith("datavol: recipe.augment.crop_size must be a size that vit_tiny_patch16_224 takes")
+    assert answer.stderr.count("\n") == 1
+    assert list(elsewhere.iterdir()) == []
+
+
 def test_an_unknown_network_of_timm_is_found_before_training(command, elsewhere):
     answer = command("run", "model=timm", "model.name=densenet12", "logger=csv")
 
@@ -88,11 +111,17 @@ def test_an_unknown_network_of_timm_is_found_before_training(command, elsewhere)
 
 
 @pytest.mark.parametrize("arguments", [["--help"], ["fractoin=1"], ["-m", "fraction=0.1,2"]])
-def test_help_and_mistakes_of_the_configuration_answer_without_heavy_imports(arguments, command):
+def test_help_and_mistakes_of_the_configuration_answer_quickly_and_without_torch(arguments, elsewhere):
+    code = (
+        "import sys; from datavol.run import main\n"
+        "try: main()\n"
+        "finally: assert not {'torch', 'lightning', 'timm', 'sklearn', 'wandb'} & set(sys.modules)"
+    )
     began = time.perf_counter()
-    command("run", *arguments)
+    answer = subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True, cwd=elsewhere)
 
-    assert time.perf_counter() - began < 4  # seconds; 2 on an idle machine, where torch alone takes 3
+    assert "AssertionError" not in answer.stderr
+    assert time.perf_counter() - began < 2
 
 
 def test_help_shows_groups_keys_and_examples(command):

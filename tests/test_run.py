@@ -28,6 +28,7 @@ def test_a_sweep_trains_each_run_once_and_the_second_time_finds_them_finished(co
     assert len(list(elsewhere.rglob("run-*.wandb"))) == 4  # one W&B run each, offline
     assert not (elsewhere / "multirun").exists()
     assert not (elsewhere / "outputs").exists()
+    assert [path.name for path in (elsewhere / "studies").iterdir()] == ["digits"]
     ended = [folder.record["ended"] for folder in folders]
 
     second = command("run", *options)
@@ -136,6 +137,19 @@ def test_torchvision_weights_are_evaluated_and_anything_more_is_refused(command,
         assert refused.stderr.count("\n") == 1
     missing = command("evaluate", "none.pth", *small)
     assert missing.stderr == "datavol: a checkpoint must be a file, got none.pth; check the path\n"
+
+
+def test_an_evaluation_on_other_data_says_so(command, elsewhere, photos):
+    options = ["data=image_folder", f"data.root={photos}", "recipe=plain", "logger=csv", *QUICK, "recipe.batch_size=9"]
+    assert command("run", *options).returncode == 0
+    (path,) = elsewhere.glob("studies/image_folder/*")
+    same = command("evaluate", str(path), "trainer=cpu")
+    assert (same.returncode, same.stderr) == (0, "")
+    (photos / "val/cat/00.png").unlink()
+    other = command("evaluate", str(path / "checkpoints/last.ckpt"))
+    assert other.returncode == 0
+    assert "11 validation images" in other.stdout
+    assert other.stderr == "datavol: note: these are other data than those of the run's manifest\n"
 
 
 def test_an_exported_list_trains_the_same_subset(command, elsewhere):

@@ -16,11 +16,19 @@ from datavol.config.data import (
     TorchvisionConfig,
 )
 from datavol.config.keys import Section, hashed_values, key, marks
-from datavol.config.place import CheckpointConfig, CsvConfig, ModelConfig, TrainerConfig, WandbConfig
+from datavol.config.place import (
+    TORCHVISION_NETWORKS,
+    CheckpointConfig,
+    CsvConfig,
+    ModelConfig,
+    TrainerConfig,
+    WandbConfig,
+)
 from datavol.config.recipe import AugmentConfig, EvaluateConfig, OptimiserConfig, RecipeConfig, ScheduleConfig
 from datavol.config.run import Config, Run, check_batch_shares
 
 __all__ = [
+    "TORCHVISION_NETWORKS",
     "AnyData",
     "AugmentConfig",
     "CheckpointConfig",

@@ -9,6 +9,8 @@ from pydantic import BeforeValidator, model_validator
 from datavol.config.keys import Section, Text, key
 from datavol.errors import ConfigError
 
+TORCHVISION_NETWORKS = ("mobilenet_v2", "resnet50")
+
 
 class ModelConfig(Section):
     library: Literal["torchvision", "timm"] = key("torchvision or timm", hashed=True)
@@ -19,6 +21,11 @@ class ModelConfig(Section):
     def _check(self) -> ModelConfig:
         if self.name is None:
             raise ConfigError("model.name must be given with model=timm, got nothing; try model.name=densenet121")
+        if self.library == "torchvision" and self.name not in TORCHVISION_NETWORKS:
+            raise ConfigError(
+                f"model.name must be one of {', '.join(TORCHVISION_NETWORKS)} unless model=timm, got '{self.name}'; "
+                f"try model=timm model.name={self.name}"
+            )
         if self.library == "timm" and self.stem == "small":
             raise ConfigError("model.stem must be standard with model=timm, got small; leave model.stem out")
         return self

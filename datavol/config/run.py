@@ -77,15 +77,12 @@ class Config(Section):
 
 def check_across(config: Config) -> None:
     """The rules that tie several keys together and need no data."""
-    recipe, trainer = config.recipe, config.trainer
-    warmup = recipe.schedule.warmup_epochs
+    warmup = config.recipe.schedule.warmup_epochs
     if config.epochs <= warmup:
         raise ConfigError(
             f"epochs must be above the {warmup:g} budget epochs of recipe.schedule.warmup_epochs, got {config.epochs}; "
             f"try epochs={int(warmup) + 1} or recipe.schedule.warmup_epochs=0"
         )
-    if isinstance(trainer.devices, int):
-        check_batch_shares(recipe.batch_size, trainer.devices * trainer.num_nodes)
     if config.subset_file is not None and config.fraction != 1:
         raise ConfigError(
             f"fraction must be left at 1 when subset_file names the subset, got {config.fraction:g}; leave fraction out"

@@ -45,6 +45,8 @@ class SubsetDataModule(L.LightningDataModule):
     def train_dataloader(self) -> DataLoader[Sample]:
         """This rank's share of every global batch of a budget epoch."""
         sampler = BudgetSampler(self.subset.indices, self.budget, self.order_seed, *self._place())
+        # Lightning sets the epoch only after it has started the workers, which read ahead at once
+        sampler.set_epoch(self.trainer.global_step // self.budget.iterations_per_epoch if self.trainer else 0)
         return self._loader(self.training_images, sampler, sampler.share)
 
     def val_dataloader(self) -> list[DataLoader[Sample]]:
@@ -80,7 +82,8 @@ class SubsetDataModule(L.LightningDataModule):
         if isinstance(self.source.train, ArraySplit):
             return 0
         ranks = self.trainer.num_devices if self.trainer else 1
-        return max(1, min(8, len(os.sched_getaffinity(0)) // ranks))
+        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+        return max(1, min(8, cores // ranks))
 
     def _on_gpu(self) -> bool:
         return self.trainer is not None and self.trainer.strategy.root_device.type == "cuda"

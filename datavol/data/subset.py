@@ -8,6 +8,7 @@ wrote, and halves go to the even number, as Python's `round` does (thesis append
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from fractions import Fraction
@@ -167,13 +168,14 @@ def _places(lines: list[str], keys: Sequence[str], path: Path) -> list[int]:
         places = [int(line) for line in lines]
         unknown = [str(place) for place in places if place >= len(keys)]
     else:
-        known = {key.rpartition("/")[2]: place for place, key in enumerate(keys)}
+        names = Counter(key.rpartition("/")[2] for key in keys)
+        known = {name: place for place, key in enumerate(keys) if names[name := key.rpartition("/")[2]] == 1}
         known |= {key: place for place, key in enumerate(keys)}
         unknown = [line for line in lines if line not in known]
         places = [known.get(line, -1) for line in lines]
     if unknown:
         raise ConfigError(
-            f"subset_file must list images of the training set, got the unknown {unknown[0]} in {path} "
+            f"subset_file must list images of the training set, got {unknown[0]}, unknown or not unique, in {path} "
             f"({len(unknown)} in all); compare it with python -m datavol.subset"
         )
     return places

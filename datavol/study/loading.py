@@ -54,7 +54,7 @@ def _row(folder: RunFolder) -> dict[str, Any]:
         "draw_seed": config["draw_seed"],
         "fraction": subset["fraction"],
         "images": subset["size"],
-        "validation_images": record["validation_images"],
+        "validation_images": int(last.get("val/images", record["validation_images"])),
         "state": record["state"],
         "reason": record["reason"],
         "budget_epoch": int(last.get("budget_epoch", 0)),

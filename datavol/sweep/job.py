@@ -10,9 +10,9 @@ import json
 import sys
 from pathlib import Path
 
+from datavol.command import one_line
 from datavol.composition import check
 from datavol.config import Run
-from datavol.errors import one_line
 from datavol.records import RunFolder, write_whole
 
 

@@ -26,7 +26,7 @@ def launch(runs: Sequence[Run]) -> None:
     failed = [run for run in runs if RunFolder(run.folder).state != "finished"]
     print(f"{len(runs) - len(failed)} of {len(runs)} runs finished")
     for run in failed:
-        reason = RunFolder(run.folder).record.get("reason") or "it never started"
+        reason = RunFolder(run.folder).record.get("reason") or "it was refused, as said above"
         print(
             f"failed: {run.folder}: {reason}\n  again: python -m datavol.run {' '.join(run.overrides)}", file=sys.stderr
         )
@@ -51,5 +51,5 @@ def _train(run: Run) -> None:
             process.wait()  # the terminal has interrupted it as well, and it is writing its record
             raise
     folder = RunFolder(run.folder)
-    if folder.state == "running":  # it was killed before it could say so
+    if folder.state == "running" and code != 0:  # it was killed before it could say so
         folder.update(state="failed", reason=f"its process ended with code {code}", ended=now())

@@ -13,6 +13,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from datavol.errors import RunError
+from datavol.records import RunFolder
 from datavol.training.classifier import EVALUATED, Classifier
 from datavol.training.metrics import CalibrationError, ConfidenceMargin, Predictions
 
@@ -56,6 +57,23 @@ class Margins(Callback):
         """Report on the evaluation."""
         for prefix in pl_module.evaluated:
             self._report(prefix, pl_module)
+
+
+class Threads(Callback):
+    """Fixes the CPU threads of each rank and records them: after the ranks have started, where Lightning sets its own.
+
+    `auto` keeps what is set then; a run that goes on takes what it had before.
+    """
+
+    def __init__(self, threads: int | str, folder: RunFolder) -> None:
+        self.threads, self.folder = threads, folder
+
+    def setup(self, trainer: L.Trainer, pl_module: L.LightningModule, stage: str) -> None:
+        """Set and record."""
+        if isinstance(self.threads, int):
+            torch.set_num_threads(self.threads)
+        if trainer.is_global_zero:
+            self.folder.update(threads=torch.get_num_threads())
 
 
 class StopOnNonFinite(Callback):

@@ -4,34 +4,46 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from datavol.config import Config
 from datavol.data.preparation import prepare
 from datavol.errors import ConfigError
 from datavol.training.callbacks import Margins
 from datavol.training.classifier import Classifier
-from datavol.training.starting import Start, read_checkpoint
-from datavol.training.trainer import build_data, build_module, build_trainer, check_ranks, fewer_warnings, use_threads
+from datavol.training.starting import read_checkpoint
+from datavol.training.trainer import build_data, build_module, build_trainer, check_ranks, fewer_warnings
 
 
-def evaluate(config: Config, checkpoints: Sequence[Path]) -> list[dict[str, Any]]:
+class Evaluation(NamedTuple):
+    """What an evaluation found.
+
+    Attributes:
+        rows: One per checkpoint: `checkpoint`, `budget_epoch` and `iteration` (where known), and `val/...`.
+        fingerprint: Of the data.
+        is_global_zero: Whether this is the rank that speaks.
+    """
+
+    rows: list[dict[str, Any]]
+    fingerprint: str
+    is_global_zero: bool
+
+
+def evaluate(config: Config, checkpoints: Sequence[Path]) -> Evaluation:
     """Evaluate checkpoints on the validation set, on as many ranks as the trainer has.
 
     Args:
         config: Network, data, evaluation transform and trainer.
         checkpoints: Lightning checkpoints of datavol, or torchvision's weights.
 
-    Returns:
-        A row per checkpoint: `checkpoint`, `budget_epoch` and `iteration` (where known), `images`, and `val/...`.
-
     Raises:
         ConfigError: If a file is not what the configuration describes.
     """
-    use_threads(config.trainer.threads)
+    whole = {"fraction": 1.0, "subset_file": None, "draw": "independent", "evaluate_train": False}
+    config = config.model_copy(update=whole)  # no subset is needed
     prepared = prepare(config)
     trainer = build_trainer(config.trainer, [Margins()])
-    check_ranks(trainer, prepared, config, Start(Path()))
+    check_ranks(trainer, prepared)
     module = build_module(config, prepared, config.trainer.memory_format)
     data = build_data(config, prepared)
     rows = []
@@ -39,8 +51,8 @@ def evaluate(config: Config, checkpoints: Sequence[Path]) -> list[dict[str, Any]
         known = load_weights(module, path)
         with fewer_warnings():
             trainer.validate(module, data, verbose=False)
-        rows.append({"checkpoint": path.stem, **known, "images": len(prepared.source.val.labels), **module.measured})
-    return rows
+        rows.append({"checkpoint": path.stem, **known, **dict(sorted(module.measured.items()))})
+    return Evaluation(rows, prepared.source.fingerprint, trainer.is_global_zero)
 
 
 def load_weights(module: Classifier, path: Path) -> dict[str, int]:

@@ -39,8 +39,17 @@ class Keeper(Checkpoint):
         self._save(trainer)
         if trainer.is_global_zero:
             self._copy_last(trainer.current_epoch + 1)
-            self.folder.update(last=row, best=best_of(self.rows), seconds=self._seconds())
+            self._record()
             self.send(row)
+
+    def catch_up(self) -> None:
+        """Do what a run that goes on may have died before doing: `best`, and the record of its last row."""
+        if self.rows:
+            self._copy_last(int(self.rows[-1]["budget_epoch"]))
+            self._record()
+
+    def _record(self) -> None:
+        self.folder.update(last=self.rows[-1], best=best_of(self.rows), seconds=self._seconds())
 
     def _row(self, trainer: L.Trainer, module: Any) -> Row:
         iteration = module.iteration

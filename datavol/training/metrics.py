@@ -88,9 +88,9 @@ class Accuracy(Sums):
         self.loss += loss
 
     def compute(self) -> dict[str, Tensor]:
-        """Shares in [0, 1] and the mean loss."""
+        """Images counted, mean loss, and shares in [0, 1]."""
         shares = self.hits.double() / self.count
-        values = {"loss": self.loss / self.count, "top1": shares[0]}
+        values = {"images": self.count, "loss": self.loss / self.count, "top1": shares[0]}
         return values | ({"top5": shares[1]} if self.top5 else {})
 
 

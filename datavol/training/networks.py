@@ -7,7 +7,28 @@ from typing import Any
 import torch
 from torch import nn
 
-from datavol.config import ModelConfig
+from datavol.config import Config, ModelConfig
+from datavol.errors import ConfigError
+
+
+def check_image_size(config: Config) -> None:
+    """Raise a ConfigError unless the network takes images of the recipe's sizes; nothing is computed."""
+    sizes = {"augment": config.recipe.augment.crop_size, "evaluate": config.recipe.evaluate.crop_size}
+    with torch.device("meta"):
+        network = build_network(config.model, 10, config.recipe.dropout, 0).eval()
+        for name, size in sizes.items():
+            try:  # networks raise any of these for a size that they do not take
+                network(torch.zeros(1, 3, size, size))
+            except (
+                AssertionError,
+                RuntimeError,
+                ValueError,
+            ) as error:
+                first = " ".join(str(error).split())[:100]
+                raise ConfigError(
+                    f"recipe.{name}.crop_size must be a size that {config.model.name} takes, got {size} ({first}); "
+                    "try data.image_size=224"
+                ) from None
 
 
 def build_network(model: ModelConfig, classes: int, dropout: float | None, init_seed: int) -> nn.Module:

@@ -36,7 +36,8 @@ def open_record(run: Run, folder: RunFolder, prepared: Prepared, trainer: L.Trai
 def _facts(run: Run, prepared: Prepared, start: Start) -> dict[str, Any]:
     config, budget = run.config, prepared.budget
     schedule = config.recipe.schedule
-    units = thesis_units(prepared.subset.fraction, config.epochs, schedule.step_size, schedule.warmup_epochs)
+    share = prepared.subset.fraction if config.budget == "iterations" else 1.0  # there, epochs are passes already
+    units = thesis_units(share, config.epochs, schedule.step_size, schedule.warmup_epochs)
     return {
         "name": config.run_name,
         "hash": config.run_hash,
@@ -52,7 +53,12 @@ def _facts(run: Run, prepared: Prepared, start: Start) -> dict[str, Any]:
             "iterations": budget.iterations,
             "passes": budget.passes,
         },
-        "thesis_units": {"epochs_step_warmup": units.exact, "rounded": units.rounded},
+        "thesis_units": {
+            name: dict(zip(("exact", "rounded", "rounding_changes"), values, strict=True))
+            for name, *values in zip(
+                ("epochs", "step_size", "warmup_epochs"), units.exact, units.rounded, units.changed, strict=True
+            )
+        },
         "parent": start.parent,
     }
 
@@ -69,7 +75,6 @@ def _place(run: Run, folder: RunFolder, trainer: L.Trainer, start: Start) -> dic
     }
     return {
         "world_size": trainer.world_size,
-        "threads": torch.get_num_threads(),
         "precision": run.config.trainer.precision,
         "memory_format": start.memory_format or run.config.trainer.memory_format,
         "sessions": [*folder.record.get("sessions", []), session],
@@ -84,27 +89,36 @@ def _device_name(trainer: L.Trainer, index: int) -> str:
 
 @contextmanager
 def recorded(folder: RunFolder, trainer: L.Trainer) -> Iterator[None]:
-    """Leave the record `finished`, or `failed` with the reason."""
+    """Leave the record `finished`, or `failed` with the reason of the rank that failed first.
+
+    Every rank writes its reason unless one is there: a rank that fails ends the others, which only know that the
+    connection is gone, or are killed before they can say anything.
+    """
     try:
         yield
     except SIGTERMException:
-        _close(folder, trainer, "failed", "ended by SIGTERM; the same command goes on")
+        _fail(folder, "ended by SIGTERM; the same command goes on")
         raise SystemExit(143) from None
     except SystemExit:  # Lightning's answer to Ctrl-C
-        _close(folder, trainer, "failed", "interrupted by Ctrl-C; the same command goes on")
+        _fail(folder, "interrupted by Ctrl-C; the same command goes on")
         raise SystemExit(130) from None
     except RunError as error:
-        _close(folder, trainer, "failed", str(error))
+        _fail(folder, str(error))
         raise
     except Exception as error:
-        _close(folder, trainer, "failed", f"{type(error).__name__}: {error}")
+        first = _fail(folder, f"{type(error).__name__}: {' '.join(str(error).split())}")
+        if trainer.world_size > 1 and str(error) not in first:
+            raise RunError(first) from error
         raise
-    _close(folder, trainer, "finished", None)
-
-
-def _close(folder: RunFolder, trainer: L.Trainer, state: str, reason: str | None) -> None:
     if trainer.is_global_zero:
-        folder.update(state=state, reason=reason, ended=now())
+        folder.update(state="finished", reason=None, ended=now())
+
+
+def _fail(folder: RunFolder, reason: str) -> str:
+    """Record a failure unless another rank has; gives the reason that stands there."""
+    if folder.state == "running":
+        folder.update(state="failed", reason=reason, ended=now())
+    return str(folder.record["reason"])
 
 
 @contextmanager

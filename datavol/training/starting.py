@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import pickle
+import zipfile
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from datavol.config import Config
+from datavol.config import Config, hashed_values
 from datavol.data.preparation import Prepared, check_manifest
 from datavol.errors import ConfigError
 from datavol.records import Row, RunFolder
@@ -48,7 +49,7 @@ def find_start(config: Config, folder: RunFolder, prepared: Prepared) -> Start:
     """
     record = folder.record
     if not record:
-        return _from_parent(config, folder) if config.start_from else Start(folder.path)
+        return _from_parent(config, folder, prepared) if config.start_from else Start(folder.path)
     check_manifest(folder, prepared)
     fixed: dict[str, Any] = {key: record.get(key) for key in ("world_size", "threads", "memory_format", "parent")}
     last = folder.checkpoint("last")
@@ -60,17 +61,16 @@ def find_start(config: Config, folder: RunFolder, prepared: Prepared) -> Start:
     return Start(folder.path, parent, resumed=True, **fixed)
 
 
-def _from_parent(config: Config, folder: RunFolder) -> Start:
+def _from_parent(config: Config, folder: RunFolder, prepared: Prepared) -> Start:
     path = Path(str(config.start_from))
     checkpoint = read_checkpoint(path)
     origin = RunFolder(path.resolve().parent.parent)
-    model = origin.values.get("model")
-    if model != config.model.model_dump():
-        raise ConfigError(f"start_from must be of the same network, got one of {model}; choose that model")
+    _check_parent(config, prepared, origin)
     done = checkpoint["epoch"] + 1
     if done >= config.epochs:
         raise ConfigError(
-            f"epochs must be above the {done} budget epochs of start_from, got {config.epochs}; try epochs={done + 1}"
+            f"start_from must be a checkpoint before the run's end, got one of budget epoch {done} of {config.epochs}; "
+            "try an earlier one, which checkpoint.keep=all keeps"
         )
     parent = {
         "study": origin.record.get("study"),
@@ -82,6 +82,29 @@ def _from_parent(config: Config, folder: RunFolder) -> Start:
     return Start(folder.path, path, parent=parent)
 
 
+def _check_parent(config: Config, prepared: Prepared, origin: RunFolder) -> None:
+    """The network, the recipe and its schedule come with the checkpoint, so they must be what this run asks for."""
+    theirs = Config.model_validate(origin.values)
+    record = origin.record
+    pairs = {
+        "model": (hashed_values(config.model), hashed_values(theirs.model)),
+        "recipe": (hashed_values(config.recipe), hashed_values(theirs.recipe)),
+        "epochs": (config.epochs, theirs.epochs),
+        "budget": (config.budget, theirs.budget),
+        "data (its classes)": (list(prepared.source.classes), record["classes"]),
+        "data (its budget epoch)": (
+            prepared.budget.iterations_per_epoch,
+            record["budget"]["iterations_per_epoch"],
+        ),
+    }
+    for name, (ours, parents) in pairs.items():
+        if ours != parents:
+            raise ConfigError(
+                f"{name} must be the same as in the run of start_from, {origin.path.name}, got another; "
+                "only order_seed, draw_seed and fraction may differ"
+            )
+
+
 def read_checkpoint(path: Path) -> dict[str, Any]:
     """Read a checkpoint or torchvision's weights with `weights_only=True`.
 
@@ -91,7 +114,7 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     if not path.is_file():
         raise ConfigError(f"a checkpoint must be a file, got {path}; check the path")
     try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
+        content = torch.load(path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path))
     except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError):
         raise ConfigError(
             f"a checkpoint must hold weights and plain values alone, got {path}, which is damaged or holds more; "

@@ -17,13 +17,13 @@ from datavol.data.datamodule import SubsetDataModule
 from datavol.data.preparation import Prepared
 from datavol.data.transforms import mixing
 from datavol.errors import ConfigError
-from datavol.records import RunFolder
-from datavol.training.callbacks import Margins, Progress, StopOnNonFinite, Timing
+from datavol.records import RunFolder, check_world_size
+from datavol.training.callbacks import Margins, Progress, StopOnNonFinite, Threads, Timing
 from datavol.training.classifier import Classifier
 from datavol.training.keeping import Damage, Keeper
 from datavol.training.networks import build_network
 from datavol.training.recording import open_record, recorded, wandb_curves
-from datavol.training.starting import Start, find_start
+from datavol.training.starting import find_start
 
 
 def train(run: Run, prepared: Prepared) -> None:
@@ -35,17 +35,20 @@ def train(run: Run, prepared: Prepared) -> None:
     """
     config, folder = run.config, RunFolder(run.folder)
     start = find_start(config, folder, prepared)
-    use_threads(start.threads or config.trainer.threads)
     keeper = Keeper(folder, config.checkpoint.keep == "all", start.rows, send=lambda row: None)
-    watching = [Margins(), StopOnNonFinite(config.check_every), Timing(), Damage(folder), Progress(_title(run))]
+    title = f"{config.model.name} {100 * prepared.subset.fraction:g} %"
+    threads = Threads(start.threads or config.trainer.threads, folder)
+    watching = [threads, Margins(), StopOnNonFinite(config.check_every), Timing(), Damage(folder), Progress(title)]
     trainer = build_trainer(config.trainer, [*watching, keeper], max_epochs=config.epochs)
-    check_ranks(trainer, prepared, config, start)
+    check_ranks(trainer, prepared)
+    check_batch_shares(config.recipe.batch_size, trainer.world_size)
+    check_world_size(folder, trainer.world_size)
     module = build_module(config, prepared, start.memory_format or config.trainer.memory_format)
-    check_image_size(module, config)
     data = build_data(config, prepared)
     if trainer.is_global_zero:
         open_record(run, folder, prepared, trainer, start)
-    with recorded(folder, trainer), wandb_curves(run, keeper, trainer.is_global_zero), fewer_warnings():
+        keeper.catch_up()
+    with wandb_curves(run, keeper, trainer.is_global_zero), recorded(folder, trainer), fewer_warnings():
         trainer.fit(module, data, ckpt_path=start.checkpoint, weights_only=True)
 
 
@@ -62,18 +65,28 @@ def build_trainer(trainer: TrainerConfig, callbacks: list[Any], **options: Any) 
     """Lightning's trainer without what datavol does itself: logging, checkpoints, sampling, bars."""
     for name in ("lightning.pytorch", "lightning.fabric"):
         logging.getLogger(name).setLevel(logging.WARNING)  # it greets every trainer with the devices it did not find
+    # Lightning's own `auto` would take Apple's GPU as well, which has no double precision for the metrics' sums
+    accelerator = trainer.accelerator
+    if accelerator == "auto":
+        accelerator = "cuda" if torch.cuda.is_available() else "cpu"
     try:
-        return _lightning_trainer(trainer, callbacks, **options)
+        built = _lightning_trainer(trainer, accelerator, callbacks, options)
     except (MisconfigurationException, ValueError) as error:  # Lightning's words for devices that do not fit
         first = " ".join(str(error).split())
+        raise ConfigError(f"trainer must be what this machine allows, got: {first}; try trainer=auto") from None
+    if not built.precision.startswith(trainer.precision):
         raise ConfigError(
-            f"trainer must be what Lightning and this machine allow, got: {first}; try trainer=auto"
-        ) from None
+            f"trainer.precision must be one that the device has, got {trainer.precision}, for which Lightning takes "
+            f"{built.precision}; try trainer.precision={built.precision}"
+        )
+    return built
 
 
-def _lightning_trainer(trainer: TrainerConfig, callbacks: list[Any], **options: Any) -> L.Trainer:
+def _lightning_trainer(
+    trainer: TrainerConfig, accelerator: str, callbacks: list[Any], options: dict[str, Any]
+) -> L.Trainer:
     return L.Trainer(
-        accelerator=trainer.accelerator,
+        accelerator=accelerator,
         devices=trainer.devices,
         num_nodes=trainer.num_nodes,
         strategy=trainer.strategy,
@@ -116,43 +129,11 @@ def build_data(config: Config, prepared: Prepared) -> SubsetDataModule:
     )
 
 
-def use_threads(threads: int | str) -> None:
-    """Set the CPU threads of this rank; `auto` leaves torch's own choice."""
-    if isinstance(threads, int):
-        torch.set_num_threads(threads)
-
-
-def check_ranks(trainer: L.Trainer, prepared: Prepared, config: Config, start: Start) -> None:
-    """The rules that need the number of ranks, known once `devices: auto` has looked at the machine."""
-    check_batch_shares(config.recipe.batch_size, trainer.world_size)
+def check_ranks(trainer: L.Trainer, prepared: Prepared) -> None:
+    """Raise a ConfigError if a rank would have nothing to evaluate."""
     images = len(prepared.source.val.labels)
     if images < trainer.world_size:
         raise ConfigError(
             f"trainer.devices must be at most the {images} validation images, got {trainer.world_size}; "
             "try trainer.devices=1"
         )
-    if start.world_size not in (None, trainer.world_size):
-        raise ConfigError(
-            f"trainer.devices must stay what the run started with ({start.world_size} ranks), got {trainer.world_size} "
-            f"for {start.folder}; try trainer.devices={start.world_size}"
-        )
-
-
-def check_image_size(module: Classifier, config: Config) -> None:
-    """Raise a ConfigError unless the network takes images of the recipe's sizes."""
-    module.eval()
-    for name, size in (("augment", config.recipe.augment.crop_size), ("evaluate", config.recipe.evaluate.crop_size)):
-        try:
-            with torch.no_grad():
-                module(torch.zeros(1, 3, size, size))
-        except (AssertionError, RuntimeError, ValueError) as error:  # what networks raise for a size they can't take
-            first = " ".join(str(error).split())[:120]
-            raise ConfigError(
-                f"recipe.{name}.crop_size must be a size that {config.model.name} takes, got {size}: {first}; "
-                f"try recipe.{name}.crop_size=224"
-            ) from None
-    module.train()
-
-
-def _title(run: Run) -> str:
-    return f"{run.config.model.name} {100 * run.config.fraction:g} %"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 from hydra.core.config_store import ConfigStore
 from hydra.core.utils import JobReturn, JobStatus
@@ -35,5 +36,7 @@ class DatavolLauncher(Launcher):
             to_run(tuple(overrides), config, multirun=True)
             for overrides, config in zip(job_overrides, composed, strict=True)
         ]
+        # Hydra's sweeper has written the sweep's first configuration here; every run keeps its own
+        (Path(self._master.hydra.sweep.dir) / "multirun.yaml").unlink(missing_ok=True)
         launch(runs)
         return [JobReturn(overrides=overrides, status=JobStatus.COMPLETED) for overrides in job_overrides]

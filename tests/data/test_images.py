@@ -97,14 +97,15 @@ def test_the_evaluation_transform_is_the_reference_preset_s(photos):
     from PIL import Image
 
     image = Image.open(photos / "val/owl/00.png").resize((400, 300))
-    evaluate = compose(["recipe=thesis_resnet50"])[0].config.recipe.evaluate
+    evaluate = compose(["data=imagenet", "data.root=x", "recipe=thesis_resnet50"])[0].config.recipe.evaluate
     reference = v1.Compose([v1.Resize(256), v1.CenterCrop(224), v1.ToTensor(), v1.Normalize(MEAN, STD)])
     assert torch.allclose(evaluation_transform(evaluate, MEAN, STD)(image), reference(image), atol=1e-6)
 
 
 def test_the_training_transform_has_the_thesis_s_steps_in_the_reference_s_order():
     def steps(recipe: str) -> list[str]:
-        augment = compose([f"recipe={recipe}"])[0].config.recipe.augment
+        data = ["data=digits"] if recipe == "small" else ["data=imagenet", "data.root=x"]
+        augment = compose([*data, f"recipe={recipe}"])[0].config.recipe.augment
         return [type(step).__name__ for step in training_transform(augment, MEAN, STD).transforms]
 
     tensor = ["PILToTensor", "ToDtype", "Normalize"]

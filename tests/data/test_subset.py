@@ -123,15 +123,16 @@ def test_an_exported_list_reads_back(form, tmp_path):
     [
         ("0\n0\n10\n20", "none twice, got 4 lines with 3 images"),
         ("", "at least one image"),
-        ("0\n99", "got the unknown 99"),
-        ("nowhere.png", "got the unknown nowhere.png"),
+        ("0\n99", "got 99, unknown"),
+        ("nowhere.png", "got nowhere.png, unknown"),
+        ("same.png", "got same.png, unknown or not unique"),
         ("0\n10", "an image of every class, got none of class 2"),
     ],
 )
 def test_a_list_that_does_not_fit_is_refused(lines, message, tmp_path):
     file = tmp_path / "list.txt"
     file.write_text(lines)
-    keys = [f"{i}.png" for i in range(30)]
+    keys = [*(f"{i}.png" for i in range(28)), "a/same.png", "b/same.png"]
     with pytest.raises(ConfigError, match=message):
         read_subset(file, np.repeat(np.arange(3), 10), NAMES[:3], keys)
 

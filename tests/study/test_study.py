@@ -34,7 +34,7 @@ def study(tmp_path):
 
 def made_up(study, model: str, fraction: float, state: str, top1: float) -> None:
     run = compose([f"model={model}", f"fraction={fraction}"])[0]
-    row = {"budget_epoch": 5, "val/top1": top1, "val/top5": 0.9, "val/loss": 1.0}
+    row = {"budget_epoch": 4, "val/top1": top1, "val/top5": 0.9, "val/loss": 1.0}
     measured = {"last": row, "best": row | {"val/top1": top1 + 0.05}, "seconds": {"train": 60.0}}
     RunFolder(study / run.config.run_name).update(
         state=state,
@@ -90,8 +90,8 @@ def test_the_table_shows_per_cent_and_the_state_of_what_is_not_finished(study):
     text = console.export_text()
     assert "12.5 %" in text
     assert " 60.0 " in text
-    assert "running at 0/5" in text
-    assert "failed at 5/5" in text
+    assert "running at 0/4" in text
+    assert "failed at 4/4" in text
 
 
 def test_an_empty_study_is_told(tmp_path):

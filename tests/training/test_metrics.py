@@ -44,6 +44,7 @@ def by_hand(logits: np.ndarray, targets: np.ndarray) -> dict[str, float]:
         top5.append(target in order[:5])
     error = sum(abs(sum(c for c, _ in b) - sum(hit for _, hit in b)) for b in bins) / len(targets)
     return {
+        "images": len(targets),
         "loss": np.mean(losses),
         "top1": len(margins[True]) / len(targets),
         "top5": np.mean(top5),

@@ -50,18 +50,19 @@ def lr_at_every_iteration(config, iterations_per_epoch: int) -> list[float]:
     return lrs
 
 
-@pytest.mark.parametrize("fraction", FRACTIONS)
 @pytest.mark.parametrize(("model", "batch"), [("mobilenet_v2", 128), ("resnet50", 512)])
-def test_lr_at_every_iteration_is_the_reference_s_for_every_fraction(model, batch, fraction):
-    config = compose([f"model={model}", f"recipe=thesis_{model}", f"fraction={fraction}"])[0].config
-    assert config.recipe.batch_size == batch
-    budget = plan_budget("iterations", config.epochs, batch, IMAGENET, round(IMAGENET * fraction))
+def test_lr_at_every_iteration_is_the_reference_s_for_every_fraction(model, batch):
     per_epoch = math.ceil(IMAGENET / batch)
-    assert budget.iterations_per_epoch == per_epoch
     expected = [lr for lr in reference_lrs(model) for _ in range(per_epoch)]
-    assert len(expected) == budget.iterations
-
-    assert lr_at_every_iteration(config, per_epoch) == expected
+    choices = ["data=imagenet", "data.root=x", f"model={model}"]
+    configs = [compose([*choices, f"fraction={fraction}"])[0].config for fraction in FRACTIONS]
+    for config in configs:  # one schedule for all fractions: neither it nor the iterations know the fraction
+        budget = plan_budget("iterations", config.epochs, batch, IMAGENET, round(IMAGENET * config.fraction))
+        assert (budget.iterations_per_epoch, budget.iterations) == (per_epoch, len(expected))
+        assert config.recipe == configs[0].recipe
+        assert config.recipe.name == f"thesis_{model}"
+    assert configs[0].recipe.batch_size == batch
+    assert lr_at_every_iteration(configs[0], per_epoch) == expected
 
 
 def test_the_step_size_that_the_thesis_blames_changes_nothing_under_cosine():
@@ -87,8 +88,8 @@ def test_by_iteration_a_step_may_fall_inside_a_budget_epoch():
 
 
 def test_every_setting_of_appendix_a2_and_of_the_defaults_behind_it():
-    mobilenet = compose(["recipe=thesis_mobilenet_v2"])[0].config.recipe
-    resnet = compose(["recipe=thesis_resnet50"])[0].config.recipe
+    mobilenet = compose(["data=imagenet", "data.root=x"])[0].config.recipe
+    resnet = compose(["data=imagenet", "data.root=x", "model=resnet50"])[0].config.recipe
     assert (mobilenet.optimiser.momentum, mobilenet.optimiser.weight_decay) == (0.9, 4e-5)
     assert (resnet.optimiser.momentum, resnet.optimiser.weight_decay, resnet.label_smoothing) == (0.9, 2e-5, 0.1)
     assert (resnet.augment.auto, resnet.augment.erase) == ("ta_wide", 0.1)

@@ -9,16 +9,16 @@ import pytest
 import torch
 from PIL import Image
 from torch.nn import functional as F
+from torchvision.models import mobilenet_v2
 from torchvision.transforms.functional import pil_to_tensor
 
+from datavol.checking import check_runs
 from datavol.data.preparation import prepare
-from datavol.data.sampler import sample_order
+from datavol.data.randomness import permutation
 from datavol.errors import ConfigError, RunError
 from datavol.records import RunFolder
 from datavol.training import trainer as trainer_module
 from datavol.training.callbacks import Progress
-from datavol.training.networks import build_network
-from datavol.training.optimisation import build_optimiser, build_schedule
 from datavol.training.trainer import train
 
 TIMES = ("seconds/train", "seconds/val", "images_per_second")
@@ -88,12 +88,12 @@ def test_a_seed_makes_a_run_reproducible_and_workers_do_not_show(tiny, elsewhere
     assert not same(first, trained(tiny("study=d", "order_seed=1")))
 
 
-@pytest.mark.parametrize("done", [0, 1, 2])
-def test_a_stopped_run_goes_on_bit_for_bit(done, tiny, elsewhere, monkeypatch):
+@pytest.mark.parametrize(("done", "workers"), [(0, 0), (1, 0), (1, 2), (2, 0)])
+def test_a_stopped_run_goes_on_bit_for_bit(done, workers, tiny, elsewhere, monkeypatch):
     # mixing, dropout (MobileNetV2 has it), warm-up and momentum: everything that could remember too much or too little
     extra = ["recipe.augment.mixup_alpha=1", "recipe.augment.cutmix_alpha=1", "recipe.augment.erase=0.5"]
     whole = trained(tiny("study=whole", *extra))
-    run = tiny("study=stopped", *extra)
+    run = tiny("study=stopped", *extra, f"data.workers={workers}")
     with monkeypatch.context() as patched:
         stop_after(done, patched)
         with pytest.raises(Stopped):
@@ -106,6 +106,25 @@ def test_a_stopped_run_goes_on_bit_for_bit(done, tiny, elsewhere, monkeypatch):
     assert same(whole, trained(run))
     assert stopped.record["state"] == "finished"
     assert len(stopped.record["sessions"]) == 2
+
+
+def test_a_schedule_that_moves_once_an_epoch_is_torch_s_also_after_a_stop(tiny, elsewhere, monkeypatch):
+    recipe = ["recipe=thesis_mobilenet_v2", "recipe.schedule.warmup_epochs=1", "recipe.schedule.gamma=0.5"]
+    run = tiny(*recipe)
+    with monkeypatch.context() as patched:
+        stop_after(1, patched)
+        with pytest.raises(Stopped):
+            trained(run)
+    optimiser = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=0.045)
+    warmup = torch.optim.lr_scheduler.LinearLR(optimiser, 0.01, total_iters=1)
+    steps = torch.optim.lr_scheduler.StepLR(optimiser, step_size=1, gamma=0.5)
+    scheduler = torch.optim.lr_scheduler.SequentialLR(optimiser, [warmup, steps], milestones=[1])
+    expected = []
+    for _ in range(3):
+        expected.append(optimiser.param_groups[0]["lr"])
+        optimiser.step()
+        scheduler.step()
+    assert [row["lr"] for row in trained(run).rows] == expected
 
 
 def test_a_row_without_its_checkpoint_is_measured_again(tiny, elsewhere, monkeypatch):
@@ -138,10 +157,12 @@ def test_a_plain_loop_of_torch_gives_the_same_losses(tiny, elsewhere, monkeypatc
     pictures = [data.source.train.image(i).resize((16, 16), Image.Resampling.BILINEAR) for i in range(1438)]
     images = torch.stack([pil_to_tensor(picture).float().mul(1 / 255).sub(mean).div(std) for picture in pictures])
     labels = torch.from_numpy(data.source.train.labels)
-    network = build_network(config.model, 10, 0.0, config.init_seed)
-    optimiser = build_optimiser(network.parameters(), config.recipe.optimiser)
-    schedule = build_schedule(optimiser, config.recipe.schedule, 2, 45)
-    order = sample_order(data.subset.indices, config.order_seed, 0, 90 * 32)
+    subset = data.subset.indices
+    order = np.concatenate([subset[permutation(len(subset), "order", 0, p)] for p in range(5)])
+    torch.manual_seed(config.init_seed)
+    network = mobilenet_v2(num_classes=10, dropout=0.0)
+    optimiser = torch.optim.SGD(network.parameters(), lr=0.05, momentum=0.9, fused=True)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, T_max=90)
     for iteration in range(50):
         batch = torch.from_numpy(order[iteration * 32 : (iteration + 1) * 32])
         loss = F.cross_entropy(network(images[batch]), labels[batch], label_smoothing=0.1)
@@ -193,14 +214,21 @@ def test_start_from_goes_on_with_another_order_in_a_folder_of_its_own(tiny, else
     assert (about["name"], about["budget_epoch"], about["iteration"]) == (parent_run.config.run_name, 2, 24)
 
 
-def test_start_from_refuses_what_does_not_fit(tiny, elsewhere):
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ("model=resnet50", "model must be the same as in the run of start_from"),
+        ("recipe.optimiser.lr=0.1", "recipe must be the same"),
+        ("epochs=7", "epochs must be the same"),
+        ("budget=epochs", "budget must be the same"),
+        ("order_seed=1", "start_from must be a checkpoint before the run's end, got one of budget epoch 1 of 1"),
+    ],
+)
+def test_start_from_refuses_what_does_not_fit(change, message, tiny, elsewhere):
     last = trained(tiny("epochs=1")).checkpoint("last")
-    with pytest.raises(
-        ConfigError, match="epochs must be above the 1 budget epochs of start_from, got 1; try epochs=2"
-    ):
-        trained(tiny(f"start_from={last}", "epochs=1"))
-    with pytest.raises(ConfigError, match="start_from must be of the same network"):
-        trained(tiny(f"start_from={last}", "model=resnet50"))
+    with pytest.raises(ConfigError, match=message):
+        check_runs([tiny("epochs=1", f"start_from={last}", change)])
+    assert [path.name for path in (elsewhere / "studies/digits").iterdir()] == [last.parent.parent.name]
 
 
 def test_a_run_whose_data_have_changed_does_not_go_on(tiny, elsewhere):
@@ -223,8 +251,9 @@ def test_damaged_images_are_replaced_named_and_counted(tiny, elsewhere, photos):
         "fraction=1",
         "recipe.batch_size=9",
     ]
-    with pytest.raises(RunError, match=r"train/cat/03\.png"):
-        trained(tiny(*options, "epochs=2"))
+    for workers in (0, 1):
+        with pytest.raises(RunError, match=r"^[^\n]*train/cat/03\.png[^\n]*$"):
+            trained(tiny(*options, "epochs=2", f"study=stop{workers}", f"data.workers={workers}"))
     folder = trained(tiny(*options, "epochs=2", "data.on_damaged=replace"))
 
     assert folder.record["damaged"]["train"] == {"count": 1, "images": ["cat/03.png"]}

@@ -1,0 +1,39 @@
+"""What the entry points share: mistakes and stops are told in one line."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable
+from functools import wraps
+from typing import NoReturn
+
+from datavol.errors import ConfigError, RunError
+
+
+class Parser(argparse.ArgumentParser):
+    """An argument parser that reports a mistake as a ConfigError."""
+
+    def error(self, message: str) -> NoReturn:
+        """Raise instead of printing usage and exiting."""
+        raise ConfigError(f"the command line must be as --help says, got: {message}; see {self.prog} --help")
+
+
+def one_line(entry: Callable[[], None]) -> Callable[[], None]:
+    """End an entry point with one line instead of a traceback.
+
+    Exit code 2 for a mistake, 1 for a run that stopped, 130 for Ctrl-C.
+    """
+
+    @wraps(entry)
+    def told() -> None:
+        try:
+            entry()
+        except (ConfigError, RunError) as error:
+            print(f"datavol: {error}", file=sys.stderr)
+            raise SystemExit(2 if isinstance(error, ConfigError) else 1) from None
+        except KeyboardInterrupt:
+            print("datavol: interrupted", file=sys.stderr)
+            raise SystemExit(130) from None
+
+    return told
