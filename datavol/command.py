@@ -8,7 +8,7 @@ from collections.abc import Callable
 from functools import wraps
 from typing import NoReturn
 
-from datavol.errors import ConfigError, RunError
+from datavol.errors import HELD, ConfigError, RunError, RunHeld
 
 
 class Parser(argparse.ArgumentParser):
@@ -19,10 +19,17 @@ class Parser(argparse.ArgumentParser):
         raise ConfigError(f"the command line must be as --help says, got: {message}; see {self.prog} --help")
 
 
+def exit_code(error: Exception) -> int:
+    """What a mistake or a stop ends a process with."""
+    if isinstance(error, RunHeld):
+        return HELD
+    return 2 if isinstance(error, ConfigError) else 1
+
+
 def one_line(entry: Callable[[], None]) -> Callable[[], None]:
     """End an entry point with one line instead of a traceback.
 
-    Exit code 2 for a mistake, 1 for a run that stopped, 130 for Ctrl-C.
+    Exit code 2 for a mistake, 1 for a run that stopped, 75 for one that is trained elsewhere, 130 for Ctrl-C.
     """
 
     @wraps(entry)
@@ -31,7 +38,7 @@ def one_line(entry: Callable[[], None]) -> Callable[[], None]:
             entry()
         except (ConfigError, RunError) as error:
             print(f"datavol: {error}", file=sys.stderr)
-            raise SystemExit(2 if isinstance(error, ConfigError) else 1) from None
+            raise SystemExit(exit_code(error)) from None
         except KeyboardInterrupt:
             print("datavol: interrupted", file=sys.stderr)
             raise SystemExit(130) from None

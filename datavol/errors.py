@@ -5,6 +5,10 @@ class ConfigError(ValueError):
     """A mistake in what was asked for: name, rule, value and remedy in one line. Exit code 2, nothing written."""
 
 
+HELD = 75
+"""The exit code for a run that another process is training (EX_TEMPFAIL of sysexits.h)."""
+
+
 class RunError(RuntimeError):
     """A run that had to stop; what it measured until then is kept. Exit code 1."""
 
@@ -12,3 +16,7 @@ class RunError(RuntimeError):
         # From a data worker, torch raises it anew with the worker's traceback as its message, and our line as the last
         *traceback, line = message.rstrip().split("\n")
         super().__init__(line.partition(": ")[2] if traceback else line)
+
+
+class RunHeld(RunError):
+    """Another process is training the run. Exit code 75."""

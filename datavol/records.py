@@ -12,12 +12,14 @@
 from __future__ import annotations
 
 import csv
+import fcntl
 import io
 import json
 import math
 import os
 import tempfile
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
@@ -27,7 +29,7 @@ import numpy as np
 import yaml
 from numpy.typing import NDArray
 
-from datavol.errors import ConfigError
+from datavol.errors import ConfigError, RunHeld
 
 Row = dict[str, float]
 
@@ -138,6 +140,43 @@ class RunFolder:
         writer.writeheader()
         writer.writerows({name: "" if math.isnan(value) else value for name, value in row.items()} for row in rows)
         write_whole(self.path / "metrics.csv", text.getvalue().encode())
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Hold the run for this process, so that no other trains it at the same time.
+
+        A POSIX record lock: it dies with its owner, however that ends, is not inherited by data workers, and holds
+        across machines on file systems that support it (NFS 4, Lustre, GPFS).
+
+        Raises:
+            RunHeld: If another process holds it.
+        """
+        self.path.mkdir(parents=True, exist_ok=True)
+        with (self.path / ".lock").open("a") as file:
+            try:
+                fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except (BlockingIOError, PermissionError):
+                raise RunHeld(f"{self.path} is being trained by another process") from None
+            try:
+                yield
+            finally:
+                if self.path.is_dir() and os.listdir(self.path) == [".lock"]:  # nothing came of it
+                    os.unlink(file.name)
+                    self.path.rmdir()
+
+    def supersede(self) -> None:
+        """Move the run to `superseded/` of its study, where tables do not look; nothing that was measured is lost.
+
+        Raises:
+            RunHeld: If another process is training it.
+        """
+        if not self.record:
+            return
+        with self.held():
+            attic = self.path.parent / "superseded"
+            attic.mkdir(exist_ok=True)
+            number = sum(1 for _ in attic.glob(f"{self.path.name}.*")) + 1
+            self.path.rename(attic / f"{self.path.name}.{number}")
 
     def checkpoint(self, name: str) -> Path:
         """Where a checkpoint lies: `last`, `best` or `budget_epoch_0007`."""

@@ -13,7 +13,8 @@ from omegaconf import DictConfig
 from datavol.command import one_line
 from datavol.composition import HYDRA_VERSION, compose, conf_dir, container, parse, typed
 from datavol.config import Run
-from datavol.sweep.job import train_run
+from datavol.records import RunFolder
+from datavol.sweep.job import is_first_rank, train_run
 
 
 @one_line
@@ -21,8 +22,7 @@ def main() -> None:
     """Compose and check everything that is asked for, then let Hydra start the run or the sweep."""
     arguments = parse(sys.argv[1:])
     only_asks = arguments.help or arguments.hydra_help or arguments.shell_completion
-    first_rank = os.environ.get("LOCAL_RANK", "0") == "0"  # Lightning starts the others with this same command line
-    if first_rank and not only_asks:
+    if is_first_rank() and not only_asks:  # Lightning starts the other ranks with this same command line
         runs = compose(arguments.overrides, multirun=arguments.multirun)
         if not arguments.cfg and not arguments.info:
             from datavol.checking import check_runs  # after the configuration: it opens the data
@@ -36,6 +36,8 @@ def _task(cfg: DictConfig) -> None:
     hydra_config = HydraConfig.get()
     folder = Path(os.path.relpath(hydra_config.runtime.output_dir))
     run = Run(tuple(hydra_config.overrides.task), container(cfg), typed(cfg), folder)
+    if run.config.sweep.rerun and is_first_rank():
+        RunFolder(folder).supersede()
     try:
         one_line(lambda: train_run(run))()
     finally:

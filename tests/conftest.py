@@ -61,3 +61,9 @@ def photos(tmp_path: Path) -> Path:
             for i in range(count):
                 Image.fromarray(rng.integers(0, 256, (24, 32, 3), dtype=np.uint8)).save(folder / f"{i:02d}.png")
     return root
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """How often tests/sweep/test_survival.py kills a sweep, and when."""
+    parser.addoption("--kills", type=int, default=2)
+    parser.addoption("--kill-seed", type=int, default=0)

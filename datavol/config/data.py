@@ -62,12 +62,6 @@ class FilesConfig(DataConfig):
     on_damaged: Literal["stop", "replace"] = key("stop or replace", hashed=True, remedy="data.on_damaged=stop")
     cache_dir: str | None = key("a folder", hashed=False)
 
-    @model_validator(mode="after")
-    def _check_root(self) -> FilesConfig:
-        if self.root is None and not isinstance(self, TableConfig):
-            raise ConfigError("data.root must be a folder, got nothing; try data.root=/path/to/images")
-        return self
-
 
 class ImageNetConfig(FilesConfig):
     source: Literal["imagenet"] = key("imagenet", hashed=True)
@@ -85,15 +79,6 @@ class TableConfig(FilesConfig):
     table: str | None = key("a CSV file with the columns path, label and split", hashed=False)
     val_fraction: float | None = key("a share above 0 and below 1, or null", hashed=True, **VAL_FRACTION)
     split_seed: int = key("a whole number of at least 0", hashed=True, ge=0)
-
-    @model_validator(mode="after")
-    def _check_table(self) -> TableConfig:
-        if self.table is None:
-            raise ConfigError(
-                "data.table must be a CSV file with the columns path, label and split, got nothing; "
-                "try data.table=/path/to/labels.csv"
-            )
-        return self
 
 
 AnyData = Annotated[

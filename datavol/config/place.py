@@ -67,6 +67,42 @@ class CsvConfig(Section):
     name: Literal["csv"] = key("csv", hashed=False)
 
 
+class SweepConfig(Section):
+    """How the runs of `-m` are trained; none of it touches what they find."""
+
+    parallel: int | Literal["auto"] = key(
+        "auto or a whole number of at least 1", hashed=False, remedy="sweep.parallel=2"
+    )
+    retries: int = key("a whole number of at least 0", hashed=False, ge=0, remedy="sweep.retries=1")
+    rerun: bool = key("true or false", hashed=False, remedy="sweep.rerun=true")
+    fail_fast: bool = key("true or false", hashed=False, remedy="sweep.fail_fast=true")
+
+    @model_validator(mode="after")
+    def _check(self) -> SweepConfig:
+        if isinstance(self.parallel, int) and self.parallel < 1:
+            raise ConfigError(f"sweep.parallel must be auto or at least 1, got {self.parallel}; try sweep.parallel=1")
+        return self
+
+
+class PlanConfig(Section):
+    """What `python -m datavol.plan` goes by."""
+
+    timing: bool = key("true or false", hashed=False, remedy="plan.timing=false")
+    images_per_second: float | None = key(
+        "training images per second above 0, or null", hashed=False, gt=0, remedy="plan.images_per_second=1200"
+    )
+    images: int | None = key(
+        "images of a training set that is not here, at least 1, or null",
+        hashed=False,
+        ge=1,
+        remedy="plan.images=1281167",
+    )
+    classes: int = key("classes of that set, at least 2", hashed=False, ge=2, remedy="plan.classes=1000")
+    validation_images: int = key(
+        "validation images of that set, at least 1", hashed=False, ge=1, remedy="plan.validation_images=50000"
+    )
+
+
 class CheckpointConfig(Section):
     keep: Literal["last_and_best", "all"] = key(
         "last_and_best or all", hashed=False, remedy="checkpoint.keep=last_and_best"

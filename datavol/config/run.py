@@ -13,7 +13,15 @@ from pydantic import Field, model_validator
 
 from datavol.config.data import AnyData
 from datavol.config.keys import Section, Text, hashed_values, key
-from datavol.config.place import CheckpointConfig, CsvConfig, ModelConfig, TrainerConfig, WandbConfig
+from datavol.config.place import (
+    CheckpointConfig,
+    CsvConfig,
+    ModelConfig,
+    PlanConfig,
+    SweepConfig,
+    TrainerConfig,
+    WandbConfig,
+)
 from datavol.config.recipe import RecipeConfig
 from datavol.errors import ConfigError
 
@@ -48,6 +56,8 @@ class Config(Section):
         "true or false: also evaluate the training subset under the evaluation transform", hashed=False
     )
     checkpoint: CheckpointConfig = key("a section", hashed=False)
+    plan: PlanConfig = key("a section", hashed=False)
+    sweep: SweepConfig = key("a section", hashed=False)
     model: ModelConfig = key("a section", hashed=True)
     data: AnyData = key("a section", hashed=True)
     recipe: RecipeConfig = key("a section", hashed=True)

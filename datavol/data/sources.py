@@ -101,7 +101,8 @@ def _parts(whole: AnySplit, val_fraction: float, seed: int) -> tuple[AnySplit, A
 
 def _folder(root: str | None) -> str:
     """The absolute path of data.root, which is a folder."""
-    assert root is not None, "the schema asks for data.root"
+    if root is None:
+        raise ConfigError("data.root must be a folder, got nothing; try data.root=/path/to/images")
     folder = os.path.abspath(os.path.expanduser(root))
     if not os.path.isdir(folder):
         kind = "is a file" if os.path.exists(folder) else "does not exist"
@@ -237,7 +238,11 @@ def _rows(path: str, name: str, columns: Sequence[str]) -> Iterator[tuple[int, d
 
 
 def _table(data: TableConfig) -> Opened:
-    assert data.table is not None, "the schema asks for data.table"
+    if data.table is None:
+        raise ConfigError(
+            "data.table must be a CSV file with the columns path, label and split, got nothing; "
+            "try data.table=/path/to/labels.csv"
+        )
     table = os.path.abspath(os.path.expanduser(data.table))
     root = os.path.dirname(table) if data.root is None else _folder(data.root)
     paths, names, parts = _columns(table)

@@ -7,6 +7,7 @@ ranks that Lightning starts with this same command line train exactly the same r
 from __future__ import annotations
 
 import json
+import os
 import sys
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from datavol.command import one_line
 from datavol.composition import check
 from datavol.config import Run
 from datavol.records import RunFolder, write_whole
+from datavol.sweep.processes import die_with_parent
 
 
 def train_run(run: Run) -> None:
@@ -21,15 +23,32 @@ def train_run(run: Run) -> None:
 
     Raises:
         ConfigError: If the run can't be trained as asked.
-        RunError: If it had to stop.
+        RunError: If it had to stop, or another process is training it.
     """
-    if RunFolder(run.folder).state == "finished":
-        print(f"{run.folder} is finished already")
+    if _finished(run):
         return
     from datavol.data.preparation import prepare
     from datavol.training.trainer import train  # late: torch and Lightning take seconds
 
-    train(run, prepare(run.config))
+    prepared = prepare(run.config)
+    if not is_first_rank():
+        train(run, prepared)
+        return
+    with RunFolder(run.folder).held():
+        if not _finished(run):  # another process may have trained it meanwhile
+            train(run, prepared)
+
+
+def is_first_rank() -> bool:
+    """Whether this process is rank 0, as far as the environment that starts ranks tells (Lightning, torchrun, srun)."""
+    return all(os.environ.get(name, "0") == "0" for name in ("RANK", "LOCAL_RANK", "NODE_RANK", "SLURM_PROCID"))
+
+
+def _finished(run: Run) -> bool:
+    finished = RunFolder(run.folder).state == "finished"
+    if finished:
+        print(f"{run.folder} is finished already")
+    return finished
 
 
 def write_job(file: Path, run: Run) -> None:
@@ -48,6 +67,7 @@ def read_job(file: Path) -> Run:
 @one_line
 def main() -> None:
     """Train the run of the file that the command line names."""
+    die_with_parent()
     train_run(read_job(Path(sys.argv[1])))
 
 

@@ -1,55 +1,147 @@
-"""Trains the runs of a sweep, each in a fresh process."""
+"""Trains the runs of a sweep, each in a fresh process, some at once; skips, resumes, retries and reports."""
 
 from __future__ import annotations
 
-import subprocess
-import sys
+import shlex
+import signal
 import tempfile
-from collections.abc import Sequence
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
+from types import FrameType
 
-from datavol.config import Run
-from datavol.records import RunFolder, now
+from datavol.config import Run, SweepConfig
+from datavol.records import RunFolder
+from datavol.sweep.devices import shares
 from datavol.sweep.job import write_job
+from datavol.sweep.processes import JobProcess
+from datavol.sweep.status import ELSEWHERE, Display, Status
+
+POLL_SECONDS = 0.2
 
 
-def launch(runs: Sequence[Run]) -> None:
-    """Train the runs one after the other; finished ones are skipped, and one that fails does not stop the others.
+class Signalled(Exception):
+    """The sweep was told to end."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(signal.Signals(number).name)
+        self.number = number
+
+
+@dataclass
+class Job:
+    """A run of the sweep and how it stands."""
+
+    run: Run
+    status: Status
+    attempts: int = 0
+    process: JobProcess | None = None
+    place: int = 0
+
+
+def launch(runs: Sequence[Run], settings: SweepConfig) -> None:
+    """Train the runs; finished ones are skipped, and one that fails does not stop the others.
 
     Raises:
-        SystemExit: With code 1 if a run failed, after a line for each of them.
+        SystemExit: With code 1 if a run failed, and 128 + the signal's number after SIGINT and SIGTERM.
     """
-    for place, run in enumerate(runs, start=1):
-        _announce(run, f"run {place} of {len(runs)}")
-        if RunFolder(run.folder).state != "finished":
-            _train(run)
-    failed = [run for run in runs if RunFolder(run.folder).state != "finished"]
-    print(f"{len(runs) - len(failed)} of {len(runs)} runs finished")
-    for run in failed:
-        reason = RunFolder(run.folder).record.get("reason") or "it was refused, as said above"
-        print(
-            f"failed: {run.folder}: {reason}\n  again: python -m datavol.run {' '.join(run.overrides)}", file=sys.stderr
-        )
+    if settings.rerun:
+        for run in runs:
+            RunFolder(run.folder).supersede()
+    jobs = [Job(run, Status.of(run)) for run in runs]
+    with tempfile.TemporaryDirectory(prefix="datavol-") as scratch, Display() as display, _signals_raise():
+        try:
+            _train_all(jobs, settings, Path(scratch), display)
+        except Signalled as told:
+            _stop_all(jobs, told.number)
+            display.show([job.status for job in jobs])
+            display.say(f"{told}: the sweep has ended; the same command goes on")
+            raise SystemExit(128 + told.number) from None
+        _conclude(jobs, display)
+
+
+def _train_all(jobs: list[Job], settings: SweepConfig, scratch: Path, display: Display) -> None:
+    environments = shares(settings.parallel, jobs[0].run.config.trainer, len(jobs))
+    free = list(range(len(environments)))
+    waiting = [job for job in jobs if job.status.state == "waiting"]
+    running: list[Job] = []
+    while waiting or running:
+        while waiting and free:
+            job = waiting.pop(0)
+            job.place = free.pop(0)
+            _start(job, scratch / f"{jobs.index(job)}", environments[job.place])
+            running.append(job)
+        for job in [job for job in running if _ended(job, scratch / f"{jobs.index(job)}")]:
+            running.remove(job)
+            free.append(job.place)
+            if job.status.state == "failed" and job.attempts <= settings.retries:
+                job.status.state = "waiting"
+                waiting.append(job)
+            elif job.status.state in ("failed", "refused") and settings.fail_fast:
+                _stop_all(running, signal.SIGTERM)
+                return
+        display.show([job.status for job in jobs])
+        time.sleep(POLL_SECONDS)
+
+
+def _start(job: Job, files: Path, environment: dict[str, str]) -> None:
+    files.mkdir(exist_ok=True)
+    write_job(files / "run.json", job.run)
+    job.attempts += 1
+    job.status.state = "running"
+    job.process = JobProcess(files / "run.json", files / "output.log", environment)
+
+
+def _ended(job: Job, files: Path) -> bool:
+    """Look at a running job; once it has ended, its status says how."""
+    assert job.process is not None
+    code = job.process.poll()
+    job.status.look()
+    if code is None:
+        return False
+    job.status.close(code, _last_line(files / "output.log"))
+    return True
+
+
+def _stop_all(jobs: Sequence[Job], number: int) -> None:
+    for job in jobs:
+        if job.process is not None and job.process.poll() is None:
+            job.process.stop(number)
+            job.status.close(-number, f"ended by {signal.Signals(number).name}; the same command goes on")
+
+
+def _conclude(jobs: Sequence[Job], display: Display) -> None:
+    """Say what became of the runs, and how to go on with those that failed."""
+    display.show([job.status for job in jobs])
+    failed = [job for job in jobs if job.status.state in ("failed", "refused", "waiting")]
+    elsewhere = [job for job in jobs if job.status.note == ELSEWHERE]
+    print(f"{len(jobs) - len(failed) - len(elsewhere)} of {len(jobs)} runs finished", flush=True)
+    for job in failed:
+        display.say(f"failed: {job.run.folder}: {job.status.note or 'it was not started'}")
+        display.say(f"  again: python -m datavol.run {' '.join(map(shlex.quote, job.run.overrides))}")
     if failed:
         raise SystemExit(1)
 
 
-def _announce(run: Run, place: str) -> None:
-    finished = RunFolder(run.folder).state == "finished"
-    print(f"{place}: {run.folder}" + (" is finished already" if finished else ""), flush=True)
+@contextmanager
+def _signals_raise() -> Iterator[None]:
+    """Turn SIGINT and SIGTERM into `Signalled`, once; while the jobs are being ended, further ones are ignored."""
+
+    def tell(number: int, frame: FrameType | None) -> None:
+        for other in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(other, signal.SIG_IGN)
+        raise Signalled(number)
+
+    before = {number: signal.signal(number, tell) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
-def _train(run: Run) -> None:
-    """Train one run in its own process, from a file with its finished configuration."""
-    with tempfile.TemporaryDirectory(prefix="datavol-") as place:
-        file = Path(place) / "run.json"
-        write_job(file, run)
-        process = subprocess.Popen([sys.executable, "-m", "datavol.sweep.job", str(file)])
-        try:
-            code = process.wait()
-        except KeyboardInterrupt:
-            process.wait()  # the terminal has interrupted it as well, and it is writing its record
-            raise
-    folder = RunFolder(run.folder)
-    if folder.state == "running" and code != 0:  # it was killed before it could say so
-        folder.update(state="failed", reason=f"its process ended with code {code}", ended=now())
+def _last_line(output: Path) -> str:
+    lines = output.read_text(errors="replace").split("\n")
+    return next((line.removeprefix("datavol: ") for line in reversed(lines) if line.strip()), "")

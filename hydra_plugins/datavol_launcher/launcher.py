@@ -38,5 +38,5 @@ class DatavolLauncher(Launcher):
         ]
         # Hydra's sweeper has written the sweep's first configuration here; every run keeps its own
         (Path(self._master.hydra.sweep.dir) / "multirun.yaml").unlink(missing_ok=True)
-        launch(runs)
+        launch(runs, runs[0].config.sweep)
         return [JobReturn(overrides=overrides, status=JobStatus.COMPLETED) for overrides in job_overrides]

@@ -1,0 +1,170 @@
+"""What a sweep would do and cost, before it does it: `python -m datavol.plan <the arguments of datavol.run>`."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from datavol.command import one_line
+from datavol.composition import compose, parse
+from datavol.config import Run
+from datavol.errors import ConfigError
+
+if TYPE_CHECKING:
+    from datavol.sweep.planning import Plan, Speed
+
+
+@one_line
+def main() -> None:
+    """Print what each run would do, whether it is done, and what the sweep would take."""
+    arguments = parse(sys.argv[1:])
+    if arguments.help:
+        print(f"{__doc__}\n\nplan.timing=false leaves the timing out; plan.images_per_second=1200 takes that figure.")
+        print("plan.images=1281167 plan.classes=1000 plans for a training set that is not here.")
+        return
+    plans = plan_runs(compose(arguments.overrides, multirun=arguments.multirun))
+    from datavol.sweep.devices import shares
+    from datavol.sweep.planning import wall_seconds
+
+    config = plans[0].run.config
+    speeds = find_speeds(plans)
+    places = len(shares(config.sweep.parallel, config.trainer, len(plans)))
+    _print(plans, speeds, wall_seconds(plans, speeds, places), places)
+
+
+def plan_runs(runs: list[Run]) -> list[Plan]:
+    """Plan the runs, each data set opened once; torch is not imported."""
+    from datavol.data.sources import open_source
+    from datavol.sweep.planning import plan_run, stand_in
+
+    opened: list[tuple[object, object]] = []
+    plans = []
+    for run in runs:
+        asked = (run.config.data, run.config.plan)
+        source = next((source for known, source in opened if known == asked), None)
+        if source is None:
+            source = stand_in(run.config) if run.config.plan.images else open_source(run.config.data)
+            opened.append((asked, source))
+        plans.append(plan_run(run, source))  # type: ignore[arg-type]
+    return plans
+
+
+def find_speeds(plans: list[Plan]) -> list[Speed]:
+    """The speed of every run: the figure given, or one timing per network, recipe, data and trainer."""
+    from datavol.sweep.planning import Speed
+
+    timed: list[tuple[object, Speed]] = []
+    speeds = []
+    for plan in plans:
+        config = plan.run.config
+        if config.plan.images_per_second is not None:
+            speeds.append(Speed(config.plan.images_per_second, config.plan.images_per_second))
+            continue
+        if not config.plan.timing or config.plan.images or plan.epochs_left == 0:
+            speeds.append(Speed(None))
+            continue
+        kind = (config.model, config.recipe, config.data, config.trainer)
+        known = next((speed for other, speed in timed if other == kind), None)
+        if known is None:
+            known = _time(plan.run)
+            timed.append((kind, known))
+        speeds.append(known)
+    return speeds
+
+
+def _time(run: Run) -> Speed:
+    """Time a run in a process of its own, so that this one stays light."""
+    from datavol.sweep.job import write_job
+    from datavol.sweep.planning import Speed
+
+    print(f"timing {run.config.model.name} on {run.config.data.name} ...", file=sys.stderr, flush=True)
+    with tempfile.TemporaryDirectory(prefix="datavol-") as place:
+        file = Path(place) / "run.json"
+        write_job(file, run)
+        began = time.time()
+        command = [sys.executable, "-m", "datavol.sweep.timing", str(file)]
+        answer = subprocess.run(command, stdout=subprocess.PIPE, text=True, cwd=Path.cwd())
+    if answer.returncode:
+        raise ConfigError("plan.timing must succeed, and it failed as said above; try plan.timing=false")
+    found = json.loads(answer.stdout.splitlines()[-1])
+    return Speed(found["train"], found["val"], found["first_iteration"] - began)
+
+
+def _print(plans: list[Plan], speeds: list[Speed], wall: float | None, places: int) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(title="what the sweep would do")
+    for name in ("run", "images", "budget epochs", "iterations", "passes", "LR step", "warm-up", "evaluations"):
+        table.add_column(name, justify="left" if name == "run" else "right")
+    table.add_column("checkpoints", justify="right")
+    table.add_column("state", no_wrap=True)
+    table.add_column("still takes", justify="right")
+    for plan, speed in zip(plans, speeds, strict=True):
+        table.add_row(*_cells(plan, speed))
+    console = Console(width=None if Console().is_terminal else 180)
+    console.print(table)
+    console.print(
+        "LR step and warm-up in passes over the subset, as the thesis's table 6; * rounding changes them there"
+    )
+    for line in _sums(plans, wall, places):
+        console.print(line, soft_wrap=True, highlight=False)
+
+
+def _cells(plan: Plan, speed: Speed) -> list[str]:
+    budget, units = plan.prepared.budget, plan.units
+    durations = [
+        f"{exact:g}" if not changed else f"{rounded}* ({exact:.2f})"
+        for exact, rounded, changed in zip(units.exact, units.rounded, units.changed, strict=True)
+    ]
+    steps = durations[1] if plan.run.config.recipe.schedule.name == "step" else "-"
+    size = "-" if plan.checkpoint_bytes is None else f"{plan.checkpoint_bytes / 1e6:,.0f} MB"
+    return [
+        plan.run.folder.name,
+        f"{budget.subset_size:,}",
+        str(budget.epochs),
+        f"{budget.iterations:,}",
+        f"{budget.passes:,.1f}",
+        steps,
+        durations[2],
+        str(budget.epochs),
+        size,
+        plan.state,
+        _time_text(plan.seconds(speed)),
+    ]
+
+
+def _sums(plans: list[Plan], wall: float | None, places: int) -> list[str]:
+    from datavol.sweep.planning import existing
+
+    size = sum(plan.checkpoint_bytes or 0 for plan in plans if plan.state != "finished")
+    place = existing(plans[0].run.folder)
+    free = shutil.disk_usage(place).free
+    states = [plan.state for plan in plans]
+    counts = ", ".join(f"{states.count(state)} {state}" for state in ("finished", "resumable", "missing"))
+    lines = [
+        f"{len(plans)} runs: {counts}; {sum(plan.prepared.budget.iterations for plan in plans):,} iterations",
+        f"time: {_time_text(wall)} with {places} at once" if wall is not None else "time: not known without a timing",
+        f"disk: {size / 1e9:.2f} GB of checkpoints, {free / 1e9:.1f} GB free",
+    ]
+    if size > free:
+        raise ConfigError(
+            f"checkpoints must fit on the disk of {place}, got {size / 1e9:.1f} GB for {free / 1e9:.1f} GB free; "
+            "make room, or try checkpoint.keep=last_and_best"
+        )
+    return lines
+
+
+def _time_text(seconds: float | None) -> str:
+    return "-" if seconds is None else str(timedelta(seconds=round(seconds)))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,56 @@
+"""Shares a machine out among the runs that train at once."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+
+from datavol.config import TrainerConfig
+from datavol.errors import ConfigError
+
+
+def shares(parallel: int | str, trainer: TrainerConfig, runs: int) -> list[dict[str, str]]:
+    """The environments of the places in which runs train at once: disjoint GPUs, or a fair share of the CPU's threads.
+
+    Args:
+        parallel: How many at once; `auto` is one per GPU (or per `trainer.devices` GPUs), or one per core.
+        trainer: Of the runs.
+        runs: How many there are.
+
+    Raises:
+        ConfigError: If there are fewer GPUs than that takes.
+    """
+    gpus = [] if trainer.accelerator == "cpu" else visible_gpus()
+    devices = trainer.devices if isinstance(trainer.devices, int) else 1
+    if parallel == "auto":
+        parallel = max(1, len(gpus) // devices) if gpus else cores()
+    places = max(1, min(int(parallel), runs))
+    if places == 1:
+        return [{}]
+    if not gpus:
+        return [{"OMP_NUM_THREADS": str(max(1, cores() // (places * devices)))}] * places
+    each = len(gpus) // places
+    if each < devices:
+        raise ConfigError(
+            f"sweep.parallel must be at most the {len(gpus) // devices} times that {devices} of this machine's "
+            f"{len(gpus)} GPUs go, got {places}; try sweep.parallel=auto"
+        )
+    return [{"CUDA_VISIBLE_DEVICES": ",".join(gpus[place * each : (place + 1) * each])} for place in range(places)]
+
+
+def visible_gpus() -> list[str]:
+    """The GPUs that CUDA would show, asked of the environment or the driver, since importing torch takes seconds."""
+    named = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if named is not None:
+        return [gpu for gpu in named.split(",") if gpu not in ("", "-1")]
+    try:
+        command = ["nvidia-smi", "--query-gpu=index", "--format=csv,noheader"]
+        listed = subprocess.run(command, capture_output=True, text=True, check=True, timeout=30)
+    except (OSError, subprocess.SubprocessError):
+        return []  # no driver, no GPU
+    return listed.stdout.split()
+
+
+def cores() -> int:
+    """The CPU cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

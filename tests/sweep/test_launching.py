@@ -1,0 +1,178 @@
+"""The loop of a sweep with jobs that only pretend to train."""
+
+from __future__ import annotations
+
+import signal
+from pathlib import Path
+
+import pytest
+
+from datavol.composition import compose
+from datavol.config import SweepConfig
+from datavol.records import RunFolder
+from datavol.sweep import launching
+from datavol.sweep.devices import shares
+from datavol.sweep.job import read_job
+
+
+def settings(**changes) -> SweepConfig:
+    return SweepConfig(**{"parallel": 1, "retries": 0, "rerun": False, "fail_fast": False} | changes)
+
+
+@pytest.fixture
+def pretend(monkeypatch, elsewhere):
+    """Replaces job processes: `outcomes[fraction]` lists the exit code of each attempt; gives what was started."""
+    started: list[tuple[float, dict[str, str]]] = []
+    outcomes: dict[float, list[int]] = {}
+    alive: set[object] = set()
+    most = [0]
+
+    class Pretended:
+        def __init__(self, file: Path, output: Path, environment: dict[str, str]) -> None:
+            self.run = read_job(file)
+            fraction = self.run.config.fraction
+            started.append((fraction, environment))
+            self.code = outcomes.get(fraction, [0]).pop(0) if outcomes.get(fraction) else 0
+            self.looks = 0
+            alive.add(self)
+            most[0] = max(most[0], len(alive))
+            output.write_text("datavol: what it said\n")
+            if self.code != 2:
+                RunFolder(self.run.folder).update(state="running")
+
+        def poll(self) -> int | None:
+            self.looks += 1
+            if self.looks < 3:
+                return None
+            alive.discard(self)
+            if self.code == 0:
+                RunFolder(self.run.folder).update(state="finished")
+            return self.code
+
+        def stop(self, number: int) -> None:
+            alive.discard(self)
+            self.looks, self.code = 3, -number
+
+    monkeypatch.setattr(launching, "JobProcess", Pretended)
+    monkeypatch.setattr(launching, "POLL_SECONDS", 0)
+    return started, outcomes, most
+
+
+def runs(*fractions: float):
+    return [compose([f"fraction={fraction}", "logger=csv"])[0] for fraction in fractions]
+
+
+def states(some) -> list[str | None]:
+    return [RunFolder(run.folder).state for run in some]
+
+
+def test_each_run_is_trained_once_in_order_and_then_skipped(pretend, capsys):
+    started, _, most = pretend
+    some = runs(0.1, 0.2, 0.3)
+    launching.launch(some, settings())
+    launching.launch(some, settings())
+    assert [fraction for fraction, _ in started] == [0.1, 0.2, 0.3]
+    assert most == [1]
+    said = capsys.readouterr().out
+    assert said.count("is finished already") == 3
+    assert said.endswith("3 of 3 runs finished\n")
+
+
+def test_a_failure_does_not_stop_the_others_and_says_how_to_go_on(pretend, capsys):
+    _, outcomes, _ = pretend
+    outcomes[0.2] = [1]
+    some = runs(0.1, 0.2, 0.3)
+    with pytest.raises(SystemExit) as ended:
+        launching.launch(some, settings())
+    assert ended.value.code == 1
+    assert states(some) == ["finished", "failed", "finished"]
+    said = capsys.readouterr()
+    assert f"failed: {some[1].folder}: its process ended with exit code 1: what it said" in said.err
+    assert "again: python -m datavol.run fraction=0.2 logger=csv" in said.err
+    assert "2 of 3 runs finished" in said.out
+
+
+def test_a_killed_job_s_record_is_closed(pretend):
+    _, outcomes, _ = pretend
+    outcomes[0.1] = [-9]
+    some = runs(0.1)
+    with pytest.raises(SystemExit):
+        launching.launch(some, settings())
+    assert RunFolder(some[0].folder).record["reason"] == "its process was killed by signal 9: what it said"
+
+
+def test_failed_runs_are_retried_but_refused_ones_are_not(pretend):
+    started, outcomes, _ = pretend
+    outcomes[0.1] = [1, -9, 0]
+    outcomes[0.2] = [2, 0]
+    some = runs(0.1, 0.2)
+    with pytest.raises(SystemExit):
+        launching.launch(some, settings(retries=2))
+    assert sorted(fraction for fraction, _ in started) == [0.1, 0.1, 0.1, 0.2]
+    assert states(some) == ["finished", None]
+
+
+def test_fail_fast_starts_nothing_more(pretend):
+    started, outcomes, _ = pretend
+    outcomes[0.1] = [1]
+    with pytest.raises(SystemExit):
+        launching.launch(runs(0.1, 0.2), settings(fail_fast=True))
+    assert [fraction for fraction, _ in started] == [0.1]
+
+
+def test_rerun_moves_the_old_run_away(pretend):
+    started, _, _ = pretend
+    some = runs(0.1)
+    for _ in range(3):
+        launching.launch(some, settings(rerun=True))
+    assert len(started) == 3
+    attic = some[0].folder.parent / "superseded"
+    assert sorted(path.name for path in attic.iterdir()) == [f"{some[0].folder.name}.{i}" for i in (1, 2)]
+    assert states(some) == ["finished"]
+
+
+def test_a_run_that_another_process_trains_is_left_to_it(pretend, capsys):
+    _, outcomes, _ = pretend
+    outcomes[0.1] = [75]
+    launching.launch(runs(0.1, 0.2), settings())
+    said = capsys.readouterr().out
+    assert "is being trained by another process" in said
+    assert "1 of 2 runs finished" in said
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_ends_the_sweep_with_its_code(number, code, pretend, monkeypatch):
+    some = runs(0.1, 0.2)
+    real = launching.JobProcess.poll
+
+    def told(self):
+        if self.looks == 1:
+            self.looks = 2
+            signal.raise_signal(number)
+        return real(self)
+
+    monkeypatch.setattr(launching.JobProcess, "poll", told)
+    before = signal.getsignal(number)
+    with pytest.raises(SystemExit) as ended:
+        launching.launch(some, settings())
+    assert ended.value.code == code
+    assert states(some) == ["failed", None]
+    assert signal.getsignal(number) is before
+
+
+def test_runs_at_once_share_the_machine(pretend, monkeypatch):
+    started, _, most = pretend
+    monkeypatch.setattr("datavol.sweep.devices.cores", lambda: 4)
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    launching.launch(runs(0.1, 0.2, 0.3), settings(parallel=2))
+    assert most == [2]
+    assert {environment["OMP_NUM_THREADS"] for _, environment in started} == {"2"}
+
+
+def test_gpus_are_shared_out_without_overlap(monkeypatch):
+    trainer = compose(["trainer.devices=2", "recipe.batch_size=32"])[0].config.trainer
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0,1,2,5")
+    assert shares("auto", trainer, 9) == [{"CUDA_VISIBLE_DEVICES": "0,1"}, {"CUDA_VISIBLE_DEVICES": "2,5"}]
+    assert shares(1, trainer, 9) == [{}]
+    with pytest.raises(ValueError, match=r"sweep\.parallel must be at most the 2 times .*, got 3"):
+        shares(3, trainer, 9)

@@ -1,0 +1,89 @@
+from __future__ import annotations
+
+import time
+
+import pytest
+import torch
+
+from datavol.composition import compose
+from datavol.plan import plan_runs
+from datavol.records import RunFolder
+from datavol.sweep.planning import PARAMETERS, Speed, wall_seconds
+from datavol.training.networks import build_network
+
+IMAGENET = ["data=imagenet", "plan.images=1281167", "plan.classes=1000", "plan.images_per_second=1200"]
+GRID = "fraction=0.05,0.125,0.25,0.5,0.75,1"
+
+
+@pytest.mark.parametrize(("name", "classes"), [("mobilenet_v2", 10), ("mobilenet_v2", 1000), ("resnet50", 10)])
+def test_the_parameters_are_torchvision_s(name, classes):
+    network = build_network(compose([f"model={name}"])[0].config.model, classes, None, 0)
+    body, per_class = PARAMETERS[name]
+    assert body + per_class * classes == sum(parameter.numel() for parameter in network.parameters())
+
+
+def test_a_checkpoint_s_size_is_close(tiny, elsewhere):
+    from datavol.data.preparation import prepare
+    from datavol.training.trainer import train
+
+    run = tiny("epochs=1")
+    (plan,) = plan_runs([run])
+    train(run, prepare(run.config))
+    files = RunFolder(run.folder).checkpoints
+    assert sum(file.stat().st_size for file in files) == pytest.approx(plan.checkpoint_bytes, rel=0.1)
+    assert torch.load(files[0], weights_only=True)["epoch"] == 0
+
+
+def test_the_thesis_s_grid_is_planned_without_imagenet():
+    plans = plan_runs(compose([*IMAGENET, GRID, "model=mobilenet_v2"], multirun=True))
+    assert [plan.units.rounded[:2] for plan in plans] == [(1800, 20), (720, 8), (360, 4), (180, 2), (120, 1), (90, 1)]
+    assert {plan.prepared.budget.iterations for plan in plans} == {90 * 10010}
+    assert [len(plan.prepared.subset) for plan in plans][-1] == 1281167
+    assert plans[0].units.changed == (False, False, False)
+    assert plans[4].units.changed == (False, True, False)
+
+
+def test_time_is_the_sum_over_places():
+    plans = plan_runs(compose(["fraction=0.1,0.2,0.3"], multirun=True))
+    speed = Speed(train=1440, val=359, start_seconds=2)  # a second to train a budget epoch, one to evaluate
+    assert plans[0].seconds(speed) == pytest.approx(2 + 4 * 2)
+    assert wall_seconds(plans, [speed] * 3, places=1) == pytest.approx(30)
+    assert wall_seconds(plans, [speed] * 3, places=2) == pytest.approx(20)
+    assert wall_seconds(plans, [Speed(None)] * 3, places=2) is None
+
+
+def test_states_are_read_from_the_folders(tiny, elsewhere):
+    runs = [tiny(f"seed={seed}") for seed in range(3)]
+    RunFolder(runs[0].folder).update(state="finished")
+    RunFolder(runs[1].folder).update(state="failed")
+    plans = plan_runs(runs)
+    assert [plan.state for plan in plans] == ["finished", "resumable", "missing"]
+    assert [plan.epochs_left for plan in plans] == [0, 3, 3]
+
+
+def test_36_runs_are_planned_in_under_5_seconds_without_torch(command, elsewhere):
+    grid = ["-m", "model=resnet50,mobilenet_v2", GRID, "seed=0,1,2"]
+    began = time.perf_counter()
+    answer = command("plan", *grid, "plan.timing=false")
+    assert answer.returncode == 0, answer.stderr
+    assert time.perf_counter() - began < 8  # under 5 on an idle machine
+    assert "36 runs: 0 finished, 0 resumable, 36 missing" in answer.stdout
+    assert list(elsewhere.iterdir()) == []
+
+
+def test_a_plan_of_checkpoints_that_do_not_fit_is_refused(command, monkeypatch):
+    answer = command("plan", *IMAGENET, "model=resnet50", "checkpoint.keep=all", "epochs=100000")
+    assert answer.returncode == 2
+    assert "datavol: checkpoints must fit on the disk of" in answer.stderr
+
+
+@pytest.mark.slow
+def test_the_estimate_is_near_the_time_taken(command, elsewhere):
+    options = ["-m", "fraction=0.1,0.25", "logger=csv", "epochs=6"]
+    planned = command("plan", *options)
+    assert planned.returncode == 0, planned.stderr
+    hours, minutes, seconds = planned.stdout.partition("time: ")[2].split(" ")[0].split(":")
+    began = time.perf_counter()
+    assert command("run", *options).returncode == 0
+    taken = time.perf_counter() - began
+    assert int(hours) * 3600 + int(minutes) * 60 + int(seconds) == pytest.approx(taken, rel=0.4)

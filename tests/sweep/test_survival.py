@@ -1,0 +1,133 @@
+"""Real sweeps that are killed, interrupted and started twice."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from datavol.records import RunFolder, runs_of
+from datavol.sweep.processes import MARKER, processes_with
+
+SWEEP = ["-m", "fraction=0.1,0.25", "logger=csv", "data.image_size=16", "data.resize=16", "recipe.batch_size=128"]
+SWEEP += ["epochs=3", "trainer.threads=1"]
+TIMES = ("seconds/train", "seconds/val", "images_per_second")
+
+
+def start(study: str, place: Path, *more: str) -> subprocess.Popen[str]:
+    line = [sys.executable, "-m", "datavol.run", *SWEEP, f"study={study}", *more]
+    return subprocess.Popen(
+        line, cwd=place, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE, preexec_fn=listen_to_ctrl_c
+    )
+
+
+def listen_to_ctrl_c() -> None:
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's `&` has it ignored
+
+
+def finish(study: str, place: Path, *more: str) -> tuple[str, str]:
+    process = start(study, place, *more)
+    out, err = process.communicate(timeout=300)
+    assert process.returncode == 0, err
+    return out, err
+
+
+def metrics(study: Path) -> dict[str, list[dict[str, float]]]:
+    return {
+        run.path.name: [{key: value for key, value in row.items() if key not in TIMES} for row in run.rows]
+        for run in runs_of(study)
+    }
+
+
+def jobs() -> list[int]:
+    """Every process that a job of this test's sweeps has started, by the marker in its environment."""
+    return [pid for pid in map(int, filter(str.isdigit, os.listdir("/proc"))) if marked(pid)]
+
+
+def marked(pid: int) -> bool:
+    try:
+        return f"{MARKER}=".encode() in Path(f"/proc/{pid}/environ").read_bytes() and os.getpgid(pid) > 0
+    except OSError:
+        return False
+
+
+def gone(pids: list[int], seconds: float = 15) -> bool:
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if not [pid for pid in pids if marked(pid)]:
+            return True
+        time.sleep(0.1)
+    return False
+
+
+def wait_for(study: Path, epoch: int, process: subprocess.Popen[str]) -> None:
+    def reached() -> bool:
+        return any(run.record.get("last", {}).get("budget_epoch") == epoch for run in runs_of(study))
+
+    while process.poll() is None and not reached():
+        time.sleep(0.05)
+
+
+def test_kills_at_random_moments_change_nothing(elsewhere, request):
+    """SIGKILL to the sweep, the job or whatever it started, then the same command: the same metrics to the last bit."""
+    finish("undisturbed", elsewhere)
+    rng = random.Random(request.config.getoption("--kill-seed"))
+    for _ in range(request.config.getoption("--kills")):
+        process = start("killed", elsewhere)
+        deadline = time.monotonic() + rng.uniform(0.5, 16)
+        while time.monotonic() < deadline and process.poll() is None:
+            time.sleep(0.05)
+        victims = [process.pid, *jobs()]
+        os.kill(rng.choice(victims), signal.SIGKILL)
+        if process.poll() is None and rng.random() < 0.5:
+            process.kill()
+        process.communicate(timeout=300)
+        assert gone(jobs())
+    finish("killed", elsewhere)
+
+    assert metrics(elsewhere / "studies/killed") == metrics(elsewhere / "studies/undisturbed")
+    assert {run.state for run in runs_of(elsewhere / "studies/killed")} == {"finished"}
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_leaves_resumable_records_and_no_orphan(number, code, elsewhere):
+    process = start("told", elsewhere)
+    wait_for(elsewhere / "studies/told", 1, process)
+    left = jobs()
+    assert left
+    process.send_signal(number)
+    _, err = process.communicate(timeout=40)
+
+    assert process.returncode == code
+    assert err.rstrip().endswith(f"{signal.Signals(number).name}: the sweep has ended; the same command goes on")
+    assert "Traceback" not in err
+    assert gone(left, seconds=1)
+    (run,) = runs_of(elsewhere / "studies/told")
+    assert run.state == "failed"
+    assert "the same command goes on" in run.record["reason"]
+    finish("told", elsewhere)
+    assert [len(run.rows) for run in runs_of(elsewhere / "studies/told")] == [3, 3]
+    assert len(RunFolder(run.path).record["sessions"]) == 2
+
+
+def test_two_sweeps_on_one_study_train_no_run_twice(elsewhere):
+    first, second = start("shared", elsewhere), start("shared", elsewhere)
+    out = [process.communicate(timeout=300)[0] for process in (first, second)]
+    assert (first.returncode, second.returncode) == (0, 0), out
+    runs = runs_of(elsewhere / "studies/shared")
+    assert [run.state for run in runs] == ["finished"] * 2
+    assert [len(run.record["sessions"]) for run in runs] == [1, 1]
+    assert any("trained by another process" in text or "finished already" in text for text in out)
+
+
+def test_packed_runs_are_the_same_runs(elsewhere):
+    finish("alone", elsewhere)
+    finish("packed", elsewhere, "sweep.parallel=2")
+    assert metrics(elsewhere / "studies/packed") == metrics(elsewhere / "studies/alone")
+    assert not list(processes_with(MARKER))
