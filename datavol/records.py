@@ -33,6 +33,9 @@ from datavol.errors import ConfigError, RunHeld
 
 Row = dict[str, float]
 
+WITHIN = "within_budget_epoch"
+"""The checkpoint inside a budget epoch: there only until that ends, and not one to evaluate."""
+
 FIRST_COLUMNS = ("budget_epoch", "iteration", "images_seen", "lr")
 WHOLE_COLUMNS = FIRST_COLUMNS[:3]
 
@@ -179,15 +182,14 @@ class RunFolder:
             self.path.rename(attic / f"{self.path.name}.{number}")
 
     def checkpoint(self, name: str) -> Path:
-        """Where a checkpoint lies: `last`, `best` or `budget_epoch_0007`."""
+        """Where a checkpoint lies: `last`, `best`, `budget_epoch_0007` or `WITHIN`."""
         return self.path / "checkpoints" / f"{name}.ckpt"
 
     @property
     def checkpoints(self) -> list[Path]:
         """All kept checkpoints: budget epochs in order, then best and last."""
-        return sorted(
-            (self.path / "checkpoints").glob("*.ckpt"), key=lambda path: (path.stem in ("best", "last"), path)
-        )
+        kept = [path for path in (self.path / "checkpoints").glob("*.ckpt") if path.stem != WITHIN]
+        return sorted(kept, key=lambda path: (path.stem in ("best", "last"), path))
 
 
 def check_world_size(folder: RunFolder, world_size: int) -> None:

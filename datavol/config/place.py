@@ -104,6 +104,12 @@ class PlanConfig(Section):
 
 
 class CheckpointConfig(Section):
+    every_minutes: float = key(
+        "minutes between two checkpoints inside a budget epoch, at least 0 (0: none)",
+        hashed=False,
+        ge=0,
+        remedy="checkpoint.every_minutes=30",
+    )
     keep: Literal["last_and_best", "all"] = key(
         "last_and_best or all", hashed=False, remedy="checkpoint.keep=last_and_best"
     )

@@ -46,7 +46,7 @@ class SubsetDataModule(L.LightningDataModule):
         """This rank's share of every global batch of a budget epoch."""
         sampler = BudgetSampler(self.subset.indices, self.budget, self.order_seed, *self._place())
         # Lightning sets the epoch only after it has started the workers, which read ahead at once
-        sampler.set_epoch(self.trainer.global_step // self.budget.iterations_per_epoch if self.trainer else 0)
+        sampler.set_iteration(self.trainer.global_step if self.trainer else 0)
         return self._loader(self.training_images, sampler, sampler.share)
 
     def val_dataloader(self) -> list[DataLoader[Sample]]:

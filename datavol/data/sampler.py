@@ -38,13 +38,19 @@ class BudgetSampler(Sampler[tuple[int, int]]):
         self.subset, self.budget, self.order_seed = subset, budget, order_seed
         self.share = budget.batch_size // world_size
         self.rank = rank
-        self.epoch = 0
+        self.epoch, self.done = 0, 0
 
     def set_epoch(self, epoch: int) -> None:
         """Choose the budget epoch, counted from 0."""
-        self.epoch = epoch
+        if epoch != self.epoch:
+            self.epoch, self.done = epoch, 0
+
+    def set_iteration(self, iteration: int) -> None:
+        """Go on after so many iterations of the run, also inside a budget epoch."""
+        self.epoch, self.done = divmod(iteration, self.budget.iterations_per_epoch)
 
     def __len__(self) -> int:
+        """Samples of the whole budget epoch, also where a part is done: Lightning counts that part itself."""
         return self.budget.iterations_per_epoch * self.share
 
     def __iter__(self) -> Iterator[tuple[int, int]]:
@@ -52,7 +58,7 @@ class BudgetSampler(Sampler[tuple[int, int]]):
         images = self.budget.iterations_per_epoch * batch
         start = self.epoch * images
         order = sample_order(self.subset, self.order_seed, start, start + images)
-        for first in range(self.rank * self.share, images, batch):
+        for first in range(self.done * batch + self.rank * self.share, images, batch):
             for k in range(first, first + self.share):
                 yield start + k, int(order[k])
 

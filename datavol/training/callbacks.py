@@ -26,9 +26,19 @@ class Margins(Callback):
 
     def setup(self, trainer: L.Trainer, pl_module: L.LightningModule, stage: str) -> None:
         """Put the sums where the predictions will be."""
+        self.keeps = trainer.is_global_zero
         for pair in self.metrics.values():
             for metric in pair:
                 metric.to(trainer.strategy.root_device)
+
+    def state_dict(self) -> dict[str, Any]:
+        """The sums of the budget epoch in progress."""
+        return {"train": [metric.over_ranks() for metric in self.metrics["train/"]]}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Take up the sums of the budget epoch in progress."""
+        for metric, totals in zip(self.metrics["train/"], state_dict["train"], strict=True):
+            metric.go_on(totals, self.keeps)
 
     def _update(self, prefix: str, predictions: Predictions | None) -> None:
         if predictions is not None:
@@ -115,8 +125,16 @@ class Timing(Callback):
     """Seconds of training and of evaluation, and training images per second, of each budget epoch."""
 
     def __init__(self) -> None:
-        self.started = 0.0
+        self.started = time.perf_counter()
         self.evaluating = 0.0
+
+    def state_dict(self) -> dict[str, Any]:
+        """The seconds of the budget epoch in progress."""
+        return {"trained": time.perf_counter() - self.started}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Count them again if the run goes on inside that budget epoch; the start of another begins anew."""
+        self.started = time.perf_counter() - state_dict["trained"]
 
     def on_train_epoch_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Start the clock."""

@@ -87,6 +87,14 @@ class Classifier(L.LightningModule):
         """A budget epoch begins with nothing measured."""
         self.measured.clear()
 
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Keep the sums of the budget epoch in progress."""
+        checkpoint["train_accuracy"] = self.train_accuracy.over_ranks()
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Take up the sums of the budget epoch in progress."""
+        self.train_accuracy.go_on(checkpoint["train_accuracy"], self.trainer.is_global_zero)
+
     def on_train_epoch_end(self) -> None:
         """Sum up over ranks."""
         self.report("train/", self.train_accuracy)

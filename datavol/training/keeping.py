@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -11,7 +12,8 @@ import lightning as L
 import torch
 from lightning.pytorch.callbacks import Callback, Checkpoint
 
-from datavol.records import Row, RunFolder, best_of
+from datavol.config import CheckpointConfig
+from datavol.records import WITHIN, Row, RunFolder, best_of
 from datavol.training.classifier import EVALUATED
 
 
@@ -22,13 +24,29 @@ class Keeper(Checkpoint):
     row and measures it again; the other way round it would be lost.
     """
 
-    def __init__(self, folder: RunFolder, keep_all: bool, rows: list[Row], send: Callable[[Row], None]) -> None:
-        self.folder, self.keep_all, self.rows, self.send = folder, keep_all, rows, send
+    def __init__(
+        self,
+        folder: RunFolder,
+        settings: CheckpointConfig,
+        check_every: int,
+        rows: list[Row],
+        send: Callable[[Row], None],
+    ) -> None:
+        self.folder, self.settings, self.check_every, self.rows, self.send = folder, settings, check_every, rows, send
         self.lr = float("nan")
+        self.saved = time.monotonic()
 
     def on_train_batch_start(self, trainer: L.Trainer, pl_module: Any, batch: Any, batch_idx: int) -> None:
         """Note the learning rate: at the end of the budget epoch the schedule has moved on."""
         self.lr = trainer.optimizers[0].param_groups[0]["lr"]
+
+    def on_train_batch_end(self, trainer: L.Trainer, pl_module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
+        """Save inside a budget epoch, if `every_minutes` have gone by; rank 0's clock decides for all."""
+        seconds = 60 * self.settings.every_minutes
+        if not seconds or trainer.is_last_batch or pl_module.iteration % self.check_every:
+            return
+        if trainer.strategy.broadcast(time.monotonic() - self.saved >= seconds):
+            self._save(trainer, WITHIN)
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: Any) -> None:
         """Keep the budget epoch."""
@@ -36,8 +54,9 @@ class Keeper(Checkpoint):
         self.rows.append(row)
         if trainer.is_global_zero:
             self.folder.write_rows(self.rows)
-        self._save(trainer)
+        self._save(trainer, "last")
         if trainer.is_global_zero:
+            self.folder.checkpoint(WITHIN).unlink(missing_ok=True)
             self._copy_last(trainer.current_epoch + 1)
             self._record()
             self.send(row)
@@ -60,17 +79,18 @@ class Keeper(Checkpoint):
     def _seconds(self) -> dict[str, float]:
         return {split: sum(row[f"seconds/{split}"] for row in self.rows) for split in ("train", "val")}
 
-    def _save(self, trainer: L.Trainer) -> None:
-        last = self.folder.checkpoint("last")
-        unfinished = last.with_name(f".{last.name}.tmp")
+    def _save(self, trainer: L.Trainer, name: str) -> None:
+        target = self.folder.checkpoint(name)
+        unfinished = target.with_name(f".{target.name}.tmp")
         trainer.save_checkpoint(unfinished)  # on all ranks: it gathers, rank 0 writes, all wait
         if trainer.is_global_zero:
-            os.replace(unfinished, last)
+            os.replace(unfinished, target)
+        self.saved = time.monotonic()
 
     def _copy_last(self, epoch: int) -> None:
         if best_of(self.rows) is self.rows[-1]:
             self._copy("best")
-        if self.keep_all:
+        if self.settings.keep == "all":
             self._copy(f"budget_epoch_{epoch:04d}")
 
     def _copy(self, name: str) -> None:
@@ -90,6 +110,15 @@ class Damage(Callback):
 
     def _note(self, split: str, outputs: Any) -> None:
         self.found.setdefault(split, set()).update(outputs["damaged"])
+
+    def state_dict(self) -> dict[str, Any]:
+        """What the ranks have found in the budget epoch in progress."""
+        return {"found": {split: sorted(_over_ranks(self.found.get(split, set()))) for split in ("train", "val")}}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Take it up."""
+        for split, keys in state_dict["found"].items():
+            self.found.setdefault(split, set()).update(keys)
 
     def on_train_batch_end(self, trainer: Any, pl_module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
         """Note what the loader met."""

@@ -65,6 +65,19 @@ class Sums(Metric):
         """Declare a sum that starts at zero."""
         self.add_state(name, torch.zeros(shape, dtype=dtype), dist_reduce_fx="sum")
 
+    def over_ranks(self) -> dict[str, Tensor]:
+        """The sums of all ranks, for a checkpoint inside a budget epoch; called by every rank."""
+        totals = {name: getattr(self, name).detach().clone() for name in self._defaults}
+        if torch.distributed.is_initialized():
+            for total in totals.values():
+                torch.distributed.all_reduce(total)
+        return {name: total.cpu() for name, total in totals.items()}
+
+    def go_on(self, totals: dict[str, Tensor], keeps: bool) -> None:
+        """Start from such sums: on the one rank that `keeps` them; the others start from zero."""
+        for name, total in totals.items():
+            setattr(self, name, (total if keeps else torch.zeros_like(total)).to(self.device))
+
 
 class Accuracy(Sums):
     """Top-1, top-5 (left out below five classes) and mean loss; equals `MulticlassAccuracy(average="micro")`."""

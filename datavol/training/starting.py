@@ -13,7 +13,7 @@ import torch
 from datavol.config import Config, hashed_values
 from datavol.data.preparation import Prepared, check_manifest
 from datavol.errors import ConfigError
-from datavol.records import Row, RunFolder
+from datavol.records import WITHIN, Row, RunFolder
 
 
 @dataclass(frozen=True)
@@ -52,13 +52,20 @@ def find_start(config: Config, folder: RunFolder, prepared: Prepared) -> Start:
         return _from_parent(config, folder, prepared) if config.start_from else Start(folder.path)
     check_manifest(folder, prepared)
     fixed: dict[str, Any] = {key: record.get(key) for key in ("world_size", "threads", "memory_format", "parent")}
-    last = folder.checkpoint("last")
-    if last.exists():
-        done = read_checkpoint(last)["epoch"] + 1
+    latest = _latest(folder)
+    if latest is not None:
+        path, iteration = latest
+        done = iteration // prepared.budget.iterations_per_epoch
         rows = [row for row in folder.rows if row["budget_epoch"] <= done]
-        return Start(folder.path, last, rows, resumed=True, **fixed)
+        return Start(folder.path, path, rows, resumed=True, **fixed)
     parent = Path(str(config.start_from)) if config.start_from else None
     return Start(folder.path, parent, resumed=True, **fixed)
+
+
+def _latest(folder: RunFolder) -> tuple[Path, int] | None:
+    """The checkpoint that is furthest, and its iteration."""
+    paths = [path for path in (folder.checkpoint("last"), folder.checkpoint(WITHIN)) if path.exists()]
+    return max(((path, read_checkpoint(path)["global_step"]) for path in paths), key=lambda one: one[1], default=None)
 
 
 def _from_parent(config: Config, folder: RunFolder, prepared: Prepared) -> Start:
@@ -66,7 +73,7 @@ def _from_parent(config: Config, folder: RunFolder, prepared: Prepared) -> Start
     checkpoint = read_checkpoint(path)
     origin = RunFolder(path.resolve().parent.parent)
     _check_parent(config, prepared, origin)
-    done = checkpoint["epoch"] + 1
+    done = checkpoint["global_step"] // prepared.budget.iterations_per_epoch
     if done >= config.epochs:
         raise ConfigError(
             f"start_from must be a checkpoint before the run's end, got one of budget epoch {done} of {config.epochs}; "

@@ -35,7 +35,7 @@ def train(run: Run, prepared: Prepared) -> None:
     """
     config, folder = run.config, RunFolder(run.folder)
     start = find_start(config, folder, prepared)
-    keeper = Keeper(folder, config.checkpoint.keep == "all", start.rows, send=lambda row: None)
+    keeper = Keeper(folder, config.checkpoint, config.check_every, start.rows, send=lambda row: None)
     title = f"{config.model.name} {100 * prepared.subset.fraction:g} %"
     threads = Threads(start.threads or config.trainer.threads, folder)
     watching = [threads, Margins(), StopOnNonFinite(config.check_every), Timing(), Damage(folder), Progress(title)]

@@ -147,7 +147,7 @@ def test_a_signal_ends_the_sweep_with_its_code(number, code, pretend, monkeypatc
 
     def told(self):
         if self.looks == 1:
-            self.looks = 2
+            self.looks = -9
             signal.raise_signal(number)
         return real(self)
 

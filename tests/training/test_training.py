@@ -261,3 +261,35 @@ def test_damaged_images_are_replaced_named_and_counted(tiny, elsewhere, photos):
     assert folder.record["validation_images"] == 12
     assert all(0 <= row["val/top1"] <= 1 and "val/top5" not in row for row in folder.rows)
     assert folder.rows[-1]["val/top1"] * 11 == pytest.approx(round(folder.rows[-1]["val/top1"] * 11))
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_a_run_stopped_inside_a_budget_epoch_goes_on_bit_for_bit(workers, tiny, elsewhere, monkeypatch):
+    extra = [
+        "recipe.augment.mixup_alpha=1",
+        "check_every=5",
+        "checkpoint.every_minutes=1e-9",
+        f"data.workers={workers}",
+    ]
+    whole = trained(tiny("study=whole", *extra))
+    run = tiny("study=stopped", *extra)
+
+    class Dying(Progress):
+        def on_train_batch_end(self, trainer, pl_module, *_):
+            if pl_module.iteration == 22:  # in the second budget epoch of 12; the last checkpoint is of iteration 20
+                raise Stopped
+
+    with monkeypatch.context() as patched:
+        patched.setattr(trainer_module, "Progress", Dying)
+        with pytest.raises(Stopped):
+            trained(run)
+    stopped = RunFolder(run.folder)
+    within = torch.load(stopped.checkpoint("within_budget_epoch"), weights_only=True)
+    assert (within["global_step"], len(stopped.rows)) == (20, 1)
+    assert "within_budget_epoch" not in [path.stem for path in stopped.checkpoints]
+    seen = []
+    monkeypatch.setattr(Progress, "on_train_batch_end", lambda self, trainer, module, *_: seen.append(module.iteration))
+
+    assert same(whole, trained(run))
+    assert seen[0] == 21
+    assert not stopped.checkpoint("within_budget_epoch").exists()
