@@ -28,7 +28,12 @@ def commit() -> dict[str, Any]:
 
 def machine() -> dict[str, Any]:
     """Where the run is trained."""
-    return {"platform": platform.platform(), "processor": platform.machine(), "cpus": os.cpu_count()}
+    return {"platform": platform.platform(), "processor": platform.machine(), "cpus": cores()}
+
+
+def cores() -> int:
+    """The CPU cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _git(*arguments: str) -> str | None:

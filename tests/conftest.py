@@ -65,5 +65,5 @@ def photos(tmp_path: Path) -> Path:
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """How often tests/sweep/test_survival.py kills a sweep, and when."""
-    parser.addoption("--kills", type=int, default=2)
+    parser.addoption("--kills", type=int, default=1)
     parser.addoption("--kill-seed", type=int, default=0)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-
 import lightning as L
 import numpy as np
 from torch.utils.data import DataLoader
@@ -16,6 +14,7 @@ from datavol.data.sampler import BudgetSampler, UnpaddedSampler
 from datavol.data.sources import Source
 from datavol.data.subset import Subset
 from datavol.data.transforms import evaluation_transform, training_transform
+from datavol.provenance import cores
 
 
 class SubsetDataModule(L.LightningDataModule):
@@ -82,8 +81,7 @@ class SubsetDataModule(L.LightningDataModule):
         if isinstance(self.source.train, ArraySplit):
             return 0
         ranks = self.trainer.num_devices if self.trainer else 1
-        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-        return max(1, min(8, cores // ranks))
+        return max(1, min(8, cores() // ranks))
 
     def _on_gpu(self) -> bool:
         return self.trainer is not None and self.trainer.strategy.root_device.type == "cuda"

@@ -7,6 +7,7 @@ import subprocess
 
 from datavol.config import TrainerConfig
 from datavol.errors import ConfigError
+from datavol.provenance import cores
 
 
 def shares(parallel: int | str, trainer: TrainerConfig, runs: int) -> list[dict[str, str]]:
@@ -49,8 +50,3 @@ def visible_gpus() -> list[str]:
     except (OSError, subprocess.SubprocessError):
         return []  # no driver, no GPU
     return listed.stdout.split()
-
-
-def cores() -> int:
-    """The CPU cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

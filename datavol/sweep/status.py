@@ -54,7 +54,8 @@ class Status:
         """
         folder = RunFolder(self.run.folder)
         if code == 0 and folder.state == "finished":
-            self.state = "finished"
+            top1 = folder.record.get("last", {}).get("val/top1")
+            self.state, self.note = "finished", "" if top1 is None else f"top-1 {100 * top1:.1f} %"
             return
         if code == HELD:
             self.state, self.note = "skipped", ELSEWHERE

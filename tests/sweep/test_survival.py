@@ -118,6 +118,19 @@ def test_a_signal_leaves_resumable_records_and_no_orphan(number, code, elsewhere
     assert len(RunFolder(run.path).record["sessions"]) == 2
 
 
+@pytest.mark.slow
+def test_each_run_of_a_sweep_on_two_ranks_is_trained_once(elsewhere):
+    ranks = ["trainer.accelerator=cpu", "trainer.devices=2", "trainer.strategy=ddp", "seed=0,1,2", "fraction=0.25"]
+    finish("ranks", elsewhere, *ranks)
+    runs = runs_of(elsewhere / "studies/ranks")
+    facts = [(run.state, run.record["world_size"], len(run.record["sessions"]), len(run.rows)) for run in runs]
+    assert facts == [("finished", 2, 1, 3)] * 3
+    assert [path.name for path in elsewhere.iterdir()] == ["studies"]
+    names = {path.name for path in (elsewhere / "studies/ranks").iterdir()}
+    assert names == {run.path.name for run in runs}
+    assert not jobs()
+
+
 def test_two_sweeps_on_one_study_train_no_run_twice(elsewhere):
     first, second = start("shared", elsewhere), start("shared", elsewhere)
     out = [process.communicate(timeout=300)[0] for process in (first, second)]
@@ -128,6 +141,7 @@ def test_two_sweeps_on_one_study_train_no_run_twice(elsewhere):
     assert any("trained by another process" in text or "finished already" in text for text in out)
 
 
+@pytest.mark.slow
 def test_packed_runs_are_the_same_runs(elsewhere):
     finish("alone", elsewhere)
     finish("packed", elsewhere, "sweep.parallel=2")
