@@ -6,6 +6,7 @@
 | `subset.json`, `subset.npy` | the subset's manifest, and its sorted index list (int64) |
 | `metrics.csv` | a row per budget epoch |
 | `run.json` | the run's state, best and last metrics, time, versions, devices |
+| `output.log` | what the last failed job of a sweep printed |
 | `checkpoints/` | `last.ckpt` and `best.ckpt`, or one per budget epoch as well |
 """
 
@@ -180,6 +181,10 @@ class RunFolder:
             attic.mkdir(exist_ok=True)
             number = sum(1 for _ in attic.glob(f"{self.path.name}.*")) + 1
             self.path.rename(attic / f"{self.path.name}.{number}")
+
+    def keep_output(self, said: bytes) -> None:
+        """Keep what a failed job printed, its traceback above all, as `output.log`."""
+        write_whole(self.path / "output.log", said)
 
     def checkpoint(self, name: str) -> Path:
         """Where a checkpoint lies: `last`, `best`, `budget_epoch_0007` or `WITHIN`."""

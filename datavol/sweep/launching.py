@@ -22,14 +22,6 @@ from datavol.sweep.status import ELSEWHERE, Display, Status
 POLL_SECONDS = 0.2
 
 
-class Signalled(Exception):
-    """The sweep was told to end."""
-
-    def __init__(self, number: int) -> None:
-        super().__init__(signal.Signals(number).name)
-        self.number = number
-
-
 @dataclass
 class Job:
     """A run of the sweep and how it stands."""
@@ -47,27 +39,34 @@ def launch(runs: Sequence[Run], settings: SweepConfig) -> None:
     Raises:
         SystemExit: With code 1 if a run failed, and 128 + the signal's number after SIGINT and SIGTERM.
     """
+    environments = shares(settings.parallel, runs[0].config.trainer, len(runs))
     if settings.rerun:
         for run in runs:
             RunFolder(run.folder).supersede()
     jobs = [Job(run, Status.of(run)) for run in runs]
-    with tempfile.TemporaryDirectory(prefix="datavol-") as scratch, Display() as display, _signals_raise():
-        try:
-            _train_all(jobs, settings, Path(scratch), display)
-        except Signalled as told:
-            _stop_all(jobs, told.number)
+    with tempfile.TemporaryDirectory(prefix="datavol-") as scratch, Display() as display, _signals_noted() as told:
+        _train_all(jobs, environments, settings, Path(scratch), display, told)
+        if told:
+            _stop_all(jobs, told[0])
             display.show([job.status for job in jobs])
-            display.say(f"{told}: the sweep has ended; the same command goes on")
-            raise SystemExit(128 + told.number) from None
+            display.say(f"{signal.Signals(told[0]).name}: the sweep has ended; the same command goes on")
+            raise SystemExit(128 + told[0])
         _conclude(jobs, display)
 
 
-def _train_all(jobs: list[Job], settings: SweepConfig, scratch: Path, display: Display) -> None:
-    environments = shares(settings.parallel, jobs[0].run.config.trainer, len(jobs))
+def _train_all(
+    jobs: list[Job],
+    environments: list[dict[str, str]],
+    settings: SweepConfig,
+    scratch: Path,
+    display: Display,
+    told: list[int],
+) -> None:
+    """Train, one job in each of the environments at once, until nothing is left or a signal has come in."""
     free = list(range(len(environments)))
     waiting = [job for job in jobs if job.status.state == "waiting"]
     running: list[Job] = []
-    while waiting or running:
+    while (waiting or running) and not told:
         while waiting and free:
             job = waiting.pop(0)
             job.place = free.pop(0)
@@ -102,6 +101,8 @@ def _ended(job: Job, files: Path) -> bool:
     if code is None:
         return False
     job.status.close(code, _last_line(files / "output.log"))
+    if job.status.state == "failed":
+        RunFolder(job.run.folder).keep_output((files / "output.log").read_bytes())
     return True
 
 
@@ -126,17 +127,16 @@ def _conclude(jobs: Sequence[Job], display: Display) -> None:
 
 
 @contextmanager
-def _signals_raise() -> Iterator[None]:
-    """Turn SIGINT and SIGTERM into `Signalled`, once; while the jobs are being ended, further ones are ignored."""
+def _signals_noted() -> Iterator[list[int]]:
+    """Collect SIGINT and SIGTERM instead of dying of them: raising at any place could lose a job just started."""
+    told: list[int] = []
 
-    def tell(number: int, frame: FrameType | None) -> None:
-        for other in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(other, signal.SIG_IGN)
-        raise Signalled(number)
+    def note(number: int, frame: FrameType | None) -> None:
+        told.append(number)
 
-    before = {number: signal.signal(number, tell) for number in (signal.SIGINT, signal.SIGTERM)}
+    before = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
-        yield
+        yield told
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

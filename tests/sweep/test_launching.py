@@ -99,6 +99,7 @@ def test_a_killed_job_s_record_is_closed(pretend):
     with pytest.raises(SystemExit):
         launching.launch(some, settings())
     assert RunFolder(some[0].folder).record["reason"] == "its process was killed by signal 9: what it said"
+    assert (some[0].folder / "output.log").read_text() == "datavol: what it said\n"
 
 
 def test_failed_runs_are_retried_but_refused_ones_are_not(pretend):

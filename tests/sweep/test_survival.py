@@ -97,7 +97,9 @@ def test_kills_at_random_moments_change_nothing(elsewhere, request):
     assert {run.state for run in runs_of(elsewhere / "studies/killed")} == {"finished"}
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize(
+    ("number", "code"), [pytest.param(signal.SIGINT, 130, marks=pytest.mark.slow), (signal.SIGTERM, 143)]
+)
 def test_a_signal_leaves_resumable_records_and_no_orphan(number, code, elsewhere):
     process = start("told", elsewhere)
     wait_for(elsewhere / "studies/told", 1, process)
@@ -131,6 +133,7 @@ def test_each_run_of_a_sweep_on_two_ranks_is_trained_once(elsewhere):
     assert not jobs()
 
 
+@pytest.mark.slow
 def test_two_sweeps_on_one_study_train_no_run_twice(elsewhere):
     first, second = start("shared", elsewhere), start("shared", elsewhere)
     out = [process.communicate(timeout=300)[0] for process in (first, second)]
