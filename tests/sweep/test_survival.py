@@ -18,13 +18,20 @@ from datavol.sweep.processes import MARKER, processes_with
 
 SWEEP = ["-m", "fraction=0.1,0.25", "logger=csv", "data.image_size=16", "data.resize=16", "recipe.batch_size=128"]
 SWEEP += ["epochs=3", "trainer.threads=1"]
+TEST = "DATAVOL_TEST"
 TIMES = ("seconds/train", "seconds/val", "images_per_second")
 
 
 def start(study: str, place: Path, *more: str) -> subprocess.Popen[str]:
     line = [sys.executable, "-m", "datavol.run", *SWEEP, f"study={study}", *more]
     return subprocess.Popen(
-        line, cwd=place, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE, preexec_fn=listen_to_ctrl_c
+        line,
+        cwd=place,
+        env={**os.environ, TEST: str(place)},  # other tests have their own sweeps at the same time
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        preexec_fn=listen_to_ctrl_c,
     )
 
 
@@ -46,25 +53,23 @@ def metrics(study: Path) -> dict[str, list[dict[str, float]]]:
     }
 
 
-def jobs() -> list[int]:
-    """Every process that a job of this test's sweeps has started, by the marker in its environment."""
-    return [pid for pid in map(int, filter(str.isdigit, os.listdir("/proc"))) if marked(pid)]
+def jobs(place: Path) -> list[int]:
+    """Every living process that a job of this test's sweeps has started, by what is in its environment."""
+    return [pid for pid in processes_with(f"{TEST}={place}") if of_a_job(pid)]
 
 
-def marked(pid: int) -> bool:
+def of_a_job(pid: int) -> bool:
     try:
-        return f"{MARKER}=".encode() in Path(f"/proc/{pid}/environ").read_bytes() and os.getpgid(pid) > 0
+        return f"{MARKER}=".encode() in Path(f"/proc/{pid}/environ").read_bytes()
     except OSError:
         return False
 
 
-def gone(pids: list[int], seconds: float = 15) -> bool:
+def gone(place: Path, seconds: float = 15) -> bool:
     deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        if not [pid for pid in pids if marked(pid)]:
-            return True
+    while jobs(place) and time.monotonic() < deadline:
         time.sleep(0.1)
-    return False
+    return not jobs(place)
 
 
 def wait_for(study: Path, epoch: int, process: subprocess.Popen[str]) -> None:
@@ -84,13 +89,13 @@ def test_kills_at_random_moments_change_nothing(elsewhere, request):
         deadline = time.monotonic() + rng.uniform(0.5, 16)
         while time.monotonic() < deadline and process.poll() is None:
             time.sleep(0.05)
-        victims = [process.pid, *jobs()]
+        victims = [process.pid, *jobs(elsewhere)]
         with suppress(ProcessLookupError):  # it has just ended by itself
             os.kill(rng.choice(victims), signal.SIGKILL)
         if process.poll() is None and rng.random() < 0.5:
             process.kill()
         process.communicate(timeout=300)
-        assert gone(jobs())
+        assert gone(elsewhere)
     finish("killed", elsewhere)
 
     assert metrics(elsewhere / "studies/killed") == metrics(elsewhere / "studies/undisturbed")
@@ -103,15 +108,14 @@ def test_kills_at_random_moments_change_nothing(elsewhere, request):
 def test_a_signal_leaves_resumable_records_and_no_orphan(number, code, elsewhere):
     process = start("told", elsewhere)
     wait_for(elsewhere / "studies/told", 1, process)
-    left = jobs()
-    assert left
+    assert jobs(elsewhere)
     process.send_signal(number)
     _, err = process.communicate(timeout=40)
 
     assert process.returncode == code
     assert err.rstrip().endswith(f"{signal.Signals(number).name}: the sweep has ended; the same command goes on")
     assert "Traceback" not in err
-    assert gone(left, seconds=1)
+    assert gone(elsewhere, seconds=1)
     (run,) = runs_of(elsewhere / "studies/told")
     assert run.state == "failed"
     assert "the same command goes on" in run.record["reason"]
@@ -130,7 +134,7 @@ def test_each_run_of_a_sweep_on_two_ranks_is_trained_once(elsewhere):
     assert [path.name for path in elsewhere.iterdir()] == ["studies"]
     names = {path.name for path in (elsewhere / "studies/ranks").iterdir()}
     assert names == {run.path.name for run in runs}
-    assert not jobs()
+    assert not jobs(elsewhere)
 
 
 @pytest.mark.slow
@@ -149,4 +153,4 @@ def test_packed_runs_are_the_same_runs(elsewhere):
     finish("alone", elsewhere)
     finish("packed", elsewhere, "sweep.parallel=2")
     assert metrics(elsewhere / "studies/packed") == metrics(elsewhere / "studies/alone")
-    assert not list(processes_with(MARKER))
+    assert not jobs(elsewhere)
