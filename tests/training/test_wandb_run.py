@@ -400,6 +400,8 @@ def test_a_server_that_never_answers_does_not_hold_up_the_exit(folder: Path, mon
     """
     with socket.create_server(("127.0.0.1", 0)) as silent:
         monkeypatch.setenv("WANDB_BASE_URL", f"http://127.0.0.1:{silent.getsockname()[1]}")
+        root = Path(__file__).parents[2]
+        monkeypatch.setenv("PYTHONPATH", f"{root}{os.pathsep}{root / 'tests'}")
         subprocess.run([sys.executable, "-c", code], check=True, timeout=15)
     assert len(files(folder)[0].rows) == 3
 
