@@ -117,11 +117,14 @@ def test_help_and_mistakes_of_the_configuration_answer_quickly_and_without_torch
         "try: main()\n"
         "finally: assert not {'torch', 'lightning', 'timm', 'sklearn', 'wandb'} & set(sys.modules)"
     )
-    began = time.perf_counter()
-    answer = subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True, cwd=elsewhere)
+    seconds = []
+    for _ in range(3):  # the best of three: a test machine may be busy
+        began = time.perf_counter()
+        answer = subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True, cwd=elsewhere)
+        seconds.append(time.perf_counter() - began)
+        assert "AssertionError" not in answer.stderr
 
-    assert "AssertionError" not in answer.stderr
-    assert time.perf_counter() - began < 2
+    assert min(seconds) < 2
 
 
 def test_help_shows_groups_keys_and_examples(command):

@@ -116,6 +116,7 @@ def _stop_all(jobs: Sequence[Job], number: int) -> None:
 def _conclude(jobs: Sequence[Job], display: Display) -> None:
     """Say what became of the runs, and how to go on with those that failed."""
     display.show([job.status for job in jobs])
+    display.close()
     failed = [job for job in jobs if job.status.state in ("failed", "refused", "waiting")]
     elsewhere = [job for job in jobs if job.status.note == ELSEWHERE]
     print(f"{len(jobs) - len(failed) - len(elsewhere)} of {len(jobs)} runs finished", flush=True)

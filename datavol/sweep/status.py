@@ -85,6 +85,10 @@ class Display:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Leave the table as it stands; what is printed from now on comes below it."""
         if self.live is not None:
             self.live.stop()
 
@@ -101,8 +105,7 @@ class Display:
 
     def say(self, text: str) -> None:
         """A line for the end, on stderr."""
-        if self.live is not None:
-            self.live.stop()
+        self.close()
         print(text, file=sys.stderr, flush=True)
 
 
