@@ -7,7 +7,7 @@ PINS := $(shell $(PYTHON) -c 'import sys; print("-c constraints.txt" if sys.vers
 # One torch thread per test worker: results do not depend on the machine's cores, and workers do not fight for them.
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal --durations=10
 
-.PHONY: help setup demo test test-all lint types format constraints clean
+.PHONY: help setup demo test test-all test-slurm lint types format constraints clean
 
 help: ## Show this list
 	@sed -nE 's/^([a-z-]+):.*## (.*)/\1\t\2/p' Makefile | expand -t 14
@@ -30,10 +30,15 @@ demo: setup ## Train two small networks on three fractions of the digits and rep
 	$(BIN)/python -m datavol.report studies/digits
 
 test: lint types ## Lint, types and the fast tests
-	$(PYTEST) -m "not slow" $(PYTEST_ARGS)
+	$(PYTEST) -m "not slow and not slurm" $(PYTEST_ARGS)
 
 test-all: lint types ## Lint, types and all tests
-	$(PYTEST) $(PYTEST_ARGS)
+	$(PYTEST) -m "not slurm" $(PYTEST_ARGS)
+
+test-slurm: setup ## Sweeps on a real SLURM of one node, started on loopback (as root)
+	@PATH="$$PATH:/usr/sbin" command -v munged slurmctld slurmd >/dev/null \
+		|| { echo "SLURM is not here: apt-get install -y --no-install-recommends slurm-wlm munge" >&2; exit 1; }
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m slurm tests/sweep/test_slurm.py $(PYTEST_ARGS)
 
 lint: setup ## Check style and format
 	$(BIN)/ruff check .

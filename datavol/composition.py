@@ -10,7 +10,7 @@ import argparse
 import difflib
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NoReturn, get_args
 
@@ -115,9 +115,23 @@ def to_run(overrides: tuple[str, ...], composed: DictConfig, *, multirun: bool) 
     """A composed configuration, with its `hydra` section, as a checked run."""
     task = OmegaConf.create({name: composed._get_node(name) for name in composed if name != "hydra"})
     config = typed(task)
+    if multirun:
+        _check_launcher(composed.hydra.launcher, config)
     where = composed.hydra.sweep if multirun else composed.hydra.run
     folder = Path(where.dir) / where.subdir if multirun else Path(where.dir)
     return Run(overrides, container(task), config, folder)
+
+
+def _check_launcher(launcher: Mapping[str, Any], config: Config) -> None:
+    """SLURM starts as many ranks as the trainer expects, or they wait for each other for ever."""
+    trainer = config.trainer
+    pairs = (("tasks_per_node", "trainer.devices", trainer.devices), ("nodes", "trainer.num_nodes", trainer.num_nodes))
+    for name, key, ours in pairs:
+        theirs = launcher.get(name, ours)
+        if theirs == "auto":
+            raise ConfigError(f"{key} must be a number with a SLURM launcher, got auto; try {key}=1")
+        if theirs != ours:
+            raise ConfigError(f"hydra.launcher.{name} must be equal to {key}, got {theirs} and {ours}; leave it out")
 
 
 def container(task: DictConfig) -> dict[str, Any]:

@@ -20,3 +20,7 @@ class RunError(RuntimeError):
 
 class RunHeld(RunError):
     """Another process is training the run. Exit code 75."""
+
+
+class RunWarned(RunError):
+    """SLURM has warned the run that its time is nearly up; it is saved and goes on once it is queued again."""

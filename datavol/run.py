@@ -15,6 +15,7 @@ from datavol.composition import HYDRA_VERSION, compose, conf_dir, container, par
 from datavol.config import Run
 from datavol.records import RunFolder
 from datavol.sweep.job import is_first_rank, train_run
+from datavol.sweep.slurm import check_slurm
 
 
 @one_line
@@ -27,7 +28,10 @@ def main() -> None:
         if not arguments.cfg and not arguments.info:
             from datavol.checking import check_runs  # after the configuration: it opens the data
 
-            check_runs(runs, here=not any(text.startswith("hydra/launcher=") for text in arguments.overrides))
+            elsewhere = any(text.startswith("hydra/launcher=") for text in arguments.overrides)
+            if elsewhere:
+                check_slurm()
+            check_runs(runs, here=not elsewhere)
     hydra.main(config_path=str(conf_dir()), config_name="config", version_base=HYDRA_VERSION)(_task)()
 
 

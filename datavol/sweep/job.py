@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 from datavol.command import one_line
 from datavol.composition import check
 from datavol.config import Run
+from datavol.errors import RunHeld, RunWarned
 from datavol.records import RunFolder, write_whole
 from datavol.sweep.processes import die_with_parent
 
@@ -32,16 +35,29 @@ def train_run(run: Run) -> None:
 
     prepared = prepare(run.config)
     if not is_first_rank():
-        train(run, prepared)
+        with suppress(RunWarned):  # a rank that failed would end the first one before it has asked
+            train(run, prepared)
         return
     with RunFolder(run.folder).held():
-        if not _finished(run):  # another process may have trained it meanwhile
+        if RunFolder(run.folder).state == "finished":
+            raise RunHeld(f"{run.folder} has been trained by another process meanwhile")
+        try:
             train(run, prepared)
+        except RunWarned:
+            requeue()
+            raise
 
 
 def is_first_rank() -> bool:
     """Whether this process is rank 0, as far as the environment that starts ranks tells (Lightning, torchrun, srun)."""
     return all(os.environ.get(name, "0") == "0" for name in ("RANK", "LOCAL_RANK", "NODE_RANK", "SLURM_PROCID"))
+
+
+def requeue() -> None:
+    """Ask SLURM to queue this job again; it ends this process before long."""
+    array, task = os.environ.get("SLURM_ARRAY_JOB_ID"), os.environ.get("SLURM_ARRAY_TASK_ID")
+    job_id = f"{array}_{task}" if array else os.environ["SLURM_JOB_ID"]
+    subprocess.run(["scontrol", "requeue", job_id], check=True)
 
 
 def _finished(run: Run) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 import signal
 import tempfile
@@ -11,6 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
+from typing import NoReturn
 
 from datavol.config import Run, SweepConfig
 from datavol.records import RunFolder
@@ -40,18 +42,21 @@ def launch(runs: Sequence[Run], settings: SweepConfig) -> None:
         SystemExit: With code 1 if a run failed, and 128 + the signal's number after SIGINT and SIGTERM.
     """
     environments = shares(settings.parallel, runs[0].config.trainer, len(runs))
-    if settings.rerun:
-        for run in runs:
-            RunFolder(run.folder).supersede()
-    jobs = [Job(run, Status.of(run)) for run in runs]
-    with tempfile.TemporaryDirectory(prefix="datavol-") as scratch, Display() as display, _signals_noted() as told:
+    jobs = prepared_jobs(runs, settings)
+    with tempfile.TemporaryDirectory(prefix="datavol-") as scratch, Display() as display, signals_noted() as told:
         _train_all(jobs, environments, settings, Path(scratch), display, told)
         if told:
             _stop_all(jobs, told[0])
-            display.show([job.status for job in jobs])
-            display.say(f"{signal.Signals(told[0]).name}: the sweep has ended; the same command goes on")
-            raise SystemExit(128 + told[0])
-        _conclude(jobs, display)
+            ended_by_signal(jobs, told[0], display)
+        conclude(jobs, display)
+
+
+def prepared_jobs(runs: Sequence[Run], settings: SweepConfig) -> list[Job]:
+    """The runs as a sweep finds them; with `rerun` the old ones are moved away first."""
+    if settings.rerun:
+        for run in runs:
+            RunFolder(run.folder).supersede()
+    return [Job(run, Status.of(run)) for run in runs]
 
 
 def _train_all(
@@ -100,7 +105,7 @@ def _ended(job: Job, files: Path) -> bool:
     job.status.look()
     if code is None:
         return False
-    job.status.close(code, _last_line(files / "output.log"))
+    job.status.close(code, last_line(files / "output.log"))
     if job.status.state == "failed":
         RunFolder(job.run.folder).keep_output((files / "output.log").read_bytes())
     return True
@@ -113,7 +118,14 @@ def _stop_all(jobs: Sequence[Job], number: int) -> None:
             job.status.close(-number, f"ended by {signal.Signals(number).name}; the same command goes on")
 
 
-def _conclude(jobs: Sequence[Job], display: Display) -> None:
+def ended_by_signal(jobs: Sequence[Job], number: int, display: Display) -> NoReturn:
+    """Say that the sweep was told to end, and end."""
+    display.show([job.status for job in jobs])
+    display.say(f"{signal.Signals(number).name}: the sweep has ended; the same command goes on")
+    raise SystemExit(128 + number)
+
+
+def conclude(jobs: Sequence[Job], display: Display) -> None:
     """Say what became of the runs, and how to go on with those that failed."""
     display.show([job.status for job in jobs])
     display.close()
@@ -128,14 +140,22 @@ def _conclude(jobs: Sequence[Job], display: Display) -> None:
 
 
 @contextmanager
-def _signals_noted() -> Iterator[list[int]]:
-    """Collect SIGINT and SIGTERM instead of dying of them: raising at any place could lose a job just started."""
+def signals_noted() -> Iterator[list[int]]:
+    """Collect SIGINT and SIGTERM instead of dying of them: raising at any place could lose a job just started.
+
+    Within a SLURM job, its early warning is for the runs: a sweep that died of it would take them along unsaved.
+    """
     told: list[int] = []
 
     def note(number: int, frame: FrameType | None) -> None:
         told.append(number)
 
+    def leave(number: int, frame: FrameType | None) -> None:
+        pass
+
     before = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
+    if "SLURM_JOB_ID" in os.environ:
+        before |= {number: signal.signal(number, leave) for number in (signal.SIGUSR1, signal.SIGUSR2)}
     try:
         yield told
     finally:
@@ -143,6 +163,7 @@ def _signals_noted() -> Iterator[list[int]]:
             signal.signal(number, handler)
 
 
-def _last_line(output: Path) -> str:
+def last_line(output: Path) -> str:
+    """The last line that a job printed."""
     lines = output.read_text(errors="replace").split("\n")
     return next((line.removeprefix("datavol: ") for line in reversed(lines) if line.strip()), "")

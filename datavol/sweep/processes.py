@@ -15,7 +15,8 @@ from pathlib import Path
 MARKER = "DATAVOL_JOB"
 """In the environment of every process that a job starts, W&B's service included, which has a session of its own."""
 
-DISTRIBUTED = ("MASTER_ADDR", "MASTER_PORT", "RANK", "LOCAL_RANK", "NODE_RANK", "GROUP_RANK", "WORLD_SIZE")
+OF_RANKS = ("MASTER_ADDR", "MASTER_PORT", "RANK", "LOCAL_RANK", "NODE_RANK", "GROUP_RANK", "WORLD_SIZE")
+OF_SRUN = ("SLURM_NTASKS", "SLURM_NTASKS_PER_NODE", "SLURM_PROCID", "SLURM_LOCALID", "SLURM_NODEID")
 GRACE_SECONDS = 10.0
 
 
@@ -26,7 +27,7 @@ class JobProcess:
         """Start `python -m datavol.sweep.job <file>`, what it says going to `output`."""
         self.marker = f"{MARKER}={uuid.uuid4().hex}"
         name, _, value = self.marker.partition("=")
-        inherited = {key: text for key, text in os.environ.items() if key not in DISTRIBUTED}
+        inherited = {key: text for key, text in os.environ.items() if key not in OF_RANKS + OF_SRUN}
         with output.open("ab") as sink:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "datavol.sweep.job", str(file)],

@@ -13,8 +13,10 @@ import torch
 from lightning.pytorch.callbacks import Callback, Checkpoint
 
 from datavol.config import CheckpointConfig
+from datavol.errors import RunWarned
 from datavol.records import WITHIN, Row, RunFolder, best_of
 from datavol.training.classifier import EVALUATED
+from datavol.training.signals import Signals
 
 
 class Keeper(Checkpoint):
@@ -30,9 +32,11 @@ class Keeper(Checkpoint):
         settings: CheckpointConfig,
         check_every: int,
         rows: list[Row],
+        signals: Signals,
         send: Callable[[Row], None],
     ) -> None:
-        self.folder, self.settings, self.check_every, self.rows, self.send = folder, settings, check_every, rows, send
+        self.folder, self.settings, self.check_every, self.rows = folder, settings, check_every, rows
+        self.signals, self.send = signals, send
         self.lr = float("nan")
         self.saved = time.monotonic()
 
@@ -41,12 +45,16 @@ class Keeper(Checkpoint):
         self.lr = trainer.optimizers[0].param_groups[0]["lr"]
 
     def on_train_batch_end(self, trainer: L.Trainer, pl_module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
-        """Save inside a budget epoch, if `every_minutes` have gone by; rank 0's clock decides for all."""
-        seconds = 60 * self.settings.every_minutes
-        if not seconds or trainer.is_last_batch or pl_module.iteration % self.check_every:
+        """Save inside a budget epoch, if `every_minutes` have gone by or SLURM has warned; rank 0 decides for all."""
+        if trainer.is_last_batch or pl_module.iteration % self.check_every:
             return
-        if trainer.strategy.broadcast(time.monotonic() - self.saved >= seconds):
+        minutes = self.settings.every_minutes
+        due = minutes > 0 and time.monotonic() - self.saved >= 60 * minutes
+        due, warned = trainer.strategy.broadcast((due, self.signals.warned))
+        if due or warned:
             self._save(trainer, WITHIN)
+        if warned:
+            self._stop(pl_module.iteration)
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: Any) -> None:
         """Keep the budget epoch."""
@@ -60,6 +68,12 @@ class Keeper(Checkpoint):
             self._copy_last(trainer.current_epoch + 1)
             self._record()
             self.send(row)
+        more = trainer.current_epoch + 1 < pl_module.budget.epochs
+        if trainer.strategy.broadcast(self.signals.warned) and more:
+            self._stop(pl_module.iteration)
+
+    def _stop(self, iteration: int) -> None:
+        raise RunWarned(f"warned by SLURM that its time is nearly up; saved at iteration {iteration} and queued again")
 
     def catch_up(self) -> None:
         """Do what a run that goes on may have died before doing: `best`, and the record of its last row."""

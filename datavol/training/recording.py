@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import secrets
+import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import lightning as L
 import torch
-from lightning.pytorch.utilities.exceptions import SIGTERMException
 
 from datavol import provenance
 from datavol.budget import thesis_units
@@ -18,6 +18,7 @@ from datavol.data.preparation import Prepared
 from datavol.errors import RunError
 from datavol.records import RunFolder, now
 from datavol.training.keeping import Keeper
+from datavol.training.signals import Signals
 from datavol.training.starting import Start
 from datavol.training.wandb_run import open_wandb_run
 
@@ -88,7 +89,7 @@ def _device_name(trainer: L.Trainer, index: int) -> str:
 
 
 @contextmanager
-def recorded(folder: RunFolder, trainer: L.Trainer) -> Iterator[None]:
+def recorded(folder: RunFolder, trainer: L.Trainer, signals: Signals) -> Iterator[None]:
     """Leave the record `finished`, or `failed` with the reason of the rank that failed first.
 
     Every rank writes its reason unless one is there: a rank that fails ends the others, which only know that the
@@ -96,12 +97,12 @@ def recorded(folder: RunFolder, trainer: L.Trainer) -> Iterator[None]:
     """
     try:
         yield
-    except SIGTERMException:
-        _fail(folder, "ended by SIGTERM; the same command goes on")
-        raise SystemExit(143) from None
-    except SystemExit:  # Lightning's answer to Ctrl-C
-        _fail(folder, "interrupted by Ctrl-C; the same command goes on")
-        raise SystemExit(130) from None
+    except SystemExit:  # Lightning's answer to KeyboardInterrupt
+        if signals.ended_by is None:
+            _fail(folder, "interrupted by Ctrl-C; the same command goes on")
+            raise SystemExit(130) from None
+        _fail(folder, f"ended by {signal.Signals(signals.ended_by).name}; the same command goes on")
+        raise SystemExit(128 + signals.ended_by) from None
     except RunError as error:
         _fail(folder, str(error))
         raise

@@ -10,6 +10,7 @@ from typing import Any
 
 import lightning as L
 import torch
+from lightning.pytorch.plugins.environments import SLURMEnvironment
 from lightning.pytorch.utilities.exceptions import MisconfigurationException
 
 from datavol.config import Config, Run, TrainerConfig, check_batch_shares
@@ -23,6 +24,7 @@ from datavol.training.classifier import Classifier
 from datavol.training.keeping import Damage, Keeper
 from datavol.training.networks import build_network
 from datavol.training.recording import open_record, recorded, wandb_curves
+from datavol.training.signals import Signals
 from datavol.training.starting import find_start
 
 
@@ -35,11 +37,12 @@ def train(run: Run, prepared: Prepared) -> None:
     """
     config, folder = run.config, RunFolder(run.folder)
     start = find_start(config, folder, prepared)
-    keeper = Keeper(folder, config.checkpoint, config.check_every, start.rows, send=lambda row: None)
+    signals = Signals()
+    keeper = Keeper(folder, config.checkpoint, config.check_every, start.rows, signals, send=lambda row: None)
     title = f"{config.model.name} {100 * prepared.subset.fraction:g} %"
     threads = Threads(start.threads or config.trainer.threads, folder)
     watching = [threads, Margins(), StopOnNonFinite(config.check_every), Timing(), Damage(folder), Progress(title)]
-    trainer = build_trainer(config.trainer, [*watching, keeper], max_epochs=config.epochs)
+    trainer = build_trainer(config.trainer, [signals, *watching, keeper], max_epochs=config.epochs)
     check_ranks(trainer, prepared)
     check_batch_shares(config.recipe.batch_size, trainer.world_size)
     check_world_size(folder, trainer.world_size)
@@ -48,15 +51,16 @@ def train(run: Run, prepared: Prepared) -> None:
     if trainer.is_global_zero:
         open_record(run, folder, prepared, trainer, start)
         keeper.catch_up()
-    with wandb_curves(run, keeper, trainer.is_global_zero), recorded(folder, trainer), fewer_warnings():
+    with wandb_curves(run, keeper, trainer.is_global_zero), recorded(folder, trainer, signals), fewer_warnings():
         trainer.fit(module, data, ckpt_path=start.checkpoint, weights_only=True)
 
 
 @contextmanager
 def fewer_warnings() -> Iterator[None]:
-    """Without Lightning's advice on workers, which datavol chose, and its own use of a name that torch deprecated."""
+    """Without Lightning's advice on workers and srun, which datavol chose, and its use of a name torch deprecated."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".*does not have many workers.*")
+        warnings.filterwarnings("ignore", message=".*`srun` command is available.*")
         warnings.filterwarnings("ignore", message=".*LeafSpec.*", category=FutureWarning)
         yield
 
@@ -70,7 +74,8 @@ def build_trainer(trainer: TrainerConfig, callbacks: list[Any], **options: Any) 
     if accelerator == "auto":
         accelerator = "cuda" if torch.cuda.is_available() else "cpu"
     try:
-        built = _lightning_trainer(trainer, accelerator, callbacks, options)
+        with fewer_warnings():
+            built = _lightning_trainer(trainer, accelerator, callbacks, options)
     except (MisconfigurationException, ValueError) as error:  # Lightning's words for devices that do not fit
         first = " ".join(str(error).split())
         raise ConfigError(f"trainer must be what this machine allows, got: {first}; try trainer=auto") from None
@@ -98,6 +103,8 @@ def _lightning_trainer(
         enable_model_summary=False,
         use_distributed_sampler=False,
         num_sanity_val_steps=0,
+        # where srun has started the ranks; a warned run is saved and queued again by datavol
+        plugins=[SLURMEnvironment(auto_requeue=False)] if SLURMEnvironment.detect() else None,
         **options,
     )
 

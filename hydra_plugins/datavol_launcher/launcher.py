@@ -1,15 +1,22 @@
-"""The launcher behind `-m`: hands the composed runs of a sweep to `datavol.sweep`."""
+"""The launchers behind `-m`: they hand the composed runs of a sweep to `datavol.sweep`.
+
+Hydra imports every launcher at every start, so what takes time is imported where it is used.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from hydra.core.config_store import ConfigStore
 from hydra.core.utils import JobReturn, JobStatus
 from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, TaskFunction
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
+
+if TYPE_CHECKING:
+    from datavol.config import Run
 
 ConfigStore.instance().store(
     group="hydra/launcher",
@@ -29,7 +36,6 @@ class DatavolLauncher(Launcher):
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
         """Train the runs; the process ends with exit code 1 if one of them failed."""
         from datavol.composition import to_run
-        from datavol.sweep.launching import launch  # Hydra imports every launcher at every start: keep it light
 
         composed = [self._loader.load_sweep_config(self._master, list(overrides)) for overrides in job_overrides]
         runs = [
@@ -38,5 +44,25 @@ class DatavolLauncher(Launcher):
         ]
         # Hydra's sweeper has written the sweep's first configuration here; every run keeps its own
         (Path(self._master.hydra.sweep.dir) / "multirun.yaml").unlink(missing_ok=True)
-        launch(runs, runs[0].config.sweep)
+        self._train(runs)
         return [JobReturn(overrides=overrides, status=JobStatus.COMPLETED) for overrides in job_overrides]
+
+    def _train(self, runs: list[Run]) -> None:
+        from datavol.sweep.launching import launch
+
+        launch(runs, runs[0].config.sweep)
+
+
+class SlurmLauncher(DatavolLauncher):
+    """The same with a SLURM job for each run; `conf/hydra/launcher/` lists its parameters."""
+
+    def __init__(self, **parameters: Any) -> None:
+        self._parameters = {
+            name: OmegaConf.to_container(value, resolve=True) if OmegaConf.is_config(value) else value
+            for name, value in parameters.items()
+        }
+
+    def _train(self, runs: list[Run]) -> None:
+        from datavol.sweep.slurm import launch
+
+        launch(runs, runs[0].config.sweep, self._parameters)
