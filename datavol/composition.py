@@ -127,7 +127,9 @@ def _check_launcher(launcher: Mapping[str, Any], config: Config) -> None:
     trainer = config.trainer
     pairs = (("tasks_per_node", "trainer.devices", trainer.devices), ("nodes", "trainer.num_nodes", trainer.num_nodes))
     for name, key, ours in pairs:
-        theirs = launcher.get(name, ours)
+        if name not in launcher:
+            continue
+        theirs = launcher[name]
         if theirs == "auto":
             raise ConfigError(f"{key} must be a number with a SLURM launcher, got auto; try {key}=1")
         if theirs != ours:

@@ -107,7 +107,7 @@ def _ended(job: Job, files: Path) -> bool:
         return False
     job.status.close(code, last_line(files / "output.log"))
     if job.status.state == "failed":
-        RunFolder(job.run.folder).keep_output((files / "output.log").read_bytes())
+        job.status.keep_output((files / "output.log").read_bytes())
     return True
 
 

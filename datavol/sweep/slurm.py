@@ -18,7 +18,6 @@ from typing import TYPE_CHECKING, Any
 from datavol.command import one_line
 from datavol.config import Run, SweepConfig
 from datavol.errors import ConfigError
-from datavol.records import RunFolder
 from datavol.sweep.launching import Job, conclude, ended_by_signal, last_line, prepared_jobs, signals_noted
 from datavol.sweep.status import Display
 
@@ -133,7 +132,7 @@ def _close(job: Job, one: submitit.Job[None]) -> None:
     first = [log for log in logs if log.suffix == ".err"]
     job.status.close(exit_code(one.job_id), last_line(first[0]) if first else "")
     if job.status.state == "failed":
-        RunFolder(job.run.folder).keep_output(b"".join(log.read_bytes() for log in logs))
+        job.status.keep_output(b"".join(log.read_bytes() for log in logs))
 
 
 def _cancel(left: Sequence[tuple[Job, submitit.Job[None]]]) -> None:

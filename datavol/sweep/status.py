@@ -60,10 +60,20 @@ class Status:
         if code == HELD:
             self.state, self.note = "skipped", ELSEWHERE
             return
-        if folder.state == "running":
-            folder.update(state="failed", reason=_ending(code, message), ended=now())
         self.state = "refused" if code == 2 else "failed"
         self.note = message if code == 2 else folder.record.get("reason") or _ending(code, message)
+        if folder.state == "running":
+            try:
+                folder.update(state="failed", reason=self.note, ended=now())
+            except OSError as error:  # a full disk must not end the other jobs
+                self.note += f"; its record could not be closed: {error.strerror}"
+
+    def keep_output(self, said: bytes) -> None:
+        """Keep what a failed job printed with its run."""
+        try:
+            RunFolder(self.run.folder).keep_output(said)
+        except OSError as error:
+            self.note += f"; its output could not be kept: {error.strerror}"
 
 
 def _ending(code: int, message: str) -> str:

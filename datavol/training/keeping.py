@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import lightning as L
@@ -13,8 +14,8 @@ import torch
 from lightning.pytorch.callbacks import Callback, Checkpoint
 
 from datavol.config import CheckpointConfig
-from datavol.errors import RunWarned
-from datavol.records import WITHIN, Row, RunFolder, best_of
+from datavol.errors import RunError, RunWarned
+from datavol.records import WITHIN, Row, RunFolder, best_of, put_in_place
 from datavol.training.classifier import EVALUATED
 from datavol.training.signals import Signals
 
@@ -95,10 +96,10 @@ class Keeper(Checkpoint):
 
     def _save(self, trainer: L.Trainer, name: str) -> None:
         target = self.folder.checkpoint(name)
-        unfinished = target.with_name(f".{target.name}.tmp")
-        trainer.save_checkpoint(unfinished)  # on all ranks: it gathers, rank 0 writes, all wait
-        if trainer.is_global_zero:
-            os.replace(unfinished, target)
+        with _written_whole(target) as unfinished:
+            trainer.save_checkpoint(unfinished)  # on all ranks: it gathers, rank 0 writes, all wait
+            if trainer.is_global_zero:
+                put_in_place(unfinished, target)
         self.saved = time.monotonic()
 
     def _copy_last(self, epoch: int) -> None:
@@ -109,9 +110,23 @@ class Keeper(Checkpoint):
 
     def _copy(self, name: str) -> None:
         target = self.folder.checkpoint(name)
-        unfinished = target.with_name(f".{target.name}.tmp")
-        shutil.copyfile(self.folder.checkpoint("last"), unfinished)
-        os.replace(unfinished, target)
+        with _written_whole(target) as unfinished:
+            shutil.copyfile(self.folder.checkpoint("last"), unfinished)
+            put_in_place(unfinished, target)
+
+
+@contextmanager
+def _written_whole(target: Path) -> Iterator[Path]:
+    """A temporary name to write to; a full disk is told in one line and leaves nothing half written."""
+    unfinished = target.with_name(f".{target.name}.tmp")
+    try:
+        yield unfinished
+    except OSError as error:
+        unfinished.unlink(missing_ok=True)
+        raise RunError(
+            f"{target} could not be written: {error.strerror}; what was kept before stays, and the same command goes "
+            "on once there is room"
+        ) from error
 
 
 class Damage(Callback):

@@ -90,6 +90,7 @@ def test_training_on_two_ranks_is_training_on_one_without_batch_norm(command, el
         "epochs=2",
         "recipe.optimiser.lr=0.001",
         "recipe.optimiser.name=sgd",
+        "trainer.precision=64",  # in single precision the order of the sums alone makes 1e-4 of a margin
     ]
     folders = []
     for count in (1, 2):
@@ -105,9 +106,8 @@ def test_training_on_two_ranks_is_training_on_one_without_batch_norm(command, el
     for alone, together in itertools.zip_longest(one.rows, two.rows):
         metrics = [name for name in alone if name.startswith(("train/", "val/")) or name in ("lr", "iteration")]
         assert {name: together[name] for name in metrics} == pytest.approx(
-            {name: alone[name] for name in metrics}, rel=1e-4
+            {name: alone[name] for name in metrics}, rel=1e-5
         )
-        assert together["train/loss"] == pytest.approx(alone["train/loss"], rel=1e-5)
 
 
 def test_the_rank_that_failed_first_has_the_say(command, elsewhere, photos):
