@@ -148,8 +148,8 @@ def wandb_curves(run: Run, keeper: Keeper, is_global_zero: bool) -> Iterator[Non
         config=knobs | sections,
     )
     keeper.send = wandb_run.log
-    if keeper.rows:
-        wandb_run.log(keeper.rows[-1])  # a run that was killed may have kept it and not sent it; W&B keeps a step once
+    for row in keeper.rows:  # W&B may not have got what a killed run had kept; of a step that it has it takes no other
+        wandb_run.log(row)
     exit_code = 1
     try:
         yield

@@ -12,6 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from wandb_file import read_wandb_file
 
 from datavol.records import RunFolder, runs_of
 from datavol.sweep.processes import MARKER, processes_with
@@ -19,6 +20,7 @@ from datavol.sweep.processes import MARKER, processes_with
 SWEEP = ["-m", "fraction=0.1,0.25", "logger=csv", "data.image_size=16", "data.resize=16", "recipe.batch_size=128"]
 SWEEP += ["epochs=3", "trainer.threads=1"]
 TEST = "DATAVOL_TEST"
+OFFLINE = ["logger=wandb", "logger.mode=offline"]
 TIMES = ("seconds/train", "seconds/val", "images_per_second")
 
 
@@ -47,10 +49,22 @@ def finish(study: str, place: Path, *more: str) -> tuple[str, str]:
 
 
 def metrics(study: Path) -> dict[str, list[dict[str, float]]]:
-    return {
-        run.path.name: [{key: value for key, value in row.items() if key not in TIMES} for row in run.rows]
-        for run in runs_of(study)
-    }
+    return {run.path.name: [timeless(row) for row in run.rows] for run in runs_of(study)}
+
+
+def timeless(row: dict[str, float]) -> dict[str, float]:
+    return {key: value for key, value in row.items() if key not in TIMES and value == value}
+
+
+def on_wandb(run: RunFolder) -> list[dict[str, float]]:
+    """The curves of the W&B run that `wandb sync` would make of what all sessions left: a step counts once."""
+    files = [read_wandb_file(path) for path in sorted(run.path.glob("wandb/offline-run-*/run-*.wandb"))]
+    assert {file.run.run_id for file in files if file.run} == {run.record["wandb_id"]}
+    rows = {row["_step"]: row for file in files for row in file.rows}
+    return [
+        timeless({key: value for key, value in row.items() if not key.startswith("_")})
+        for _, row in sorted(rows.items())
+    ]
 
 
 def jobs(place: Path) -> list[int]:
@@ -85,19 +99,24 @@ def test_kills_at_random_moments_change_nothing(elsewhere, request):
     finish("undisturbed", elsewhere)
     rng = random.Random(request.config.getoption("--kill-seed"))
     for _ in range(request.config.getoption("--kills")):
-        process = start("killed", elsewhere)
+        process = start("killed", elsewhere, *OFFLINE)
         deadline = time.monotonic() + rng.uniform(0.5, 16)
         while time.monotonic() < deadline and process.poll() is None:
             time.sleep(0.05)
-        victims = [process.pid, *jobs(elsewhere)]
+        victims = [
+            process.pid,
+            *(pid for pid in jobs(elsewhere) if "datavol" in Path(f"/proc/{pid}/cmdline").read_text()),
+        ]
         with suppress(ProcessLookupError):  # it has just ended by itself
             os.kill(rng.choice(victims), signal.SIGKILL)
         if process.poll() is None and rng.random() < 0.5:
             process.kill()
         process.communicate(timeout=300)
         assert gone(elsewhere)
-    finish("killed", elsewhere)
+    finish("killed", elsewhere, *OFFLINE)
 
+    for run in runs_of(elsewhere / "studies/killed"):
+        assert on_wandb(run) == [timeless(row) for row in run.rows]
     assert metrics(elsewhere / "studies/killed") == metrics(elsewhere / "studies/undisturbed")
     assert {run.state for run in runs_of(elsewhere / "studies/killed")} == {"finished"}
 
