@@ -37,6 +37,10 @@ Row = dict[str, float]
 WITHIN = "within_budget_epoch"
 """The checkpoint inside a budget epoch: there only until that ends, and not one to evaluate."""
 
+SUPERSEDED = "superseded"
+TRACES = ("run.json", ".hydra", "subset.json", "metrics.csv", "output.log")
+"""What shows that a folder is a run's, the surest first."""
+
 FIRST_COLUMNS = ("budget_epoch", "iteration", "images_seen", "lr")
 WHOLE_COLUMNS = FIRST_COLUMNS[:3]
 
@@ -79,7 +83,8 @@ class RunFolder:
             raise ConfigError(
                 f"{file} must be a record that datavol wrote, got {error}; move its folder away"
             ) from None
-        assert isinstance(record, dict)
+        if not isinstance(record, dict):
+            raise ConfigError(f"{file} must be a record that datavol wrote, got no JSON object; move its folder away")
         return record
 
     @property
@@ -93,6 +98,22 @@ class RunFolder:
         manifest = json.loads((self.path / "subset.json").read_text())
         assert isinstance(manifest, dict)
         return manifest
+
+    @property
+    def images_per_class(self) -> NDArray[np.int64]:
+        """The subset's images of each class, shape (classes,)."""
+        return np.array(self.manifest["images_per_class"], dtype=np.int64)
+
+    @property
+    def indices(self) -> NDArray[np.int64]:
+        """`subset.npy`: the subset's sorted places in the full training set, shape (N,)."""
+        indices: NDArray[np.int64] = np.load(self.path / "subset.npy", allow_pickle=False)
+        return indices
+
+    @property
+    def superseded(self) -> bool:
+        """Whether `supersede` put the run away."""
+        return self.path.parent.name == SUPERSEDED
 
     @property
     def values(self) -> dict[str, Any]:
@@ -136,6 +157,12 @@ class RunFolder:
         with file.open(newline="") as lines:
             return [{name: _number(name, text) for name, text in row.items()} for row in csv.DictReader(lines)]
 
+    @property
+    def table(self) -> bytes:
+        """`metrics.csv` as it stands, for readers of many; empty before the first budget epoch."""
+        file = self.path / "metrics.csv"
+        return file.read_bytes() if file.exists() else b""
+
     def write_rows(self, rows: Sequence[Row]) -> None:
         """Write `metrics.csv` whole. Numbers keep every digit."""
         names = list(FIRST_COLUMNS) + [name for name in _names(rows) if name not in FIRST_COLUMNS]
@@ -177,7 +204,7 @@ class RunFolder:
         if not self.record:
             return
         with self.held():
-            attic = self.path.parent / "superseded"
+            attic = self.path.parent / SUPERSEDED
             attic.mkdir(exist_ok=True)
             number = sum(1 for _ in attic.glob(f"{self.path.name}.*")) + 1
             self.path.rename(attic / f"{self.path.name}.{number}")
@@ -210,6 +237,12 @@ def check_world_size(folder: RunFolder, world_size: int) -> None:
 def runs_of(study: Path) -> list[RunFolder]:
     """The runs of a study folder, in the order of their names; a folder without `run.json` is none."""
     return [RunFolder(file.parent) for file in sorted(study.glob("*/run.json"))]
+
+
+def traces_of(study: Path) -> list[RunFolder]:
+    """Everything that runs left in a study, in the order of paths: whole, half-written, and superseded ones too."""
+    places = [*study.iterdir(), *(study / SUPERSEDED).glob("*")]
+    return [RunFolder(place) for place in sorted(places) if any((place / trace).exists() for trace in TRACES)]
 
 
 def best_of(rows: Sequence[Row]) -> Row:

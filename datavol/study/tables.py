@@ -6,6 +6,8 @@ import pandas as pd
 from rich.table import Table
 from scipy.stats import binomtest
 
+from datavol.study.loading import finished_of
+
 LEVEL = 0.95
 
 
@@ -16,7 +18,7 @@ def learning_curve_points(runs: pd.DataFrame) -> pd.DataFrame:
     cent `accuracy` (top-1 of the last evaluation) with `low` and `high`, its 95 % Wilson interval: what a validation
     set of this size leaves open. It does not hold what another subset or seed would change.
     """
-    finished = runs[runs["state"] == "finished"]
+    finished = finished_of(runs)
     varied = ["model"] + [name for name in ("data", "recipe", "budget", "draw") if finished[name].nunique() > 1]
     points = pd.DataFrame(
         {
@@ -51,11 +53,15 @@ def results_table(runs: pd.DataFrame) -> Table:
 
 def _cells(run: object) -> list[str]:
     row = run._asdict()  # type: ignore[attr-defined]
+    if row["state"] == "unreadable":
+        return [row["run"], *["-"] * 11, row["state"]]
     shares = [_shown(100 * row[name], 1) for name in ("top1", "top5", "best_top1")]
     numbers = [_shown(row[name], 3) for name in ("margin_correct", "margin_incorrect", "calibration_error")]
+    minutes = _shown((row["seconds_train"] + row["seconds_val"]) / 60, 1)
     known = [row["model"], row["recipe"], f"{100 * row['fraction']:g} %", f"{row['images']:,}", str(row["seed"])]
-    state = row["state"] if row["state"] == "finished" else f"{row['state']} at {row['budget_epoch']}/{row['epochs']}"
-    return [*known, *shares, *numbers, f"{row['minutes']:.1f}", state]
+    partly = row["state"] in ("running", "failed")
+    state = f"{row['state']} at {row['budget_epoch']}/{row['epochs']}" if partly else row["state"]
+    return [*known, *shares, *numbers, minutes, state]
 
 
 def _shown(value: float, digits: int) -> str:

@@ -1,0 +1,157 @@
+"""What `run.json` says as one flat row; the columns are described in `datavol.study.loading`."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from datavol.errors import ConfigError
+
+Fact = str | int | float | bool | None
+Json = Mapping[str, Any]
+
+METRICS = ("top1", "top5", "loss", "margin_correct", "margin_incorrect", "calibration_error")
+NAN = float("nan")
+
+WHOLE = (
+    *("full_size", "classes", "validation_images", "images", "seed", "draw_seed", "init_seed", "order_seed"),
+    *("epochs", "iterations", "batch_size", "budget_epoch", "iteration", "evaluations", "world_size", "threads"),
+    "best_budget_epoch",
+)
+"""The columns of whole numbers."""
+
+COLUMNS = (
+    *("run", "folder", "study", "hash", "state", "reason", "model", "model_settings"),
+    *("recipe", "recipe_hash", "recipe_json"),
+    *("data", "fingerprint", "full_size", "classes", "validation_images"),
+    *("draw", "fraction", "images", "subset_sha256"),
+    *("seed", "draw_seed", "init_seed", "order_seed", "parent"),
+    *("budget", "epochs", "iterations", "batch_size", "budget_epoch", "iteration", "evaluations"),
+    *("precision", "world_size", "threads", "memory_format", "commit", "code_changed", "versions", "machine"),
+    *("started", "ended", "seconds_train", "seconds_val"),
+    *METRICS,
+    "best_budget_epoch",
+    *(f"best_{name}" for name in METRICS),
+)
+
+
+def facts_of(record: Json) -> dict[str, Fact]:
+    """A record as a row.
+
+    Raises:
+        ConfigError: If it is empty, or is not what datavol writes.
+    """
+    if not record:
+        raise ConfigError("run.json is missing: the run never started, or its folder was copied in part")
+    if record.get("state") not in ("running", "finished", "failed"):
+        raise ConfigError(f"run.json must have a state that datavol writes, got {record.get('state')!r}")
+    try:
+        return _asked(record) | _subset(record) | _place(record) | _measured(record)
+    except (KeyError, TypeError, AttributeError, ValueError, IndexError) as error:
+        raise ConfigError(
+            f"run.json must be a whole record, got one that is not: {type(error).__name__} {error}"
+        ) from None
+
+
+def _asked(record: Json) -> dict[str, Fact]:
+    config, budget = record["config"], record["budget"]
+    named = ("seed", "draw_seed", "init_seed", "order_seed", "budget", "epochs")
+    return {
+        "study": record["study"],
+        "hash": record["hash"],
+        "state": record["state"],
+        "reason": record["reason"],
+        "parent": _text(record.get("parent")),
+        "data": config["data"]["name"],
+        "iterations": budget["iterations"],
+        **sections(config["model"], config["recipe"]),
+        **{name: config[name] for name in named},
+    }
+
+
+def sections(model: Json, recipe: Json) -> dict[str, Fact]:
+    """The columns of the network and the recipe. `recipe.epochs` is left out: a run's own `epochs` is what counts."""
+    settings = _text({name: value for name, value in recipe.items() if name not in ("name", "epochs")})
+    assert settings is not None
+    return {
+        "model": model["name"],
+        "model_settings": _text(model),
+        "recipe": recipe["name"],
+        "recipe_hash": hashlib.sha256(settings.encode()).hexdigest()[:8],
+        "recipe_json": settings,
+        "batch_size": recipe["batch_size"],
+    }
+
+
+def _subset(record: Json) -> dict[str, Fact]:
+    subset, last = record["subset"], record.get("last", {})
+    return {
+        "fingerprint": subset["fingerprint"],
+        "full_size": subset["full_size"],
+        "classes": len(record["classes"]),
+        "validation_images": int(last.get("val/images", record["validation_images"])),
+        "draw": subset["draw"],
+        "fraction": float(subset["fraction"]),
+        "images": subset["size"],
+        "subset_sha256": subset["sha256"],
+    }
+
+
+def _place(record: Json) -> dict[str, Fact]:
+    sessions = record["sessions"]
+    changed = [session["code"]["changed"] for session in sessions]
+    return {
+        "precision": str(record["precision"]),
+        "world_size": record["world_size"],
+        "threads": record.get("threads"),
+        "memory_format": record["memory_format"],
+        "commit": _each(sessions, lambda session: session["code"]["commit"]),
+        "code_changed": None if None in changed else any(changed),
+        "versions": _each(sessions, lambda session: _text(session["versions"])),
+        "machine": _each(sessions, _machine),
+        "started": sessions[0]["started"],
+        "ended": record.get("ended"),
+    }
+
+
+def _machine(session: Json) -> str:
+    machine, devices = session["machine"], session["devices"]
+    names = ", ".join(f"{devices.count(name)} x {name}" for name in dict.fromkeys(devices))
+    return f"{names}; {machine['cpus']} cores; {machine['platform']}"
+
+
+def _measured(record: Json) -> dict[str, Fact]:
+    seconds = record.get("seconds", {})
+    return {
+        "seconds_train": number(seconds.get("train")),
+        "seconds_val": number(seconds.get("val")),
+        **evaluations(record.get("last", {}), record.get("best", {})),
+    }
+
+
+def evaluations(last: Json, best: Json) -> dict[str, Fact]:
+    """The columns of the last and the best evaluation, from rows of `metrics.csv`; empty before the first."""
+    return {
+        "budget_epoch": int(last.get("budget_epoch", 0)),
+        "iteration": int(last.get("iteration", 0)),
+        **{name: number(last.get(f"val/{name}")) for name in METRICS},
+        "best_budget_epoch": best.get("budget_epoch"),
+        **{f"best_{name}": number(best.get(f"val/{name}")) for name in METRICS},
+    }
+
+
+def number(value: float | None) -> float:
+    """A number; null, which is what JSON has for it, as NaN."""
+    return NAN if value is None else float(value)
+
+
+def _each(sessions: list[Json], told: Callable[[Json], str | None]) -> str | None:
+    """What sessions say, each once, in their order."""
+    said = [text for text in map(told, sessions) if text is not None]
+    return " then ".join(dict.fromkeys(said)) or None
+
+
+def _text(value: Any) -> str | None:
+    return None if value is None else json.dumps(value, sort_keys=True)
