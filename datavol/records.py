@@ -101,13 +101,27 @@ class RunFolder:
 
     @property
     def images_per_class(self) -> NDArray[np.int64]:
-        """The subset's images of each class, shape (classes,)."""
-        return np.array(self.manifest["images_per_class"], dtype=np.int64)
+        """The subset's images of each class, shape (classes,).
+
+        Raises:
+            ConfigError: If `subset.json` cannot be read.
+        """
+        try:
+            return np.array(self.manifest["images_per_class"], dtype=np.int64)
+        except (OSError, ValueError, LookupError) as error:
+            raise _unreadable(self.path / "subset.json", error) from None
 
     @property
     def indices(self) -> NDArray[np.int64]:
-        """`subset.npy`: the subset's sorted places in the full training set, shape (N,)."""
-        indices: NDArray[np.int64] = np.load(self.path / "subset.npy", allow_pickle=False)
+        """`subset.npy`: the subset's sorted places in the full training set, shape (N,).
+
+        Raises:
+            ConfigError: If it cannot be read.
+        """
+        try:
+            indices: NDArray[np.int64] = np.load(self.path / "subset.npy", allow_pickle=False)
+        except (OSError, ValueError, EOFError) as error:
+            raise _unreadable(self.path / "subset.npy", error) from None
         return indices
 
     @property
@@ -253,6 +267,13 @@ def best_of(rows: Sequence[Row]) -> Row:
 def now() -> str:
     """The time as ISO 8601 in UTC, to the second."""
     return datetime.now(timezone.utc).isoformat(timespec="seconds")
+
+
+def _unreadable(file: Path, error: Exception) -> ConfigError:
+    said = " ".join(str(error).split())
+    return ConfigError(
+        f"{file} must be a file that datavol wrote, got {type(error).__name__} {said}; move its folder away"
+    )
 
 
 def _names(rows: Iterable[Row]) -> list[str]:

@@ -57,7 +57,7 @@ def facts_of(record: Json) -> dict[str, Fact]:
 
 def _asked(record: Json) -> dict[str, Fact]:
     config, budget = record["config"], record["budget"]
-    named = ("seed", "draw_seed", "init_seed", "order_seed", "budget", "epochs")
+    named = ("seed", "init_seed", "order_seed", "budget", "epochs")
     return {
         "study": record["study"],
         "hash": record["hash"],
@@ -93,6 +93,7 @@ def _subset(record: Json) -> dict[str, Fact]:
         "classes": len(record["classes"]),
         "validation_images": int(last.get("val/images", record["validation_images"])),
         "draw": subset["draw"],
+        "draw_seed": subset["draw_seed"],
         "fraction": float(subset["fraction"]),
         "images": subset["size"],
         "subset_sha256": subset["sha256"],
@@ -107,13 +108,17 @@ def _place(record: Json) -> dict[str, Fact]:
         "world_size": record["world_size"],
         "threads": record.get("threads"),
         "memory_format": record["memory_format"],
-        "commit": _each(sessions, lambda session: session["code"]["commit"]),
+        "commit": _each(sessions, _code),
         "code_changed": None if None in changed else any(changed),
         "versions": _each(sessions, lambda session: _text(session["versions"])),
         "machine": _each(sessions, _machine),
         "started": sessions[0]["started"],
         "ended": record.get("ended"),
     }
+
+
+def _code(session: Json) -> str:
+    return session["code"]["commit"] or f"datavol {session['versions']['datavol']}"
 
 
 def _machine(session: Json) -> str:

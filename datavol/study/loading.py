@@ -14,7 +14,8 @@
 | `budget`, `epochs`, `iterations`, `batch_size` | what was asked for; `iterations` of the whole run |
 | `budget_epoch`, `iteration`, `evaluations` | what was done: the last evaluation's place, rows of `metrics.csv` |
 | `precision`, `world_size`, `threads`, `memory_format` | what is fixed at a run's first start |
-| `commit`, `code_changed`, `versions`, `machine` | where sessions differ, each once, joined by ` then ` |
+| `commit`, `code_changed` | of datavol, or its version without git; whether its files differed from it |
+| `versions`, `machine` | as JSON, and in words. Where sessions differ, each once, joined by ` then `, as `commit` |
 | `started`, `ended`, `seconds_train`, `seconds_val` | times in UTC (ISO 8601), and seconds summed over budget epochs |
 | `top1`, `top5`, `loss`, `margin_correct`, `margin_incorrect`, `calibration_error` | the last evaluation's |
 | `best_budget_epoch`, `best_top1` ... `best_calibration_error` | those of the first evaluation with the highest top-1 |

@@ -8,9 +8,12 @@ from pathlib import Path
 import matplotlib as mpl
 import nbformat
 import pytest
+from made_up import write_run
 from matplotlib.figure import Figure
 from rich.console import Console
 
+from datavol.errors import ConfigError
+from datavol.report import report
 from datavol.study.figures import STYLE, accuracy_against_volume
 from datavol.study.loading import load_study
 from datavol.study.tables import learning_curve_points, results_table
@@ -58,8 +61,22 @@ def test_a_report_imports_no_torch(study):
     code = "from datavol.report import main; import sys; main(); assert 'torch' not in sys.modules"
     answer = subprocess.run([sys.executable, "-c", code, str(study)], capture_output=True, text=True)
     assert answer.returncode == 0, answer.stderr
+    lines = answer.stdout.splitlines()
+    assert lines[0].startswith("note: 1 failed left out (resnet50-100pct-seed0-")
+    assert lines[1].startswith("note: 1 running left out (resnet50-50pct-seed0-")
     assert "figure: " in answer.stdout
     assert (study / "figures" / "accuracy_against_volume.png").stat().st_size > 10_000
+
+
+def test_a_report_on_what_has_not_finished_shows_it_and_says_so(tmp_path, capsys):
+    write_run(tmp_path, state="running", done=2)
+    broken = write_run(tmp_path).path / "run.json"
+    broken.write_text("{")
+    with pytest.raises(ConfigError, match="must have a finished run"):
+        report([tmp_path])
+    said = capsys.readouterr().out
+    assert "running at 2/4" in said
+    assert f"unreadable: {broken.parent}: " in said
 
 
 @pytest.mark.parametrize("notebook", sorted(NOTEBOOKS.glob("*.ipynb")), ids=lambda path: path.stem)
