@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 @one_line
 def main() -> None:
-    """Print the audit and the table of the given studies, and draw accuracy against data volume into the first one's folder."""
+    """Print the audit and the table of the studies, and draw accuracy against volume into the first one's folder."""
     parser = Parser(prog="python -m datavol.report", description=__doc__)
     parser.add_argument(
         "studies", nargs="+", type=Path, metavar="study", help="a study's folder, such as studies/digits"
