@@ -90,6 +90,7 @@ def write_run(
         "name": name,
         "hash": name[-8:],
         "study": study.name,
+        "wandb_id": f"{name[-8:]}-0123abcd",
         "config": config,
         "subset": {key: value for key, value in manifest.items() if key != "images_per_class"},
         "classes": [str(c) for c in range(10)],

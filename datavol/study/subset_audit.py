@@ -71,8 +71,8 @@ def _both(subsets: pd.DataFrame, draw: str) -> NDArray[np.bool_]:
 
 
 def _equal_in(subsets: pd.DataFrame, column: str) -> NDArray[np.bool_]:
-    values = subsets[column].to_numpy()
-    return np.asarray(values[:, None] == values[None, :])
+    values, _ = pd.factorize(subsets[column])
+    return np.equal.outer(values, values)
 
 
 def _judged(subsets: pd.DataFrame) -> NDArray[np.bool_]:
