@@ -22,6 +22,12 @@ WHOLE = (
 )
 """The columns of whole numbers."""
 
+REAL = ("fraction", "seconds_train", "seconds_val", *METRICS, *(f"best_{name}" for name in METRICS))
+"""The columns of real numbers."""
+
+UNKNOWN = ("reason", "parent", "threads", "best_budget_epoch", "commit", "code_changed", "ended")
+"""The columns that a run may lack."""
+
 COLUMNS = (
     *("run", "folder", "study", "hash", "state", "reason", "model", "model_settings"),
     *("recipe", "recipe_hash", "recipe_json"),
@@ -48,11 +54,27 @@ def facts_of(record: Json) -> dict[str, Fact]:
     if record.get("state") not in ("running", "finished", "failed"):
         raise ConfigError(f"run.json must have a state that datavol writes, got {record.get('state')!r}")
     try:
-        return _asked(record) | _subset(record) | _place(record) | _measured(record)
+        row = _asked(record) | _subset(record) | _place(record) | _measured(record)
     except (KeyError, TypeError, AttributeError, ValueError, IndexError) as error:
         raise ConfigError(
             f"run.json must be a whole record, got one that is not: {type(error).__name__} {error}"
         ) from None
+    _check(row)
+    return row
+
+
+def _check(row: dict[str, Fact]) -> None:
+    """Raise a ConfigError unless every fact is of its kind, so that one odd record cannot spoil the frame of all."""
+    for name, value in row.items():
+        if value is None and name in UNKNOWN:
+            continue
+        kind = int if name in WHOLE else float if name in REAL else bool if name == "code_changed" else str
+        if type(value) is not kind or (kind is int and not 0 <= value < 2**63):  # type: ignore[operator]
+            raise ConfigError(f"run.json must hold a fact of type {kind.__name__} for {name}, got {value!r}")
+    if not (0 < row["fraction"] <= 1 and 0 < row["images"] <= row["full_size"]):  # type: ignore[operator]
+        raise ConfigError(f"run.json must hold a subset of the full set, got {row['images']} of {row['full_size']}")
+    if row["state"] == "finished" and not 0 <= row["top1"] <= 1:  # type: ignore[operator]
+        raise ConfigError(f"run.json must hold the last top-1 of a finished run, got {row['top1']}")
 
 
 def _asked(record: Json) -> dict[str, Fact]:

@@ -11,8 +11,10 @@ from made_up import LABELS, true_top1, write_run
 
 from datavol.errors import ConfigError
 from datavol.records import RunFolder
+from datavol.study.audit import audit
 from datavol.study.facts import COLUMNS
 from datavol.study.loading import load_study
+from datavol.study.tables import learning_curve_points, results_table
 
 
 def test_every_run_is_a_row_whatever_its_state(study):
@@ -129,6 +131,42 @@ def test_no_cut_of_a_file_ends_in_a_traceback_or_a_lost_run(tmp_path_factory, na
     whole = file.read_bytes()
     file.write_bytes(whole[: int(share * len(whole))])
     assert load_study(study).runs["state"].tolist() == ["unreadable"]
+
+
+def leaves(value, path=()):
+    """The paths of everything in a record that is neither a dictionary nor empty of keys."""
+    if isinstance(value, dict) and value:
+        return [leaf for name, inner in value.items() for leaf in [(*path, name), *leaves(inner, (*path, name))]]
+    return []
+
+
+@settings(deadline=None, max_examples=150)
+@given(data=st.data(), odd=st.sampled_from([None, "x", "", -1, 1.5, 2**70, True, [], {}, [1], {"a": 1}]))
+def test_no_odd_fact_ends_in_a_traceback_or_spoils_the_others(odd_study, data, odd):
+    folder, record = odd_study
+    path = data.draw(st.sampled_from(leaves(record)))
+    changed = json.loads(json.dumps(record))
+    *outer, last = path
+    inner = changed
+    for part in outer:
+        inner = inner[part]
+    inner[last] = odd
+    (folder.path / "run.json").write_text(json.dumps(changed))
+    study = load_study(folder.path.parent)
+    assert len(study.runs) == 2
+    assert "finished" in set(study.runs["state"])
+    for finding in audit(study):
+        assert "\n" not in str(finding)
+    results_table(study.runs)
+    learning_curve_points(study.runs)
+
+
+@pytest.fixture(scope="module")
+def odd_study(tmp_path_factory):
+    study = tmp_path_factory.mktemp("odd")
+    write_run(study, fraction=0.05)
+    folder = write_run(study, fraction=0.25)
+    return folder, folder.record
 
 
 def test_folders_that_are_no_runs_are_not_listed(tmp_path):

@@ -119,5 +119,5 @@ def test_an_empty_project_is_told():
 
 
 def test_without_a_login_it_says_so_and_asks_nothing(elsewhere):
-    with pytest.raises(ConfigError, match="^W&B must know you .*, got no login; try `wandb login`$"):
+    with pytest.raises(ConfigError, match=r"^W&B must know you .*, got no login; try `wandb login`$"):
         load_wandb("me/here")
