@@ -47,6 +47,7 @@ SETTINGS = (
     Setting("evaluations", "the numbers of evaluations", "major", "train all with the same epochs", axis=True),
     Setting("recipe_json", "recipes of one name", "major", "train all by one, or give each a recipe.name", axis=True),
     Setting("model_settings", "settings of the network", "major", "train all with the same model.*"),
+    Setting("parent", "the checkpoints that runs went on from", "major", "compare runs of one beginning only"),
     Setting("fingerprint", "the data (fingerprints)", "major", f"bring one version of the data back, and {AGAIN}"),
     Setting("commit", "the code's commits", "major", f"check one commit out, and {AGAIN}"),
     Setting("precision", "precisions", "major", f"{AGAIN} with one trainer.precision"),
@@ -57,6 +58,7 @@ SETTINGS = (
     Setting("versions", "versions of libraries", "minor", "use one environment for a study"),
 )
 JSON_COLUMNS = ("recipe_json", "model_settings")
+"""Of which the keys that differ are told."""
 
 
 def audit(study: Study) -> list[Finding]:
@@ -145,6 +147,10 @@ def _mixed(finished: pd.DataFrame) -> Iterator[Finding]:
     if (sets := sorted(finished["data"].unique())) and len(sets) > 1:
         what = f"runs of {len(sets)} data sets are mixed: {', '.join(sets)}"
         yield Finding("note", "data_sets", what, names(finished), "compare within each only, or report study by study")
+    again = finished[finished.duplicated(["hash"], keep=False)]
+    if len(again):
+        what = f"{again['hash'].nunique()} configurations were trained more than once, and every run counts"
+        yield Finding("minor", "repeated", what, names(again), "leave all but one of each out, or vary seed=...")
     changed = finished[finished["code_changed"].eq(True)]
     if len(changed):
         what = "the code had changes that no commit holds"

@@ -55,6 +55,7 @@ PLANTED = {
     "iterations": ("major", {"budget.iterations": 7, "last.iteration": 7}),
     "recipe_json": ("major", {"config.recipe.optimiser.lr": 0.5}),
     "model_settings": ("major", {"config.model.stem": "small"}),
+    "parent": ("major", {"parent": {"checkpoint": "somewhere/last.ckpt"}}),
     "fingerprint": ("major", {"subset.fingerprint": "e" * 64}),
     "commit": ("major", {"sessions.0.code.commit": "b" * 40}),
     "precision": ("major", {"precision": "bf16-mixed"}),
@@ -166,6 +167,13 @@ def test_one_run_and_mixed_data_are_notes(tmp_path):
     assert set(found(tmp_path, "note")) == {"one_run"}
     write_run(tmp_path, planted={"config.data.name": "cifar10", "subset.fingerprint": "e" * 64})
     assert set(found(tmp_path)) == {"data_sets"}
+
+
+def test_a_configuration_that_counts_twice_is_told(clean):
+    known = load_study(clean).runs.query("model == 'resnet50' and fraction == 0.25 and seed == 1")
+    again = write_run(clean, "resnet50", 0.25, seed=1, planted={"hash": known["hash"].item()})
+    (finding,) = audit(load_study(clean))
+    assert (finding.name, finding.runs) == ("repeated", (known["run"].item(), again.path.name))
 
 
 def test_runs_that_are_left_out_are_told_and_the_gravest_comes_first(clean):
