@@ -47,7 +47,7 @@ SETTINGS = (
     Setting("evaluations", "the numbers of evaluations", "major", "train all with the same epochs", axis=True),
     Setting("recipe_json", "recipes of one name", "major", "train all by one, or give each a recipe.name", axis=True),
     Setting("model_settings", "settings of the network", "major", "train all with the same model.*"),
-    Setting("parent", "the checkpoints that runs went on from", "major", "compare runs of one beginning only"),
+    Setting("parent", "the checkpoints that runs went on from", "minor", "count no run beside the one it went on from"),
     Setting("fingerprint", "the data (fingerprints)", "major", f"bring one version of the data back, and {AGAIN}"),
     Setting("commit", "the code's commits", "major", f"check one commit out, and {AGAIN}"),
     Setting("precision", "precisions", "major", f"{AGAIN} with one trainer.precision"),
@@ -57,7 +57,7 @@ SETTINGS = (
     Setting("memory_format", "memory formats", "minor", "set trainer.memory_format"),
     Setting("versions", "versions of libraries", "minor", "use one environment for a study"),
 )
-JSON_COLUMNS = ("recipe_json", "model_settings")
+JSON_COLUMNS = ("recipe_json", "model_settings", "versions")
 """Of which the keys that differ are told."""
 
 
@@ -94,16 +94,15 @@ def _crossed(values: pd.Series, fractions: pd.Series) -> bool:
 
 def _told(setting: Setting, values: pd.Series, fractions: pd.Series) -> str:
     if setting.column in JSON_COLUMNS:
-        return _json_differences(values.unique().tolist())
+        return _json_differences([part for text in values.unique() for part in text.split(" then ")])
     groups = [(value, shares(group.tolist())) for value, group in fractions.groupby(values)]
     return "; ".join(f"{_short(value)} at {fractions}" for value, fractions in groups)
 
 
 def _short(value: Any) -> str:
-    text = str(value)
-    if text.startswith("{"):
-        return "one set" if len(text) > 40 else text
-    return " then ".join(part[:12] for part in text.split(" then "))
+    """A commit to 12 digits, anything else to a length that fits a line."""
+    length = 60 if str(value).startswith("{") else 12
+    return " then ".join(part[:length] for part in str(value).split(" then "))
 
 
 def _json_differences(texts: list[str]) -> str:

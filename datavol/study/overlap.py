@@ -76,9 +76,15 @@ def overlap_per_class(runs: pd.DataFrame, labels: Counts) -> pd.DataFrame:
 
     Returns:
         A row per pair and class: `first`, `second`, `class` (number), `images_first`, `images_second`, `common`
-        (images), `share` of the smaller, `expected_share` of two independent draws.
+        (images), `share` of the smaller, `expected_share` of two independent draws; shares are NaN for a class that
+        one of them lacks.
+
+    Raises:
+        ConfigError: If there are not two subsets, they are of several data sets, or one cannot be read.
     """
     subsets = _of_one_data_set(runs)
+    if len(subsets) < 2:
+        raise ConfigError(f"overlap must be asked for two subsets or more, got {len(subsets)}; train on another seed")
     lists, names, full = index_lists(subsets), subsets["subset"].tolist(), np.bincount(labels)
     counts = [np.bincount(labels[indices], minlength=len(full)) for indices in lists]
     pairs = [(i, j) for i in range(len(lists)) for j in range(i + 1, len(lists))]
@@ -88,20 +94,20 @@ def overlap_per_class(runs: pd.DataFrame, labels: Counts) -> pd.DataFrame:
 def _pair(
     names: list[str], lists: list[Counts], counts: list[Counts], labels: Counts, full: Counts, i: int, j: int
 ) -> pd.DataFrame:
-    common = np.bincount(labels[np.intersect1d(lists[i], lists[j], assume_unique=True)], minlength=len(full))
-    smaller = np.minimum(counts[i], counts[j])
-    return pd.DataFrame(
+    common = labels[np.intersect1d(lists[i], lists[j], assume_unique=True)]
+    pair = pd.DataFrame(
         {
             "first": names[i],
             "second": names[j],
             "class": np.arange(len(full)),
             "images_first": counts[i],
             "images_second": counts[j],
-            "common": common,
-            "share": common / smaller,
-            "expected_share": counts[i] * counts[j] / full / smaller,
+            "common": np.bincount(common, minlength=len(full)),
         }
     )
+    smaller = pair[["images_first", "images_second"]].min(axis=1)
+    expected = pair["images_first"] * pair["images_second"] / full
+    return pair.assign(share=pair["common"] / smaller, expected_share=expected / smaller)
 
 
 def labels_of(folder: Path | str) -> Counts:

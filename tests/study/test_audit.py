@@ -55,7 +55,7 @@ PLANTED = {
     "iterations": ("major", {"budget.iterations": 7, "last.iteration": 7}),
     "recipe_json": ("major", {"config.recipe.optimiser.lr": 0.5}),
     "model_settings": ("major", {"config.model.stem": "small"}),
-    "parent": ("major", {"parent": {"checkpoint": "somewhere/last.ckpt"}}),
+    "parent": ("minor", {"parent": {"checkpoint": "somewhere/last.ckpt"}}),
     "fingerprint": ("major", {"subset.fingerprint": "e" * 64}),
     "commit": ("major", {"sessions.0.code.commit": "b" * 40}),
     "precision": ("major", {"precision": "bf16-mixed"}),
@@ -82,6 +82,11 @@ def test_a_planted_difference_is_found_alone_and_its_run_is_named(clean, name):
 def test_a_recipe_that_differs_is_told_key_by_key(clean):
     write_run(clean, fraction=0.5, planted={"config.recipe.optimiser.lr": 0.5})
     assert "optimiser.lr 0.003, 0.5" in found(clean)["recipe_json"].what
+
+
+def test_versions_that_differ_are_told_package_by_package(clean):
+    write_run(clean, fraction=0.5, planted={"sessions.0.versions.torch": "2.10.0"})
+    assert found(clean)["versions"].what.endswith(': torch "2.9.0", "2.10.0"')
 
 
 def test_a_recipe_that_every_fraction_has_is_a_note(tmp_path):

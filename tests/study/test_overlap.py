@@ -82,7 +82,13 @@ def test_classes_add_up_to_the_whole(tmp_path):
     for (first, second), row in whole.iterrows():
         assert row["common"] / row["images_first"] == pytest.approx(matrix.loc[first, second])
     one = classes.iloc[0]
-    assert one.expected_share == one.images_first * one.images_second / SIZES[0] / one.images_first
+    assert one.expected_share == pytest.approx(one.images_second / SIZES[0])
+
+
+def test_classes_of_one_subset_are_no_pair(tmp_path):
+    write_run(tmp_path)
+    with pytest.raises(ConfigError, match="two subsets or more, got 1; train on another seed"):
+        overlap_per_class(load_study(tmp_path).finished, LABELS)
 
 
 def test_the_bound_is_above_the_hypergeometric_quantile_and_not_by_much(tmp_path):
