@@ -1,6 +1,6 @@
 """How long a large study takes to load: `python -m benchmarks.load_study [--runs 10000] [--epochs 300]`.
 
-Generates the study in a temporary folder (10,000 runs of 300 budget epochs: 1.3 GB), loads it once, prints the seconds.
+Generates the study in a temporary folder (10,000 runs of 300 budget epochs: 1.7 GB), loads it once, prints the seconds.
 What the disk's cache holds afterwards is as fresh as after training; a cold disk adds the time to read the files.
 """
 
