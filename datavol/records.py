@@ -37,6 +37,10 @@ Row = dict[str, float]
 WITHIN = "within_budget_epoch"
 """The checkpoint inside a budget epoch: there only until that ends, and not one to evaluate."""
 
+SUPERSEDED = "superseded"
+TRACES = ("run.json", ".hydra", "subset.json", "metrics.csv", "output.log")
+"""What shows that a folder is a run's, the surest first."""
+
 FIRST_COLUMNS = ("budget_epoch", "iteration", "images_seen", "lr")
 WHOLE_COLUMNS = FIRST_COLUMNS[:3]
 
@@ -84,7 +88,8 @@ class RunFolder:
             raise ConfigError(
                 f"{file} must be a record that datavol wrote, got {error}; move its folder away"
             ) from None
-        assert isinstance(record, dict)
+        if not isinstance(record, dict):
+            raise ConfigError(f"{file} must be a record that datavol wrote, got no JSON object; move its folder away")
         return record
 
     @property
@@ -98,6 +103,36 @@ class RunFolder:
         manifest = json.loads((self.path / "subset.json").read_text())
         assert isinstance(manifest, dict)
         return manifest
+
+    @property
+    def images_per_class(self) -> NDArray[np.int64]:
+        """The subset's images of each class, shape (classes,).
+
+        Raises:
+            ConfigError: If `subset.json` cannot be read.
+        """
+        try:
+            return np.array(self.manifest["images_per_class"], dtype=np.int64)
+        except (OSError, ValueError, LookupError) as error:
+            raise _unreadable(self.path / "subset.json", error) from None
+
+    @property
+    def indices(self) -> NDArray[np.int64]:
+        """`subset.npy`: the subset's sorted places in the full training set, shape (N,).
+
+        Raises:
+            ConfigError: If it cannot be read.
+        """
+        try:
+            indices: NDArray[np.int64] = np.load(self.path / "subset.npy", allow_pickle=False)
+        except (OSError, ValueError, EOFError) as error:
+            raise _unreadable(self.path / "subset.npy", error) from None
+        return indices
+
+    @property
+    def superseded(self) -> bool:
+        """Whether `supersede` put the run away."""
+        return self.path.parent.name == SUPERSEDED
 
     @property
     def values(self) -> dict[str, Any]:
@@ -141,6 +176,12 @@ class RunFolder:
         with file.open(newline="") as lines:
             return [{name: _number(name, text) for name, text in row.items()} for row in csv.DictReader(lines)]
 
+    @property
+    def table(self) -> bytes:
+        """`metrics.csv` as it stands, for readers of many; empty before the first budget epoch."""
+        file = self.path / "metrics.csv"
+        return file.read_bytes() if file.exists() else b""
+
     def write_rows(self, rows: Sequence[Row]) -> None:
         """Write `metrics.csv` whole. Numbers keep every digit."""
         names = list(FIRST_COLUMNS) + [name for name in _names(rows) if name not in FIRST_COLUMNS]
@@ -182,7 +223,7 @@ class RunFolder:
         if not self.record:
             return
         with self.held():
-            attic = self.path.parent / "superseded"
+            attic = self.path.parent / SUPERSEDED
             attic.mkdir(exist_ok=True)
             number = sum(1 for _ in attic.glob(f"{self.path.name}.*")) + 1
             self.path.rename(attic / f"{self.path.name}.{number}")
@@ -217,6 +258,12 @@ def runs_of(study: Path) -> list[RunFolder]:
     return [RunFolder(file.parent) for file in sorted(study.glob("*/run.json"))]
 
 
+def traces_of(study: Path) -> list[RunFolder]:
+    """Everything that runs left in a study, in the order of paths: whole, half-written, and superseded ones too."""
+    places = [*study.iterdir(), *(study / SUPERSEDED).glob("*")]
+    return [RunFolder(place) for place in sorted(places) if any((place / trace).exists() for trace in TRACES)]
+
+
 def best_of(rows: Sequence[Row]) -> Row:
     """The first row with the highest validation top-1."""
     return max(rows, key=lambda row: row["val/top1"])
@@ -225,6 +272,13 @@ def best_of(rows: Sequence[Row]) -> Row:
 def now() -> str:
     """The time as ISO 8601 in UTC, to the second."""
     return datetime.now(timezone.utc).isoformat(timespec="seconds")
+
+
+def _unreadable(file: Path, error: Exception) -> ConfigError:
+    said = " ".join(str(error).split())
+    return ConfigError(
+        f"{file} must be a file that datavol wrote, got {type(error).__name__} {said}; move its folder away"
+    )
 
 
 def _names(rows: Iterable[Row]) -> list[str]:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 @one_line
 def main() -> None:
-    """Print the table of the given studies, and draw accuracy against data volume into the first one's folder."""
+    """Print the audit and the table of the studies, and draw accuracy against volume into the first one's folder."""
     parser = Parser(prog="python -m datavol.report", description=__doc__)
     parser.add_argument(
         "studies", nargs="+", type=Path, metavar="study", help="a study's folder, such as studies/digits"
@@ -23,23 +23,33 @@ def main() -> None:
 
 
 def report(studies: list[Path]) -> None:
-    """Print the results of the studies and draw their figure."""
+    """Print what the audit found and the results of the studies, and draw their figure.
+
+    Raises:
+        ConfigError: If a folder holds no run, or none has finished; what there is has been printed by then.
+    """
     from rich.console import Console
 
-    from datavol.study.loading import load_runs
+    from datavol.study.audit import audit
+    from datavol.study.loading import load_study
     from datavol.study.tables import learning_curve_points, results_table
 
-    runs = load_runs(studies)
+    study = load_study(studies)
+    runs = study.runs
     console = Console(width=None if Console().is_terminal else 160)
+    for finding in audit(study):
+        console.print(str(finding), markup=False, soft_wrap=True)
     console.print(results_table(runs))
-    for run in runs[runs["state"] == "failed"].itertuples():
-        console.print(f"failed: {run.folder}: {run.reason}", markup=False)
-    points = learning_curve_points(runs)
-    if points.empty:
-        console.print("no run has finished yet: no figure")
-        return
+    for run in runs[runs["state"].isin(["failed", "unreadable"])].itertuples():
+        console.print(f"{run.state}: {run.folder}: {run.reason}", markup=False, soft_wrap=True)
+    points = learning_curve_points(study.finished)
     file = studies[0] / "figures" / "accuracy_against_volume.png"
-    _draw(points, ", ".join(sorted(runs["study"].unique())), int(runs["validation_images"].max()), file)
+    _draw(
+        points,
+        ", ".join(sorted(study.finished["study"].unique())),
+        int(study.finished["validation_images"].max()),
+        file,
+    )
     console.print(f"figure: {file}", markup=False, soft_wrap=True)
 
 

@@ -1,12 +1,154 @@
-"""Tables of a study: frames that figures draw and terminals print."""
+"""Tables of a study: the frame of runs in, a frame for figures and people out; first the thesis's tables 1 to 6.
+
+Columns of numbers carry their unit. Accuracies are those of the last evaluation, in per cent; the best stands beside
+them. What is not there is NaN or NA.
+"""
 
 from __future__ import annotations
+
+import json
+from collections.abc import Iterator
 
 import pandas as pd
 from rich.table import Table
 from scipy.stats import binomtest
 
+from datavol.budget import ThesisUnits, thesis_units
+from datavol.errors import ConfigError
+from datavol.study.loading import UNUSED, finished_of
+from datavol.study.overlap import Of, overlap_matrix
+
 LEVEL = 0.95
+ACCURACIES = {"top1": "top-1 (%)", "top5": "top-5 (%)", "best_top1": "best top-1 (%)"}
+
+
+def overlap_table(runs: pd.DataFrame, of: Of = "smaller") -> pd.DataFrame:
+    """Table 1: what the subsets below the full set share.
+
+    Columns: `subset`, and for each subset `shared with <subset> (%)`, NaN with itself.
+
+    Raises:
+        ConfigError: If the runs are of several data sets, none is below the full set, or a subset cannot be read.
+    """
+    below = finished_of(runs).query("fraction < 1")
+    if below.empty:
+        raise ConfigError(
+            "overlap must be asked for runs below fraction 1, got none; train some, such as fraction=0.05"
+        )
+    matrix = 100 * overlap_matrix(below, of)
+    for subset in matrix:
+        matrix.loc[subset, subset] = float("nan")
+    return matrix.rename(columns="shared with {} (%)".format).rename_axis("subset").reset_index()
+
+
+def training_time_table(runs: pd.DataFrame) -> pd.DataFrame:
+    """Table 2: how long every finished run took.
+
+    Columns: `network`, `recipe`, `fraction (%)`, `seed`, `iterations`; `training (s)`, `evaluation (s)` and
+    `together (s)`; `above the shortest (%)`, against the shortest run of the same network, recipe,
+    fraction and iterations.
+    """
+    finished = finished_of(runs)
+    together = finished["seconds_train"] + finished["seconds_val"]
+    alike = [finished[name] for name in ("model", "recipe", "fraction", "iterations")]
+    return pd.DataFrame(
+        {
+            "network": finished["model"],
+            "recipe": finished["recipe"],
+            "fraction (%)": 100 * finished["fraction"],
+            "seed": finished["seed"],
+            "iterations": finished["iterations"],
+            "training (s)": finished["seconds_train"],
+            "evaluation (s)": finished["seconds_val"],
+            "together (s)": together,
+            "above the shortest (%)": 100 * (together / together.groupby(alike).transform("min") - 1),
+        }
+    ).reset_index(drop=True)
+
+
+def full_data_table(runs: pd.DataFrame) -> pd.DataFrame:
+    """Table 5: what the full training set gives on average over seeds, which smaller subsets are held against.
+
+    Columns: `network`, `recipe`, `data`, `epochs (passes)`, `runs` (a count), and the accuracies `top-1 (%)`,
+    `top-5 (%)`, `best top-1 (%)`. A row per network, recipe, data set and length.
+    """
+    full = finished_of(runs).query("fraction == 1")
+    groups = full.groupby(["model", "recipe", "data", "epochs"])
+    means = 100 * groups[list(ACCURACIES)].mean().rename(columns=ACCURACIES)
+    means.insert(0, "runs", groups.size())
+    return means.reset_index().rename(columns={"model": "network", "epochs": "epochs (passes)"})
+
+
+def benchmark_table(runs: pd.DataFrame, model: str, published: pd.DataFrame | None = None) -> pd.DataFrame:
+    """Tables 3 and 4: a network's longest training on the full set, against published accuracies.
+
+    Args:
+        runs: As `load_study` gives them.
+        model: The network's name.
+        published: What to hold it against, as `thesis_accuracies` gives it (ImageNet): its rows of this network whose
+            `subject` is `pytorch`.
+
+    Returns:
+        `full_data_table` with a first column `weights` (`trained here` or `published`).
+
+    Raises:
+        ConfigError: If no run of the network on the full set has finished.
+    """
+    table = full_data_table(runs)
+    ours = table[table["network"] == model]
+    if ours.empty:
+        there = ", ".join(sorted(table["network"].unique())) or "none"
+        raise ConfigError(
+            f"model must be a network with a finished run of fraction 1, got '{model}'; those that have: {there}"
+        )
+    ours = ours[ours["epochs (passes)"] == ours["epochs (passes)"].max()]
+    rows = [ours.assign(weights="trained here")]
+    if published is not None:
+        theirs = published[(published["model"] == model) & (published["subject"] == "pytorch")]
+        shares = 100 * theirs[["top1", "top5"]].rename(columns=ACCURACIES)
+        rows.append(shares.assign(network=model, weights="published"))
+    whole = pd.concat(rows, ignore_index=True).astype({"epochs (passes)": "Int64", "runs": "Int64"})
+    return whole[["weights", *table.columns]]
+
+
+def schedule_table(runs: pd.DataFrame) -> pd.DataFrame:
+    """Table 6: every schedule in passes over the subset, as the thesis states it, rounded to whole passes.
+
+    Columns: `fraction (%)`, the largest last, and for each network `<network>: runs` (how many have finished: 0 where
+    the thesis strikes through), `<network>: epochs (passes)`, `<network>: LR warm-up (passes)` where there is one,
+    and `<network>: LR step size (passes)`. A network that was trained in several ways has those columns for each.
+    """
+    known = runs[~runs["state"].isin(UNUSED)]
+    fractions = sorted(known["fraction"].unique())
+    tables = [_schedules(curve, fractions).rename(columns=f"{label}: {{}}".format) for label, curve in _ways(known)]
+    return pd.concat([pd.DataFrame({"fraction (%)": [100 * fraction for fraction in fractions]}), *tables], axis=1)
+
+
+def _ways(runs: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
+    """The ways in which each network was trained, named by what differs between them."""
+    for model, own in runs.groupby("model"):
+        named = own.groupby("recipe")["recipe_hash"].nunique().max() == 1
+        columns = ["data", "recipe", "budget", "epochs", *([] if named else ["recipe_hash"])]
+        varied = [name for name in columns if own[name].nunique() > 1]
+        for keys, curve in own.groupby(varied) if varied else [((), own)]:
+            yield ", ".join(map(str, (model, *keys))), curve
+
+
+def _schedules(curve: pd.DataFrame, fractions: list[float]) -> pd.DataFrame:
+    """A curve's schedule at each fraction, whether it was trained there or not."""
+    first = curve.iloc[0]
+    schedule = json.loads(first["recipe_json"])["schedule"]
+    units = [_units(first, fraction, schedule).rounded for fraction in fractions]
+    finished = curve.loc[curve["state"] == "finished", "fraction"].value_counts()
+    names = ["epochs (passes)", "LR step size (passes)", "LR warm-up (passes)"]
+    table = pd.DataFrame(units, columns=names)[[names[0], names[2], names[1]]]
+    table.insert(0, "runs", [int(finished.get(fraction, 0)) for fraction in fractions])
+    return table if schedule["warmup_epochs"] else table.drop(columns=names[2])
+
+
+def _units(run: pd.Series, fraction: float, schedule: dict[str, float]) -> ThesisUnits:
+    share = fraction if run["budget"] == "iterations" else 1.0  # there, epochs are passes already
+    return thesis_units(share, int(run["epochs"]), schedule["step_size"], schedule["warmup_epochs"])
 
 
 def learning_curve_points(runs: pd.DataFrame) -> pd.DataFrame:
@@ -16,7 +158,7 @@ def learning_curve_points(runs: pd.DataFrame) -> pd.DataFrame:
     cent `accuracy` (top-1 of the last evaluation) with `low` and `high`, its 95 % Wilson interval: what a validation
     set of this size leaves open. It does not hold what another subset or seed would change.
     """
-    finished = runs[runs["state"] == "finished"]
+    finished = finished_of(runs)
     varied = ["model"] + [name for name in ("data", "recipe", "budget", "draw") if finished[name].nunique() > 1]
     points = pd.DataFrame(
         {
@@ -51,11 +193,15 @@ def results_table(runs: pd.DataFrame) -> Table:
 
 def _cells(run: object) -> list[str]:
     row = run._asdict()  # type: ignore[attr-defined]
+    if row["state"] == "unreadable":
+        return [row["run"], *["-"] * 11, row["state"]]
     shares = [_shown(100 * row[name], 1) for name in ("top1", "top5", "best_top1")]
     numbers = [_shown(row[name], 3) for name in ("margin_correct", "margin_incorrect", "calibration_error")]
+    minutes = _shown((row["seconds_train"] + row["seconds_val"]) / 60, 1)
     known = [row["model"], row["recipe"], f"{100 * row['fraction']:g} %", f"{row['images']:,}", str(row["seed"])]
-    state = row["state"] if row["state"] == "finished" else f"{row['state']} at {row['budget_epoch']}/{row['epochs']}"
-    return [*known, *shares, *numbers, f"{row['minutes']:.1f}", state]
+    partly = row["state"] in ("running", "failed")
+    state = f"{row['state']} at {row['budget_epoch']}/{row['epochs']}" if partly else row["state"]
+    return [*known, *shares, *numbers, minutes, state]
 
 
 def _shown(value: float, digits: int) -> str:

@@ -1,0 +1,63 @@
+"""Any table as CSV, LaTeX or Markdown."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pandas as pd
+from pandas.api.types import is_float_dtype, is_numeric_dtype
+
+from datavol.errors import ConfigError
+from datavol.records import write_whole
+
+DIGITS = 3
+
+
+def write_table(table: pd.DataFrame, path: Path) -> None:
+    """Write a table into a file, whole; its ending says how: `.csv`, `.tex` or `.md`.
+
+    Raises:
+        ConfigError: For another ending.
+    """
+    if path.suffix not in KINDS:
+        raise ConfigError(f"a table's file must end in {', '.join(KINDS)}, got {path.name}; try {path.stem}.csv")
+    write_whole(path, KINDS[path.suffix](table).encode())
+
+
+def as_csv(table: pd.DataFrame) -> str:
+    """CSV with every digit, and nothing where a value is missing."""
+    return table.to_csv(index=False, lineterminator="\n")
+
+
+def as_latex(table: pd.DataFrame, digits: int = DIGITS) -> str:
+    """A LaTeX `tabular` with rules of booktabs, rounded; numbers to the right."""
+    columns = "".join("r" if is_numeric_dtype(table[name]) else "l" for name in table)
+    return _cells(table, digits).to_latex(index=False, escape=True, column_format=columns)
+
+
+def as_markdown(table: pd.DataFrame, digits: int = DIGITS) -> str:
+    """A Markdown table, rounded; numbers to the right.
+
+    >>> print(as_markdown(pd.DataFrame({"network": ["resnet50"], "top-1 (%)": [62.464]}), digits=1), end="")
+    | network | top-1 (%) |
+    |---|--:|
+    | resnet50 | 62.5 |
+    """
+    rules = ["--:" if is_numeric_dtype(table[name]) else "---" for name in table]
+    rows = _cells(table, digits).map(lambda text: text.replace("|", r"\|")).to_numpy().tolist()
+    lines = ["| " + " | ".join(row) + " |" for row in [list(table), *rows]]
+    return "\n".join([lines[0], "|" + "|".join(rules) + "|", *lines[1:]]) + "\n"
+
+
+KINDS: dict[str, Callable[[pd.DataFrame], str]] = {".csv": as_csv, ".tex": as_latex, ".md": as_markdown}
+
+
+def _cells(table: pd.DataFrame, digits: int) -> pd.DataFrame:
+    """The table as text: reals rounded, a dash where a value is missing."""
+    return pd.DataFrame({name: _texts(table[name], digits) for name in table}, columns=table.columns)
+
+
+def _texts(column: pd.Series, digits: int) -> list[str]:
+    real = is_float_dtype(column)
+    return ["-" if pd.isna(value) else f"{value:.{digits}f}" if real else str(value) for value in column]

@@ -1,0 +1,86 @@
+"""Whether the subsets of a study are what their draws promise."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from datavol.errors import ConfigError
+from datavol.study.findings import Finding, names
+from datavol.study.overlap import Counts, class_counts, common_images, index_lists, most_images, subsets_of
+
+CHANCE = 1e-6
+"""How often honest draws may be blamed for their overlap, per data set at most."""
+
+
+def audit_subsets(finished: pd.DataFrame) -> Iterator[Finding]:
+    """Findings about the subsets below the full set, data set by data set."""
+    below = finished[finished["fraction"] < 1]
+    unknown = below[below["fingerprint"].isna()]
+    if len(unknown):
+        what = "the subsets could not be looked at: these records hold none"
+        yield Finding("minor", "subsets", what, names(unknown), "load the study's folder instead")
+    for _, runs in below.groupby("fingerprint"):
+        subsets = subsets_of(runs)
+        try:
+            counts, lists = class_counts(subsets), index_lists(subsets)
+        except ConfigError as error:
+            what = f"the subsets could not be looked at: {error}"
+            yield Finding("minor", "subsets", what, names(subsets), "give the study's folder, whole")
+            continue
+        yield from _missing_classes(subsets, counts)
+        yield from _equal(subsets)
+        if len(subsets) > 1:
+            common = common_images(lists, int(subsets["full_size"].iloc[0]))
+            yield from _overlaps(subsets, common, counts)
+
+
+def _missing_classes(subsets: pd.DataFrame, counts: Counts) -> Iterator[Finding]:
+    missing = (counts == 0).any(axis=1)
+    if missing.any():
+        most = int((counts == 0).sum(axis=1).max())
+        what = f"{most} of {counts.shape[1]} classes have no training image, which makes the task an easier one"
+        yield Finding("major", "classes", what, names(subsets[missing]), "take a larger fraction")
+
+
+def _equal(subsets: pd.DataFrame) -> Iterator[Finding]:
+    for _, equal in subsets.groupby("subset_sha256"):
+        if len(equal) > 1:
+            what = f"equal subsets claim to be different draws: {'; '.join(equal['subset'])}"
+            yield Finding("major", "equal_subsets", what, names(equal), "train again with another draw_seed")
+
+
+def _overlaps(subsets: pd.DataFrame, common: Counts, counts: Counts) -> Iterator[Finding]:
+    pairs = len(subsets) * (len(subsets) - 1) / 2
+    most = np.where(_both(subsets, "disjoint"), 0, most_images(subsets, counts, CHANCE / pairs))
+    for i, j in np.argwhere(np.triu((common > most) & _judged(subsets), 1)):
+        first, second = subsets.loc[i], subsets.loc[j]
+        what = (
+            f"subsets '{first['subset']}' and '{second['subset']}' share {common[i, j]:,} images, more than the "
+            f"{most[i, j]:,} that {first['draw']} draws allow"
+        )
+        yield Finding("major", "overlap", what, (first["run"], second["run"]), "draw again with another draw_seed")
+
+
+def _both(subsets: pd.DataFrame, draw: str) -> NDArray[np.bool_]:
+    ours = (subsets["draw"] == draw).to_numpy()
+    return np.outer(ours, ours)
+
+
+def _equal_in(subsets: pd.DataFrame, column: str) -> NDArray[np.bool_]:
+    values, _ = pd.factorize(subsets[column])
+    return np.equal.outer(values, values)
+
+
+def _judged(subsets: pd.DataFrame) -> NDArray[np.bool_]:
+    """Pairs whose draws promise something: not imported lists, nor what lies within each other by design.
+
+    Equal subsets have a finding of their own.
+    """
+    listed = (subsets["draw"] == "listed").to_numpy()
+    by_design = _both(subsets, "nested") & _equal_in(subsets, "draw_seed")
+    by_design |= _both(subsets, "disjoint") & ~_equal_in(subsets, "fraction")
+    return ~(by_design | listed[:, None] | listed[None, :] | _equal_in(subsets, "subset_sha256"))

@@ -1,0 +1,120 @@
+"""Made-up run folders with known truth, written as a training writes them, without training."""
+
+from __future__ import annotations
+
+from copy import deepcopy
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from datavol.budget import plan_budget
+from datavol.composition import compose
+from datavol.data.subset import Subset, draw_subset
+from datavol.records import Row, RunFolder, best_of
+
+SIZES = (250, 230, 200, 180, 150, 140, 120, 110, 100, 90)
+"""Training images of each class: 1,570 in all."""
+LABELS = np.random.default_rng(0).permutation(np.repeat(np.arange(10), SIZES))
+FINGERPRINT = "f" * 64
+VERSIONS = {"datavol": "0.1.0", "python": "3.11.7", "torch": "2.9.0"}
+SESSION = {
+    "started": "2026-01-01T00:00:00+00:00",
+    "budget_epoch": 0,
+    "versions": VERSIONS,
+    "code": {"commit": "a" * 40, "changed": False},
+    "machine": {"platform": "Linux", "processor": "x86_64", "cpus": 8},
+    "devices": ["cpu"],
+}
+
+
+def true_top1(fraction: float) -> float:
+    """The last top-1 of a made-up run: a power law of the fraction."""
+    return 0.9 - 0.1 * fraction**-0.5
+
+
+@lru_cache
+def composed(*overrides: str) -> dict[str, Any]:
+    """A configuration's values; composing takes a while, so each is composed once."""
+    return compose([*overrides])[0].values
+
+
+def made_up_rows(top1: float, epochs: int, per_epoch: int, batch: int) -> list[Row]:
+    """Budget epochs whose accuracy rises to `top1`, with a best that is 0.001 above it at the last but one."""
+    rows = []
+    for epoch in range(1, epochs + 1):
+        accuracy = top1 + (0.001 if epoch == epochs - 1 else 0.0) if epoch >= epochs - 1 else top1 * epoch / epochs
+        place = {"budget_epoch": epoch, "iteration": epoch * per_epoch, "images_seen": epoch * per_epoch * batch}
+        values = {"top1": accuracy, "top5": 0.9, "loss": 1.0, "margin_correct": 0.8, "margin_incorrect": 0.4}
+        val = {f"val/{name}": value for name, value in (values | {"calibration_error": 0.05, "images": 359.0}).items()}
+        train = {name.replace("val", "train"): value for name, value in val.items()}
+        rows.append({**place, "lr": 0.1, "seconds/train": 60.0, "seconds/val": 6.0, **train, **val})
+    return rows
+
+
+def write_run(
+    study: Path,
+    model: str = "mobilenet_v2",
+    fraction: float = 0.25,
+    seed: int = 0,
+    *,
+    state: str = "finished",
+    epochs: int = 4,
+    done: int | None = None,
+    top1: float | None = None,
+    draw: str = "independent",
+    subset: Subset | None = None,
+    overrides: tuple[str, ...] = (),
+    planted: dict[str, Any] | None = None,
+) -> RunFolder:
+    """Write a run's folder.
+
+    Args:
+        done: Budget epochs done; all of them by default.
+        top1: Of the last evaluation; by default the truth.
+        subset: Instead of the one that `draw`, `fraction` and `seed` pick.
+        overrides: Of the configuration, as on the command line.
+        planted: Facts of `run.json` to change, such as `{"sessions.0.code.commit": "b"}`.
+    """
+    config = deepcopy(composed(f"model={model}", *overrides))
+    seeds = dict.fromkeys(("seed", "draw_seed", "init_seed", "order_seed"), seed)
+    config |= {**seeds, "fraction": fraction, "epochs": epochs, "draw": draw, "study": study.name}
+    subset = subset or draw_subset(LABELS, [str(c) for c in range(10)], fraction, draw, seed)
+    budget = plan_budget(config["budget"], epochs, config["recipe"]["batch_size"], len(LABELS), len(subset))
+    name = f"{model}-{100 * fraction:g}pct-seed{seed}-{len(list(study.glob('*'))):08x}"
+    folder = RunFolder(study / name)
+    manifest = subset.manifest("digits", FINGERPRINT)
+    folder.start(config, [], manifest, subset.indices)
+    record = {
+        "name": name,
+        "hash": name[-8:],
+        "study": study.name,
+        "wandb_id": f"{name[-8:]}-0123abcd",
+        "config": config,
+        "subset": {key: value for key, value in manifest.items() if key != "images_per_class"},
+        "classes": [str(c) for c in range(10)],
+        "validation_images": 359,
+        "budget": {"iterations": budget.iterations, "epochs": epochs, "passes": budget.passes},
+        **{"parent": None, "world_size": 1, "precision": "32", "memory_format": "channels_last", "threads": 2},
+        "sessions": [deepcopy(SESSION)],
+        **{"state": state, "reason": "a test" if state == "failed" else None, "ended": None},
+    }
+    top1 = true_top1(fraction) if top1 is None else top1
+    rows = made_up_rows(top1, epochs, budget.iterations_per_epoch, budget.batch_size)[:done]
+    if rows:
+        folder.write_rows(rows)
+        seconds = {split: sum(row[f"seconds/{split}"] for row in rows) for split in ("train", "val")}
+        record |= {"last": rows[-1], "best": best_of(rows), "seconds": seconds}
+    for path, value in (planted or {}).items():
+        plant(record, path, value)
+    folder.update(**record)
+    return folder
+
+
+def plant(record: Any, path: str, value: Any) -> None:
+    """Change one fact of a nested record."""
+    *outer, last = [int(part) if part.isdecimal() else part for part in path.split(".")]
+    for part in outer:
+        record = record[part]
+    record[last] = value

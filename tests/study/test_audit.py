@@ -1,0 +1,203 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from made_up import LABELS, write_run
+
+from datavol.data.subset import Subset, draw_subset
+from datavol.records import RunFolder
+from datavol.study.audit import audit
+from datavol.study.loading import load_study
+
+CLASSES = [str(c) for c in range(10)]
+
+
+def found(folder, severity=None):
+    return {f.name: f for f in audit(load_study(folder)) if severity in (None, f.severity)}
+
+
+def subset_of(indices, seed=0, fraction=0.25, draw="independent") -> Subset:
+    indices = np.sort(indices)
+    counts = tuple(np.bincount(LABELS[indices], minlength=10).tolist())
+    return Subset(indices, counts, len(LABELS), fraction, draw, seed)
+
+
+def test_a_clean_study_has_no_finding(clean):
+    assert audit(load_study(clean)) == []
+
+
+@settings(deadline=None, max_examples=15)
+@given(
+    fractions=st.sets(st.sampled_from([0.02, 0.05, 0.1, 0.2, 0.25]), min_size=2, max_size=3),
+    seeds=st.sets(st.integers(0, 2), min_size=2),
+    draw=st.sampled_from(["independent", "nested", "disjoint"]),
+    budget=st.sampled_from(["iterations", "epochs"]),
+)
+def test_no_honest_study_has_one(tmp_path_factory, fractions, seeds, draw, budget):
+    study = tmp_path_factory.mktemp("honest")
+    for fraction in fractions:
+        for seed in seeds:
+            overrides = (f"budget={budget}", "recipe.batch_size=8")
+            write_run(study, fraction=fraction, seed=seed, draw=draw, overrides=overrides)
+    assert audit(load_study(study)) == []
+
+
+def test_what_a_study_varies_on_purpose_is_no_confound(clean):
+    for fraction in (0.05, 0.25):
+        write_run(clean, fraction=fraction, overrides=("recipe=plain",))
+        write_run(clean, fraction=fraction, overrides=("budget=epochs", "recipe.batch_size=8", "recipe.name=by_passes"))
+    assert audit(load_study(clean)) == []
+
+
+PLANTED = {
+    "iterations": ("major", {"budget.iterations": 7, "last.iteration": 7}),
+    "recipe_json": ("major", {"config.recipe.optimiser.lr": 0.5}),
+    "model_settings": ("major", {"config.model.stem": "small"}),
+    "parent": ("minor", {"parent": {"checkpoint": "somewhere/last.ckpt"}}),
+    "fingerprint": ("major", {"subset.fingerprint": "e" * 64}),
+    "commit": ("major", {"sessions.0.code.commit": "b" * 40}),
+    "precision": ("major", {"precision": "bf16-mixed"}),
+    "world_size": ("major", {"world_size": 4}),
+    "validation_images": ("minor", {"last.val/images": 358.0}),
+    "threads": ("minor", {"threads": 1}),
+    "memory_format": ("minor", {"memory_format": "contiguous"}),
+    "versions": ("minor", {"sessions.0.versions": {"torch": "2.10.0"}}),
+    "best": ("note", {"best.val/top1": 0.9}),
+    "code_changed": ("note", {"sessions.0.code.changed": True}),
+}
+
+
+@pytest.mark.parametrize("name", PLANTED)
+def test_a_planted_difference_is_found_alone_and_its_run_is_named(clean, name):
+    severity, planted = PLANTED[name]
+    odd = write_run(clean, fraction=0.5, seed=0, planted=planted)
+    (finding,) = audit(load_study(clean))
+    assert (finding.name, finding.severity, finding.runs) == (name, severity, (odd.path.name,))
+    assert str(finding).startswith(f"{severity}: ")
+    assert "\n" not in str(finding)
+
+
+def test_a_recipe_that_differs_is_told_key_by_key(clean):
+    write_run(clean, fraction=0.5, planted={"config.recipe.optimiser.lr": 0.5})
+    assert "optimiser.lr 0.003, 0.5" in found(clean)["recipe_json"].what
+
+
+def test_versions_that_differ_are_told_package_by_package(clean):
+    write_run(clean, fraction=0.5, planted={"sessions.0.versions.torch": "2.10.0"})
+    assert found(clean)["versions"].what.endswith(': torch "2.9.0", "2.10.0"')
+
+
+def test_a_recipe_that_every_fraction_has_is_a_note(tmp_path):
+    for fraction in (0.05, 0.25):
+        for lr in (0.001, 0.003):
+            write_run(tmp_path, fraction=fraction, planted={"config.recipe.optimiser.lr": lr})
+    (finding,) = audit(load_study(tmp_path))
+    assert (finding.name, finding.severity) == ("recipe_json", "note")
+
+
+def test_unequal_training_is_found_twice(clean):
+    write_run(clean, fraction=0.5, epochs=8)
+    assert set(found(clean, "major")) == {"iterations", "evaluations"}
+
+
+def test_a_schedule_that_had_not_ended_is_found(clean):
+    odd = write_run(clean, fraction=0.5, done=3)
+    majors = found(clean, "major")
+    assert set(majors) == {"evaluations", "schedule"}
+    assert majors["schedule"].runs == (odd.path.name,)
+
+
+def test_draws_that_overlap_too_much_are_found(tmp_path):
+    first = write_run(tmp_path, seed=0)
+    honest = draw_subset(LABELS, CLASSES, 0.25, "independent", 1).indices
+    half = np.union1d(first.indices[::2], honest)
+    second = write_run(tmp_path, seed=1, subset=subset_of(half[: len(first.indices)], seed=1))
+    (finding,) = audit(load_study(tmp_path))
+    assert (finding.name, finding.severity) == ("overlap", "major")
+    assert set(finding.runs) == {first.path.name, second.path.name}
+
+
+def test_disjoint_draws_may_share_nothing(tmp_path):
+    for seed in (0, 1):
+        write_run(tmp_path, seed=seed, draw="disjoint")
+    assert audit(load_study(tmp_path)) == []
+    third = draw_subset(LABELS, CLASSES, 0.25, "disjoint", 2).indices
+    first = draw_subset(LABELS, CLASSES, 0.25, "disjoint", 0).indices
+    write_run(tmp_path, seed=2, draw="disjoint", subset=subset_of([first[0], *third[1:]], 2, draw="disjoint"))
+    (finding,) = audit(load_study(tmp_path))
+    assert finding.name == "overlap"
+    assert "share 1 images, more than the 0 that disjoint draws allow" in finding.what
+
+
+def test_nested_draws_of_two_seeds_may_not_share_more_than_chance(tmp_path):
+    small = write_run(tmp_path, fraction=0.05, seed=0, draw="nested")
+    large = np.union1d(small.indices, draw_subset(LABELS, CLASSES, 0.25, "nested", 1).indices)
+    write_run(tmp_path, fraction=0.25, seed=1, draw="nested", subset=subset_of(large, 1, draw="nested"))
+    assert set(found(tmp_path)) == {"overlap"}
+
+
+def test_equal_subsets_under_two_names_are_found_and_the_full_set_is_not(tmp_path):
+    first = write_run(tmp_path, seed=0)
+    write_run(tmp_path, seed=1, subset=subset_of(first.indices, seed=1))
+    for seed in (0, 1):
+        write_run(tmp_path, seed=seed, fraction=1.0)
+    assert set(found(tmp_path)) == {"equal_subsets"}
+
+
+def test_one_list_may_serve_two_seeds(tmp_path):
+    subset = subset_of(draw_subset(LABELS, CLASSES, 0.25, "independent", 0).indices, draw="listed")
+    for seed in (0, 1):
+        write_run(tmp_path, seed=seed, subset=subset)
+    assert audit(load_study(tmp_path)) == []
+
+
+def test_missing_classes_are_found(tmp_path):
+    for seed in (0, 1):
+        whole = draw_subset(LABELS, CLASSES, 0.25, "independent", seed).indices
+        write_run(tmp_path, seed=seed, subset=subset_of(whole[LABELS[whole] < 8], seed=seed))
+    assert "2 of 10 classes" in found(tmp_path)["classes"].what
+
+
+def test_a_subset_that_cannot_be_read_is_told(clean):
+    folder = write_run(clean, fraction=0.5)
+    (folder.path / "subset.npy").unlink()
+    (finding,) = audit(load_study(clean))
+    assert (finding.name, finding.severity) == ("subsets", "minor")
+
+
+def test_one_run_and_mixed_data_are_notes(tmp_path):
+    write_run(tmp_path)
+    assert set(found(tmp_path, "note")) == {"one_run"}
+    write_run(tmp_path, planted={"config.data.name": "cifar10", "subset.fingerprint": "e" * 64})
+    assert set(found(tmp_path)) == {"data_sets"}
+
+
+def test_a_configuration_that_counts_twice_is_told(clean):
+    known = load_study(clean).runs.query("model == 'resnet50' and fraction == 0.25 and seed == 1")
+    again = write_run(clean, "resnet50", 0.25, seed=1, planted={"hash": known["hash"].item()})
+    (finding,) = audit(load_study(clean))
+    assert (finding.name, finding.runs) == ("repeated", (known["run"].item(), again.path.name))
+
+
+def test_runs_that_are_left_out_are_told_and_the_gravest_comes_first(clean):
+    write_run(clean, state="running", done=2)
+    write_run(clean, state="failed", done=1)
+    write_run(clean, seed=5).supersede()
+    broken = write_run(clean, seed=6)
+    (broken.path / "run.json").write_text("{")
+    write_run(clean, fraction=0.5, planted={"world_size": 2})
+    names = [finding.name for finding in audit(load_study(clean))]
+    assert names == ["world_size", "unreadable", "failed", "running", "superseded"]
+
+
+def test_a_study_without_a_finished_run_is_audited(tmp_path):
+    write_run(tmp_path, state="running", done=0)
+    assert set(found(tmp_path)) == {"running"}
+
+
+def test_a_run_that_others_moved_away_is_no_traceback(clean):
+    study = load_study(clean)
+    RunFolder(next(iter(clean.glob("mobilenet_v2-25pct*")))).supersede()
+    assert {finding.name for finding in audit(study)} == {"subsets"}

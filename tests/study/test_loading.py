@@ -1,0 +1,223 @@
+from __future__ import annotations
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from made_up import LABELS, true_top1, write_run
+
+from datavol.errors import ConfigError
+from datavol.records import RunFolder
+from datavol.study.audit import audit
+from datavol.study.facts import COLUMNS
+from datavol.study.loading import load_study
+from datavol.study.tables import learning_curve_points, results_table
+
+
+def test_every_run_is_a_row_whatever_its_state(study):
+    runs = load_study(study).runs
+    assert runs["state"].value_counts().to_dict() == {"finished": 6, "running": 1, "failed": 1}
+    assert runs["model"].tolist() == ["mobilenet_v2"] * 3 + ["resnet50"] * 5
+    assert runs["fraction"].tolist() == [0.05, 0.125, 0.25, 0.05, 0.125, 0.25, 0.5, 1]
+    assert runs["reason"].tolist()[-1] == "a test"
+    assert runs["top1"].isna().tolist() == [False] * 6 + [True, False]
+
+
+def test_a_row_says_what_the_run_did(tmp_path):
+    folder = write_run(tmp_path / "one", fraction=0.25, seed=3)
+    study = load_study(tmp_path / "one")
+    assert list(study.runs) == list(COLUMNS)
+    run = study.finished.iloc[0]
+    said = (run.run, run.folder, run.study, run.state)
+    assert said == (folder.path.name, str(folder.path), "one", "finished")
+    assert (run.draw, run.draw_seed, run.init_seed, run.order_seed) == ("independent", 3, 3, 3)
+    assert (run.full_size, run.images, run.classes, run.validation_images) == (1570, len(folder.indices), 10, 359)
+    assert (run.epochs, run.evaluations, run.budget_epoch, run.iterations) == (4, 4, 4, 4 * -(-1570 // run.batch_size))
+    assert (run.top1, run.best_top1, run.best_budget_epoch) == (true_top1(0.25), true_top1(0.25) + 0.001, 3)
+    assert (run.seconds_train, run.seconds_val) == (240, 24)
+    assert (run.commit, run.code_changed, run.machine) == ("a" * 40, False, "1 x cpu; 8 cores; Linux")
+    assert json.loads(run.recipe_json)["optimiser"]["name"] == "adamw"
+    assert folder.images_per_class.sum() == run.images
+
+
+def test_budget_epochs_are_those_of_the_folders_to_the_last_bit(study):
+    loaded = load_study(study)
+    assert len(loaded.epochs) == 6 * 4 + 2
+    for place, rows in loaded.epochs.groupby("run"):
+        told = RunFolder(study / loaded.runs.loc[place, "run"]).rows
+        assert rows.drop(columns="run").to_dict("records") == told
+
+
+def test_several_studies_are_one_frame_and_a_study_given_twice_counts_once(study, clean):
+    assert len(load_study([study, clean, study]).runs) == 8 + 12
+
+
+def test_sessions_that_differ_are_all_told(tmp_path):
+    folder = write_run(tmp_path)
+    sessions = folder.record["sessions"]
+    folder.update(sessions=[*sessions, sessions[0] | {"code": {"commit": "b" * 40, "changed": True}}])
+    run = load_study(tmp_path).runs.iloc[0]
+    assert (run.commit, run.code_changed) == (f"{'a' * 40} then {'b' * 40}", True)
+
+
+def test_superseded_runs_are_listed_and_not_used(tmp_path):
+    write_run(tmp_path, seed=0).supersede()
+    write_run(tmp_path, seed=1)
+    study = load_study(tmp_path)
+    assert sorted(study.runs["state"]) == ["finished", "superseded"]
+    assert study.finished["seed"].tolist() == [1]
+    assert study.runs.loc[study.epochs["run"].unique(), "state"].tolist() == ["finished"]
+    assert set(study.runs["study"]) == {tmp_path.name}
+
+
+def broken(folder: RunFolder, how: str) -> None:
+    run, metrics = folder.path / "run.json", folder.path / "metrics.csv"
+    text = metrics.read_text()
+    match how:
+        case "no record":
+            run.unlink()
+        case "half a record":
+            run.write_bytes(run.read_bytes()[:500])
+        case "no JSON object":
+            run.write_text("[]")
+        case "not text":
+            run.write_bytes(b"\xff\xfe")
+        case "a record without its configuration":
+            run.write_text(json.dumps({name: v for name, v in folder.record.items() if name != "config"}))
+        case "an unknown state":
+            folder.update(state="dreaming")
+        case "no metrics":
+            metrics.unlink()
+        case "metrics cut off":
+            metrics.write_text(text[:-5])
+        case "a row cut off":
+            metrics.write_text(text[: text.rindex(",")] + "\n")
+        case "metrics without rows":
+            metrics.write_text(text.partition("\n")[0] + "\n")
+        case "words for numbers":
+            metrics.write_text(text.replace("0.8", "many"))
+        case "another table":
+            metrics.write_text("a,b\n" + "1,2\n" * 4)
+
+
+BREAKS = """
+no record, half a record, no JSON object, not text, a record without its configuration, an unknown state, no metrics,
+metrics cut off, a row cut off, metrics without rows, words for numbers, another table
+"""
+
+
+@pytest.mark.parametrize("how", [how.strip() for how in BREAKS.split(",")])
+def test_what_cannot_be_read_is_a_row_with_its_reason_and_the_rest_is_read(tmp_path, how):
+    write_run(tmp_path, fraction=0.05)
+    broken(write_run(tmp_path, fraction=0.25), how)
+    study = load_study(tmp_path)
+    assert study.runs["state"].value_counts().to_dict() == {"finished": 1, "unreadable": 1}
+    (reason,) = study.runs.loc[study.runs["state"] == "unreadable", "reason"]
+    assert reason.split(" ")[0].endswith(("run.json", "metrics.csv"))
+    assert "\n" not in reason
+    assert study.finished["fraction"].tolist() == [0.05]
+    assert study.finished["images"].dtype == "int64"
+    assert len(study.epochs) == 4
+
+
+@settings(deadline=None, max_examples=40)
+@given(name=st.sampled_from(["run.json", "metrics.csv"]), share=st.floats(0, 0.999))
+def test_no_cut_of_a_file_ends_in_a_traceback_or_a_lost_run(tmp_path_factory, name, share):
+    study = tmp_path_factory.mktemp("cut")
+    file = write_run(study).path / name
+    whole = file.read_bytes()
+    file.write_bytes(whole[: int(share * len(whole))])
+    assert load_study(study).runs["state"].tolist() == ["unreadable"]
+
+
+def leaves(value, path=()):
+    """The paths of everything in a record that is neither a dictionary nor empty of keys."""
+    if isinstance(value, dict) and value:
+        return [leaf for name, inner in value.items() for leaf in [(*path, name), *leaves(inner, (*path, name))]]
+    return []
+
+
+@settings(deadline=None, max_examples=150)
+@given(data=st.data(), odd=st.sampled_from([None, "x", "", -1, 1.5, 2**70, True, [], {}, [1], {"a": 1}]))
+def test_no_odd_fact_ends_in_a_traceback_or_spoils_the_others(odd_study, data, odd):
+    folder, record = odd_study
+    path = data.draw(st.sampled_from(leaves(record)))
+    changed = json.loads(json.dumps(record))
+    *outer, last = path
+    inner = changed
+    for part in outer:
+        inner = inner[part]
+    inner[last] = odd
+    (folder.path / "run.json").write_text(json.dumps(changed))
+    study = load_study(folder.path.parent)
+    assert len(study.runs) == 2
+    assert "finished" in set(study.runs["state"])
+    for finding in audit(study):
+        assert "\n" not in str(finding)
+    results_table(study.runs)
+    learning_curve_points(study.runs)
+
+
+@pytest.fixture(scope="module")
+def odd_study(tmp_path_factory):
+    study = tmp_path_factory.mktemp("odd")
+    write_run(study, fraction=0.05)
+    folder = write_run(study, fraction=0.25)
+    return folder, folder.record
+
+
+def test_folders_that_are_no_runs_are_not_listed(tmp_path):
+    write_run(tmp_path)
+    (tmp_path / "figures").mkdir()
+    assert len(load_study(tmp_path).runs) == 1
+
+
+def test_a_folder_without_runs_is_told(tmp_path):
+    with pytest.raises(ConfigError, match=r"a study must be a folder with runs in it, got .*; see studies/"):
+        load_study(tmp_path)
+
+
+def test_a_missing_folder_is_told(tmp_path):
+    with pytest.raises(ConfigError, match=r"a study must be a folder, got nothing at .*nowhere; see studies/"):
+        load_study(tmp_path / "nowhere")
+
+
+def test_a_run_in_place_of_a_study_is_told(tmp_path):
+    folder = write_run(tmp_path)
+    with pytest.raises(ConfigError, match=rf"a folder of run folders, got the run .*; try {tmp_path}$"):
+        load_study(folder.path)
+
+
+def test_a_study_without_a_finished_run_is_told_when_it_must_conclude(tmp_path):
+    write_run(tmp_path, state="running", done=1)
+    write_run(tmp_path, state="failed", done=0)
+    study = load_study(tmp_path)
+    assert study.epochs["budget_epoch"].tolist() == [1]
+    with pytest.raises(ConfigError, match=r"must have a finished run .*, got 1 running, 1 failed; wait, or type"):
+        _ = study.finished
+
+
+def test_a_run_that_never_evaluated_has_an_empty_row(tmp_path):
+    write_run(tmp_path, state="running", done=0)
+    study = load_study(tmp_path)
+    assert study.runs[["budget_epoch", "evaluations"]].iloc[0].tolist() == [0, 0]
+    assert study.epochs.empty
+    assert "iteration" in study.epochs
+
+
+def test_an_empty_field_is_nan(tmp_path):
+    folder = write_run(tmp_path)
+    folder.write_rows([row | {"val/margin_incorrect": np.nan} for row in folder.rows])
+    assert load_study(tmp_path).epochs["val/margin_incorrect"].isna().all()
+
+
+def test_made_up_labels_are_not_in_the_order_of_classes():
+    assert (np.diff(LABELS) < 0).any()
+
+
+def test_a_study_that_was_moved_is_read_where_it_is(study, tmp_path):
+    moved = shutil.move(study, tmp_path / "moved")
+    assert len(load_study(moved).finished) == 6
