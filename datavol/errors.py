@@ -1,4 +1,4 @@
-"""The two ways in which datavol says no, each in one line."""
+"""The ways in which datavol says no, each in one line."""
 
 
 class ConfigError(ValueError):
@@ -20,3 +20,7 @@ class RunError(RuntimeError):
 
 class RunHeld(RunError):
     """Another process is training the run. Exit code 75."""
+
+
+class CannotSay(ValueError):
+    """A question that was put well and that the measurements do not answer: show the line in the answer's place."""
