@@ -1,4 +1,4 @@
-"""Measure the learning curves of scikit-learn's learners on Fashion-MNIST; about ten minutes on one core.
+"""Measure the learning curves of scikit-learn's learners on Fashion-MNIST; about five minutes on one core.
 
     python benchmarks/fashion_mnist_curves.py /usr/share/datasets/fashion-mnist
 

@@ -1,4 +1,4 @@
-"""Fit the constants of `datavol.study.slope_process` to public curves and print them; about a minute.
+"""Fit the constants of `datavol.study.slope_process` to public curves and print them; about ten seconds.
 
     python benchmarks/learning_curve_constants.py
 
@@ -52,7 +52,7 @@ def stacked(chosen: list[pd.DataFrame]) -> list[tuple[np.ndarray, np.ndarray]]:
 def forecasts(x: np.ndarray, z: np.ndarray, prior: Prior) -> tuple[np.ndarray, np.ndarray, float]:
     """Means, scales and degrees of freedom of the Student t forecasts of the last two columns of `z`."""
     known = slice(None, -2)
-    covariance = prior.covariance(x, x) + LEVEL_SD**2
+    covariance = prior.covariance_of_runs(x) + LEVEL_SD**2
     measured, cross = covariance[:, known, known], covariance[:, -2:, known]
     residual = z - z[:, -3, None] - prior.mean_slope * x
     weights = np.linalg.solve(measured, cross.transpose(0, 2, 1)).transpose(0, 2, 1)

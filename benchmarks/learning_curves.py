@@ -2,11 +2,12 @@
 
     python benchmarks/learning_curves.py
 
-Every method sees the last 3 to 6 doublings of a curve up to some n and forecasts the error at 2 n and 4 n; curves at chance
-are left out. The constants of datavol come from LCDB: for its curves, from the half of the data sets that does not hold the
-curve's. Columns: MAE (accuracy points), coverage of the 95 and 80 % intervals, mean width of the 95 % interval and its mean
-interval score (width plus 40 times what was missed by; Gneiting and Raftery 2007), both in points; lower is better. Bands of
-other methods are those of their authors, or what least squares gives (a new measurement, parameters linearised).
+Every method sees the last 3 to 6 doublings of a curve up to some n and forecasts the error at 2 n and 4 n; curves at
+chance are left out. Each half of the data sets of LCDB is forecast by datavol with constants from the other half.
+
+Columns: MAE (accuracy points), coverage of the 95 and 80 % intervals, mean width of the 95 % interval and its mean
+interval score (width plus 40 times what was missed by; Gneiting and Raftery 2007), both in points; lower is better.
+Bands of other methods are those of their authors, or those of a new measurement in linearised least squares.
 """
 
 from __future__ import annotations

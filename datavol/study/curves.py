@@ -12,7 +12,7 @@ that its constants have not seen. Nothing there validates forecasts beyond four 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
 import numpy as np
@@ -32,6 +32,9 @@ AT_CHANCE = 0.95
 
 RUN_NOISE = 0.01
 """The least standard deviation of z between runs, repeated or not: about 1 % of the error, as networks show it."""
+
+REPEATS_TO_TELL = 3
+"""With so many repeats half of what a size has of its own is taken to be the size's, not the run's; without, nothing."""
 
 
 @dataclass(frozen=True)
@@ -62,12 +65,10 @@ class ImagesNeeded:
             return f"{wanted} is not within four times the data ({self.limit:,.0f} images)"
         if self.high == self.smallest:
             return f"{wanted} takes {self.smallest:,.0f} images or fewer"
-        low = "fewer than " if self.low == self.smallest else ""
-        high = "more than four times the data" if self.high is None else f"{self.high:,.0f}"
+        low = f"fewer than {self.low:,.0f}" if self.low == self.smallest else f"{self.low:,.0f}"
+        high = "more than four times the data" if self.high is None else f"{self.high:,.0f} images"
         likely = "beyond that" if self.estimate is None else f"{self.estimate:,.0f}"
-        return (
-            f"{wanted} takes {low}{self.low:,.0f} to {high} images ({100 * self.level:g} % interval), likely {likely}"
-        )
+        return f"{wanted} takes {low} to {high} ({100 * self.level:g} % interval), likely {likely}"
 
 
 @dataclass(frozen=True)
@@ -274,8 +275,12 @@ def fit_learning_curve(
     test_variance = scale.test_variance(means)
     deviations = (errors - means[place]) * scale.steepness(means)[place]
     run_variance = _run_variance(deviations, repeats, test_variance)
+    spare = len(errors) - len(distinct)
     process = condition(
-        np.log2(distinct / distinct[-1]), scale.z(means), (run_variance + test_variance) / repeats, prior
+        np.log2(distinct / distinct[-1]),
+        scale.z(means),
+        (run_variance + test_variance) / repeats,
+        replace(prior, lasting=spare / (spare + REPEATS_TO_TELL)),
     )
     order = np.lexsort((errors, sizes))
     return LearningCurve(

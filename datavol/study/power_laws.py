@@ -10,6 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.optimize import nnls
 
+from datavol.errors import ConfigError
+
 EXPONENTS = np.linspace(0.01, 2, 200)
 """The slopes that are tried for a power law with a floor."""
 
@@ -37,8 +39,13 @@ def fit_power_law(n: np.ndarray, error: np.ndarray) -> PowerLaw:
     Args:
         n: Subset sizes (runs,), at least two different ones among the errors above 0.
         error: Errors, shares (runs,).
+
+    Raises:
+        ConfigError: If fewer than two sizes have errors above 0.
     """
     n, error = np.asarray(n, float), np.asarray(error, float)
+    if len(np.unique(n[error > 0])) < 2:
+        raise ConfigError("a power law must have errors above 0 at 2 sizes or more, got fewer; train on more subsets")
     slope, intercept = np.polyfit(np.log(n[error > 0]), np.log(error[error > 0]), 1)
     return PowerLaw(float(np.exp(intercept)), -float(slope))
 

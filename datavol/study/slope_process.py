@@ -7,10 +7,11 @@ ceiling),
     measured = z(x) + noise.
 
 The drift is an Ornstein-Uhlenbeck process: a slope is remembered for some doublings and then returns to the mean, which
-damps forecasts. The wiggle is what a size has of its own: its variance falls as 1/n up to the largest n, and it is
-forgotten within a fraction of a doubling. The level is left open. The square of the scale has a scaled inverse
-chi-squared prior; its posterior is summed over a grid, so that forecasts are mixtures of normals. Without noise the
-mixture is a Student t (Shah, Wilson and Ghahramani, *Student-t processes as alternatives to Gaussian processes*, 2014).
+damps forecasts. The wiggle is what a size has of its own: its variance falls as 1/n up to the largest n. Some of it
+lasts, and is shared by all runs of about this size; the rest is a run's. The level is left open. The square of the scale
+has a scaled inverse chi-squared prior; its posterior is summed over a grid, so that forecasts are mixtures of normals.
+Without noise the mixture is a Student t (Shah, Wilson and Ghahramani, *Student-t processes as alternatives to Gaussian
+processes*, 2014).
 """
 
 from __future__ import annotations
@@ -33,8 +34,8 @@ SMALLEST_VARIANCE = 1e-8
 """Of a mixture's normals: a ten-thousandth in z, below everything that is measured."""
 
 WIGGLE_DECAY = 5.0
-"""Rate at which the wiggle is forgotten, per doubling: doublings are independent, 75 and 100 % share an eighth. No data
-set at hand has neighbouring sizes to fit it to; it only shapes the band between measured sizes."""
+"""Rate at which the lasting wiggle is forgotten, per doubling: doublings are independent, 75 and 100 % share an eighth.
+Not fitted (public curves have no neighbouring sizes); it only shapes the band between measured sizes."""
 
 
 @dataclass(frozen=True)
@@ -47,6 +48,7 @@ class Prior:
         decay: Rate at which a slope is forgotten, per doubling.
         wiggle: Standard deviation of the wiggle from the largest n on, per unit of scale.
         dof: Degrees of freedom of the scale's prior: the fewer, the more do curves differ.
+        lasting: Share of the wiggle's variance that all runs of a size have in common.
     """
 
     mean_slope: float
@@ -54,17 +56,26 @@ class Prior:
     decay: float
     wiggle: float
     dof: float
+    lasting: float = 0.0
 
     def covariance(self, x: Array, y: Array) -> Array:
-        """Of drift and wiggle at `x` (..., places) and `y` (..., others), at scale 1: (..., places, others)."""
+        """Of runs at `x` (..., places) with others at `y` (..., others), at scale 1: (..., places, others)."""
         x, y = x[..., :, None], y[..., None, :]
         drift = 0.5 * (self._drift_variance(x) + self._drift_variance(y) - self._drift_variance(x - y))
-        growth = 2 ** (0.5 * (np.maximum(-x, 0) + np.maximum(-y, 0)))
-        return drift + self.wiggle**2 * growth * np.exp(-WIGGLE_DECAY * np.abs(x - y))
+        wiggle = np.sqrt(self._wiggle_variance(x) * self._wiggle_variance(y)) * np.exp(-WIGGLE_DECAY * np.abs(x - y))
+        return drift + self.lasting * wiggle
+
+    def covariance_of_runs(self, x: Array) -> Array:
+        """Of one run at each of the places `x` (..., places), at scale 1: (..., places, places)."""
+        own = (1 - self.lasting) * self._wiggle_variance(x)
+        return self.covariance(x, x) + own[..., None] * np.eye(x.shape[-1])
 
     def variance(self, x: Array) -> Array:
-        """Of drift and wiggle at the places `x`, at scale 1."""
-        return self._drift_variance(x) + self.wiggle**2 * 2 ** np.maximum(-x, 0)
+        """Of one run at each of the places `x`, at scale 1."""
+        return self._drift_variance(x) + self._wiggle_variance(x)
+
+    def _wiggle_variance(self, x: Array) -> Array:
+        return self.wiggle**2 * 2 ** np.maximum(-x, 0)
 
     def _drift_variance(self, doublings: Array) -> Array:
         """Of what the drift adds over so many doublings."""
@@ -124,15 +135,16 @@ class SlopeProcess:
     solved: Array
 
     def at(self, x: Array) -> Mixture:
-        """The curve's z at the places `x` (places,), wiggle included: that of the average run."""
+        """The z of new runs at the places `x` (places,), without their known noise."""
         cross = self.prior.covariance(x, self.x)
         return self._given(x, cross, self.prior.variance(x), self.level, LEVEL_SD**2)
 
     def change(self, x: Array) -> Mixture:
-        """The curve's z at the places `x` less that at the largest n."""
+        """The z of new runs at the places `x` less that of the average run at the largest n."""
         origin = np.zeros(1)
         cross = self.prior.covariance(x, self.x) - self.prior.covariance(origin, self.x)
-        before = self.prior.variance(x) + self.prior.variance(origin) - 2 * self.prior.covariance(x, origin)[:, 0]
+        shared = self.prior.covariance(origin, origin)[0] - 2 * self.prior.covariance(x, origin)[:, 0]
+        before = self.prior.variance(x) + shared
         return self._given(x, cross, before, 0.0, 0.0)
 
     def _given(self, x: Array, cross: Array, before: Array, level: float, level_variance: float) -> Mixture:
@@ -155,7 +167,7 @@ def condition(x: Array, z: Array, noise: Array, prior: Prior = LCDB_PRIOR) -> Sl
         noise: Its known variances (sizes,), 0 where nothing but the wiggle is known of.
         prior: The prior.
     """
-    covariance = SCALES[:, None, None] ** 2 * prior.covariance(x, x) + np.diag(noise) + LEVEL_SD**2
+    covariance = SCALES[:, None, None] ** 2 * prior.covariance_of_runs(x) + np.diag(noise) + LEVEL_SD**2
     residual = z - z[-1] - prior.mean_slope * x
     inverse = np.linalg.inv(covariance)
     solved = inverse @ residual
