@@ -34,7 +34,7 @@ RUN_NOISE = 0.01
 """The least standard deviation of z between runs, repeated or not: about 1 % of the error, as networks show it."""
 
 REPEATS_TO_TELL = 3
-"""With so many repeats half of what a size has of its own is taken to be the size's, not the run's; without, nothing."""
+"""With so many repeats half of what a size has of its own is taken to be the size's, not the run's; with 0, nothing."""
 
 
 @dataclass(frozen=True)

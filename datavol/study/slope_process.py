@@ -8,10 +8,11 @@ ceiling),
 
 The drift is an Ornstein-Uhlenbeck process: a slope is remembered for some doublings and then returns to the mean, which
 damps forecasts. The wiggle is what a size has of its own: its variance falls as 1/n up to the largest n. Some of it
-lasts, and is shared by all runs of about this size; the rest is a run's. The level is left open. The square of the scale
-has a scaled inverse chi-squared prior; its posterior is summed over a grid, so that forecasts are mixtures of normals.
-Without noise the mixture is a Student t (Shah, Wilson and Ghahramani, *Student-t processes as alternatives to Gaussian
-processes*, 2014).
+lasts, and is shared by all runs of about this size; the rest is a run's. The level is left open.
+
+The square of the scale has a scaled inverse chi-squared prior; its posterior is summed over a grid, so that forecasts
+are mixtures of normals. A steep or crooked curve has a large scale, and therefore wide intervals. Without noise the
+mixture is a Student t (Shah, Wilson and Ghahramani, *Student-t processes as alternatives to Gaussian processes*, 2014).
 """
 
 from __future__ import annotations
@@ -83,7 +84,7 @@ class Prior:
         return 2 * (self.drift / self.decay) ** 2 * (decays + np.expm1(-decays))
 
 
-LCDB_PRIOR = Prior(mean_slope=-0.0238, drift=0.0435, decay=0.172, wiggle=0.00737, dof=2.23)
+LCDB_PRIOR = Prior(mean_slope=-0.0240, drift=0.0435, decay=0.172, wiggle=0.00734, dof=2.23)
 """Maximum likelihood of forecasts on 177 data sets of LCDB 1.1: `benchmarks/learning_curve_constants.py` prints it."""
 
 

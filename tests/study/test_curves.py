@@ -376,7 +376,8 @@ def test_the_constants_are_those_of_the_script(benchmark):
 def test_forecasts_of_public_curves_are_better_than_power_laws_and_hold_what_they_promise(benchmark):
     scoring, fitting = benchmark
     lcdb = pd.read_csv(fitting.DATA / "lcdb.csv")
-    chosen = fitting.windows(lcdb, ["dataset", "learner"])[::16]
+    every = fitting.windows(lcdb, ["dataset", "learner"])
+    chosen = [every[i] for i in np.random.default_rng(0).permutation(len(every))[:300]]
     ours = scoring.scores(scoring.forecasts(scoring.datavol(LCDB_PRIOR, None), chosen))
     floor = scoring.scores(scoring.forecasts(scoring.power_law_with_floor, chosen))
     assert ours["cov 95"] >= 0.93
