@@ -138,7 +138,7 @@ def test_a_backtest_that_cannot_be_made_is_empty():
 BAD = {
     "two sizes": (
         {"n": [1, 2, 2], "error": [0.3] * 3},
-        r"n must hold at least 3 distinct sizes, got 2 \(1, 2\); train on",
+        r"n must hold at least 3 distinct sizes, got 2 \(1 and 2\); train on",
     ),
     "lengths": ({"n": [1, 2, 3, 4]}, "n and error must be equally long, got 4 and 3; give a pair per run"),
     "no n": ({"n": [0, 2, 3]}, "n must be numbers of images above 0, got 0; drop missing runs"),
