@@ -1,4 +1,4 @@
-"""The two ways in which datavol says no, each in one line."""
+"""The ways in which datavol says no, each in one line."""
 
 
 class ConfigError(ValueError):
@@ -24,3 +24,7 @@ class RunHeld(RunError):
 
 class RunWarned(RunError):
     """SLURM has warned the run that its time is nearly up; it is saved and goes on once it is queued again."""
+
+
+class CannotSay(ValueError):
+    """A question that was put well and that the measurements do not answer: show the line in the answer's place."""

@@ -1,0 +1,386 @@
+from __future__ import annotations
+
+import math
+import sys
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.integrate import dblquad
+from scipy.stats import t as student
+
+from datavol.errors import CannotSay, ConfigError
+from datavol.study.curves import LearningCurve, fit_learning_curve
+from datavol.study.power_laws import fit_power_law, fit_power_law_with_floor
+from datavol.study.slope_process import LCDB_PRIOR, LEVEL_SD, SCALES, WIGGLE_DECAY, Prior, condition
+
+BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
+SIZES = 1000 * 2.0 ** np.arange(6)
+THESIS = np.array([0.05, 0.125, 0.25, 0.5, 0.75, 1.0]) * 1_281_167
+TRUTHS = {
+    "power law": lambda n: 0.9 * (n / 50) ** -0.35,
+    "saturating": lambda n: 0.12 + 0.75 * (n / 100) ** -0.5,
+    "from chance": lambda n: 0.03 + 0.9 / (1 + np.exp(0.9 * np.log2(n / 800))),
+    "flat": lambda n: np.full_like(n, 0.25),
+}
+
+
+def saturating(n, **changed) -> LearningCurve:
+    n = np.asarray(n, float)
+    return fit_learning_curve(n, TRUTHS["saturating"](n), **({"chance_error": 0.9} | changed))
+
+
+# What it answers
+
+
+def test_a_forecast_is_a_row_per_size_in_the_order_asked_for():
+    curve = saturating(SIZES)
+    told = curve.predict([128_000, 500, 64_000, 128_001])
+    assert told.columns.tolist() == ["n", "error", "low", "high", "beyond"]
+    assert told["n"].tolist() == [128_000, 500, 64_000, 128_001]
+    assert told["beyond"].tolist() == [False, False, False, True]
+    assert (curve.largest, curve.limit) == (32_000, 128_000)
+    assert told["error"][2] == pytest.approx(TRUTHS["saturating"](64_000), abs=0.01)
+
+
+def test_the_thesis_sizes_and_millions_of_images_are_ordinary_input():
+    error = 0.25 + 1.3 * (THESIS / 1000) ** -0.5
+    curve = fit_learning_curve(THESIS, error, chance_error=0.999, test_size=50_000)
+    told = curve.predict([2 * 1_281_167, 4 * 1_281_167])
+    assert np.all(told["high"] - told["low"] < 0.1)
+    assert told["low"].lt(told["error"]).all()
+    assert told["error"].lt(error[-1]).all()
+
+
+def test_intervals_widen_from_the_measured_sizes_on():
+    curve = saturating(np.repeat(SIZES, 3), test_size=10_000)
+    width = (lambda told: told["high"] - told["low"])(curve.predict([32_000, 45_000, 64_000, 128_000]))
+    assert np.all(np.diff(width) > 0)
+    between = curve.predict([11_000])
+    assert between["low"][0] < TRUTHS["saturating"](11_000) < between["high"][0]
+
+
+def test_the_range_of_images_is_where_the_edges_reach_the_error():
+    curve = saturating(SIZES)
+    needed = curve.images_for(0.17)
+    assert needed.low < needed.estimate < needed.high
+    for edge, n in (("low", needed.low), ("error", needed.estimate), ("high", needed.high)):
+        assert curve.predict([n])[edge][0] == pytest.approx(0.17, abs=1e-4)
+    assert str(needed) == (
+        f"an error of 17 % takes {needed.low:,.0f} to {needed.high:,.0f} images (95 % interval), "
+        f"likely {needed.estimate:,.0f}"
+    )
+
+
+def test_errors_out_of_reach_are_told_as_such():
+    curve = saturating(SIZES)
+    assert str(curve.images_for(0.01)) == "an error of 1 % is not within four times the data (128,000 images)"
+    open_ended = curve.images_for(0.14)
+    assert (open_ended.low is None, open_ended.high) == (False, None)
+    assert "to more than four times the data (95 % interval)" in str(open_ended)
+    easy = curve.images_for(0.8)
+    assert (easy.low, easy.estimate, easy.high) == (1000, 1000, 1000)
+    assert str(easy) == "an error of 80 % takes 1,000 images or fewer"
+    with pytest.raises(ConfigError, match=r"error must be between 0 and chance \(0\.9\), got 17; give a share"):
+        curve.images_for(17)
+
+
+def test_the_gain_is_the_fall_of_the_error():
+    curve = saturating(SIZES)
+    twice, four_times = curve.gain_of(2), curve.gain_of(4)
+    fall = curve.predict([32_000])["error"][0] - curve.predict([64_000])["error"][0]
+    assert twice.gain == pytest.approx(fall, abs=1e-3)
+    assert twice.low < twice.gain < twice.high
+    assert twice.gain < four_times.gain
+    assert four_times.high - four_times.low > twice.high - twice.low
+    assert str(twice) == (
+        f"2 times the data (64,000 images) would buy {100 * twice.gain:.2f} points of error, "
+        f"{100 * twice.low:.2f} to {100 * twice.high:.2f} (95 % interval)"
+    )
+    for factor in (1, 4.1, math.nan):
+        with pytest.raises(ConfigError, match="factor must be above 1 and at most 4, got"):
+            curve.gain_of(factor)
+
+
+def test_the_backtest_refits_without_the_largest_sizes():
+    curve = saturating(np.repeat(SIZES, 2), test_size=1000)
+    told = curve.backtest()
+    assert told.columns.tolist() == ["fitted_to", "n", "error", "predicted", "low", "high", "inside"]
+    assert told[["fitted_to", "n"]].drop_duplicates().values.tolist() == [
+        [8_000, 16_000],
+        [8_000, 32_000],
+        [16_000, 32_000],
+    ]
+    assert len(told) == 6  # both runs of a size are held against the forecast
+    refit = saturating(np.repeat(SIZES[:-1], 2), test_size=1000).predict([32_000])
+    assert told.iloc[-1][["predicted", "low", "high"]].tolist() == pytest.approx(
+        refit.loc[0, ["error", "low", "high"]].tolist()
+    )
+    assert told["inside"].dtype == bool
+    assert told["inside"].all()
+    bent = fit_learning_curve(SIZES, [0.5, 0.49, 0.48, 0.47, 0.46, 0.1], chance_error=0.9).backtest()
+    assert bent["inside"].tolist() == [True, False, False]
+
+
+def test_a_backtest_that_cannot_be_made_is_empty():
+    assert saturating(SIZES[:3]).backtest().empty
+    at_chance_before = fit_learning_curve(SIZES[:4], [0.9, 0.9, 0.9, 0.7], chance_error=0.9)
+    assert at_chance_before.backtest().empty
+    assert saturating([100, 200, 400, 4000]).backtest().empty  # ten times the data
+
+
+# When it says no
+
+BAD = {
+    "two sizes": (
+        {"n": [1, 2, 2], "error": [0.3] * 3},
+        r"n must hold at least 3 distinct sizes, got 2 \(1 and 2\); train on",
+    ),
+    "lengths": ({"n": [1, 2, 3, 4]}, "n and error must be equally long, got 4 and 3; give a pair per run"),
+    "no n": ({"n": [0, 2, 3]}, "n must be numbers of images above 0, got 0; drop missing runs"),
+    "NaN n": ({"n": [1, math.nan, 3]}, "n must be numbers of images above 0, got nan; drop missing runs"),
+    "infinite n": ({"n": [1, 2, math.inf]}, "n must be numbers of images above 0, got inf; drop missing runs"),
+    "per cent": ({"error": [30, 20, 10]}, r"error must be shares in \[0, 1\], got 30; divide per cent by 100"),
+    "negative": ({"error": [0.3, -0.1, 0.1]}, r"error must be shares in \[0, 1\], got -0.1; divide"),
+    "NaN": ({"error": [0.3, math.nan, 0.1]}, r"error must be shares in \[0, 1\], got nan; .* drop missing runs"),
+    "words": ({"error": ["a", "b", "c"]}, r"error must be numbers, got \['a', 'b', 'c'\]; give one per run"),
+    "a table": ({"n": [[1, 2, 3]]}, "n must have one dimension, got 2; give one number per run"),
+    "chance 0": ({"chance_error": 0}, "chance_error must be a share above 0 and at most 1, got 0; 0.9 for ten classes"),
+    "chance 90": ({"chance_error": 90}, "chance_error must be a share above 0 and at most 1, got 90; 0.9"),
+    "chance NaN": ({"chance_error": math.nan}, "chance_error must be a share above 0 and at most 1, got nan; 0.9"),
+    "test size": ({"test_size": 0}, "test_size must be at least 1 image, got 0; leave it out if it is unknown"),
+    "level": ({"level": 95}, "level must be between 0 and 1, got 95; 0.95 for 95 %"),
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_bad_input_gets_one_line(case):
+    changed, message = BAD[case]
+    sound = {"n": [1, 2, 3], "error": [0.3, 0.2, 0.1], "chance_error": 0.9}
+    with pytest.raises(ConfigError, match=f"^{message}") as told:
+        fit_learning_curve(**(sound | changed))
+    assert "\n" not in str(told.value)
+
+
+def test_bad_questions_get_one_line():
+    curve = saturating(SIZES)
+    with pytest.raises(ConfigError, match="n must be numbers of images above 0, got -1"):
+        curve.predict([-1])
+    with pytest.raises(ConfigError, match=r"level must be between 0 and 1, got 1; 0\.95"):
+        curve.predict([1], level=1)
+
+
+def test_a_curve_at_chance_cannot_say():
+    line = r"^cannot say what more .*: the error at the largest size \(400 images\) is 0\.86, above 0\.95 of chance"
+    with pytest.raises(CannotSay, match=line):
+        fit_learning_curve([100, 200, 400], [0.9, 0.89, 0.86], chance_error=0.9)
+    left = fit_learning_curve([100, 200, 400], [0.9, 0.89, 0.85], chance_error=0.9)
+    assert left.predict([800])["high"][0] <= 0.9
+
+
+# Properties
+
+
+@st.composite
+def curves(draw):
+    sizes = draw(st.lists(st.floats(1, 1e7), min_size=3, max_size=12, unique_by=lambda n: round(10 * math.log2(n))))
+    repeats = draw(st.lists(st.integers(1, 3), min_size=len(sizes), max_size=len(sizes)))
+    n = np.repeat(sorted(sizes), repeats)
+    chance = draw(st.sampled_from([0.01, 0.3, 0.5, 0.9, 0.999, 1.0]))
+    errors = draw(st.lists(st.floats(0, min(1, 1.2 * chance)), min_size=len(n), max_size=len(n)))
+    errors = np.where(n == n[-1], np.minimum(errors, 0.9 * chance), errors)
+    test_size = draw(st.sampled_from([None, 100, 10_000]))
+    return n, np.array(errors), {"chance_error": chance, "test_size": test_size}
+
+
+@settings(max_examples=60, deadline=None)
+@given(curves(), st.randoms(use_true_random=False))
+def test_intervals_are_bounded_ordered_and_nested_and_the_order_of_runs_does_not_matter(made, random):
+    n, error, settings_ = made
+    curve = fit_learning_curve(n, error, **settings_)
+    asked = np.geomspace(n[0] / 2, 4 * n[-1], 9)
+    wide, narrow = curve.predict(asked), curve.predict(asked, level=0.5)
+    order = [wide["low"], narrow["low"], wide["error"], narrow["high"], wide["high"]]
+    assert all((lower <= upper + 1e-12).all() for lower, upper in pairwise(order))
+    assert (wide["low"] >= 0).all()
+    assert (wide["high"] <= max(settings_["chance_error"], error.max())).all()
+    shuffled = np.array(random.sample(range(len(n)), len(n)))
+    again = fit_learning_curve(n[shuffled], error[shuffled], **settings_).predict(asked)
+    pd.testing.assert_frame_equal(again, wide, atol=1e-7)
+
+
+@settings(max_examples=30, deadline=None)
+@given(curves(), st.floats(0.05, 0.95))
+def test_every_curve_has_answers(made, share):
+    n, error, settings_ = made
+    curve = fit_learning_curve(n, error, **settings_)
+    needed = curve.images_for(share * settings_["chance_error"])
+    ends = [math.inf if end is None else end for end in (needed.low, needed.estimate, needed.high)]
+    assert n[0] <= ends[0] <= ends[1] <= ends[2]
+    gain = curve.gain_of(2)
+    assert gain.low <= gain.gain <= gain.high
+    assert str(needed)
+    assert curve.backtest()["inside"].dtype == bool
+
+
+def test_errors_of_nothing_are_forecast_as_next_to_nothing():
+    for test_size in (None, 10_000):
+        told = fit_learning_curve(SIZES, np.zeros(6), chance_error=0.9, test_size=test_size).predict([64_000])
+        assert told["low"][0] == 0
+        assert 0 <= told["error"][0] < 0.001 < told["high"][0] + 0.001 < 0.02
+
+
+def test_repeats_settle_what_a_run_measures():
+    rng = np.random.default_rng(0)
+    n = np.repeat(SIZES, 8)
+    error = TRUTHS["saturating"](n) * np.exp(0.03 * rng.normal(size=len(n)))
+    curve = fit_learning_curve(n, error, chance_error=0.9)
+    assert curve.run_noise == pytest.approx(0.03 * 1.3, rel=0.3)  # dz = de / (e (1 - e / chance)), e from .15 to .36
+    told = curve.predict([32_000])
+    assert told["high"][0] - told["low"][0] == pytest.approx(2 * 1.96 * 0.03 * told["error"][0], rel=0.4)
+
+
+# Simulated truth
+
+
+def simulated(truth: str, repeats: int, noise: float, test_size: int | None, simulations: int = 500) -> pd.DataFrame:
+    """Forecasts of new runs at the largest size and at 2 and 4 times that, beside the runs and the truth."""
+    rng = np.random.default_rng(0)
+
+    def measured(n):
+        error = np.clip(TRUTHS[truth](n) * np.exp(noise * rng.normal(size=len(n))), 0, 1)
+        return rng.binomial(test_size, error) / test_size if test_size else error
+
+    n, new = np.repeat(SIZES, repeats), SIZES[-1] * np.array([1.0, 2, 4])
+    frames = []
+    for _ in range(simulations):
+        curve = fit_learning_curve(n, measured(n), chance_error=0.9, test_size=test_size)
+        told = curve.predict(new)
+        frames.append(told.assign(times=[1, 2, 4], truth=TRUTHS[truth](new), measured=measured(new)))
+    return pd.concat(frames)
+
+
+@pytest.mark.parametrize(
+    ("truth", "repeats", "noise", "test_size"),
+    [
+        ("power law", 1, 0.01, 10_000),
+        ("saturating", 2, 0.03, 10_000),
+        ("from chance", 3, 0.02, 1000),
+        ("flat", 3, 0.03, 10_000),
+    ],
+)
+def test_intervals_hold_new_runs_of_curves_whose_truth_is_known(truth, repeats, noise, test_size):
+    told = simulated(truth, repeats, noise, test_size)
+    inside = told["measured"].between(told["low"], told["high"])
+    assert (inside.groupby(told["times"]).mean() >= 0.93).all()
+    bias = (told["error"] - told["truth"]).groupby(told["times"]).mean()
+    assert bias.abs().tolist() == [pytest.approx(0, abs=limit) for limit in (0.003, 0.006, 0.012)]
+
+
+# The mathematics, against independent arithmetic
+
+
+def test_the_covariance_is_the_integral_of_a_forgetful_slope():
+    prior = Prior(mean_slope=0, drift=0.7, decay=0.3, wiggle=0, dof=2)
+    for x, y in ((-3.0, -1.0), (-2.0, -2.0), (-1.0, 2.0)):
+        expected, _ = dblquad(lambda u, v: 0.49 * math.exp(-0.3 * abs(u - v)), 0, x, 0, y, epsabs=1e-6)
+        assert prior.covariance(np.array([x]), np.array([y])).item() == pytest.approx(expected, abs=1e-5)
+
+
+def test_the_process_is_a_sum_of_gaussian_processes_by_brute_force():
+    prior = Prior(mean_slope=-0.1, drift=0.2, decay=0.3, wiggle=0.05, dof=3, lasting=0.4)
+    x, new = np.array([-4.0, -2.5, -1.0, -0.4, 0.0]), np.array([-1.7, 0.0, 2.0])
+    z, noise = np.array([0.2, -0.4, -0.9, -1.2, -1.25]), np.array([0.02, 0.01, 0.01, 0.0, 0.001])
+    everything = np.concatenate([x, new])
+    a, b = np.meshgrid(everything, everything, indexing="ij")
+    drift = 2 * (0.2 / 0.3) ** 2
+
+    def spread(d):
+        return drift * (0.3 * abs(d) - 1 + np.exp(-0.3 * abs(d)))
+
+    sds = 0.05 * 2 ** (np.maximum(-everything, 0) / 2)
+    own = 0.6 * np.diag(sds**2)
+    shared = (spread(a) + spread(b) - spread(a - b)) / 2 + 0.4 * np.outer(sds, sds) * np.exp(-WIGGLE_DECAY * abs(a - b))
+    mean = -1.25 - 0.1 * everything
+    evidence, means, variances = [], [], []
+    for scale in SCALES:
+        full = scale**2 * (shared + own) + LEVEL_SD**2 + np.diag([*noise, 0, 0, 0])
+        known, cross = full[:5, :5], full[5:, :5]
+        residual = z - mean[:5]
+        means.append(mean[5:] + cross @ np.linalg.solve(known, residual))
+        variances.append(np.diag(full[5:, 5:] - cross @ np.linalg.solve(known, cross.T)))
+        likelihood = -0.5 * (np.linalg.slogdet(known)[1] + residual @ np.linalg.solve(known, residual))
+        evidence.append(likelihood - 3 * np.log(scale) - 1.5 / scale**2)
+    weights = np.exp(evidence - np.max(evidence))
+    told = condition(x, z, noise, prior).at(new)
+    np.testing.assert_allclose(told.weights, weights / weights.sum(), rtol=1e-6)
+    np.testing.assert_allclose(told.means, means, atol=1e-6)
+    np.testing.assert_allclose(told.sds**2, variances, atol=1e-6)
+
+
+def test_without_noise_the_mixture_is_a_student_t():
+    x, new = np.array([-3.0, -2.0, -1.0, 0.0]), np.array([1.0, 2.0])
+    z = np.array([0.1, -0.3, -0.65, -0.9])
+    told = condition(x, z, np.zeros(4)).at(new)
+    both = np.concatenate([x, new])
+    covariance = LCDB_PRIOR.covariance_of_runs(both) + LEVEL_SD**2
+    known, cross = covariance[:4, :4], covariance[4:, :4]
+    residual = z - z[-1] - LCDB_PRIOR.mean_slope * x
+    mean = z[-1] + LCDB_PRIOR.mean_slope * new + cross @ np.linalg.solve(known, residual)
+    dof = LCDB_PRIOR.dof + 3
+    factor = (LCDB_PRIOR.dof + residual @ np.linalg.solve(known, residual)) / dof
+    scale = np.sqrt(factor * np.diag(covariance[4:, 4:] - cross @ np.linalg.solve(known, cross.T)))
+    for share in (0.025, 0.1, 0.5, 0.975):
+        np.testing.assert_allclose(told.quantile(share), mean + student.ppf(share, dof) * scale, atol=0.01 * scale[0])
+
+
+def test_power_laws_find_themselves():
+    law = fit_power_law(SIZES, 3 * SIZES**-0.4)
+    assert (law.scale, law.slope, law.floor) == pytest.approx((3, 0.4, 0))
+    assert str(law) == "error = 3 n^-0.4"
+    floored = fit_power_law_with_floor(SIZES, 0.1 + 3 * SIZES**-0.4)
+    assert (floored.floor, floored.scale, floored.slope) == pytest.approx((0.1, 3, 0.4))
+    assert str(floored) == "error = 0.1 + 3 n^-0.4"
+    assert floored(np.array([64_000])) == pytest.approx(0.1 + 3 * 64_000**-0.4)
+    assert fit_power_law_with_floor(SIZES, np.zeros(6))(SIZES).tolist() == [0] * 6
+    with pytest.raises(ConfigError, match="a power law must have errors above 0 at 2 sizes or more"):
+        fit_power_law(SIZES, np.zeros(6))
+
+
+# The public benchmark
+
+
+@pytest.fixture(scope="module")
+def benchmark():
+    sys.path.insert(0, str(BENCHMARKS))
+    try:
+        import learning_curve_constants
+        import learning_curves
+    finally:
+        sys.path.remove(str(BENCHMARKS))
+    return learning_curves, learning_curve_constants
+
+
+def test_the_constants_are_those_of_the_script(benchmark):
+    _, fitting = benchmark
+    lcdb = pd.read_csv(fitting.DATA / "lcdb.csv")
+    fitted = fitting.fit_prior(fitting.windows(lcdb, ["dataset", "learner"]))
+    for name, value in vars(LCDB_PRIOR).items():
+        assert getattr(fitted, name) == pytest.approx(value, rel=0.01), name
+
+
+def test_forecasts_of_public_curves_are_better_than_power_laws_and_hold_what_they_promise(benchmark):
+    scoring, fitting = benchmark
+    lcdb = pd.read_csv(fitting.DATA / "lcdb.csv")
+    every = fitting.windows(lcdb, ["dataset", "learner"])
+    chosen = [every[i] for i in np.random.default_rng(0).permutation(len(every))[:300]]
+    ours = scoring.scores(scoring.forecasts(scoring.datavol(LCDB_PRIOR, None), chosen))
+    floor = scoring.scores(scoring.forecasts(scoring.power_law_with_floor, chosen))
+    assert ours["cov 95"] >= 0.93
+    assert ours["cov 80"] >= 0.8
+    assert ours["MAE"] <= 0.88 * floor["MAE"]
+    assert ours["score"] <= 0.5 * floor["score"]
