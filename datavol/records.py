@@ -7,6 +7,7 @@
 | `metrics.csv` | a row per budget epoch |
 | `run.json` | the run's state, best and last metrics, time, versions, devices |
 | `output.log` | what the last failed job of a sweep printed |
+| `predictions/` | what the network said of every validation image: `last.npz` |
 | `checkpoints/` | `last.ckpt` and `best.ckpt`, or one per budget epoch as well |
 """
 
@@ -31,6 +32,7 @@ import yaml
 from numpy.typing import NDArray
 
 from datavol.errors import ConfigError, RunHeld
+from datavol.predictions import Predictions
 
 Row = dict[str, float]
 
@@ -231,6 +233,15 @@ class RunFolder:
     def keep_output(self, said: bytes) -> None:
         """Keep what a failed job printed, its traceback above all, as `output.log`."""
         write_whole(self.path / "output.log", said)
+
+    def write_predictions(self, name: str, predictions: Predictions) -> None:
+        """Keep what the network said of every validation image: `last`, or `budget_epoch_0007`."""
+        write_whole(self.path / "predictions" / f"{name}.npz", predictions.to_bytes())
+
+    def predictions(self, name: str = "last") -> Predictions | None:
+        """What `write_predictions` kept, or None if that was nothing."""
+        file = self.path / "predictions" / f"{name}.npz"
+        return Predictions.from_bytes(file.read_bytes()) if file.exists() else None
 
     def checkpoint(self, name: str) -> Path:
         """Where a checkpoint lies: `last`, `best`, `budget_epoch_0007` or `WITHIN`."""
