@@ -76,6 +76,7 @@ def _place(run: Run, folder: RunFolder, trainer: L.Trainer, start: Start) -> dic
     }
     return {
         "world_size": trainer.world_size,
+        "images_per_rank": run.config.recipe.batch_size // trainer.world_size,  # which batch norm normalises together
         "precision": run.config.trainer.precision,
         "memory_format": start.memory_format or run.config.trainer.memory_format,
         "sessions": [*folder.record.get("sessions", []), session],

@@ -95,32 +95,41 @@ def wait_for(study: Path, epoch: int, process: subprocess.Popen[str]) -> None:
 
 
 def test_kills_at_random_moments_change_nothing(elsewhere, request):
-    """SIGKILL to the sweep, the job or whatever it started, then the same command: the same metrics to the last bit."""
+    """SIGKILL to the sweep, a job or a rank, then the same command: the same metrics to the last bit, also on W&B.
+
+    Once a study is finished, the kills that are left fall on another one.
+    """
     began = time.monotonic()
     finish("undisturbed", elsewhere)
     whole = time.monotonic() - began
     rng = random.Random(request.config.getoption("--kill-seed"))
+    killed = [elsewhere / "studies/killed0"]
     for _ in range(request.config.getoption("--kills")):
-        process = start("killed", elsewhere, *OFFLINE)
-        deadline = time.monotonic() + rng.uniform(0.5, whole)
-        while time.monotonic() < deadline and process.poll() is None:
-            time.sleep(0.05)
-        victims = [
-            process.pid,
-            *(pid for pid in jobs(elsewhere) if "datavol" in Path(f"/proc/{pid}/cmdline").read_text()),
-        ]
-        with suppress(ProcessLookupError):  # it has just ended by itself
-            os.kill(rng.choice(victims), signal.SIGKILL)
-        if process.poll() is None and rng.random() < 0.5:
-            process.kill()
-        process.communicate(timeout=300)
-        assert gone(elsewhere)
-    finish("killed", elsewhere, *OFFLINE)
+        if [run.state for run in runs_of(killed[-1])] == ["finished"] * 2:
+            killed.append(elsewhere / f"studies/killed{len(killed)}")
+        kill_once(killed[-1].name, elsewhere, rng, rng.uniform(0.5, whole))
 
-    for run in runs_of(elsewhere / "studies/killed"):
-        assert on_wandb(run) == [timeless(row) for row in run.rows]
-    assert metrics(elsewhere / "studies/killed") == metrics(elsewhere / "studies/undisturbed")
-    assert {run.state for run in runs_of(elsewhere / "studies/killed")} == {"finished"}
+    for study in killed:
+        finish(study.name, elsewhere, *OFFLINE)
+        assert metrics(study) == metrics(elsewhere / "studies/undisturbed")
+        for run in runs_of(study):
+            assert run.state == "finished"
+            assert on_wandb(run) == [timeless(row) for row in run.rows]
+
+
+def kill_once(study: str, place: Path, rng: random.Random, seconds: float) -> None:
+    """Start the sweep, and kill one of its processes after some seconds; half the time the sweep as well."""
+    process = start(study, place, *OFFLINE)
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline and process.poll() is None:
+        time.sleep(0.05)
+    with suppress(FileNotFoundError, ProcessLookupError):  # one has just ended by itself
+        ours = [pid for pid in jobs(place) if "datavol" in Path(f"/proc/{pid}/cmdline").read_text()]
+        os.kill(rng.choice([process.pid, *ours]), signal.SIGKILL)
+    if process.poll() is None and rng.random() < 0.5:
+        process.kill()
+    process.communicate(timeout=300)
+    assert gone(place)
 
 
 @pytest.mark.parametrize(
