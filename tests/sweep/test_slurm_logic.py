@@ -1,0 +1,140 @@
+"""What can be known of SLURM without one; test_slurm.py has the real thing."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from datavol.composition import compose
+from datavol.errors import ConfigError
+from datavol.records import WITHIN, RunFolder, runs_of
+from datavol.sweep import slurm
+
+TWO_RANKS = ["hydra/launcher=submitit_slurm", "trainer=cpu", "trainer.devices=2", "trainer.strategy=ddp"]
+
+
+def program(place: Path, name: str, says: str = "", code: int = 0) -> None:
+    """A stand-in for one of SLURM's programs, which writes its arguments to `<name>.called`."""
+    place.mkdir(exist_ok=True)
+    file = place / name
+    file.write_text(f'#!/bin/sh\necho "$@" >> {place}/{name}.called\nprintf "{says}"\nexit {code}\n')
+    file.chmod(0o755)
+
+
+@pytest.fixture
+def programs(tmp_path, monkeypatch) -> Path:
+    place = tmp_path / "programs"
+    monkeypatch.setenv("PATH", f"{place}:{os.environ['PATH']}")
+    return place
+
+
+def test_ranks_and_nodes_follow_the_trainer():
+    assert len(compose([*TWO_RANKS, "fraction=0.1,0.2", "recipe.batch_size=128"], multirun=True)) == 2
+
+
+@pytest.mark.parametrize(
+    ("override", "said"),
+    [
+        (
+            "hydra.launcher.tasks_per_node=4",
+            "hydra.launcher.tasks_per_node must be equal to trainer.devices, got 4 and 2",
+        ),
+        ("hydra.launcher.nodes=2", "hydra.launcher.nodes must be equal to trainer.num_nodes, got 2 and 1"),
+        ("trainer.devices=auto", "trainer.devices must be a number with a SLURM launcher, got auto"),
+    ],
+)
+def test_ranks_that_would_wait_for_each_other_are_refused(override, said):
+    with pytest.raises(ConfigError, match=said):
+        compose([*TWO_RANKS, override], multirun=True)
+
+
+@pytest.mark.parametrize("preset", ["submitit_slurm", "slurm_gpu", "slurm_cpu"])
+def test_presets_compose(preset):
+    devices = 4 if preset == "slurm_gpu" else 1
+    trainer = ["trainer=ddp" if devices == 4 else "trainer=cpu"]
+    assert compose([f"hydra/launcher={preset}", *trainer, "recipe.batch_size=128"], multirun=True)
+
+
+def test_where_slurm_is_not_it_is_refused_in_one_line(monkeypatch, command):
+    monkeypatch.setenv("PATH", str(Path(sys.executable).parent))
+    answer = command("run", "-m", *TWO_RANKS, "recipe.batch_size=128", "logger=csv")
+    assert answer.returncode == 2
+    assert answer.stderr.startswith("datavol: hydra/launcher must be left out where SLURM is not")
+    assert answer.stderr.count("\n") == 1
+
+
+def test_finished_runs_are_not_submitted(elsewhere, monkeypatch):
+    runs = compose(["fraction=0.1,0.2", "logger=csv"], multirun=True)
+    for run in runs:
+        RunFolder(run.folder).update(state="finished")
+    submitted: list[object] = []
+    monkeypatch.setattr(slurm, "_executor", lambda parameters: submitted)
+    slurm.launch(runs, runs[0].config.sweep, {})
+    assert submitted == []
+
+
+def test_the_queue_is_read(programs):
+    program(programs, "squeue", r"12_0 RUNNING\n12_1 PENDING\n13 COMPLETING\n")
+    assert slurm.queue(["12_0", "12_1", "12_2"]) == {"12_0": "RUNNING", "12_1": "PENDING"}
+    assert "--jobs=12" in (programs / "squeue.called").read_text()
+
+
+def test_a_queue_that_does_not_answer_is_not_an_empty_one(programs):
+    program(programs, "squeue", code=1)
+    assert slurm.queue(["12"]) is None
+
+
+@pytest.mark.parametrize(
+    ("says", "code"),
+    [
+        ("JobId=12 JobState=FAILED ExitCode=75:0", 75),
+        ("JobId=12 JobState=FAILED ExitCode=0:9", -9),
+        ("JobId=12 JobState=CANCELLED ExitCode=0:0", -signal.SIGTERM),
+        ("", 1),
+    ],
+)
+def test_exit_codes(says, code, programs):
+    program(programs, "scontrol", says)
+    assert slurm.exit_code("12") == code
+
+
+def test_an_early_warning_saves_the_run_and_queues_its_job_again(elsewhere, programs, monkeypatch):
+    """Then the same command goes on inside the budget epoch, and ends as a run that was never warned."""
+    program(programs, "scontrol")
+    monkeypatch.setenv("SLURM_JOB_ID", "12")
+    options = [
+        "logger=csv",
+        "data.image_size=16",
+        "data.resize=16",
+        "recipe.batch_size=64",
+        "fraction=0.25",
+        "epochs=4",
+    ]
+    line = [sys.executable, "-m", "datavol.run", *options, "check_every=5", "trainer.threads=1"]
+    process = subprocess.Popen([*line, "study=warned"], stderr=subprocess.PIPE, text=True)
+    deadline = time.monotonic() + 120
+    while not any(run.rows for run in runs_of(elsewhere / "studies/warned")) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    process.send_signal(signal.SIGUSR2)
+    _, err = process.communicate(timeout=60)
+
+    (run,) = runs_of(elsewhere / "studies/warned")
+    assert process.returncode == 1, err
+    assert (programs / "scontrol.called").read_text() == "requeue 12\n"
+    assert "warned by SLURM that its time is nearly up; saved at iteration" in run.record["reason"]
+    saved = int(run.record["reason"].partition("iteration ")[2].split()[0])
+    assert saved % 5 == 0 or saved % 23 == 0
+    assert run.checkpoint(WITHIN).exists() or saved % 23 == 0
+
+    for study in ("warned", "undisturbed"):
+        subprocess.run([*line, f"study={study}"], check=True, capture_output=True)
+    (undisturbed,) = runs_of(elsewhere / "studies/undisturbed")
+    timeless = [[{k: v for k, v in row.items() if "second" not in k} for row in one.rows] for one in (run, undisturbed)]
+    assert timeless[0] == timeless[1]
+    assert len(run.record["sessions"]) == 2
