@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import re
 import signal
 from pathlib import Path
 
@@ -10,7 +12,7 @@ import pytest
 from datavol.composition import compose
 from datavol.config import SweepConfig
 from datavol.records import RunFolder
-from datavol.sweep import launching
+from datavol.sweep import launching, status
 from datavol.sweep.devices import shares
 from datavol.sweep.job import read_job
 
@@ -177,3 +179,25 @@ def test_gpus_are_shared_out_without_overlap(monkeypatch):
     assert shares(1, trainer, 9) == [{}]
     with pytest.raises(ValueError, match=r"sweep\.parallel must be at most the 2 times .*, got 3"):
         shares(3, trainer, 9)
+
+
+def test_in_a_terminal_a_table_shows_every_run_at_once(pretend, monkeypatch, capsys):
+    from rich.console import Console
+
+    screen = io.StringIO()
+    monkeypatch.setattr(status, "Console", lambda: Console(file=screen, force_terminal=True, width=160))
+    _, outcomes, _ = pretend
+    outcomes[0.2] = [1]
+    some = runs(0.1, 0.2, 0.3)
+    RunFolder(some[2].folder).update(state="finished")
+    with pytest.raises(SystemExit):
+        launching.launch(some, settings())
+    shown = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", screen.getvalue())
+    first = shown[: shown.index("└")]
+    assert "running" in first
+    assert "waiting" in first
+    final = shown[shown.rindex("run ") :]  # the table as it is left standing
+    for run, state in zip(some, ("finished", "failed", "skipped"), strict=True):
+        assert re.search(rf"{re.escape(str(run.folder))}\s*│ {state}", final)
+    assert "its process ended with exit code 1: what it said" in final
+    assert capsys.readouterr().out == "2 of 3 runs finished\n"
