@@ -149,8 +149,9 @@ def _sums(plans: list[Plan], wall: float | None, places: int) -> list[str]:
     free = shutil.disk_usage(place).free
     states = [plan.state for plan in plans]
     counts = ", ".join(f"{states.count(state)} {state}" for state in ("finished", "resumable", "missing"))
+    iterations = sum(plan.prepared.budget.iterations for plan in plans)
     lines = [
-        f"{len(plans)} runs: {counts}; {sum(plan.prepared.budget.iterations for plan in plans):,} iterations",
+        f"{len(plans)} run{'s' * (len(plans) > 1)}: {counts}; {iterations:,} iterations",
         f"time: {_time_text(wall)} with {places} at once" if wall is not None else "time: not known without a timing",
         f"disk: {size / 1e9:.2f} GB of checkpoints, {free / 1e9:.1f} GB free",
     ]
