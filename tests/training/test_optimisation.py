@@ -98,3 +98,37 @@ def test_every_setting_of_appendix_a2_and_of_the_defaults_behind_it():
     for recipe in (mobilenet, resnet):
         assert (recipe.augment.crop_size, recipe.augment.crop_scale, recipe.augment.flip) == (224, 0.08, 0.5)
         assert (recipe.evaluate.resize, recipe.evaluate.crop_size, recipe.dropout) == (256, 224, None)
+
+
+def experiment(name: str) -> list:
+    return [run.config for run in compose([f"experiment=thesis/{name}", "data.root=x"], multirun=True)]
+
+
+def test_the_mobilenet_v2_run_at_75_percent_decayed_120_times_instead_of_90():
+    """Table 6 rounds 1.33 epochs of the subset to 1; the run as it was is StepLR over 120 such epochs."""
+    as_run, meant = experiment("mobilenet_v2_as_run")
+    per_epoch = 120  # three quarters of it are whole iterations, as nearly as ImageNet's 10,010
+    lrs = lr_at_every_iteration(as_run, per_epoch)
+    optimiser = SGD(parameter(), lr=0.045)
+    reference = StepLR(optimiser, step_size=1, gamma=0.98)
+    for k in range(120):
+        assert lrs[90 * k : 90 * (k + 1)] == pytest.approx([optimiser.param_groups[0]["lr"]] * 90)
+        optimiser.step()
+        reference.step()
+    assert lrs[-1] / lr_at_every_iteration(meant, per_epoch)[-1] == pytest.approx(0.98**30)  # 0.55
+
+
+def test_the_resnet50_run_at_12_5_percent_warmed_up_for_an_eighth_as_long():
+    as_run, meant = (lr_at_every_iteration(config, 80) for config in experiment("resnet50_as_run"))
+    assert as_run.index(max(as_run)) == 50  # 5 epochs of the subset, 10 iterations each
+    assert meant.index(max(meant)) == 400
+    cosine = [0.25 * (1 + math.cos(math.pi * k / 4750)) for k in range(4750)]  # the other 475
+    assert as_run[50:] == pytest.approx(cosine, abs=1e-9)
+
+
+def test_the_step_size_that_the_thesis_blames_for_resnet50_changes_nothing_under_a_cosine():
+    both = [
+        lr_at_every_iteration(compose(["data=imagenet", "data.root=x", "model=resnet50", step])[0].config, 20)
+        for step in ("recipe.schedule.step_size=30", "recipe.schedule.step_size=240")
+    ]
+    assert both[0] == both[1]
