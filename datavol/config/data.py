@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
 from datavol.config.keys import Section, Share, key
 from datavol.errors import ConfigError
@@ -26,6 +26,16 @@ class DataConfig(Section):
     )
     flip: Share = key("a probability from 0 to 1", hashed=True, remedy="data.flip=0.5")
     crop_scale: float = key("the smallest area of a random crop, above 0 and at most 1", hashed=True, gt=0, le=1)
+    classes: int | list[Annotated[str, BeforeValidator(str)]] | None = key(
+        "null (all), a number of classes or a list of names, at least 2", hashed=True, remedy="data.classes=10"
+    )
+    images: int | None = key(
+        "null (all) or how many training images serve as the full set, at least 1",
+        hashed=True,
+        ge=1,
+        remedy="data.images=12000",
+    )
+    narrow_seed: int = key("a whole number of at least 0", hashed=True, ge=0, remedy="data.narrow_seed=0")
     partition_seed: int = key("a whole number of at least 0", hashed=True, ge=0, remedy="data.partition_seed=0")
     workers: int | Literal["auto"] = key(
         "auto or a whole number of at least 0", hashed=False, remedy="data.workers=auto"
@@ -35,6 +45,11 @@ class DataConfig(Section):
     def _check(self) -> DataConfig:
         if isinstance(self.workers, int) and self.workers < 0:
             raise ConfigError(f"data.workers must be auto or at least 0, got {self.workers}; try data.workers=auto")
+        few = self.classes if isinstance(self.classes, int) else len(set(self.classes or ("all", "of them")))
+        if few < 2:
+            raise ConfigError(
+                f"data.classes must be null or at least 2 classes, got {self.classes}; try data.classes=10"
+            )
         if min(self.std) <= 0:
             raise ConfigError(f"data.std must be three deviations above 0, got {list(self.std)}; see data.mean")
         return self

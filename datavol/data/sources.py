@@ -17,6 +17,7 @@ from datavol.config import AnyData, DigitsConfig, ImageFolderConfig, ImageNetCon
 from datavol.data.arrays import ArraySplit, cifar, digits, fashion_mnist
 from datavol.data.folders import IMAGE_ENDINGS, FileSplit, FileTable, file_table, joined, parted
 from datavol.data.folders import DamagedImage as DamagedImage  # part of what a split promises
+from datavol.data.narrowing import narrowed
 from datavol.data.randomness import permutation
 from datavol.errors import ConfigError
 
@@ -51,7 +52,7 @@ def open_source(data: AnyData) -> Source:
     Raises:
         ConfigError: what is on disk is not what the source needs.
     """
-    classes, train, val = _opened(data)
+    classes, train, val = narrowed(data, *_opened(data))  # type: ignore[type-var]
     content = hashlib.sha256(joined(map(os.fsencode, classes)) + train.digest() + val.digest())
     return Source(data.source, classes, train, val, content.hexdigest())
 
