@@ -75,6 +75,10 @@ def _check_devices(trainer: TrainerConfig) -> None:
 def _check_network(config: Config) -> None:
     """Raise a ConfigError unless the network exists and takes the recipe's images; imports timm only if asked for."""
     model = config.model
+    if model.weights is not None:
+        from datavol.training.networks import check_weights  # late: it imports torch
+
+        check_weights(model)
     if model.library != "timm" or model.name is None:
         return
     import timm

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -9,6 +10,7 @@ from torch import nn
 
 from datavol.config import Config, ModelConfig
 from datavol.errors import ConfigError
+from datavol.training.starting import read_checkpoint
 
 
 def check_image_size(config: Config) -> None:
@@ -32,28 +34,73 @@ def check_image_size(config: Config) -> None:
 
 
 def build_network(model: ModelConfig, classes: int, dropout: float | None, init_seed: int) -> nn.Module:
-    """A network with fresh weights drawn from `init_seed`.
+    """A network with fresh weights drawn from `init_seed`, or those of `model.weights`.
 
     Args:
-        model: Library, name and stem. `small` lets little images through at full size: a first convolution of stride 1,
-            and for ResNet50 of 3 x 3 pixels without pooling after it.
+        model: Library, name, weights and stem. `small` lets little images through at full size: a first convolution of
+            stride 1, and for ResNet50 of 3 x 3 pixels without pooling after it.
         classes: Outputs.
         dropout: Rate before the last layer; None keeps the network's own.
         init_seed: Seeds torch's generators.
     """
     torch.manual_seed(init_seed)
+    network = _network(model, classes, dropout)
+    if model.weights is not None and not _is_tag(model):
+        _load(network, Path(model.weights))
+    return network
+
+
+def check_weights(model: ModelConfig) -> None:
+    """Raise a ConfigError unless `model.weights` is a file, or one of timm's tags; nothing is downloaded."""
+    if model.weights is None or Path(model.weights).is_file():
+        return
+    if model.library != "timm":
+        raise ConfigError(f"model.weights must be a file, got {model.weights}; check the path")
+    import timm
+
+    if not timm.is_model_pretrained(f"{model.name}.{model.weights}"):
+        tags = [name.partition(".")[2] for name in timm.list_pretrained(f"{model.name}.*")]
+        raise ConfigError(
+            f"model.weights must be a file or a tag that timm has for {model.name} ({', '.join(tags) or 'none'}), "
+            f"got {model.weights}; check the path"
+        )
+
+
+def _is_tag(model: ModelConfig) -> bool:
+    return model.library == "timm" and not Path(str(model.weights)).is_file()
+
+
+def _load(network: nn.Module, path: Path) -> None:
+    """Load weights; a last layer of other classes keeps its fresh ones."""
+    content = read_checkpoint(path)
+    theirs = {name.removeprefix("network."): value for name, value in content.get("state_dict", content).items()}
+    ours = network.state_dict()
+    other = [name for name in ours if name in theirs and theirs[name].shape != ours[name].shape]
+    last = list(ours)[-2:]
+    lost = sorted(set(ours) ^ set(theirs))
+    if lost or not set(other) <= set(last):
+        raise ConfigError(
+            f"model.weights must be of the configured network, got {path}, which differs in {(lost or other)[0]}; "
+            "choose its model=..."
+        )
+    network.load_state_dict({**theirs, **{name: ours[name] for name in other}})
+
+
+def _network(model: ModelConfig, classes: int, dropout: float | None) -> nn.Module:
     if model.library == "timm":
-        return _timm_network(str(model.name), classes, dropout)
+        return _timm_network(model, classes, dropout)
     if model.name == "resnet50":
         return _resnet50(classes, dropout, model.stem == "small")
     return _mobilenet_v2(classes, dropout, model.stem == "small")
 
 
-def _timm_network(name: str, classes: int, dropout: float | None) -> nn.Module:
+def _timm_network(model: ModelConfig, classes: int, dropout: float | None) -> nn.Module:
     import timm
 
     options: dict[str, Any] = {} if dropout is None else {"drop_rate": dropout}
-    return timm.create_model(name, pretrained=False, num_classes=classes, **options)
+    tagged = model.weights is not None and _is_tag(model)
+    name = f"{model.name}.{model.weights}" if tagged else str(model.name)
+    return timm.create_model(name, pretrained=tagged, num_classes=classes, **options)
 
 
 def _mobilenet_v2(classes: int, dropout: float | None, small_stem: bool) -> nn.Module:

@@ -6,11 +6,12 @@ from torch import nn
 from torchvision.models import mobilenet_v2, resnet50
 
 from datavol.config import ModelConfig
-from datavol.training.networks import build_network
+from datavol.errors import ConfigError
+from datavol.training.networks import build_network, check_weights
 
 
-def model(name: str, library: str = "torchvision", stem: str = "standard") -> ModelConfig:
-    return ModelConfig(library=library, name=name, stem=stem)
+def model(name: str, library: str = "torchvision", stem: str = "standard", weights: str | None = None) -> ModelConfig:
+    return ModelConfig(library=library, name=name, stem=stem, weights=weights)
 
 
 @pytest.mark.parametrize(("name", "theirs"), [("mobilenet_v2", mobilenet_v2), ("resnet50", resnet50)])
@@ -57,3 +58,27 @@ def test_dropout_is_the_network_s_own_unless_given():
 def test_any_network_of_timm():
     network = build_network(model("convnext_atto", "timm"), 7, None, 0)
     assert network(torch.zeros(2, 3, 32, 32)).shape == (2, 7)
+
+
+def test_weights_are_taken_up_and_a_last_layer_of_other_classes_stays_fresh(tmp_path):
+    theirs = build_network(model("mobilenet_v2"), 7, None, 1)
+    torch.save(theirs.state_dict(), tmp_path / "weights.pth")
+    loaded = model("mobilenet_v2", weights=str(tmp_path / "weights.pth"))
+    ours, fresh = build_network(loaded, 10, None, 3), build_network(model("mobilenet_v2"), 10, None, 3)
+    for name, value in ours.state_dict().items():
+        expected = fresh if name.startswith("classifier") else theirs
+        assert torch.equal(value, expected.state_dict()[name]), name
+
+
+def test_weights_of_another_network_are_refused(tmp_path):
+    torch.save(build_network(model("resnet50"), 10, None, 1).state_dict(), tmp_path / "weights.pth")
+    with pytest.raises(ConfigError, match=r"model\.weights must be of the configured network"):
+        build_network(model("mobilenet_v2", weights=str(tmp_path / "weights.pth")), 10, None, 3)
+
+
+def test_weights_that_are_not_there_are_refused_before_anything_is_built():
+    with pytest.raises(ConfigError, match=r"model\.weights must be a file, got nowhere"):
+        check_weights(model("resnet50", weights="nowhere"))
+    with pytest.raises(ConfigError, match=r"a tag that timm has for convnext_atto \(.*d2_in1k"):
+        check_weights(model("convnext_atto", "timm", weights="nothing"))
+    check_weights(model("convnext_atto", "timm", weights="d2_in1k"))
