@@ -55,6 +55,16 @@ class DataConfig(Section):
         return self
 
 
+class ImbalanceConfig(Section):
+    """How unequal a subset's classes are made."""
+
+    profile: Literal["none", "long_tail", "step"] = key(
+        "none, long_tail or step", hashed=True, remedy="imbalance.profile=long_tail"
+    )
+    ratio: float = key("the fullest class to the rarest, at least 1", hashed=True, ge=1, remedy="imbalance.ratio=10")
+    seed: int = key("a whole number of at least 0", hashed=True, ge=0, remedy="imbalance.seed=0")
+
+
 VAL_FRACTION: dict[str, Any] = {"gt": 0, "lt": 1, "remedy": "data.val_fraction=0.2"}
 
 

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
-from datavol.config.data import AnyData
+from datavol.config.data import AnyData, ImbalanceConfig
 from datavol.config.keys import Section, Text, hashed_values, key
 from datavol.config.place import (
     CheckpointConfig,
@@ -44,6 +44,10 @@ class Config(Section):
     order_seed: int = key("a whole number of at least 0", hashed=True, remedy="order_seed=0", **SEED)
     draw: Literal["independent", "nested", "disjoint"] = key(
         "independent, nested or disjoint", hashed=True, remedy="draw=independent"
+    )
+    imbalance: ImbalanceConfig = key("a section", hashed=True)
+    sampling: Literal["uniform", "balanced"] = key(
+        "uniform (over images) or balanced (over classes)", hashed=True, remedy="sampling=uniform"
     )
     subset_file: str | None = key("a text file with one index or path per line, or null", hashed=True)
     epochs: int = key("budget epochs, a whole number of at least 1", hashed=True, ge=1, remedy="epochs=90")
@@ -97,6 +101,11 @@ def check_across(config: Config) -> None:
         raise ConfigError(
             f"epochs must be above the {warmup:g} budget epochs of recipe.schedule.warmup_epochs, got {config.epochs}; "
             f"try epochs={int(warmup) + 1} or recipe.schedule.warmup_epochs=0"
+        )
+    if config.subset_file is not None and config.imbalance.profile != "none":
+        raise ConfigError(
+            f"imbalance.profile must be none when subset_file names the subset, got {config.imbalance.profile}; "
+            "leave it out"
         )
     if config.subset_file is not None and config.fraction != 1:
         raise ConfigError(

@@ -29,10 +29,12 @@ class SubsetDataModule(L.LightningDataModule):
         data: AnyData,
         order_seed: int = 0,
         evaluate_train: bool = False,
+        balanced: bool = False,
     ) -> None:
         super().__init__()
         self.source, self.subset, self.budget, self.order_seed = source, subset, budget, order_seed
         self.evaluate_train = evaluate_train
+        self.balanced_by = source.train.labels[subset.indices] if balanced else None
         self.workers = data.workers
         replace = isinstance(data, FilesConfig) and data.on_damaged == "replace"
         train = training_transform(recipe.augment, data.mean, data.std)
@@ -43,7 +45,7 @@ class SubsetDataModule(L.LightningDataModule):
 
     def train_dataloader(self) -> DataLoader[Sample]:
         """This rank's share of every global batch of a budget epoch."""
-        sampler = BudgetSampler(self.subset.indices, self.budget, self.order_seed, *self._place())
+        sampler = BudgetSampler(self.subset.indices, self.budget, self.order_seed, *self._place(), self.balanced_by)
         # Lightning sets the epoch only after it has started the workers, which read ahead at once
         sampler.set_iteration(self.trainer.global_step if self.trainer else 0)
         return self._loader(self.training_images, sampler, sampler.share)

@@ -9,7 +9,7 @@ from typing import Any
 from datavol.budget import Budget, plan_budget
 from datavol.config import Config, DataConfig
 from datavol.data.sources import Source, open_source
-from datavol.data.subset import Subset, draw_subset, read_subset
+from datavol.data.subset import Subset, class_shares, draw_subset, read_subset
 from datavol.errors import ConfigError
 from datavol.records import RunFolder
 
@@ -51,9 +51,10 @@ def _subset(config: Config, source: Source) -> Subset:
     if config.subset_file is not None:
         keys = [source.train.key(place) for place in range(len(labels))]
         return read_subset(Path(config.subset_file), labels, source.classes, keys)
-    return draw_subset(
-        labels, source.classes, config.fraction, config.draw, config.draw_seed, config.data.partition_seed
-    )
+    imbalance, classes = config.imbalance, source.classes
+    shares = class_shares(imbalance.profile, imbalance.ratio, len(classes), imbalance.seed)
+    seeds = config.draw_seed, config.data.partition_seed
+    return draw_subset(labels, classes, config.fraction, config.draw, *seeds, shares)
 
 
 def prepare_all(configs: list[Config]) -> list[Prepared]:

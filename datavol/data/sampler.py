@@ -25,17 +25,55 @@ def sample_order(subset: NDArray[np.int64], order_seed: int, start: int, stop: i
     return np.concatenate(passes)[start - offset : stop - offset] if passes else subset[:0]
 
 
+def balanced_order(
+    subset: NDArray[np.int64], labels: NDArray[np.int64], order_seed: int, start: int, stop: int
+) -> NDArray[np.int64]:
+    """The same with every class equally often, whatever its images.
+
+    In round r of C samples each of the C classes has its turn once, in a seeded order; a class of n images shows
+    element r mod n of its seeded permutation number r // n.
+
+    Args:
+        subset: Positions in the full training set.
+        labels: Their classes, the same shape.
+        order_seed: The seed.
+        start: The first sample.
+        stop: The sample after the last.
+    """
+    groups = [(c, subset[labels == c]) for c in np.unique(labels)]
+    samples = np.arange(start, stop)
+    rounds = samples // len(groups)
+    known = range(start // len(groups), -(-stop // len(groups)))
+    turns = np.stack([permutation(len(groups), "turns", order_seed, r) for r in known])
+    turn = turns[rounds - known.start, samples % len(groups)]
+    order = np.empty(len(samples), dtype=np.int64)
+    for number, (c, images) in enumerate(groups):
+        at = np.flatnonzero(turn == number)
+        passes, places = np.divmod(rounds[at], len(images))
+        for p in np.unique(passes):
+            chosen = passes == p
+            order[at[chosen]] = images[permutation(len(images), "order", order_seed, c, p)][places[chosen]]
+    return order
+
+
 class BudgetSampler(Sampler[tuple[int, int]]):
     """One rank's samples of one budget epoch, as (k, position in the full training set).
 
     Rank r of W takes the r-th share of every global batch, so that the ranks together see exactly the batches of the
-    one-process order. Lightning calls `set_epoch` before every budget epoch.
+    one-process order. With `balanced_by`, the classes of the subset's images, every class comes equally often.
+    Lightning calls `set_epoch` before every budget epoch.
     """
 
     def __init__(
-        self, subset: NDArray[np.int64], budget: Budget, order_seed: int, rank: int = 0, world_size: int = 1
+        self,
+        subset: NDArray[np.int64],
+        budget: Budget,
+        order_seed: int,
+        rank: int = 0,
+        world_size: int = 1,
+        balanced_by: NDArray[np.int64] | None = None,
     ) -> None:
-        self.subset, self.budget, self.order_seed = subset, budget, order_seed
+        self.subset, self.budget, self.order_seed, self.balanced_by = subset, budget, order_seed, balanced_by
         self.share = budget.batch_size // world_size
         self.rank = rank
         self.epoch, self.done = 0, 0
@@ -57,10 +95,15 @@ class BudgetSampler(Sampler[tuple[int, int]]):
         batch = self.budget.batch_size
         images = self.budget.iterations_per_epoch * batch
         start = self.epoch * images
-        order = sample_order(self.subset, self.order_seed, start, start + images)
+        order = self._order(start, start + images)
         for first in range(self.done * batch + self.rank * self.share, images, batch):
             for k in range(first, first + self.share):
                 yield start + k, int(order[k])
+
+    def _order(self, start: int, stop: int) -> NDArray[np.int64]:
+        if self.balanced_by is None:
+            return sample_order(self.subset, self.order_seed, start, stop)
+        return balanced_order(self.subset, self.balanced_by, self.order_seed, start, stop)
 
 
 class UnpaddedSampler(Sampler[tuple[int, int]]):

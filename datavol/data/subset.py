@@ -60,7 +60,13 @@ class Subset:
 
 
 def draw_subset(
-    labels: Indices, classes: Sequence[str], fraction: float, draw: str, draw_seed: int, partition_seed: int = 0
+    labels: Indices,
+    classes: Sequence[str],
+    fraction: float,
+    draw: str,
+    draw_seed: int,
+    partition_seed: int = 0,
+    shares: Sequence[float] | None = None,
 ) -> Subset:
     """Draw a stratified subset.
 
@@ -73,19 +79,38 @@ def draw_subset(
             permutation per class keyed by `partition_seed`, of which draw_seed d takes the d-th block.
         draw_seed: The seed of the draw.
         partition_seed: Which partition `disjoint` deals out.
+        shares: Of each class's images, how many the draw takes on top of `fraction`; None is 1 for all.
 
     Raises:
         ConfigError: If a class is left without images, or `disjoint` has no d-th block.
     """
     share = Fraction(repr(float(fraction)))
     members = _members(labels, len(classes))
-    counts = [round(len(images) * share) for images in members]
+    weights = [Fraction(repr(float(weight))) for weight in shares or [1.0] * len(members)]
+    counts = [round(len(images) * share * weight) for images, weight in zip(members, weights, strict=True)]
     _check_no_class_is_empty(members, counts, classes, share)
     pick = _picker(draw, share, draw_seed, partition_seed, members, counts)
     chosen = [
         images[pick(c, len(images), count)] for c, (images, count) in enumerate(zip(members, counts, strict=True))
     ]
     return Subset(np.sort(np.concatenate(chosen)), tuple(counts), len(labels), float(fraction), draw, draw_seed)
+
+
+def class_shares(profile: str, ratio: float, classes: int, seed: int) -> list[float] | None:
+    """What an imbalanced draw takes of each class, the fullest one 1 and the rarest one 1 / ratio.
+
+    `long_tail` falls exponentially over the classes (Cui et al. 2019, arXiv 1901.05555), `step` gives half of them all
+    and the others the least (Buda et al. 2018, arXiv 1710.05381). Which classes are rare is drawn by `seed`.
+
+    >>> class_shares("step", 10, 4, 0)
+    [0.1, 0.1, 1.0, 1.0]
+    """
+    if profile == "none":
+        return None
+    ranks = permutation(classes, "imbalance", seed).tolist()
+    if profile == "step":
+        return [1.0 if rank < (classes + 1) // 2 else 1 / ratio for rank in ranks]
+    return [float(ratio ** (-rank / (classes - 1))) for rank in ranks]
 
 
 def _members(labels: Indices, classes: int) -> list[Indices]:

@@ -134,6 +134,7 @@ def build_data(config: Config, prepared: Prepared) -> SubsetDataModule:
         config.data,
         config.order_seed,
         config.evaluate_train,
+        config.sampling == "balanced",
     )
 
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from datavol.budget import Budget
 from datavol.data.randomness import permutation
-from datavol.data.sampler import BudgetSampler, UnpaddedSampler, sample_order
+from datavol.data.sampler import BudgetSampler, UnpaddedSampler, balanced_order, sample_order
 
 SIZES = st.integers(1, 40)
 
@@ -77,3 +77,32 @@ def test_evaluation_sees_every_image_once_unpadded(n, world_size):
     seen = [position for sampler in samplers for _, position in sampler]
     assert sorted(seen) == positions.tolist()
     assert [len(sampler) for sampler in samplers] == [len(list(sampler)) for sampler in samplers]
+
+
+@given(
+    counts=st.lists(st.integers(1, 9), min_size=1, max_size=5),
+    start=st.integers(0, 60),
+    length=st.integers(1, 60),
+    seed=st.integers(0, 9),
+)
+def test_balanced_sample_k_is_found_by_counting_turns(counts, start, length, seed):
+    labels = np.repeat(np.arange(len(counts)), counts) * 3  # any class numbers
+    subset = 100 + np.arange(len(labels))
+    expected = []
+    for k in range(start + length):
+        r, place = divmod(k, len(counts))
+        number = permutation(len(counts), "turns", seed, r)[place]
+        images = subset[labels == 3 * number]
+        shown = permutation(len(images), "order", seed, 3 * number, r // len(images))[r % len(images)]
+        expected.append(images[shown])
+    np.testing.assert_array_equal(balanced_order(subset, labels, seed, start, start + length), expected[start:])
+
+
+def test_balanced_ranks_share_the_batches_of_one_and_every_class_comes_equally_often():
+    labels = np.repeat([0, 1, 2], [20, 4, 1])
+    subset, budget = np.arange(25), Budget(2, 5, 6, 25)
+    samplers = [BudgetSampler(subset, budget, 0, rank, world, labels) for world, rank in ((1, 0), (2, 0), (2, 1))]
+    alone, first, second = (list(sampler) for sampler in samplers)
+    together = [sample for batch in range(5) for part in (first, second) for sample in part[3 * batch : 3 * batch + 3]]
+    assert together == alone
+    assert Counter(labels[position] for _, position in alone) == {0: 10, 1: 10, 2: 10}
