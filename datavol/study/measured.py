@@ -108,8 +108,8 @@ class Measured:
 
     def fraction_of(self, n: float) -> float:
         """The fraction that was asked for where a run had `n` images; else n as a share of the full set."""
-        known = self.runs.loc[self.runs["images"] == n, "fraction"]
-        return float(known.iloc[0]) if len(known) else n / self.full_size
+        known = dict(zip(self.runs["images"], self.runs["fraction"], strict=True))
+        return float(known[n]) if n in known else n / self.full_size
 
 
 def measured_curves(study: Study, metric: Metric = "top1") -> list[Measured]:
