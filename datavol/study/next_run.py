@@ -90,6 +90,10 @@ def next_run(
     """
     candidates = next_runs(measured, asked, delta=delta, target=target, level=level)
     best = candidates.iloc[0]
+    if not best["now"] > 0:
+        raise CannotSay(
+            f"cannot say which run is best: all of the interval of {ASKED[asked]} lies beyond the sizes searched"
+        )
     if not best["now"] - best["then"] > WORTH * best["now"]:
         raise CannotSay(
             f"cannot say which run is best: none of {len(candidates)} would by itself narrow the interval of "
@@ -118,8 +122,9 @@ def next_runs(
     width = _width(asked, measured, delta, target, level)
     now = width(curve)
     rows = []
+    known = dict(zip(measured.runs["fraction"], measured.runs["images"], strict=True))
     for fraction in _candidates(measured.runs["fraction"]):
-        images = max(1, round(fraction * measured.full_size))
+        images = int(known.get(fraction, max(1, round(fraction * measured.full_size))))
         then, hours = _expected(curve, float(images), width), _seconds(measured.runs, images) / 3600
         seed = _unused_seed(measured.runs, fraction)
         rows.append((fraction, images, seed, hours, now, then, (now - then) / hours))

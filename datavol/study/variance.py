@@ -4,7 +4,8 @@ Runs of one fraction differ by the subset drawn (`draw_seed`), by the training s
 by how the two meet. The components of this variance are estimated by equating sums of squares with their expectations
 (Henderson's method III), pooled over the fractions below 1 in z = logit(error / ceiling), where seeds matter about
 equally at all sizes. Intervals are generalised ones (Hannig, Iyer and Patterson, *Fiducial generalized confidence
-intervals*, 2006): sums of squares over chi-squared numbers, components below 0 counting as 0.
+intervals*, 2006): sums of squares over chi-squared numbers, components below 0 counting as 0. They take fractions for
+independent; where draws are nested, subsets of different fractions overlap, and the intervals are somewhat narrow.
 """
 
 from __future__ import annotations
