@@ -31,8 +31,8 @@ OUTCOMES = (0.8, 0.4)
 DRAWS = 1000
 GRID = 25
 """Sizes between which the asked one is searched."""
-WORTH = 0.02
-"""A run that narrows the interval by less than this share is not worth naming: draws do not tell it from 0."""
+WORTH = 0.05
+"""A run that narrows the interval by less than this share is not named: in simulations so little did not come true."""
 
 Width = Callable[[LearningCurve], float]
 
@@ -66,7 +66,7 @@ class NextRun:
         scale, unit = (100, "points") if self.asked == "full" else (1, "doublings")
         widths = f"from {scale * self.now:.2g} to {scale * self.then:.2g} {unit} wide"
         interval = f"the {100 * self.level:g} % interval of {ASKED[self.asked]}"
-        return f"fraction={self.fraction:g} seed={self.seed} ({took}) would narrow {interval} {widths}"
+        return f"training fraction={self.fraction:g} seed={self.seed} ({took}) would narrow {interval} {widths}"
 
     @property
     def reason(self) -> str:

@@ -66,13 +66,13 @@ class Saturation:
         if self.fraction is None:
             largest = per_cent(self.fractions[-1].fraction)
             return f"more than {largest} of the data: even that is {within} ({full}) only with {chance}"
+        told = f"{per_cent(self.fraction)} of the data is {within} ({full}) with {chance}"
         if self.fraction == 1:
-            return f"all of it: no smaller fraction that was run is likely to be {within} ({full})"
-        told = f"{per_cent(self.fraction)} of the data is {within} ({full}), {chance}"
+            told = f"all of it: no smaller fraction that was run is likely to be {within} ({full})"
         smaller = [one for one in self.fractions if one.fraction < self.fraction]
-        return (
-            f"{told}; {per_cent(smaller[-1].fraction)} is, {probability(smaller[-1].probability)}" if smaller else told
-        )
+        if smaller:
+            told += f"; {per_cent(smaller[-1].fraction)} is so with {probability(smaller[-1].probability)}"
+        return told
 
     @property
     def reason(self) -> str:

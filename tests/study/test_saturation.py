@@ -58,8 +58,8 @@ def test_the_sentence_says_what_and_how_sure():
     found = saturation(one_curve(flat_from(8000), noise=0.002, test_size=None))
     assert str(found) == (
         "25 % of the data is within 1 point of what all of it gives (measured: "
-        f"{100 * found.full_accuracy:.3g} %), probability {100 * found.probability:.0f} %; "
-        "12.5 % is, probability below 1 %"
+        f"{100 * found.full_accuracy:.3g} %) with probability {100 * found.probability:.0f} %; "
+        "12.5 % is so with probability below 1 %"
     )
     assert found.reason.endswith("picked on the validation images: 25 %")
     assert found.numbers["fraction"] == found.numbers["fraction_by_best"] == 0.25
