@@ -117,9 +117,10 @@ def full_curve(measured: Measured, level: float, column: Literal["error", "best_
         CannotSay: If no curve can be fitted, or the full set is beyond four times the largest subset.
     """
     curve = measured.fit(level, column)
-    if measured.full_size > curve.limit * (1 + 1e-9):
+    times = 1 / measured.fraction_of(curve.largest)  # as asked for: a quarter may be an image short of one
+    if times > REACH * (1 + 1e-9):
         raise CannotSay(
-            f"cannot say what the full set gives: it is {measured.full_size / curve.largest:.3g} times the largest "
+            f"cannot say what the full set gives: it is {times:.3g} times the largest "
             f"subset, and nothing validates forecasts beyond {REACH:g} times; train on a larger fraction"
         )
     return curve

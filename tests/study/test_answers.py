@@ -6,6 +6,8 @@ from itertools import product
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from made_up import write_run
 from simulated import FRACTIONS, grid, power_law, saturating, simulated_study
 
@@ -145,3 +147,29 @@ def test_the_order_of_rows_does_not_matter():
     study = both(one(0), one(1, columns={"model": "vit"}))
     shuffled = replace(study, runs=study.runs.sample(frac=1, random_state=0, ignore_index=True))
     assert [answer.answer for answer in answers(shuffled)] == [answer.answer for answer in answers(study)]
+
+
+@st.composite
+def studies(draw):
+    """Anything that finished runs can be: few fractions or many, any seeds, any accuracies."""
+    fractions = draw(st.lists(st.sampled_from([0.01, 0.05, 0.1, 0.125, 0.3, 0.5, 0.75, 1.0]), min_size=1, max_size=5))
+    seeds = draw(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 3)), min_size=1, max_size=5))
+    runs = grid(sorted(set(fractions)), seeds)
+    top1 = draw(st.lists(st.floats(0, 1), min_size=len(runs), max_size=len(runs)))
+    columns = {
+        "top1": top1,
+        "best_top1": top1,
+        "classes": draw(st.sampled_from([2, 10, 1000])),
+        "budget": draw(st.sampled_from(["iterations", "epochs"])),
+        "seconds_train": draw(st.sampled_from([0.0, 0.5, 1e5, np.nan])),
+        "validation_images": draw(st.sampled_from([1, 100, 50_000])),
+    }
+    return simulated_study(np.random.default_rng(0), runs, columns=columns)
+
+
+@settings(max_examples=25, deadline=None)
+@given(studies(), st.sampled_from([0.001, 0.01, 0.3]), st.sampled_from([None, 0.05, 0.6, 0.999]))
+def test_every_study_gets_sentences(study, delta, target):
+    for answer in answers(study, delta=delta, target=target):
+        assert (answer.state == "cannot say") == answer.answer.startswith("cannot say")
+        assert not any(word in str(answer) for word in ("nan", "inf ", "None"))

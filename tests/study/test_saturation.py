@@ -74,6 +74,9 @@ def test_without_the_full_set_its_accuracy_is_a_forecast_up_to_four_times_the_da
     assert "is a forecast" in found.reason
     with pytest.raises(CannotSay, match="it is 5 times the largest subset, and nothing validates"):
         saturation(one_curve(power_law, (0.05, 0.1, 0.2)))
+    rounded = one_curve(power_law, FRACTIONS[:3])
+    images = rounded.runs["images"].replace(8000, 7990)  # classes are rounded one by one
+    assert saturation(replace(rounded, runs=rounded.runs.assign(images=images))).forecast
 
 
 def test_the_best_stands_beside_the_last():
