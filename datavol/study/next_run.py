@@ -29,6 +29,7 @@ ASKED = {
 OUTCOMES = (0.8, 0.4)
 """Levels of intervals whose edges, with the median, are the middles of five equally likely parts of an outcome."""
 DRAWS = 1000
+"""Curves that a width of sizes is taken from; four times as many for the accuracy, whose tails are longer."""
 GRID = 25
 """Sizes between which the asked one is searched."""
 WORTH = 0.05
@@ -163,7 +164,7 @@ def _width(asked: Asked, measured: Measured, delta: float, target: float | None,
 
     def width(curve: LearningCurve) -> float:
         if asked == "full":
-            values = curve.average_errors([full], DRAWS)[:, 0]
+            values = curve.average_errors([full], 4 * DRAWS)[:, 0]
         else:
             errors = curve.average_errors([*sizes, full], DRAWS)
             wanted = errors[:, -1:] + delta if target is None or asked == "saturation" else 1 - target

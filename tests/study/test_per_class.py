@@ -75,6 +75,18 @@ def test_the_classes_that_still_gain_and_those_that_are_starved(kept):
     assert told.state == "answered"
 
 
+def test_classes_that_do_not_gain_are_not_starved(tmp_path):
+    right = np.arange(len(LABELS)) % 2 == 0
+    for fraction in (0.25, 0.5):
+        write_run(tmp_path, fraction=fraction).write_predictions("last", made_up_predictions(right))
+    (measured,) = measured_curves(load_study(tmp_path))
+    found = classes_that_gain(measured)
+    assert str(found) == (
+        "none that can be told: none of 10 classes gained significantly from 25 % to 50 % of the data"
+    )
+    assert found.reason.startswith("sign tests between the same images alone: one run each")
+
+
 def test_without_predictions_it_says_which_key_keeps_them(clean):
     study = load_study(clean)
     line = "cannot say anything of single classes: .* was not kept; train with predictions=last$"
