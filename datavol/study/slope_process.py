@@ -148,6 +148,20 @@ class SlopeProcess:
         before = self.prior.variance(x) + shared
         return self._given(x, cross, before, 0.0, 0.0)
 
+    def draws(self, x: Array, count: int, rng: np.random.Generator) -> Array:
+        """The z of the average run at the places `x` (places,), jointly: (count, places)."""
+        squares = SCALES[:, None, None] ** 2
+        cross = squares * self.prior.covariance(x, self.x) + LEVEL_SD**2
+        before = squares * self.prior.covariance(x, x) + LEVEL_SD**2
+        means = self.level + self.prior.mean_slope * x + (cross @ self.solved[..., None])[..., 0]
+        covariances = before - cross @ self.inverse @ cross.swapaxes(-1, -2)
+        roots = np.linalg.cholesky(covariances + SMALLEST_VARIANCE * np.eye(len(x)))
+        # One random number for all, in equal steps: every scale gets its weight of the draws, as nearly as can be
+        which = np.searchsorted(np.cumsum(self.weights), (np.arange(count) + rng.random()) / count)
+        parts = np.split(rng.standard_normal((count, len(x))), np.searchsorted(which, np.arange(1, len(SCALES))))
+        drawn = [mean + part @ root.T for mean, root, part in zip(means, roots, parts, strict=True)]
+        return np.concatenate(drawn)
+
     def _given(self, x: Array, cross: Array, before: Array, level: float, level_variance: float) -> Mixture:
         """Condition on the measurements: `cross` (places, sizes) and `before` (places,) are covariances at scale 1."""
         squares = SCALES[:, None] ** 2

@@ -1,0 +1,93 @@
+"""Made-up studies as frames, without folders: fast enough to make hundreds whose truth is known."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from scipy.special import expit, logit
+
+from datavol.study.facts import COLUMNS
+from datavol.study.loading import Study
+from datavol.study.measured import Measured, measured_curves
+
+Truth = Callable[[np.ndarray], np.ndarray]
+SEEDS = ["draw_seed", "init_seed", "order_seed"]
+CHANCE = 0.9
+FRACTIONS = (0.0625, 0.125, 0.25, 0.5, 1.0)
+
+
+def saturating(n: np.ndarray) -> np.ndarray:
+    """An error that floors at 12 %."""
+    return 0.12 + 0.75 * (n / 100) ** -0.5
+
+
+def power_law(n: np.ndarray) -> np.ndarray:
+    """An error that falls by a fifth per doubling."""
+    return 0.9 * (n / 50) ** -0.35
+
+
+def grid(fractions: Sequence[float] = FRACTIONS, seeds: Sequence[tuple[int, int]] = ((0, 0),)) -> pd.DataFrame:
+    """Runs at all fractions with all pairs of (draw seed, training seed)."""
+    rows = [(fraction, draw, train, train) for fraction in fractions for draw, train in seeds]
+    return pd.DataFrame(rows, columns=["fraction", *SEEDS])
+
+
+def simulated_errors(
+    rng: np.random.Generator,
+    runs: pd.DataFrame,
+    truth: Truth = saturating,
+    *,
+    full_size: int = 32_000,
+    draw_sd: float = 0.0,
+    train_sd: float = 0.0,
+    noise: float = 0.01,
+    test_size: int | None = 10_000,
+) -> np.ndarray:
+    """The error that every run measures.
+
+    Args:
+        truth: The error of the average run, by n.
+        draw_sd: Standard deviation that a draw seed adds to z = logit(error / chance), at each fraction anew.
+        train_sd: The same of a training seed.
+        noise: The same of a run.
+        test_size: Images that errors are counted on; None leaves them exact.
+    """
+    fractions, place = np.unique(runs["fraction"].to_numpy(), return_inverse=True)
+    z = logit(truth(np.round(fractions * full_size)) / CHANCE)[place] + noise * rng.standard_normal(len(runs))
+    for sd, seed in ((draw_sd, "draw_seed"), (train_sd, "init_seed")):
+        _, level = np.unique(1000 * place + runs[seed].to_numpy(), return_inverse=True)
+        z += sd * rng.standard_normal(len(runs))[level]
+    error = CHANCE * expit(z)
+    return error if test_size is None else rng.binomial(test_size, error) / test_size
+
+
+def simulated_study(
+    rng: np.random.Generator, runs: pd.DataFrame, truth: Truth = saturating, *, columns: Any = None, **settings: Any
+) -> Study:
+    """A study of finished runs; the settings are those of `simulated_errors`, `columns` replaces ordinary ones."""
+    top1 = 1 - simulated_errors(rng, runs, truth, **settings)
+    full_size = settings.get("full_size", 32_000)
+    ordinary = {
+        **{"run": [f"run{i}" for i in range(len(runs))], "state": "finished", "fingerprint": "f", "classes": 10},
+        **{"data": "made_up", "model": "resnet50", "recipe": "plain", "budget": "iterations", "draw": "independent"},
+        **{"full_size": full_size, "images": (runs["fraction"] * full_size).round().astype(int)},
+        **{"validation_images": settings.get("test_size", 10_000), "seed": runs["init_seed"]},
+        **{"seconds_train": 3600.0, "seconds_val": 0.0, "top1": top1, "top5": 1 - (1 - top1) / 4},
+        **{"best_top1": top1 + 0.001, "best_top5": 1 - (1 - top1) / 4},
+    }
+    frame = runs.assign(**(ordinary | (columns or {}))).reindex(columns=list(COLUMNS))
+    return Study(frame.astype({"folder": object}), pd.DataFrame())
+
+
+def simulated_curves(
+    rng: np.random.Generator, runs: pd.DataFrame, truth: Truth = saturating, *, count: int, **settings: Any
+) -> Iterator[Measured]:
+    """Many curves of the same runs: one goes through the frames, the others only differ in their errors."""
+    (first,) = measured_curves(simulated_study(rng, runs, truth, **settings))
+    for _ in range(count):
+        errors = simulated_errors(rng, runs, truth, **settings)
+        yield replace(first, runs=first.runs.assign(error=errors, best_error=errors))
