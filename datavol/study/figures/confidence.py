@@ -139,6 +139,8 @@ def class_heat_map(
         axes.set_title(label, loc="left")
     few = len(order) <= NAMED_CLASSES
     outer_labels(grid, "fraction of the training set", "class" if few else f"{len(order):,} classes, best on top")
+    if isinstance(figure, Figure):
+        figure.set_figwidth(figure.get_figwidth() + 1)
     bar = figure.colorbar(grid[-1].collections[0], ax=grid, fraction=0.05 / min(len(grid), 3), pad=0.01)
     bar.set_label("top-1 of the class (%)" + _of_seeds(accuracies).replace(", ", "\n"))
     return np.array(grid, dtype=object)
@@ -153,7 +155,7 @@ def _heat(cells: pd.DataFrame, axes: Axes, names: Sequence[str] | None) -> None:
     shown = list(cells.index)[::every]
     told = [str(number) if names is None else names[number] for number in shown]
     axes.set_yticks(
-        np.arange(len(shown)) * every + 0.5, told, rotation=0, fontsize="small" if every == 1 else "xx-small"
+        np.arange(len(shown)) * every + 0.5, told, rotation=0, fontsize="small" if every == 1 else "x-small"
     )
     slanted = cells.shape[1] > 5
     axes.set_xticks(

@@ -108,7 +108,7 @@ def _draw_fit(curve: LearningCurve, axes: Axes, mark: Mark) -> str:
         laws.insert(0, (fit_power_law(curve.n, curve.error), (0, (1, 1.5))))
     for law, line in laws:
         sizes = np.geomspace(curve.n[0], curve.limit, 160)
-        axes.plot(sizes, law(sizes), color="black", linestyle=line, linewidth=1, label=str(law))
+        axes.plot(sizes, law(sizes), color="black", linestyle=line, linewidth=1, zorder=1.5, label=str(law))
     axes.plot(curve.n, curve.error, color=mark.colour, marker=mark.marker, linestyle="none", markersize=5)
     axes.set(xscale="log", yscale="log")
     return "\n".join(str(law) for law, _ in laws)

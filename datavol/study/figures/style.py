@@ -31,12 +31,8 @@ BAND_FROM = 4
 THESIS: Any = {"color": "0.25", "linestyle": (0, (2, 1.5)), "linewidth": 1.2}
 PANEL = (3.3, 2.7)
 """Inches of a panel in a grid."""
-BESIDE = 2.1
-"""Inches for what stands beside the panels."""
-
-
-LINE = 0.23
-"""Inches of a line in a legend."""
+LINE, LETTER = 0.23, 0.085
+"""Inches of a line and of a letter in a legend."""
 
 
 @dataclass(frozen=True)
@@ -85,10 +81,10 @@ def share(fraction: float) -> str:
 def panels(
     figure: Figure | SubFigure, rows: int, columns: int, *, height: float = PANEL[1], **shared: Any
 ) -> np.ndarray:
-    """An array of axes (rows, columns) in an empty figure, whose size is set to what they and a legend take."""
+    """An array of axes (rows, columns) in an empty figure, whose size is set to what they take."""
     if isinstance(figure, Figure):
         figure.set_layout_engine("constrained", w_pad=0.1)
-        figure.set_size_inches(columns * PANEL[0] + BESIDE, max(rows * height, 2.2) + 0.7)
+        figure.set_size_inches(columns * PANEL[0], max(rows * height, 2.2) + 0.7)
     return figure.subplots(rows, columns, squeeze=False, **shared)
 
 
@@ -139,8 +135,9 @@ def legend_of(figure: Figure | SubFigure, axes: Iterable[Axes], title: str, extr
     names = [*labelled, *(handle.get_label() for handle in extra)]
     figure.legend(handles, names, loc="outside right upper", title=title, alignment="left", frameon=False)
     if isinstance(figure, Figure):
-        lines = sum(text.count("\n") + 1 for text in (title, *names))
-        figure.set_figheight(max(figure.get_figheight(), LINE * lines + 0.3))
+        lines = "\n".join([title, *names]).split("\n")
+        figure.set_figheight(max(figure.get_figheight(), LINE * len(lines) + 0.3))
+        figure.set_figwidth(figure.get_figwidth() + LETTER * max(map(len, lines)) + 0.5)
 
 
 def sample(label: str, line: Any = "-", marker: str = "", colour: Any = GREY, **more: Any) -> Line2D:
@@ -196,11 +193,12 @@ def volume_axis(images: pd.Series, fractions: pd.Series, axes: Axes) -> None:
 
 
 def that_fit(sizes: Sequence[float], limits: tuple[float, float], axes: Axes) -> list[float]:
-    """The sizes, from the largest down, whose names do not run into each other on a logarithmic axis."""
+    """The largest size, and of the others those whose names do not run into a larger one's on a logarithmic axis."""
     inches = 0.85 * axes.bbox.width / axes.figure.dpi
-    needed = (0.075 * len(f"{max(sizes):,.0f}") + 0.12) / inches * np.log(limits[1] / limits[0])
+    span = np.log(limits[1] / limits[0])
     kept: list[float] = []
     for size in sorted(sizes, reverse=True):
-        if not kept or np.log(kept[-1] / size) >= needed:
+        letters = len(f"{kept[-1] if kept else size:,.0f}{size:,.0f}") / 2
+        if not kept or np.log(kept[-1] / size) * inches >= (0.075 * letters + 0.12) * span:
             kept.append(size)
-    return kept
+    return kept[::-1]

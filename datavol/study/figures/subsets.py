@@ -83,7 +83,7 @@ def class_overlaps(overlap: pd.DataFrame, figure: Figure | SubFigure, thesis: pd
         if thesis is not None:
             largest = thesis[(thesis["where"] == "section 5.1") & (thesis["quantity"] == "overlap")]["value"].max()
             axes.axhline(100 * largest, **THESIS, label=f"thesis: at most {100 * largest:.0f} %, two of 5 %")
-        axes.set_title(f"{first} and {second}", loc="left", fontsize="medium")
+        axes.set_title(f"{first}\nand {second}", loc="left", fontsize="medium")
         axes.xaxis.set_major_locator(MaxNLocator(4, integer=True))
     grid[0].set_ylim(bottom=0)
     outer_labels(grid, "classes, the most shared first", "shared of the class (%)")

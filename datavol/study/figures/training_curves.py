@@ -118,7 +118,7 @@ def train_and_validation(points: pd.DataFrame, figure: Figure | SubFigure) -> np
         The axes that are used, in the order of label and fraction; each label begins a row.
     """
     fractions = points.groupby("label")["fraction"].unique()
-    columns = min(max(map(len, fractions)), 4)
+    columns = min(max(map(len, fractions)), 3)
     rows = sum(-(-len(found) // columns) for found in fractions)
     grid = panels(figure, rows, columns, sharey=True)
     used, row = [], 0
