@@ -321,6 +321,41 @@ def test_the_reliability_of_several_seeds_is_that_of_their_images_together():
     assert axes.collections[0].get_offsets().tolist() == [pytest.approx([21, 30])]
 
 
+def test_grids_of_nothing_are_refused():
+    study = made_up_study(states=("running",))
+    points = training_points(study)[:0]
+    for draw in (
+        figures.accuracy_over_iterations,
+        figures.train_and_validation,
+        figures.margins_over_iterations,
+        figures.gap_over_iterations,
+    ):
+        with pytest.raises(ConfigError, match="must have runs to draw"):
+            draw(points, Figure())
+    with pytest.raises(ConfigError, match="must have runs to draw"):
+        figures.best_and_last(study.runs, Figure())
+    with pytest.raises(ConfigError, match="must have runs to draw"):
+        figures.fitted_learning_curves({}, Figure())
+
+
+def test_runs_that_were_never_wrong_have_no_margin_of_incorrect_predictions(axes):
+    study = made_up_study(fractions=(0.5, 1.0), epochs=6)
+    figures.margins_against_volume(study.runs.assign(margin_incorrect=np.nan), axes)
+    points = training_points(study).assign(**{"val/margin_incorrect": np.nan})
+    laid_out(figures.margins_over_iterations(points, Figure()))
+
+
+def test_long_names_are_broken_into_lines(axes):
+    study = made_up_study(epochs=6)
+    long = "vit_small_patch16_224, imagenet, thesis_mobilenet_v2, independent"
+    points = training_points(study).assign(label=long)
+    title = figures.margins_over_iterations(points, Figure())[0, 0].get_title(loc="left")
+    assert title.replace("\n", " ") == f"{long}: training images"
+    assert max(map(len, title.split("\n"))) <= 30
+    figures.accuracy_against_volume(learning_curve_points(study.runs).assign(label=long), axes)
+    assert "\n" in names(axes.get_legend())[0]
+
+
 def test_no_global_style_is_changed(axes):
     before = dict(mpl.rcParams)
     study = made_up_study(epochs=6)

@@ -22,6 +22,7 @@ from datavol.study.figures.style import (
     outer_labels,
     sample,
     that_fit,
+    titled,
     unordered_marks,
     wrapped_panels,
 )
@@ -51,7 +52,7 @@ def fitted_learning_curves(
     """
     grid = wrapped_panels(figure, len(curves), sharex=True, sharey=True, height=FORECAST_PANEL)
     for (label, mark), axes in zip(unordered_marks(curves).items(), grid, strict=True):
-        axes.set_title(label, loc="left", pad=30)
+        titled(axes, label, pad=30)
         laws = _draw_fit(curves[label], axes, mark)
         axes.text(0, 1.02, laws, transform=axes.transAxes, fontsize="small", color=GREY, va="bottom")
     _error_axis(list(curves.values()), grid)
@@ -83,7 +84,7 @@ def backtests(curves: Mapping[str, LearningCurve], figure: Figure | SubFigure, a
     """
     grid = wrapped_panels(figure, len(curves), sharey=True)
     for (label, mark), axes in zip(unordered_marks(curves).items(), grid, strict=True):
-        axes.set_title(label, loc="left")
+        titled(axes, label)
         _draw_backtest(curves[label].backtest(), axes, mark)
     outer_labels(grid, "images (forecast from at most)", f"validation {accuracy} (%)")
     level = 100 * next(iter(curves.values())).level
