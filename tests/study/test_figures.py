@@ -257,9 +257,7 @@ def test_backtests_hold_forecasts_beside_runs_or_say_that_there_is_none():
     places = [label.get_text() for label in many.get_xticklabels()]
     assert places[-1] == f"{table['n'].max():,.0f}\n({table['fitted_to'].max():,.0f})"
     marks = [y for line in many.lines if line.get_linestyle() == "None" for y in line.get_ydata()]
-    assert sorted(set(100 * (1 - table["error"]))) == pytest.approx(
-        sorted(set(marks) & set(100 * (1 - table["error"])))
-    )
+    assert set((100 * (1 - table["error"])).round(6)) <= set(np.round(marks, 6))
     assert "no backtest" in few.texts[0].get_text()
 
 
