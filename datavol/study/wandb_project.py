@@ -1,8 +1,8 @@
 """The runs that datavol logged to a W&B project, as the frames that `load_study` gives.
 
-What is not sent to W&B is missing: `folder`, `fingerprint`, `subset_sha256`, `classes`, `world_size`, `threads`,
-`commit`, `code_changed`, `versions`, `machine`, `ended`. `precision` and `memory_format` are as asked for. So an audit
-cannot look at subsets, code and ranks; load the study's folder where that is at hand.
+What is not sent to W&B is missing: `folder`, `fingerprint`, `subset_sha256`, `threads`, `commit`, `code_changed`,
+`versions`, `machine`, `ended`. `precision` and `memory_format` are as asked for. So an audit cannot look at subsets and
+code; load the study's folder where that is at hand.
 """
 
 from __future__ import annotations
@@ -105,6 +105,7 @@ def _facts(run: Any, rows: list[Row]) -> dict[str, Fact]:
         **{name: config[name] for name in ("seed", "init_seed", "order_seed", "budget", "epochs")},
         "iterations": _iterations(config),
         **{name: config["trainer_settings"][name] for name in ("precision", "memory_format")},
+        **{name: config.get(name) for name in ("classes", "world_size")},
         "started": run.created_at,
         **{f"seconds_{split}": sum(row[f"seconds/{split}"] for row in rows) for split in ("train", "val")},
         **evaluations(last, best),

@@ -133,6 +133,8 @@ def wandb_curves(run: Run, keeper: Keeper, is_global_zero: bool) -> Iterator[Non
     record = keeper.folder.record
     knobs = run.values | {name: record["subset"][name] for name in ("size", "full_size")}
     knobs |= {
+        "classes": len(record["classes"]),
+        "world_size": record["world_size"],
         "model": config.model.name,
         "data": config.data.name,
         "recipe": config.recipe.name,
