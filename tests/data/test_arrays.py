@@ -104,8 +104,8 @@ WHOLE = idx(np.arange(12, dtype=np.uint8).reshape(3, 4))
         ("bytes left over", WHOLE + b"\0"),
         ("floats", b"\0\0\x0d" + WHOLE[3:]),
         ("no gzip.gz", WHOLE),
-        ("truncated.gz", gzip.compress(WHOLE)[:-9]),
-        ("flipped.gz", gzip.compress(WHOLE)[:12] + b"\xff\xff" + gzip.compress(WHOLE)[14:]),
+        ("truncated.gz", gzip.compress(WHOLE, mtime=0)[:-9]),
+        ("flipped.gz", gzip.compress(WHOLE, mtime=0)[:12] + b"\xff\xff" + gzip.compress(WHOLE, mtime=0)[14:]),
     ],
 )
 def test_damaged_idx_files_are_named(tmp_path, name, content):
