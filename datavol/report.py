@@ -53,6 +53,11 @@ def report(
     _check_per_cent("delta", delta)
     _check_per_cent("target", target)
     study = load_study(studies)
+    upload = None
+    if wandb:
+        from datavol.publishing import destination, publish
+
+        upload = destination(study.runs)  # first: whether W&B takes anything is told before the work
     contents = contents_of(study)
     console = Console(width=None if Console().is_terminal else 160)
 
@@ -66,7 +71,10 @@ def report(
     console.print(results_table(study.runs))
     for run in study.runs[study.runs["state"].isin(["failed", "unreadable"])].itertuples():
         say(f"{run.state}: {run.folder}: {run.reason}")
-    say(f"page: {write_report(study, contents, out or studies[0])}")
+    page = write_report(study, contents, out or studies[0])
+    say(f"page: {page}")
+    if upload is not None:
+        say(f"W&B: {publish(page, study.runs['study'].iloc[0], upload)}")
 
 
 def _check_per_cent(name: str, value: float | None) -> None:

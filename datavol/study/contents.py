@@ -76,6 +76,12 @@ class Contents:
     versions: dict[str, str]
     places: dict[str, list[str]]
 
+    @property
+    def unused(self) -> pd.DataFrame:
+        """The runs on which nothing rests, as rows of `runs`; where there is no reason, how far it got."""
+        unused = self.runs[self.runs["state"] != "finished"]
+        return unused.assign(reason=unused["reason"].fillna(unused["done"] + " budget epochs done"))
+
 
 def contents_of(study: Study) -> Contents:
     """What a report says of a study."""
@@ -158,16 +164,18 @@ def _tables(runs: pd.DataFrame, missing: list[str]) -> Iterator[Shown]:
 def _overlaps(runs: pd.DataFrame, missing: list[str]) -> Iterator[Shown]:
     """How much the subsets of each data set share."""
     below = finished_of(runs).query("fraction < 1")
-    for (data, fingerprint), subsets in below.groupby(["data", "fingerprint"]):
-        several = below["fingerprint"].nunique() > 1
-        title = "What the subsets share" + (f": {data} {fingerprint[:8]}" if several else "")
+    sets = below.groupby("fingerprint")
+    for fingerprint, subsets in sets:
+        apart = f"_{str(fingerprint)[:8]}" if sets.ngroups > 1 else ""
+        title = "What the subsets share" + (f": {subsets['data'].iloc[0]} {apart[1:]}" if apart else "")
         try:
             table = overlap_table(subsets)
         except ConfigError as error:
             missing.append(f"{title}: {error}")
             continue
         caption = "Common images, in per cent of the smaller subset. Independent draws share about the larger fraction."
-        yield Shown("overlap" + (f"_{fingerprint[:8]}" if several else ""), title, caption, table)
+        if len(table) > 1:
+            yield Shown(f"overlap{apart}", title, caption, table)
 
 
 def _versions(runs: pd.DataFrame) -> dict[str, str]:
