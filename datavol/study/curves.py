@@ -11,25 +11,26 @@ that its constants have not seen. Nothing there validates forecasts beyond four 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import TypeAlias
 
 import numpy as np
 import pandas as pd
 
 from datavol.errors import CannotSay, ConfigError
-from datavol.study.answers import Gain, ImagesNeeded
+from datavol.study.curve_checks import (
+    Numbers,
+    check_curve,
+    check_settings,
+    checked_level,
+    checked_runs,
+    checked_sizes,
+)
 from datavol.study.error_scale import ErrorScale
+from datavol.study.forecasts import Gain, ImagesNeeded
 from datavol.study.slope_process import LCDB_PRIOR, Array, Mixture, Prior, SlopeProcess, condition
-
-Numbers: TypeAlias = Sequence[float] | np.ndarray | pd.Series
 
 REACH = 4.0
 """Forecasts were validated up to this many times the largest n."""
-
-AT_CHANCE = 0.95
-"""Curves whose error at the largest n is above this share of chance cannot be forecast by anything that was tried."""
 
 RUN_NOISE = 0.01
 """The least standard deviation of z between runs, repeated or not: about 1 % of the error. At the largest size of
@@ -88,14 +89,47 @@ class LearningCurve:
         Raises:
             ConfigError: If n or level is out of range.
         """
-        sizes = _sizes(n)
-        level = _checked_level(self.level if level is None else level)
+        sizes = checked_sizes(n)
+        level = checked_level(self.level if level is None else level)
         runs = self._new_run(sizes)
         columns = {"error": 0.5, "low": (1 - level) / 2, "high": (1 + level) / 2}
         errors = {name: self._scale.error(runs.quantile(share)) for name, share in columns.items()}
         # Below the floor errors are not told from 0
         errors["low"] = np.where(errors["low"] > self._scale.floor, errors["low"], 0.0)
         return pd.DataFrame({"n": sizes, **errors, "beyond": sizes > self.limit * (1 + 1e-9)})
+
+    def average_errors(self, n: Numbers, draws: int, seed: int = 0) -> Array:
+        """What is believed of the error of the average run, at all sizes together: equally likely curves.
+
+        Args:
+            n: Subset sizes, above 0 (sizes,).
+            draws: How many curves.
+            seed: Of the generator: equal seeds give equal curves.
+
+        Returns:
+            Errors, shares (draws, sizes).
+
+        Raises:
+            ConfigError: If n is out of range.
+        """
+        places = np.log2(checked_sizes(n) / self.largest)
+        return self._scale.error(self._process.draws(places, draws, np.random.default_rng(seed)))
+
+    def with_run(self, n: float, error: float) -> LearningCurve:
+        """The curve fitted again to these runs and one more.
+
+        Raises:
+            ConfigError: If n or error is out of range.
+            CannotSay: If the error at the largest size is at chance then.
+        """
+        return fit_learning_curve(
+            np.append(self.n, n),
+            np.append(self.error, error),
+            chance_error=self.chance_error,
+            test_size=self.test_size,
+            level=self.level,
+            prior=self._process.prior,
+        )
 
     def images_for(self, error: float) -> ImagesNeeded:
         """How many images a run needs for this error, by inverting the estimate and both edges of the interval.
@@ -197,13 +231,13 @@ def fit_learning_curve(
         ConfigError: If the input is no learning curve or has fewer than three distinct sizes.
         CannotSay: If the error at the largest size is at chance.
     """
-    sizes, errors = _checked_runs(n, error)
-    _check_settings(chance_error, test_size, level)
+    sizes, errors = checked_runs(n, error)
+    check_settings(chance_error, test_size, level)
     order = np.lexsort((errors, sizes))
     sizes, errors = sizes[order], errors[order]
     distinct, place, repeats = np.unique(sizes, return_inverse=True, return_counts=True)
     means = np.bincount(place, errors) / repeats
-    _check_curve(distinct, means, chance_error)
+    check_curve(distinct, means, chance_error)
     scale = ErrorScale.of(errors, chance_error, test_size)
     test_variance = scale.test_variance(means)
     deviations = (errors - means[place]) * scale.steepness(means)[place]
@@ -224,64 +258,6 @@ def _run_variance(deviations: Array, repeats: Array, test_variance: Array) -> fl
     if not spare.any():
         return RUN_NOISE**2
     return max(float((deviations**2).sum() - spare @ test_variance) / float(spare.sum()), RUN_NOISE**2)
-
-
-def _checked_runs(n: Numbers, error: Numbers) -> tuple[Array, Array]:
-    sizes, errors = _sizes(n), _one_dimensional("error", error)
-    if len(sizes) != len(errors):
-        raise ConfigError(f"n and error must be equally long, got {len(sizes)} and {len(errors)}; give a pair per run")
-    wrong = errors[~((errors >= 0) & (errors <= 1))]
-    if len(wrong):
-        raise ConfigError(
-            f"error must be shares in [0, 1], got {wrong[0]:g}; divide per cent by 100, drop missing runs"
-        )
-    return sizes, errors
-
-
-def _check_settings(chance_error: float, test_size: int | None, level: float) -> None:
-    if not 0 < chance_error <= 1:
-        raise ConfigError(
-            f"chance_error must be a share above 0 and at most 1, got {chance_error}; 0.9 for ten classes"
-        )
-    if test_size is not None and not test_size >= 1:
-        raise ConfigError(f"test_size must be at least 1 image, got {test_size}; leave it out if it is unknown")
-    _checked_level(level)
-
-
-def _check_curve(n: Array, error: Array, chance_error: float) -> None:
-    """Raise unless these distinct sizes and their mean errors can be forecast from."""
-    if len(n) < 3:
-        named = " and ".join(f"{size:,.0f}" for size in n)
-        raise ConfigError(f"n must hold at least 3 distinct sizes, got {len(n)} ({named}); train on more subsets")
-    if error[-1] > AT_CHANCE * chance_error:
-        raise CannotSay(
-            f"cannot say what more data would buy: the error at the largest size ({n[-1]:,.0f} images) is "
-            f"{error[-1]:.3g}, above {AT_CHANCE:g} of chance ({chance_error:g}); train on more images"
-        )
-
-
-def _sizes(n: Numbers) -> Array:
-    sizes = _one_dimensional("n", n)
-    wrong = sizes[~((sizes > 0) & np.isfinite(sizes))]
-    if len(wrong):
-        raise ConfigError(f"n must be numbers of images above 0, got {wrong[0]:g}; drop missing runs")
-    return sizes
-
-
-def _one_dimensional(name: str, values: Numbers) -> Array:
-    try:
-        array = np.asarray(values, dtype=float)
-    except (TypeError, ValueError):
-        raise ConfigError(f"{name} must be numbers, got {' '.join(repr(values).split())}; give one per run") from None
-    if array.ndim != 1:
-        raise ConfigError(f"{name} must have one dimension, got {array.ndim}; give one number per run")
-    return array
-
-
-def _checked_level(level: float) -> float:
-    if not 0 < level < 1:
-        raise ConfigError(f"level must be between 0 and 1, got {level:g}; 0.95 for 95 %")
-    return level
 
 
 def _first_below(n: pd.Series, errors: pd.Series, wanted: float) -> float | None:

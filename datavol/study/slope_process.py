@@ -148,6 +148,20 @@ class SlopeProcess:
         before = self.prior.variance(x) + shared
         return self._given(x, cross, before, 0.0, 0.0)
 
+    def draws(self, x: Array, count: int, rng: np.random.Generator) -> Array:
+        """The z of the average run at the places `x` (places,), jointly: (count, places)."""
+        squares = SCALES[:, None, None] ** 2
+        cross = squares * self.prior.covariance(x, self.x) + LEVEL_SD**2
+        before = squares * self.prior.covariance(x, x) + LEVEL_SD**2
+        means = self.level + self.prior.mean_slope * x + (cross @ self.solved[..., None])[..., 0]
+        covariances = before - cross @ self.inverse @ cross.swapaxes(-1, -2)
+        roots = np.linalg.cholesky(covariances + SMALLEST_VARIANCE * np.eye(len(x)))
+        normals = rng.standard_normal((count, len(x)))
+        # One uniform number for all, in equal steps: the mixture's weights are met as nearly as the count allows
+        which = np.searchsorted(np.cumsum(self.weights), (np.arange(count) + rng.random()) / count)
+        which = np.minimum(which, len(SCALES) - 1)
+        return means[which] + np.einsum("cij,cj->ci", roots[which], normals)
+
     def _given(self, x: Array, cross: Array, before: Array, level: float, level_variance: float) -> Mixture:
         """Condition on the measurements: `cross` (places, sizes) and `before` (places,) are covariances at scale 1."""
         squares = SCALES[:, None] ** 2

@@ -1,0 +1,79 @@
+"""What a learning curve must be given, and what says so in one line."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TypeAlias
+
+import numpy as np
+import pandas as pd
+
+from datavol.errors import CannotSay, ConfigError
+
+Array: TypeAlias = np.ndarray
+Numbers: TypeAlias = Sequence[float] | np.ndarray | pd.Series
+
+AT_CHANCE = 0.95
+"""Curves whose error at the largest n is above this share of chance cannot be forecast by anything that was tried."""
+
+
+def checked_runs(n: Numbers, error: Numbers) -> tuple[Array, Array]:
+    """Sizes and errors of runs as arrays, or a ConfigError."""
+    sizes, errors = checked_sizes(n), _one_dimensional("error", error)
+    if len(sizes) != len(errors):
+        raise ConfigError(f"n and error must be equally long, got {len(sizes)} and {len(errors)}; give a pair per run")
+    wrong = errors[~((errors >= 0) & (errors <= 1))]
+    if len(wrong):
+        raise ConfigError(
+            f"error must be shares in [0, 1], got {wrong[0]:g}; divide per cent by 100, drop missing runs"
+        )
+    return sizes, errors
+
+
+def check_settings(chance_error: float, test_size: int | None, level: float) -> None:
+    """Raise a ConfigError unless these are settings of a fit."""
+    if not 0 < chance_error <= 1:
+        raise ConfigError(
+            f"chance_error must be a share above 0 and at most 1, got {chance_error}; 0.9 for ten classes"
+        )
+    if test_size is not None and not test_size >= 1:
+        raise ConfigError(f"test_size must be at least 1 image, got {test_size}; leave it out if it is unknown")
+    checked_level(level)
+
+
+def check_curve(n: Array, error: Array, chance_error: float) -> None:
+    """Raise unless these distinct sizes and their mean errors can be forecast from."""
+    if len(n) < 3:
+        named = " and ".join(f"{size:,.0f}" for size in n)
+        raise ConfigError(f"n must hold at least 3 distinct sizes, got {len(n)} ({named}); train on more subsets")
+    if error[-1] > AT_CHANCE * chance_error:
+        raise CannotSay(
+            f"cannot say what more data would buy: the error at the largest size ({n[-1]:,.0f} images) is "
+            f"{error[-1]:.3g}, above {AT_CHANCE:g} of chance ({chance_error:g}); train on more images"
+        )
+
+
+def checked_sizes(n: Numbers) -> Array:
+    """Numbers of images as an array, or a ConfigError."""
+    sizes = _one_dimensional("n", n)
+    wrong = sizes[~((sizes > 0) & np.isfinite(sizes))]
+    if len(wrong):
+        raise ConfigError(f"n must be numbers of images above 0, got {wrong[0]:g}; drop missing runs")
+    return sizes
+
+
+def _one_dimensional(name: str, values: Numbers) -> Array:
+    try:
+        array = np.asarray(values, dtype=float)
+    except (TypeError, ValueError):
+        raise ConfigError(f"{name} must be numbers, got {' '.join(repr(values).split())}; give one per run") from None
+    if array.ndim != 1:
+        raise ConfigError(f"{name} must have one dimension, got {array.ndim}; give one number per run")
+    return array
+
+
+def checked_level(level: float) -> float:
+    """The level of an interval, or a ConfigError."""
+    if not 0 < level < 1:
+        raise ConfigError(f"level must be between 0 and 1, got {level:g}; 0.95 for 95 %")
+    return level

@@ -1,0 +1,26 @@
+"""Numbers as words in a sentence for a newcomer."""
+
+from __future__ import annotations
+
+
+def per_cent(share: float, digits: int = 3) -> str:
+    """A share as `12.5 %`."""
+    return f"{100 * share:.{digits}g} %"
+
+
+def probability(value: float) -> str:
+    """A probability as `probability 87 %`; simulated ones are not told from 0 and 1 beyond one per cent."""
+    if value > 0.99:
+        return "probability above 99 %"
+    return "probability below 1 %" if value < 0.01 else f"probability {100 * value:.0f} %"
+
+
+def points(share: float) -> str:
+    """A difference of accuracies as `1.2 points`."""
+    number = f"{100 * share:.2g}" if abs(share) < 0.1 else f"{100 * share:.0f}"
+    return f"{number} point{'' if number == '1' else 's'}"
+
+
+def span(low: float, high: float, level: float) -> str:
+    """An interval of differences of accuracies, as `0.3 to 2.1, 95 % interval`."""
+    return f"{100 * low:.2g} to {100 * high:.2g}, {100 * level:g} % interval"
