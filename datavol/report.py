@@ -58,7 +58,7 @@ def report(
         from datavol.publishing import destination, publish
 
         upload = destination(study.runs)  # first: whether W&B takes anything is told before the work
-    contents = contents_of(study)
+    contents = contents_of(study, delta=delta / 100, target=None if target is None else target / 100)
     console = Console(width=None if Console().is_terminal else 160)
 
     def say(line: object) -> None:
@@ -66,6 +66,11 @@ def report(
 
     if contents.pending:
         say(f"nothing to conclude yet: {contents.pending}")
+    answered = [answer for answer in contents.answers if answer.state == "answered"]
+    for answer in answered:
+        say(f"{answer.curve}: {answer.question} {answer.answer}")
+    if len(answered) < len(contents.answers):
+        say(f"{len(contents.answers) - len(answered)} questions cannot be answered yet; the page says what would help")
     for finding in contents.findings:
         say(finding)
     console.print(results_table(study.runs))

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from datavol.errors import ConfigError
+from datavol.study.answers import Answer, answers
 from datavol.study.audit import audit
 from datavol.study.commands import commands_of
 from datavol.study.findings import Finding, shares
@@ -56,6 +57,7 @@ class Contents:
         title: The names of the studies.
         summary: What was measured, in a sentence.
         pending: Why there is no conclusion, or None where a run has finished.
+        answers: What the study answers, learning curve by learning curve.
         findings: Of the audit.
         tables: Those that the study holds.
         runs: Every run, whatever its state (`tables.runs_table`).
@@ -68,6 +70,7 @@ class Contents:
     title: str
     summary: str
     pending: str | None
+    answers: list[Answer]
     findings: list[Finding]
     tables: list[Shown]
     runs: pd.DataFrame
@@ -77,19 +80,26 @@ class Contents:
     places: dict[str, list[str]]
 
     @property
+    def curves(self) -> dict[str, list[Answer]]:
+        """The answers by learning curve."""
+        names = dict.fromkeys(answer.curve for answer in self.answers)
+        return {name: [answer for answer in self.answers if answer.curve == name] for name in names}
+
+    @property
     def unused(self) -> pd.DataFrame:
         """The runs on which nothing rests, as rows of `runs`; where there is no reason, how far it got."""
         unused = self.runs[self.runs["state"] != "finished"]
         return unused.assign(reason=unused["reason"].fillna(unused["done"] + " budget epochs done"))
 
 
-def contents_of(study: Study) -> Contents:
-    """What a report says of a study."""
-    runs, missing = study.runs, list[str]()
+def contents_of(study: Study, *, delta: float = 0.01, target: float | None = None) -> Contents:
+    """What a report says of a study; `delta` and `target` are shares, as `answers` takes them."""
+    runs, missing, pending = study.runs, list[str](), _pending(study)
     return Contents(
         title=", ".join(sorted(runs["study"].dropna().unique())),
         summary=_summary(runs),
-        pending=_pending(study),
+        pending=pending,
+        answers=[] if pending else answers(study, delta=delta, target=target),
         findings=audit(study),
         tables=list(_tables(runs, missing)),
         runs=runs_table(runs),
