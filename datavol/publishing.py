@@ -73,6 +73,7 @@ def publish(page: Path, study: str, settings: WandbConfig) -> str:
         run.log({"report": wandb.Html(str(page), inject=False), **tables})
         run.log_artifact(_artifact(page, study))
         run.finish()
+        wandb.teardown()  # its service process writes the last of an offline run's file only when it ends
     except (wandb.Error, OSError, ValueError) as error:
         told = " ".join(str(error).split())
         raise ConfigError(f"W&B must take the report, got: {told}; the page is in {page}, so try again later") from None

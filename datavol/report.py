@@ -50,8 +50,8 @@ def report(
     from datavol.study.tables import results_table
     from datavol.study.writing import write_report
 
-    _check_per_cent("delta", delta)
-    _check_per_cent("target", target)
+    _check_per_cent("delta", delta, 1)
+    _check_per_cent("target", target, 95)
     study = load_study(studies)
     upload = None
     if wandb:
@@ -82,9 +82,9 @@ def report(
         say(f"W&B: {publish(page, study.runs['study'].iloc[0], upload)}")
 
 
-def _check_per_cent(name: str, value: float | None) -> None:
+def _check_per_cent(name: str, value: float | None, usual: int) -> None:
     if value is not None and not 0 < value < 100:
-        raise ConfigError(f"--{name} must be per cent above 0 and below 100, got {value:g}; try --{name} 1")
+        raise ConfigError(f"--{name} must be per cent above 0 and below 100, got {value:g}; try --{name} {usual}")
 
 
 if __name__ == "__main__":
