@@ -7,7 +7,7 @@
 | `metrics.csv` | a row per budget epoch |
 | `run.json` | the run's state, best and last metrics, time, versions, devices |
 | `output.log` | what the last failed job of a sweep printed |
-| `predictions/` | what the network said of every validation image: `last.npz` |
+| `predictions/` | what the network said of every validation image: `last.npz`, or one per evaluation as well |
 | `checkpoints/` | `last.ckpt` and `best.ckpt`, or one per budget epoch as well |
 """
 

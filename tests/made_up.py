@@ -12,6 +12,7 @@ import numpy as np
 from datavol.budget import plan_budget
 from datavol.composition import compose
 from datavol.data.subset import Subset, draw_subset
+from datavol.predictions import KEPT, Predictions
 from datavol.records import Row, RunFolder, best_of
 
 SIZES = (250, 230, 200, 180, 150, 140, 120, 110, 100, 90)
@@ -53,6 +54,20 @@ def made_up_rows(top1: float, epochs: int, per_epoch: int, batch: int) -> list[R
     return rows
 
 
+def made_up_predictions(top1: float, images: int = 359, classes: int = 10, seed: int = 0) -> Predictions:
+    """Of a network that is right on a share `top1` of the images, surer where it is right, and too sure in general."""
+    rng = np.random.default_rng(seed)
+    labels = rng.integers(0, classes, images)
+    skill = np.linspace(0.6, 1.4, classes)[labels]  # some classes are harder
+    logits = rng.normal(size=(images, classes)) + 2 * skill[:, None] * np.eye(classes)[labels]
+    right = np.argsort(np.argsort(logits.max(axis=1) + rng.normal(size=images))) >= (1 - top1) * images
+    wanted = np.where(right, labels, (labels + rng.integers(1, classes, images)) % classes)
+    logits[np.arange(images), wanted] = logits.max(axis=1) + rng.exponential(np.where(right, 1.5, 0.5))
+    log_probabilities = logits - np.log(np.exp(logits).sum(axis=1, keepdims=True))
+    order = np.argsort(-logits, axis=1)[:, :KEPT]
+    return Predictions(labels, order, np.take_along_axis(log_probabilities, order, axis=1).astype(np.float32))
+
+
 def write_run(
     study: Path,
     model: str = "mobilenet_v2",
@@ -66,6 +81,7 @@ def write_run(
     draw: str = "independent",
     subset: Subset | None = None,
     overrides: tuple[str, ...] = (),
+    predictions: Predictions | None = None,
     planted: dict[str, Any] | None = None,
 ) -> RunFolder:
     """Write a run's folder.
@@ -75,6 +91,7 @@ def write_run(
         top1: Of the last evaluation; by default the truth.
         subset: Instead of the one that `draw`, `fraction` and `seed` pick.
         overrides: Of the configuration, as on the command line.
+        predictions: Of the last evaluation, to be kept.
         planted: Facts of `run.json` to change, such as `{"sessions.0.code.commit": "b"}`.
     """
     config = deepcopy(composed(f"model={model}", *overrides))
@@ -86,6 +103,8 @@ def write_run(
     folder = RunFolder(study / name)
     manifest = subset.manifest("digits", FINGERPRINT)
     folder.start(config, [], manifest, subset.indices)
+    if predictions is not None:
+        folder.write_predictions("last", predictions)
     record = {
         "name": name,
         "hash": name[-8:],

@@ -55,6 +55,11 @@ class Config(Section):
     evaluate_train: bool = key(
         "true or false: also evaluate the training subset under the evaluation transform", hashed=False
     )
+    predictions: Literal["last", "all", "none"] = key(
+        "last, all or none: whose top-5 classes and probabilities are kept, image by image",
+        hashed=False,
+        remedy="predictions=last",
+    )
     checkpoint: CheckpointConfig = key("a section", hashed=False)
     plan: PlanConfig = key("a section", hashed=False)
     sweep: SweepConfig = key("a section", hashed=False)

@@ -18,19 +18,24 @@ from datavol.data.transforms import Transform, seeded
 
 
 class Sample(NamedTuple):
-    """An image (3, H, W), or None where it was left out; its label; the keys of damaged images met on the way."""
+    """An image (3, H, W), or None where it was left out, its label, the keys of damaged images met, and its place."""
 
     image: Tensor | None
     label: int
     damaged: tuple[str, ...]
+    place: int
 
 
 class Batch(NamedTuple):
-    """Images (B, 3, H, W), labels (B,) int64 or label shares (B, classes), and the keys of damaged images."""
+    """Images (B, 3, H, W), labels (B,) int64 or label shares (B, classes), keys of damaged images, places (B,) int64.
+
+    A place is an image's number in the run's order of samples, or in the order of an evaluation.
+    """
 
     images: Tensor
     labels: Tensor
     damaged: tuple[str, ...]
+    places: Tensor
 
 
 class TrainingImages(Dataset[Sample]):
@@ -52,7 +57,7 @@ class TrainingImages(Dataset[Sample]):
         k, position = sample
         image, damaged = self._sound_image(position)
         with seeded(seed_for("augment", self.order_seed, k)):
-            return Sample(self.transform(image), int(self.split.labels[position]), damaged)
+            return Sample(self.transform(image), int(self.split.labels[position]), damaged, k)
 
     def _sound_image(self, position: int) -> tuple[Image.Image, tuple[str, ...]]:
         try:
@@ -84,20 +89,20 @@ class EvaluationImages(Dataset[Sample]):
         return len(self.split.labels)
 
     def __getitem__(self, sample: tuple[int, int]) -> Sample:
-        _, position = sample
+        place, position = sample
         label = int(self.split.labels[position])
         try:
-            return Sample(self.transform(self.split.image(position)), label, ())
+            return Sample(self.transform(self.split.image(position)), label, (), place)
         except DamagedImage:
             if not self.skip:
                 raise
-            return Sample(None, label, (self.split.key(position),))
+            return Sample(None, label, (self.split.key(position),), place)
 
 
 def collate(samples: Sequence[Sample]) -> Batch:
     """Samples to a batch; images that were left out leave no gap."""
-    sound = [(sample.image, sample.label) for sample in samples if sample.image is not None]
+    sound = [(sample.image, sample.label, sample.place) for sample in samples if sample.image is not None]
     damaged = tuple(key for sample in samples for key in sample.damaged)
-    labels = torch.tensor([label for _, label in sound], dtype=torch.int64)
-    images = torch.stack([image for image, _ in sound]) if sound else torch.empty(0)
-    return Batch(images, labels, damaged)
+    labels, places = (torch.tensor([one[part] for one in sound], dtype=torch.int64) for part in (1, 2))
+    images = torch.stack([one[0] for one in sound]) if sound else torch.empty(0)
+    return Batch(images, labels, damaged, places)

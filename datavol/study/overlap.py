@@ -130,6 +130,21 @@ def labels_of(folder: Path | str) -> Counts:
     return labels
 
 
+def images_per_class(runs: pd.DataFrame) -> pd.DataFrame:
+    """The images of each class of the subsets of the runs (thesis figure 8).
+
+    Returns:
+        A row per subset of `subsets_of` and class: `subset` (name), `fraction`, `class` (number), `images`.
+
+    Raises:
+        ConfigError: If the runs are of several data sets, or a `subset.json` cannot be read.
+    """
+    subsets = _of_one_data_set(runs)
+    counts = pd.DataFrame(class_counts(subsets)).rename_axis(columns="class")
+    counts.index = pd.MultiIndex.from_frame(subsets[["subset", "fraction"]])
+    return counts.stack().rename("images").reset_index()
+
+
 def index_lists(subsets: pd.DataFrame) -> list[Counts]:
     """The index list of every subset."""
     return [RunFolder(Path(folder)).indices for folder in subsets["folder"]]

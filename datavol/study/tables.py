@@ -17,6 +17,7 @@ from datavol.budget import ThesisUnits, thesis_units
 from datavol.errors import ConfigError
 from datavol.study.loading import UNUSED, finished_of
 from datavol.study.overlap import Of, overlap_matrix
+from datavol.study.points import curve_labels
 
 LEVEL = 0.95
 ACCURACIES = {"top1": "top-1 (%)", "top5": "top-5 (%)", "best_top1": "best top-1 (%)"}
@@ -179,15 +180,15 @@ def _units(run: pd.Series, fraction: float, schedule: dict[str, float]) -> Thesi
 def learning_curve_points(runs: pd.DataFrame) -> pd.DataFrame:
     """Finished runs as points of a learning curve.
 
-    Columns: `label` (network, and recipe or data where they differ within the frame), `images`, `fraction`, and in per
-    cent `accuracy` (top-1 of the last evaluation) with `low` and `high`, its 95 % Wilson interval: what a validation
-    set of this size leaves open. It does not hold what another subset or seed would change.
+    Columns: `label` (network, and recipe or data where they differ within the frame), `model`, `images`, `fraction`,
+    and in per cent `accuracy` (top-1 of the last evaluation) with `low` and `high`, its 95 % Wilson interval: what a
+    validation set of this size leaves open. It does not hold what another subset or seed would change.
     """
     finished = finished_of(runs)
-    varied = ["model"] + [name for name in ("data", "recipe", "budget", "draw") if finished[name].nunique() > 1]
     points = pd.DataFrame(
         {
-            "label": finished[varied].agg(", ".join, axis=1) if len(finished) else [],
+            "label": curve_labels(finished),
+            "model": finished["model"],
             "images": finished["images"],
             "fraction": finished["fraction"],
             "accuracy": 100 * finished["top1"],

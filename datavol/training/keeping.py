@@ -10,11 +10,14 @@ from pathlib import Path
 from typing import Any
 
 import lightning as L
+import numpy as np
 import torch
 from lightning.pytorch.callbacks import Callback, Checkpoint
+from torch import Tensor
 
 from datavol.config import CheckpointConfig
 from datavol.errors import RunError, RunWarned
+from datavol.predictions import Predictions
 from datavol.records import WITHIN, Row, RunFolder, best_of, put_in_place
 from datavol.training.classifier import EVALUATED
 from datavol.training.signals import Signals
@@ -129,6 +132,39 @@ def _written_whole(target: Path) -> Iterator[Path]:
         ) from error
 
 
+class PredictionKeeper(Callback):
+    """Keeps what the network said of every validation image, of the last evaluation or of all."""
+
+    def __init__(self, folder: RunFolder, which: str) -> None:
+        self.folder, self.which = folder, which
+        self.batches: list[tuple[Tensor, ...]] = []
+
+    def on_validation_batch_end(
+        self, trainer: Any, pl_module: Any, outputs: Any, batch: Any, batch_idx: int, dataloader_idx: int = 0
+    ) -> None:
+        """Note a batch; it stays on the device until the evaluation ends."""
+        said = outputs["predictions"]
+        if self.which == "none" or dataloader_idx or said is None:
+            return
+        logarithms = said.top_logits - said.top_logits[:, :1] + said.confidence.log().unsqueeze(1)
+        self.batches.append((batch.places, said.targets, said.top_classes, logarithms.float()))
+
+    def on_validation_epoch_end(self, trainer: L.Trainer, pl_module: Any) -> None:
+        """Bring the ranks' images together, in the order of the validation set, and keep them."""
+        if self.which == "none":
+            return
+        own = [torch.cat(part).cpu().numpy() for part in zip(*self.batches, strict=True)]
+        self.batches.clear()
+        ranks = [parts for parts in _gathered(own) if parts]  # all of a rank's images may have been left out
+        if not ranks or not trainer.is_global_zero:
+            return
+        places, *said = (np.concatenate(part) for part in zip(*ranks, strict=True))
+        predictions = Predictions(*(part[np.argsort(places)] for part in said))
+        self.folder.write_predictions("last", predictions)
+        if self.which == "all":
+            self.folder.write_predictions(f"budget_epoch_{trainer.current_epoch + 1:04d}", predictions)
+
+
 class Damage(Callback):
     """Counts and names the damaged images that were replaced in training or left out of an evaluation."""
 
@@ -172,8 +208,13 @@ class Damage(Callback):
 
 
 def _over_ranks(keys: set[str]) -> set[str]:
+    return set().union(*_gathered(keys))
+
+
+def _gathered(one: Any) -> list[Any]:
+    """What each rank has."""
     if not torch.distributed.is_initialized():
-        return keys
+        return [one]
     gathered: list[Any] = [None] * torch.distributed.get_world_size()
-    torch.distributed.all_gather_object(gathered, keys)
-    return set().union(*gathered)
+    torch.distributed.all_gather_object(gathered, one)
+    return gathered

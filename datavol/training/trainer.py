@@ -21,7 +21,7 @@ from datavol.errors import ConfigError
 from datavol.records import RunFolder, check_world_size
 from datavol.training.callbacks import Margins, Progress, StopOnNonFinite, Threads, Timing
 from datavol.training.classifier import Classifier
-from datavol.training.keeping import Damage, Keeper
+from datavol.training.keeping import Damage, Keeper, PredictionKeeper
 from datavol.training.networks import build_network
 from datavol.training.recording import open_record, recorded, wandb_curves
 from datavol.training.signals import Signals
@@ -42,7 +42,8 @@ def train(run: Run, prepared: Prepared) -> None:
     title = f"{config.model.name} {100 * prepared.subset.fraction:g} %"
     threads = Threads(start.threads or config.trainer.threads, folder)
     watching = [threads, Margins(), StopOnNonFinite(config.check_every), Timing(), Damage(folder), Progress(title)]
-    trainer = build_trainer(config.trainer, [signals, *watching, keeper], max_epochs=config.epochs)
+    keepers = [PredictionKeeper(folder, config.predictions), keeper]
+    trainer = build_trainer(config.trainer, [signals, *watching, *keepers], max_epochs=config.epochs)
     check_ranks(trainer, prepared)
     check_batch_shares(config.recipe.batch_size, trainer.world_size)
     check_world_size(folder, trainer.world_size)

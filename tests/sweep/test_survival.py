@@ -96,11 +96,13 @@ def wait_for(study: Path, epoch: int, process: subprocess.Popen[str]) -> None:
 
 def test_kills_at_random_moments_change_nothing(elsewhere, request):
     """SIGKILL to the sweep, the job or whatever it started, then the same command: the same metrics to the last bit."""
+    began = time.monotonic()
     finish("undisturbed", elsewhere)
+    whole = time.monotonic() - began
     rng = random.Random(request.config.getoption("--kill-seed"))
     for _ in range(request.config.getoption("--kills")):
         process = start("killed", elsewhere, *OFFLINE)
-        deadline = time.monotonic() + rng.uniform(0.5, 16)
+        deadline = time.monotonic() + rng.uniform(0.5, whole)
         while time.monotonic() < deadline and process.poll() is None:
             time.sleep(0.05)
         victims = [

@@ -1,0 +1,116 @@
+"""How sure a network is, and how rightly: frames from what it said of every validation image.
+
+    told = over_runs(study.runs, reliability_bins)
+
+Each function takes the `Predictions` of one evaluation; `over_runs` stacks what it gives for the runs of a study. All
+values are shares in [0, 1].
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from sklearn.metrics import recall_score
+
+from datavol.errors import ConfigError
+from datavol.predictions import Predictions
+from datavol.records import RunFolder
+from datavol.study.points import labelled
+
+BINS = 15
+"""As many as those of `val/calibration_error`."""
+
+
+def over_runs(
+    runs: pd.DataFrame, what: Callable[[Predictions], pd.DataFrame], evaluation: str = "last"
+) -> pd.DataFrame:
+    """What a function of this module gives for each finished run that kept its predictions.
+
+    Args:
+        runs: As `load_study` gives them.
+        what: Such as `margins`.
+        evaluation: `last`, or another that was kept, such as `budget_epoch_0007`.
+
+    Returns:
+        Its rows, after the columns `label`, `model`, `fraction`, `seed` and `run` (the folder's name).
+
+    Raises:
+        ConfigError: If no finished run kept the predictions of that evaluation.
+    """
+    frames = []
+    for run in labelled(runs).itertuples():
+        predictions = RunFolder(Path(str(run.folder))).predictions(evaluation)
+        if predictions is not None:
+            known = {"label": run.label, "model": run.model, "fraction": run.fraction, "seed": run.seed, "run": run.run}
+            found = what(predictions)
+            frames.append(pd.concat([pd.DataFrame(known, index=found.index), found], axis=1))
+    if not frames:
+        raise ConfigError(
+            f"runs must hold one that kept its predictions ({evaluation}), got none; train with predictions=last"
+        )
+    return pd.concat(frames, ignore_index=True)
+
+
+def margins(predictions: Predictions) -> pd.DataFrame:
+    """The confidence margin (C1 - C2) / C1 of every image (thesis equation 11).
+
+    Returns:
+        A row per image: `correct` (bool), `margin`.
+    """
+    first, second = predictions.log_probabilities[:, :2].astype(float).T
+    return pd.DataFrame({"correct": _correct(predictions), "margin": -np.expm1(second - first)})
+
+
+def reliability_bins(predictions: Predictions, bins: int = BINS) -> pd.DataFrame:
+    """Accuracy beside confidence, in bins of equal width; bin b holds confidences in (b / bins, (b + 1) / bins].
+
+    Returns:
+        A row per bin that holds an image: `bin`, `images`, and means `confidence` and `accuracy`. The calibration error
+        is the mean of |accuracy - confidence|, weighted by `images`.
+    """
+    confidence = _confidence(predictions)
+    places = np.clip(np.ceil(confidence * bins).astype(int) - 1, 0, bins - 1)
+    images = pd.DataFrame({"bin": places, "confidence": confidence, "accuracy": _correct(predictions)})
+    return (
+        images.groupby("bin")
+        .agg(images=("confidence", "size"), confidence=("confidence", "mean"), accuracy=("accuracy", "mean"))
+        .reset_index()
+    )
+
+
+def risk_coverage(predictions: Predictions, steps: int = 100) -> pd.DataFrame:
+    """The error among the surest predictions, when the others are left to a person.
+
+    Images of the same confidence are taken in as many pieces as needed, each with their mean error.
+
+    Returns:
+        A row per step: `coverage` (share of the images that is kept), `error` among them.
+    """
+    wrong = pd.Series(~_correct(predictions), dtype=float)
+    confidence = _confidence(predictions)
+    order = np.argsort(-confidence, kind="stable")
+    errors = wrong.groupby(confidence).transform("mean").to_numpy()[order].cumsum()
+    kept = np.ceil(np.arange(1, steps + 1) / steps * len(wrong)).astype(int)
+    return pd.DataFrame({"coverage": kept / len(wrong), "error": errors[kept - 1] / kept})
+
+
+def class_accuracies(predictions: Predictions) -> pd.DataFrame:
+    """Top-1 of the images of each class that the validation set holds.
+
+    Returns:
+        A row per class: `class` (number), `images`, `accuracy`.
+    """
+    classes, images = np.unique(predictions.labels, return_counts=True)
+    found = recall_score(predictions.labels, predictions.classes[:, 0], labels=classes, average=None, zero_division=0)
+    return pd.DataFrame({"class": classes, "images": images, "accuracy": found})
+
+
+def _correct(predictions: Predictions) -> np.ndarray:
+    return predictions.classes[:, 0] == predictions.labels
+
+
+def _confidence(predictions: Predictions) -> np.ndarray:
+    return np.exp(predictions.log_probabilities[:, 0].astype(float)).clip(max=1.0)

@@ -1,0 +1,131 @@
+"""Subsets: the images of each class, and what two of them share. The frames are those of `datavol.study.overlap`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import seaborn as sns
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure, SubFigure
+from matplotlib.ticker import FuncFormatter, MaxNLocator
+
+from datavol.study.figures.style import (
+    GREY,
+    THESIS,
+    legend_beside,
+    legend_of,
+    ordered_marks,
+    outer_labels,
+    sample,
+    share,
+    wrapped_panels,
+)
+
+MOST_PAIRS = 12
+NUMBERED_SUBSETS = 12
+NAMED_SUBSETS = 30
+
+
+def class_sizes(sizes: pd.DataFrame, axes: Axes, thesis: pd.DataFrame | None = None) -> Axes:
+    """The training images of every class, the largest class first, a line per fraction (thesis figure 8).
+
+    Args:
+        sizes: As `overlap.images_per_class` gives them; several subsets of one fraction are averaged class by class.
+        axes: Where to draw.
+        thesis: `thesis.thesis_numbers()`, of which the smallest class and the mean of ImageNet (section 4.2) are laid
+            over; both are approximate.
+    """
+    fractions = sizes["fraction"].unique()
+    for fraction, mark in sorted(ordered_marks(fractions).items(), reverse=True):
+        counts = sizes[sizes["fraction"] == fraction].groupby("class")["images"].mean().sort_values(ascending=False)
+        line = {"color": mark.colour, "marker": mark.marker, "markevery": max(1, len(counts) // 10), "markersize": 4.5}
+        axes.plot(np.arange(1, len(counts) + 1), counts, **line, label=share(fraction))
+    extra = [] if thesis is None else _section_4_2(thesis, axes)
+    axes.set(xlabel="classes, the largest first", ylabel="training images of the class")
+    if len(fractions) > 1:
+        axes.set_yscale("log")
+    else:
+        axes.set_ylim(bottom=0)
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda images, _: f"{images:,.4g}"))
+    axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
+    legend_beside(axes, "fraction of the\ntraining set", [*axes.get_legend_handles_labels()[0], *extra])
+    return axes
+
+
+def class_overlaps(overlap: pd.DataFrame, figure: Figure | SubFigure, thesis: pd.DataFrame | None = None) -> np.ndarray:
+    """What two subsets share in every class, the most first, a panel per pair (thesis figure 10).
+
+    Of more than twelve pairs the twelve that share the most are drawn, and the figure says so.
+
+    Args:
+        overlap: As `overlap.overlap_per_class` gives it.
+        figure: An empty one; its size is set.
+        thesis: `thesis.thesis_numbers()`, of which the largest share of any class (section 5.1) is laid over.
+
+    Returns:
+        Axes (pairs,).
+    """
+    pairs = overlap.groupby(["first", "second"], sort=False)
+    shared = pairs["share"].mean().sort_values(ascending=False, kind="stable")
+    kept: Any = [pair for pair in pairs.groups if pair in shared.index[:MOST_PAIRS]]
+    grid = wrapped_panels(figure, len(kept), sharex=True, sharey=True)
+    for (first, second), axes in zip(kept, grid, strict=True):
+        classes = 100 * pairs.get_group((first, second))[["share", "expected_share"]].sort_values(
+            "share", ascending=False
+        )
+        places = np.arange(1, len(classes) + 1)
+        axes.plot(places, classes["share"], color=sns.color_palette("colorblind")[0], label="measured")
+        axes.plot(
+            places, classes["expected_share"], color=GREY, linestyle="--", linewidth=1, label="expected by chance"
+        )
+        if thesis is not None:
+            largest = thesis[(thesis["where"] == "section 5.1") & (thesis["quantity"] == "overlap")]["value"].max()
+            axes.axhline(100 * largest, **THESIS, label=f"thesis: at most {100 * largest:.0f} %, two of 5 %")
+        axes.set_title(f"{first} and {second}", loc="left", fontsize="medium")
+        axes.xaxis.set_major_locator(MaxNLocator(4, integer=True))
+    grid[0].set_ylim(bottom=0)
+    outer_labels(grid, "classes, the most shared first", "shared of the class (%)")
+    told = f"{len(kept)} of {len(shared):,} pairs,\nthose that share the most" if len(shared) > len(kept) else "overlap"
+    legend_of(figure, grid, told)
+    return np.array(grid, dtype=object)
+
+
+def overlap_heat_map(matrix: pd.DataFrame, axes: Axes) -> Axes:
+    """What every two subsets share, as a heat map, with numbers where they fit (companion of thesis table 1).
+
+    Args:
+        matrix: As `overlap.overlap_matrix` or `overlap.expected_overlap` gives it; shares of the smaller subset.
+        axes: Where to draw.
+    """
+    size = len(matrix)
+    shown = sns.heatmap(
+        100 * matrix,
+        ax=axes,
+        vmin=0,
+        vmax=100,
+        cmap="viridis",
+        square=True,
+        annot=size <= NUMBERED_SUBSETS,
+        fmt=".3g",
+        annot_kws={"fontsize": "small" if size <= 8 else "x-small"},
+        cbar_kws={"label": "shared of the smaller subset (%)"},
+        rasterized=True,
+    )
+    every = -(-size // NAMED_SUBSETS)
+    places, names = np.arange(0, size, every) + 0.5, list(matrix.index)[::every]
+    small = "small" if size <= 12 else "x-small"
+    shown.set_xticks(places, names, rotation=90, fontsize=small)
+    shown.set_yticks(places, names, rotation=0, fontsize=small)
+    return axes
+
+
+def _section_4_2(thesis: pd.DataFrame, axes: Axes) -> list:
+    entries = []
+    words = {"training_images_per_class": "mean", "smallest_class": "smallest"}
+    for (quantity, word), line in zip(words.items(), ("--", ":"), strict=True):
+        value = thesis[(thesis["where"] == "section 4.2") & (thesis["quantity"] == quantity)]["value"].iloc[0]
+        axes.axhline(value, color=THESIS["color"], linestyle=line, linewidth=THESIS["linewidth"])
+        entries.append(sample(f"thesis, {word}: about {value:,.0f}", line, colour=THESIS["color"]))
+    return entries
