@@ -183,9 +183,7 @@ def test_a_mistake_is_one_line(name, tmp_path, monkeypatch, capsys):
 
 def test_a_place_that_cannot_be_written_is_told(study, tmp_path):
     (tmp_path / "file").touch()
-    with pytest.raises(
-        ConfigError, match=r"--out must be a folder to write into, got .*: Not a directory; try"
-    ):
+    with pytest.raises(ConfigError, match=r"--out must be a folder to write into, got .*: Not a directory; try"):
         report([study], out=tmp_path / "file")
 
 
