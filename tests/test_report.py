@@ -8,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import wandb
-from made_up import write_run
+from made_up import made_up_predictions, write_run
 from wandb_file import read_wandb_file
 from well_formed import Page
 
@@ -23,7 +23,8 @@ def study(tmp_path: Path) -> Path:
     study = tmp_path / "made_up"
     for model in ("resnet50", "mobilenet_v2"):
         for i, fraction in enumerate((0.05, 0.125, 0.25)):
-            write_run(study, model, fraction, top1=0.5 + 0.1 * i)
+            top1 = 0.5 + 0.1 * i
+            write_run(study, model, fraction, top1=top1, predictions=made_up_predictions(top1))
     write_run(study, "resnet50", 0.5, state="running", done=1)
     write_run(study, "resnet50", 1.0, state="failed", done=2, planted={"reason": "<script>alert(1)</script> & more"})
     write_run(study, "resnet50", 0.75).supersede()

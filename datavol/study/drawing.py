@@ -33,12 +33,14 @@ class Picture:
         title: What it shows.
         caption: How to read it.
         source: Its image as a `data:` address.
+        inches: Its width when it is printed.
     """
 
     name: str
     title: str
     caption: str
     source: str
+    inches: float
 
 
 def draw(illustration: Illustration, folder: Path) -> Picture | str:
@@ -55,7 +57,8 @@ def draw(illustration: Illustration, folder: Path) -> Picture | str:
     for ending, image in images.items():
         write_whole(folder / f"{illustration.name}.{ending}", image)
     kind = "svg" if len(images["svg"]) <= LARGEST_SVG else "png"
-    return Picture(illustration.name, illustration.title, illustration.caption, _address(images[kind], kind))
+    inches = float(figure.get_size_inches()[0])
+    return Picture(illustration.name, illustration.title, illustration.caption, _address(images[kind], kind), inches)
 
 
 def _saved(figure: Figure, ending: str) -> bytes:

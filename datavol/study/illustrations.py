@@ -14,7 +14,7 @@ from datavol.study.curves import LearningCurve
 from datavol.study.loading import Study, finished_of
 from datavol.study.measured import measured_curves
 from datavol.study.overlap import images_per_class, overlap_matrix
-from datavol.study.points import training_points
+from datavol.study.points import curve_labels, training_points
 from datavol.study.tables import LEVEL, learning_curve_points
 
 Draw = Callable[[Figure], object]
@@ -62,14 +62,14 @@ def _against_volume(study: Study) -> Iterator[Illustration]:
         "The line is fitted to the runs and goes on, dashed, to four times the largest subset, as far as forecasts "
         "were validated. One new run should fall into the band 95 times in 100; a wide band says that more fractions "
         "or seeds are needed before deciding. Both axes are logarithmic, so that a power law is straight.",
-        lambda figure: figures.fitted_learning_curves(_fits(study), figure),
+        lambda figure: figures.fitted_learning_curves(learning_curves(study), figure),
     )
     yield Illustration(
         "backtest",
         "Would the forecast have been right?",
         "The largest sizes, forecast from the smaller ones alone, beside what was then measured. Marks inside their "
         "bars speak for the forecast above.",
-        lambda figure: figures.backtests(_fits(study), figure),
+        lambda figure: figures.backtests(learning_curves(study), figure),
     )
     yield Illustration(
         "best_and_last",
@@ -86,17 +86,24 @@ def _against_volume(study: Study) -> Iterator[Illustration]:
     )
 
 
-def _fits(study: Study) -> dict[str, LearningCurve]:
-    """The learning curves that can be fitted; raises the last reason where none can."""
-    fits, reason = dict[str, LearningCurve](), CannotSay("cannot say: no run has finished")
+def learning_curves(study: Study) -> dict[str, LearningCurve]:
+    """The learning curves of a study that can be fitted, by the names that figures give them.
+
+    Raises:
+        CannotSay: If none can; the reason is that of the last.
+    """
+    curves, reason = dict[str, LearningCurve](), CannotSay("cannot say: no run has finished")
+    labels = curve_labels(study.finished)
     for measured in measured_curves(study):
         try:
-            fits[measured.whose] = measured.fit(LEVEL)
+            curve = measured.fit(LEVEL)
         except CannotSay as no:
             reason = no
-    if not fits:
+        else:
+            curves[str(labels[measured.runs.index[0]])] = curve
+    if not curves:
         raise reason
-    return fits
+    return curves
 
 
 def _over_iterations(points: pd.DataFrame) -> Iterator[Illustration]:
