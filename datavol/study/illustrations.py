@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import pandas as pd
 from matplotlib.figure import Figure
 
 from datavol.errors import CannotSay
+from datavol.records import RunFolder
 from datavol.study import confidence, figures
 from datavol.study.curves import LearningCurve
 from datavol.study.loading import Study, finished_of
@@ -183,8 +185,18 @@ def _confidence(finished: pd.DataFrame) -> Iterator[Illustration]:
         "class_accuracies",
         "Accuracy of every class",
         "A row per class, the best on top; columns are fractions. A row that changes most to the right needs the data.",
-        lambda figure: figures.class_heat_map(confidence.over_runs(finished, confidence.class_accuracies), figure),
+        lambda figure: figures.class_heat_map(
+            confidence.over_runs(finished, confidence.class_accuracies), figure, _class_names(finished)
+        ),
     )
+
+
+def _class_names(finished: pd.DataFrame) -> list[str] | None:
+    """The names of the classes, unless the runs are of several data sets."""
+    if finished["fingerprint"].nunique() > 1:
+        return None
+    names: list[str] = RunFolder(Path(finished["folder"].iloc[0])).record["classes"]
+    return names
 
 
 def _subsets(finished: pd.DataFrame) -> Iterator[Illustration]:
