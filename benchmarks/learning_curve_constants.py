@@ -16,7 +16,7 @@ from scipy.optimize import minimize
 from scipy.special import logit
 from scipy.stats import t as student
 
-from datavol.study.curves import AT_CHANCE
+from datavol.study.curve_checks import AT_CHANCE
 from datavol.study.error_scale import CEILING, FLOOR
 from datavol.study.slope_process import LEVEL_SD, Prior
 

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
+from scipy.special import expit, logit
 
 from datavol.study.facts import COLUMNS
 from datavol.study.loading import Study
+from datavol.study.measured import Measured, measured_curves
 
 Truth = Callable[[np.ndarray], np.ndarray]
 SEEDS = ["draw_seed", "init_seed", "order_seed"]
+CHANCE = 0.9
 FRACTIONS = (0.0625, 0.125, 0.25, 0.5, 1.0)
 
 
@@ -32,7 +36,7 @@ def grid(fractions: Sequence[float] = FRACTIONS, seeds: Sequence[tuple[int, int]
     return pd.DataFrame(rows, columns=["fraction", *SEEDS])
 
 
-def simulated_study(
+def simulated_errors(
     rng: np.random.Generator,
     runs: pd.DataFrame,
     truth: Truth = saturating,
@@ -42,30 +46,48 @@ def simulated_study(
     train_sd: float = 0.0,
     noise: float = 0.01,
     test_size: int | None = 10_000,
-    **columns: Any,
-) -> Study:
-    """A study of finished runs.
+) -> np.ndarray:
+    """The error that every run measures.
 
     Args:
         truth: The error of the average run, by n.
-        draw_sd: Standard deviation that a draw seed adds to the logarithm of the error, at each fraction anew.
+        draw_sd: Standard deviation that a draw seed adds to z = logit(error / chance), at each fraction anew.
         train_sd: The same of a training seed.
         noise: The same of a run.
         test_size: Images that errors are counted on; None leaves them exact.
-        columns: Of `Study.runs`, instead of the ordinary ones.
     """
-    n = np.round(runs["fraction"].to_numpy() * full_size)
-    logs = np.log(truth(n)) + noise * rng.standard_normal(len(n))
-    for sd, seeds in ((draw_sd, ["draw_seed"]), (train_sd, SEEDS[1:])):
-        level = runs.groupby(["fraction", *seeds]).ngroup().to_numpy()
-        logs += sd * rng.standard_normal(len(n))[level]
-    error = np.clip(np.exp(logs), 0, 1)
-    top1 = 1 - (error if test_size is None else rng.binomial(test_size, error) / test_size)
+    fractions, place = np.unique(runs["fraction"].to_numpy(), return_inverse=True)
+    z = logit(truth(np.round(fractions * full_size)) / CHANCE)[place] + noise * rng.standard_normal(len(runs))
+    for sd, seed in ((draw_sd, "draw_seed"), (train_sd, "init_seed")):
+        _, level = np.unique(1000 * place + runs[seed].to_numpy(), return_inverse=True)
+        z += sd * rng.standard_normal(len(runs))[level]
+    error = CHANCE * expit(z)
+    return error if test_size is None else rng.binomial(test_size, error) / test_size
+
+
+def simulated_study(
+    rng: np.random.Generator, runs: pd.DataFrame, truth: Truth = saturating, *, columns: Any = None, **settings: Any
+) -> Study:
+    """A study of finished runs; the settings are those of `simulated_errors`, `columns` replaces ordinary ones."""
+    top1 = 1 - simulated_errors(rng, runs, truth, **settings)
+    full_size = settings.get("full_size", 32_000)
     ordinary = {
-        **{"state": "finished", "data": "made_up", "model": "resnet50", "recipe": "plain", "budget": "iterations"},
-        **{"draw": "independent", "fingerprint": "f", "classes": 10, "full_size": full_size, "images": n.astype(int)},
-        **{"validation_images": test_size, "seed": runs["init_seed"], "seconds_train": 3600.0, "seconds_val": 0.0},
-        **{"top1": top1, "top5": 1 - (1 - top1) / 4, "best_top1": top1 + 0.001, "best_top5": 1 - (1 - top1) / 4},
+        **{"run": [f"run{i}" for i in range(len(runs))], "state": "finished", "fingerprint": "f", "classes": 10},
+        **{"data": "made_up", "model": "resnet50", "recipe": "plain", "budget": "iterations", "draw": "independent"},
+        **{"full_size": full_size, "images": (runs["fraction"] * full_size).round().astype(int)},
+        **{"validation_images": settings.get("test_size", 10_000), "seed": runs["init_seed"]},
+        **{"seconds_train": 3600.0, "seconds_val": 0.0, "top1": top1, "top5": 1 - (1 - top1) / 4},
+        **{"best_top1": top1 + 0.001, "best_top5": 1 - (1 - top1) / 4},
     }
-    frame = runs.assign(**(ordinary | columns)).reindex(columns=list(COLUMNS))
+    frame = runs.assign(**(ordinary | (columns or {}))).reindex(columns=list(COLUMNS))
     return Study(frame.astype({"folder": object}), pd.DataFrame())
+
+
+def simulated_curves(
+    rng: np.random.Generator, runs: pd.DataFrame, truth: Truth = saturating, *, count: int, **settings: Any
+) -> Iterator[Measured]:
+    """Many curves of the same runs: one goes through the frames, the others only differ in their errors."""
+    (first,) = measured_curves(simulated_study(rng, runs, truth, **settings))
+    for _ in range(count):
+        errors = simulated_errors(rng, runs, truth, **settings)
+        yield replace(first, runs=first.runs.assign(error=errors, best_error=errors))

@@ -73,8 +73,8 @@ def answers(
 ) -> list[Answer]:
     """Everything that a study answers, curve by curve.
 
-    Only finished runs count, by their last evaluation. What the data do not allow is an answer as well, with the state
-    `cannot say`.
+    Only finished runs count, by their last evaluation; whether they are comparable at all is what the audit says. What
+    the data do not allow is an answer as well, with the state `cannot say`.
 
     Args:
         study: What was trained; any number of networks, recipes and data sets.

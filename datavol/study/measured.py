@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Literal
 
@@ -42,17 +43,7 @@ class Measured:
 
     @property
     def full_size(self) -> int:
-        """Images of the full training set.
-
-        Raises:
-            CannotSay: If the runs were trained on different versions of the data.
-        """
-        for column in ("full_size", "fingerprint", "classes"):
-            if self.runs[column].nunique() > 1:
-                raise CannotSay(
-                    f"cannot say: runs of {self.whose} were trained on different versions of the data ({column}); "
-                    "bring one version back, and train those runs again"
-                )
+        """Images of the full training set."""
         return int(self.runs["full_size"].iloc[0])
 
     @property
@@ -61,7 +52,7 @@ class Measured:
         sizes = self.runs["validation_images"].dropna()
         return int(sizes.min()) if len(sizes) else None
 
-    @property
+    @cached_property
     def chance_error(self) -> float:
         """The error of always guessing the most frequent class, for top-5 the five most frequent ones.
 
@@ -69,8 +60,15 @@ class Measured:
         else equal.
 
         Raises:
-            CannotSay: If nothing tells of the classes, or guessing is always right.
+            CannotSay: If the runs were trained on different versions of the data, nothing tells of the classes, or
+                guessing is always right.
         """
+        for column in ("full_size", "fingerprint", "classes"):
+            if self.runs[column].nunique() > 1:
+                raise CannotSay(
+                    f"cannot say: these runs were trained on different versions of the data ({column}); bring one "
+                    "version back, and train those runs again"
+                )
         frequency = _class_frequencies(self.runs)
         chance = 1 - float(np.sort(frequency)[::-1][: RANKS[self.metric]].sum())
         if chance < 1e-9:
@@ -92,8 +90,10 @@ class Measured:
         """The learning curve.
 
         Raises:
-            CannotSay: If there are fewer than three fractions, or the curve is at chance.
+            CannotSay: If there are fewer than three fractions, the curve is at chance, or a run lacks the metric.
         """
+        if self.runs[column].isna().any():
+            raise CannotSay(f"cannot say: not every run recorded {self.metric}; ask of top1")
         fractions = sorted(self.runs["fraction"].unique())
         if len(fractions) < 3 or self.runs["images"].nunique() < 3:
             there = f"{len(fractions)} ({shares(fractions)})" if fractions else "none"
@@ -108,8 +108,8 @@ class Measured:
 
     def fraction_of(self, n: float) -> float:
         """The fraction that was asked for where a run had `n` images; else n as a share of the full set."""
-        known = self.runs.loc[self.runs["images"] == n, "fraction"]
-        return float(known.iloc[0]) if len(known) else n / self.full_size
+        known = dict(zip(self.runs["images"], self.runs["fraction"], strict=True))
+        return float(known[n]) if n in known else n / self.full_size
 
 
 def measured_curves(study: Study, metric: Metric = "top1") -> list[Measured]:

@@ -49,6 +49,8 @@ class PerClass:
     def __str__(self) -> str:
         gaining, starved = (self.classes[self.classes[name]] for name in ("gains", "starved"))
         step = f"from {per_cent(self.smaller)} to {per_cent(self.larger)} of the data"
+        if gaining.empty:
+            return f"none that can be told: none of {len(self.classes)} classes gained significantly {step}"
         whole = f"{len(gaining)} of {len(self.classes)} classes still gained significantly {step}"
         if starved.empty:
             return f"{whole}, and none of them is below the median class"

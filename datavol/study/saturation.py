@@ -66,13 +66,13 @@ class Saturation:
         if self.fraction is None:
             largest = per_cent(self.fractions[-1].fraction)
             return f"more than {largest} of the data: even that is {within} ({full}) only with {chance}"
+        told = f"{per_cent(self.fraction)} of the data is {within} ({full}) with {chance}"
         if self.fraction == 1:
-            return f"all of it: no smaller fraction that was run is likely to be {within} ({full})"
-        told = f"{per_cent(self.fraction)} of the data is {within} ({full}), {chance}"
+            told = f"all of it: no smaller fraction that was run is likely to be {within} ({full})"
         smaller = [one for one in self.fractions if one.fraction < self.fraction]
-        return (
-            f"{told}; {per_cent(smaller[-1].fraction)} is, {probability(smaller[-1].probability)}" if smaller else told
-        )
+        if smaller:
+            told += f"; {per_cent(smaller[-1].fraction)} is so with {probability(smaller[-1].probability)}"
+        return told
 
     @property
     def reason(self) -> str:
@@ -117,9 +117,10 @@ def full_curve(measured: Measured, level: float, column: Literal["error", "best_
         CannotSay: If no curve can be fitted, or the full set is beyond four times the largest subset.
     """
     curve = measured.fit(level, column)
-    if measured.full_size > curve.limit * (1 + 1e-9):
+    times = 1 / measured.fraction_of(curve.largest)  # as asked for: a quarter may be an image short of one
+    if times > REACH * (1 + 1e-9):
         raise CannotSay(
-            f"cannot say what the full set gives: it is {measured.full_size / curve.largest:.3g} times the largest "
+            f"cannot say what the full set gives: it is {times:.3g} times the largest "
             f"subset, and nothing validates forecasts beyond {REACH:g} times; train on a larger fraction"
         )
     return curve

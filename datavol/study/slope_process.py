@@ -156,11 +156,11 @@ class SlopeProcess:
         means = self.level + self.prior.mean_slope * x + (cross @ self.solved[..., None])[..., 0]
         covariances = before - cross @ self.inverse @ cross.swapaxes(-1, -2)
         roots = np.linalg.cholesky(covariances + SMALLEST_VARIANCE * np.eye(len(x)))
-        normals = rng.standard_normal((count, len(x)))
-        # One uniform number for all, in equal steps: the mixture's weights are met as nearly as the count allows
+        # One random number for all, in equal steps: every scale gets its weight of the draws, as nearly as can be
         which = np.searchsorted(np.cumsum(self.weights), (np.arange(count) + rng.random()) / count)
-        which = np.minimum(which, len(SCALES) - 1)
-        return means[which] + np.einsum("cij,cj->ci", roots[which], normals)
+        parts = np.split(rng.standard_normal((count, len(x))), np.searchsorted(which, np.arange(1, len(SCALES))))
+        drawn = [mean + part @ root.T for mean, root, part in zip(means, roots, parts, strict=True)]
+        return np.concatenate(drawn)
 
     def _given(self, x: Array, cross: Array, before: Array, level: float, level_variance: float) -> Mixture:
         """Condition on the measurements: `cross` (places, sizes) and `before` (places,) are covariances at scale 1."""

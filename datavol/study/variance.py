@@ -4,11 +4,13 @@ Runs of one fraction differ by the subset drawn (`draw_seed`), by the training s
 by how the two meet. The components of this variance are estimated by equating sums of squares with their expectations
 (Henderson's method III), pooled over the fractions below 1 in z = logit(error / ceiling), where seeds matter about
 equally at all sizes. Intervals are generalised ones (Hannig, Iyer and Patterson, *Fiducial generalized confidence
-intervals*, 2006): sums of squares over chi-squared numbers, components below 0 counting as 0.
+intervals*, 2006): sums of squares over chi-squared numbers, components below 0 counting as 0. They take fractions for
+independent; where draws are nested, subsets of different fractions overlap, and the intervals are somewhat narrow.
 """
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from dataclasses import dataclass
 
 import numpy as np
@@ -23,6 +25,8 @@ from datavol.study.words import per_cent, points, span
 
 DRAWS = 20_000
 MOST_SEEDS = 1000
+FAR = 30.0
+"""Standard errors beyond which a difference is told for certain, and the distribution is not computed."""
 TRAINING = ["init_seed", "order_seed"]
 SEPARATE = "to separate them: -m draw_seed=0,1 seed=0,1"
 
@@ -189,10 +193,13 @@ def seeds_for(delta: float, sd: float, level: float = 0.95, power: float = 0.8) 
     """
     if sd <= 0:
         return 2
-    seeds = np.arange(2, MOST_SEEDS + 1)
-    dof, shift = 2 * (seeds - 1), delta / sd * np.sqrt(seeds / 2)
-    reached = nct.sf(t.ppf((1 + level) / 2, dof), dof, np.minimum(shift, 30)) >= power
-    return int(seeds[reached.argmax()]) if reached.any() else None
+
+    def tells(seeds: int) -> bool:
+        dof, shift = 2 * (seeds - 1), delta / sd * (seeds / 2) ** 0.5
+        return bool(nct.sf(t.ppf((1 + level) / 2, dof), dof, min(shift, FAR)) >= power)
+
+    seeds = 2 + bisect_left(range(2, MOST_SEEDS + 1), True, key=tells)
+    return seeds if seeds <= MOST_SEEDS else None
 
 
 def _variance(measured: Measured, level: float) -> Variance:

@@ -17,10 +17,14 @@ def probability(value: float) -> str:
 
 def points(share: float) -> str:
     """A difference of accuracies as `1.2 points`."""
-    number = f"{100 * share:.2g}" if abs(share) < 0.1 else f"{100 * share:.0f}"
+    number = _number(share)
     return f"{number} point{'' if number == '1' else 's'}"
 
 
 def span(low: float, high: float, level: float) -> str:
     """An interval of differences of accuracies, as `0.3 to 2.1, 95 % interval`."""
-    return f"{100 * low:.2g} to {100 * high:.2g}, {100 * level:g} % interval"
+    return f"{_number(low)} to {_number(high)}, {100 * level:g} % interval"
+
+
+def _number(share: float) -> str:
+    return f"{100 * share:.2g}" if abs(share) < 0.1 else f"{100 * share:.0f}"

@@ -322,6 +322,37 @@ def test_the_process_is_a_sum_of_gaussian_processes_by_brute_force():
     np.testing.assert_allclose(told.sds**2, variances, atol=1e-6)
 
 
+def test_draws_have_the_moments_of_the_average_run():
+    prior = Prior(mean_slope=-0.1, drift=0.2, decay=0.3, wiggle=0.05, dof=30, lasting=0.4)
+    x, new = np.array([-4.0, -2.5, -1.0, 0.0]), np.array([-3.0, 0.0, 2.0])
+    z, noise = np.array([0.2, -0.4, -0.9, -1.25]), np.array([0.02, 0.01, 0.01, 0.001])
+    told = condition(x, z, noise, prior)
+    means, covariances = [], []
+    for scale in SCALES:
+        known = scale**2 * prior.covariance_of_runs(x) + np.diag(noise) + LEVEL_SD**2
+        cross = scale**2 * prior.covariance(new, x) + LEVEL_SD**2
+        means.append(-1.25 - 0.1 * new + cross @ np.linalg.solve(known, z + 1.25 + 0.1 * x))
+        own = scale**2 * prior.covariance(new, new) + LEVEL_SD**2
+        covariances.append(own - cross @ np.linalg.solve(known, cross.T))
+    mean = told.weights @ np.array(means)
+    spread = [c + np.outer(m - mean, m - mean) for c, m in zip(covariances, means, strict=True)]
+    drawn = told.draws(new, 40_000, np.random.default_rng(0))
+    sds = np.sqrt(np.diag(np.tensordot(told.weights, spread, 1)))
+    np.testing.assert_allclose(drawn.mean(0), mean, atol=0.02 * sds.max())
+    np.testing.assert_allclose(np.cov(drawn.T), np.tensordot(told.weights, spread, 1), atol=0.05 * sds.max() ** 2)
+
+
+def test_the_average_run_is_where_new_runs_are_expected():
+    curve = saturating(np.repeat(SIZES, 3))
+    errors = curve.average_errors([16_000, 64_000], 4000)
+    told = curve.predict([16_000, 64_000])
+    assert np.median(errors, axis=0) == pytest.approx(told["error"], abs=0.001)
+    assert (np.quantile(errors, 0.975, axis=0) < told["high"] + 0.002).all()  # a new run adds its own noise
+    more = curve.with_run(64_000, TRUTHS["saturating"](64_000))
+    assert more.largest == 64_000
+    assert more.predict([64_000])["high"][0] < told["high"][1]
+
+
 def test_without_noise_the_mixture_is_a_student_t():
     x, new = np.array([-3.0, -2.0, -1.0, 0.0]), np.array([1.0, 2.0])
     z = np.array([0.1, -0.3, -0.65, -0.9])

@@ -1,0 +1,175 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from itertools import product
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from made_up import write_run
+from simulated import FRACTIONS, grid, power_law, saturating, simulated_study
+
+from datavol.errors import CannotSay, ConfigError
+from datavol.study.answers import Answer, answers
+from datavol.study.loading import Study, load_study
+from datavol.study.measured import measured_curves
+
+CROSSED = list(product((0, 1), (0, 1)))
+
+
+def both(*studies: Study) -> Study:
+    return Study(pd.concat([study.runs for study in studies], ignore_index=True), pd.DataFrame())
+
+
+def one(seed=0, fractions=FRACTIONS, seeds=CROSSED, truth=saturating, columns=None, **changed) -> Study:
+    return simulated_study(np.random.default_rng(seed), grid(fractions, seeds), truth, columns=columns, **changed)
+
+
+def states(told: list[Answer]) -> list[str]:
+    return ["?" if answer.state == "cannot say" else "!" for answer in told]
+
+
+def test_a_full_study_answers_everything_but_what_takes_predictions():
+    told = answers(one(), target=0.85)
+    assert [answer.question for answer in told] == [
+        "How much data is enough, to 1 point?",
+        "What would twice the data buy?",
+        "How many images does an accuracy of 85 % take?",
+        "Which classes are starved of data?",
+        "How many seeds tell a difference of 1 point?",
+        "Do runs differ by their subset or by their training seed?",
+        "Which run would next tell most of the accuracy of the full set?",
+        "Which run would next tell most of the fraction that is enough?",
+        "Which run would next tell most of the images needed?",
+    ]
+    assert "".join(states(told))[:6] == "!!!?!!"
+    for answer in told:
+        assert "nan" not in str(answer)
+        assert str(answer).endswith("rom 20 finished runs at 5 fractions.")
+        assert (answer.found is None) == (answer.state == "cannot say") == (answer.numbers == {})
+
+
+def test_a_newcomer_reads_a_sentence():
+    told = str(answers(one(noise=0.002, test_size=None))[0])
+    assert told.startswith("resnet50 by plain on made_up: How much data is enough, to 1 point? All of it: no smaller")
+
+
+@pytest.mark.parametrize("fractions", [(0.5,), (0.5, 1.0)])
+def test_one_or_two_fractions_say_nothing_of_curves(fractions):
+    told = answers(one(fractions=fractions), target=0.85)
+    assert "".join(states(told)) == "????!!???"
+    assert "a curve takes three measured fractions" in told[0].answer
+
+
+def test_chance_says_nothing():
+    told = answers(one(truth=lambda n: np.full_like(n, 0.895, dtype=float)))
+    assert states(told)[:2] == ["?", "?"]
+    assert "above 0.95 of chance" in told[0].answer
+
+
+def test_runs_that_did_not_finish_are_counted_and_never_used():
+    whole = one()
+    expected = answers(whole)
+    more = whole.runs.iloc[:4].assign(state=["failed", "running", "superseded", "unreadable"], top1=0.0)
+    more.loc[3, ["data", "model", "recipe", "budget", "draw"]] = None
+    told = answers(Study(pd.concat([whole.runs, more], ignore_index=True), whole.epochs))
+    assert [answer.answer for answer in told] == [answer.answer for answer in expected]
+    assert told[0].runs == (
+        "from 20 finished runs at 5 fractions; left out: 1 running, 1 failed, 1 superseded, 1 unreadable"
+    )
+
+
+def test_a_curve_without_a_finished_run_cannot_say():
+    told = answers(one(columns={"state": "running"}))
+    assert set(states(told)) == {"?"}
+    assert told[0].answer == "cannot say: no run has finished; wait, or type its command again"
+
+
+def test_networks_data_sets_and_draws_are_answered_apart():
+    study = both(
+        one(0),
+        one(1, truth=power_law, columns={"model": "vit"}),
+        one(2, columns={"data": "other", "classes": 100, "validation_images": 500}),
+        one(3, columns={"draw": "nested"}),
+    )
+    curves = measured_curves(study)
+    assert [curve.whose for curve in curves] == [
+        "resnet50 by plain on made_up (draw independent)",
+        "resnet50 by plain on made_up (draw nested)",
+        "vit by plain on made_up (draw independent)",
+        "resnet50 by plain on other (draw independent)",
+    ]
+    assert [curve.test_size for curve in curves] == [10_000, 10_000, 10_000, 500]
+    assert [curve.chance_error for curve in curves] == pytest.approx([0.9, 0.9, 0.9, 0.99])
+    alone = [answer.answer for answer in answers(one(1, truth=power_law, columns={"model": "vit"}))]
+    assert [answer.answer for answer in answers(study) if answer.curve.startswith("vit")] == alone
+
+
+def test_versions_of_the_data_are_not_mixed():
+    study = both(one(0), one(1, columns={"fingerprint": "g"}))
+    assert "different versions of the data (fingerprint)" in answers(study)[0].answer
+
+
+def test_chance_is_that_of_the_classes(tmp_path):
+    for fraction in (0.25, 0.5, 1.0):
+        write_run(tmp_path, fraction=fraction)
+    study = load_study(tmp_path)
+    (top1,), (top5,) = measured_curves(study), measured_curves(study, "top5")
+    assert top1.chance_error == pytest.approx(1 - 250 / 1570)
+    assert top5.chance_error == pytest.approx(1 - (250 + 230 + 200 + 180 + 150) / 1570)
+    (few,) = measured_curves(one(columns={"classes": 4}), "top5")
+    with pytest.raises(CannotSay, match="with 4 classes every top5 guess is right; ask of top1"):
+        _ = few.chance_error
+    (unknown,) = measured_curves(one(columns={"classes": None}))
+    with pytest.raises(CannotSay, match="nothing tells how many classes there are; load the study's folder"):
+        _ = unknown.chance_error
+
+
+def test_a_folder_is_answered_like_a_frame(tmp_path):
+    for fraction in (0.125, 0.25, 0.5, 1.0):
+        for seed in (0, 1):
+            write_run(tmp_path, fraction=fraction, seed=seed)
+    told = answers(load_study(tmp_path))
+    assert states(told)[:2] == ["!", "!"]
+    assert "seed sets draw_seed, init_seed and order_seed alike" in told[4].answer
+    assert states(answers(load_study(tmp_path), metric="top5"))[0] == "!"
+
+
+@pytest.mark.parametrize("wrong", [{"delta": 1.0}, {"target": 90}, {"level": 95}, {"metric": "top3"}])
+def test_bad_questions_get_one_line(wrong):
+    with pytest.raises(ConfigError, match=f"^{next(iter(wrong))} must be"):
+        answers(one(), **wrong)
+
+
+def test_the_order_of_rows_does_not_matter():
+    study = both(one(0), one(1, columns={"model": "vit"}))
+    shuffled = replace(study, runs=study.runs.sample(frac=1, random_state=0, ignore_index=True))
+    assert [answer.answer for answer in answers(shuffled)] == [answer.answer for answer in answers(study)]
+
+
+@st.composite
+def studies(draw):
+    """Anything that finished runs can be: few fractions or many, any seeds, any accuracies."""
+    fractions = draw(st.lists(st.sampled_from([0.01, 0.05, 0.1, 0.125, 0.3, 0.5, 0.75, 1.0]), min_size=1, max_size=5))
+    seeds = draw(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 3)), min_size=1, max_size=5))
+    runs = grid(sorted(set(fractions)), seeds)
+    top1 = draw(st.lists(st.floats(0, 1), min_size=len(runs), max_size=len(runs)))
+    columns = {
+        "top1": top1,
+        "best_top1": top1,
+        "classes": draw(st.sampled_from([2, 10, 1000])),
+        "budget": draw(st.sampled_from(["iterations", "epochs"])),
+        "seconds_train": draw(st.sampled_from([0.0, 0.5, 1e5, np.nan])),
+        "validation_images": draw(st.sampled_from([1, 100, 50_000])),
+    }
+    return simulated_study(np.random.default_rng(0), runs, columns=columns)
+
+
+@settings(max_examples=25, deadline=None)
+@given(studies(), st.sampled_from([0.001, 0.01, 0.3]), st.sampled_from([None, 0.05, 0.6, 0.999]))
+def test_every_study_gets_sentences(study, delta, target):
+    for answer in answers(study, delta=delta, target=target):
+        assert (answer.state == "cannot say") == answer.answer.startswith("cannot say")
+        assert not any(word in str(answer) for word in ("nan", "inf ", "None"))

@@ -1,0 +1,96 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from simulated import FRACTIONS, grid, power_law, saturating, simulated_curves, simulated_errors, simulated_study
+
+from datavol.errors import CannotSay, ConfigError
+from datavol.study.measured import measured_curves
+from datavol.study.next_run import next_run, next_runs
+
+
+def curve(fractions=FRACTIONS, seeds=((0, 0),), truth=power_law, columns=None, **changed):
+    study = simulated_study(np.random.default_rng(0), grid(fractions, seeds), truth, columns=columns, **changed)
+    (measured,) = measured_curves(study)
+    return measured
+
+
+def test_a_forecast_of_the_full_set_is_narrowed_most_by_training_on_it():
+    found = next_run(curve(FRACTIONS[:3]), "full")
+    assert (found.fraction, found.seed, found.hours) == (1.0, 0, 1.0)
+    assert found.then < 0.5 * found.now
+    assert str(found) == (
+        "training fraction=1 seed=0 (about 1 h) would narrow the 95 % interval of the accuracy of the full set from "
+        f"{100 * found.now:.2g} to {100 * found.then:.2g} points wide"
+    )
+
+
+def test_candidates_are_measured_fractions_again_their_neighbours_and_the_full_set():
+    told = next_runs(curve((0.1, 0.2, 0.4), seeds=((0, 0), (2, 2))), "full")
+    assert sorted(told["fraction"]) == [0.05, 0.1, 0.2, 0.4, 0.8, 1.0]
+    seeds = dict(zip(told["fraction"], told["seed"], strict=True))
+    assert seeds == {0.05: 0, 0.1: 1, 0.2: 1, 0.4: 1, 0.8: 0, 1.0: 0}
+    assert told["per_hour"].is_monotonic_decreasing
+
+
+def test_hours_are_equal_with_equal_iterations_and_grow_with_n_with_equal_epochs():
+    equal = next_runs(curve(), "full")
+    assert set(equal["hours"]) == {1.0}
+    seconds = 3600 * np.array(FRACTIONS)
+    growing = next_runs(curve(columns={"budget": "epochs", "seconds_train": seconds}), "full")
+    np.testing.assert_allclose(growing["hours"], growing["fraction"])
+    with pytest.raises(CannotSay, match="the seconds that runs took were not recorded"):
+        next_runs(curve(columns={"seconds_train": np.nan}), "full")
+
+
+def test_cheap_small_runs_win_where_large_ones_cost_more_than_they_tell():
+    cheap = curve(FRACTIONS, columns={"budget": "epochs", "seconds_train": 3600 * np.array(FRACTIONS)}, noise=0.002)
+    by_hour = next_runs(cheap, "saturation")
+    by_width = by_hour.sort_values("then", ignore_index=True)
+    assert by_hour["fraction"][0] <= by_width["fraction"][0]
+
+
+@pytest.mark.parametrize("asked", ["saturation", "target"])
+def test_sizes_are_asked_in_doublings(asked):
+    found = next_run(curve(FRACTIONS[:4]), asked, target=0.88)
+    assert 0 < found.then < found.now < 8
+    assert str(found).endswith("doublings wide")
+
+
+def test_it_refuses_what_the_data_do_not_allow():
+    with pytest.raises(CannotSay, match="a curve takes three measured fractions"):
+        next_run(curve(FRACTIONS[:2]), "full")
+    with pytest.raises(CannotSay, match="cannot say what the full set gives"):
+        next_run(curve((0.025, 0.05, 0.1)), "full")
+    with pytest.raises(CannotSay, match="all of the interval of the images needed lies beyond the sizes searched"):
+        next_run(curve(), "target", target=0.3)
+    with pytest.raises(ConfigError, match="asked must be one of full, saturation, target, got 'best'"):
+        next_run(curve(), "best")  # type: ignore[arg-type]
+    with pytest.raises(ConfigError, match="target must be an accuracy, got None"):
+        next_run(curve(), "target")
+
+
+def test_expected_widths_come_true():
+    """The run is added, as a simulation measures it, and the interval is as narrow as was expected."""
+    rng, runs = np.random.default_rng(0), grid(FRACTIONS[:3])
+    expected, measured = [], []
+    for one in simulated_curves(rng, runs, saturating, count=12):
+        told = next_runs(one, "full").set_index("fraction").loc[1.0]
+        error = simulated_errors(rng, grid((1.0,)), saturating)
+        curve = one.fit(0.95).with_run(32_000, error[0])
+        low, high = np.quantile(curve.average_errors([32_000], 1000), [0.025, 0.975])
+        expected.append(told["then"])
+        measured.append(high - low)
+    assert np.mean(expected) == pytest.approx(np.mean(measured), rel=0.2)
+
+
+def test_the_chosen_run_narrows_more_than_the_last_candidate():
+    rng, narrowed = np.random.default_rng(1), []
+    for one in simulated_curves(rng, grid(FRACTIONS[:3]), saturating, count=8):
+        told, widths = next_runs(one, "full"), []
+        for fraction in told["fraction"].iloc[[0, -1]]:
+            error = simulated_errors(rng, grid((fraction,)), saturating)
+            errors = one.fit(0.95).with_run(32_000 * fraction, error[0]).average_errors([32_000], 1000)
+            widths.append(np.subtract(*np.quantile(errors, [0.975, 0.025])))
+        narrowed.append(widths[1] - widths[0])
+    assert np.mean(narrowed) > 0.02

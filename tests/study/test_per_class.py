@@ -1,0 +1,156 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from made_up import write_run
+
+from datavol.errors import CannotSay
+from datavol.predictions import Predictions
+from datavol.study.answers import answers
+from datavol.study.loading import load_study
+from datavol.study.measured import measured_curves
+from datavol.study.per_class import class_gains, classes_that_gain, holm, per_class_accuracy
+
+LABELS = np.repeat(np.arange(10), 40)
+
+
+def made_up_predictions(right: np.ndarray, labels=LABELS) -> Predictions:
+    """The true class first where it is right, and nowhere among the five where it is not."""
+    others = (labels[:, None] + 1 + np.arange(5)) % 10
+    classes = np.where(right[:, None] & (np.arange(5) == 0), labels[:, None], others)
+    return Predictions(labels, classes, np.log(np.full(classes.shape, 0.1, dtype=np.float32)))
+
+
+def images(rng, accuracies, runs=1, labels=LABELS):
+    """What every run recognises, images being easy or hard for all runs alike (runs, images)."""
+    hardness = rng.random(len(labels))
+    return np.stack(
+        [hardness + 0.1 * rng.normal(size=len(labels)) < np.asarray(accuracies)[labels] for _ in range(runs)]
+    )
+
+
+@pytest.fixture
+def kept(tmp_path):
+    """Two fractions, two seeds; class 3 is poor and still gains, class 7 is good and still gains, the rest do not."""
+    rng = np.random.default_rng(0)
+    before, after = np.full(10, 0.7), np.full(10, 0.7)
+    before[3], after[3], before[7], after[7] = 0.1, 0.55, 0.4, 0.95
+    hardness = rng.random(len(LABELS))
+    for fraction, accuracies in ((0.25, before), (0.5, after)):
+        for seed in (0, 1):
+            right = hardness + 0.05 * rng.normal(size=len(LABELS)) < accuracies[LABELS]
+            folder = write_run(tmp_path / "s", fraction=fraction, seed=seed)
+            folder.write_predictions("last", made_up_predictions(right))
+    return tmp_path / "s"
+
+
+def test_a_row_per_run_and_class(kept):
+    study = load_study(kept)
+    frame = per_class_accuracy(study)
+    assert list(frame) == ["run", "fraction", "images_per_class", "class", "accuracy", "count"]
+    assert len(frame) == 4 * 10
+    assert set(frame["count"]) == {40}
+    assert frame.query("run == 0")["images_per_class"].tolist() == [62, 58, 50, 45, 38, 35, 30, 28, 25, 22]
+    assert set(frame["run"]) == set(study.runs.index)
+    assert frame.query("fraction == 0.25").groupby("class")["accuracy"].mean().idxmin() == 3
+    five = per_class_accuracy(study, "top5")
+    assert (five["accuracy"] == frame["accuracy"]).all()
+
+
+def test_the_classes_that_still_gain_and_those_that_are_starved(kept):
+    (measured,) = measured_curves(load_study(kept))
+    found = classes_that_gain(measured)
+    assert found.classes.loc[found.classes["gains"], "class"].tolist() == [3, 7]
+    assert found.classes.loc[found.classes["starved"], "class"].tolist() == [3]
+    assert (found.smaller, found.larger, found.repeated) == (0.25, 0.5, True)
+    gain = 100 * found.classes.loc[3, "gain"]
+    assert str(found) == (
+        "2 of 10 classes still gained significantly from 25 % to 50 % of the data; starved, as they are below the "
+        f"median class too: 3 ({gain:+.0f} points)"
+    )
+    assert found.numbers == {"smaller": 0.25, "larger": 0.5, "classes": 10, "gains": 2, "starved": 1}
+    (told,) = (one for one in answers(load_study(kept)) if one.question == "Which classes are starved of data?")
+    assert told.state == "answered"
+
+
+def test_classes_that_do_not_gain_are_not_starved(tmp_path):
+    right = np.arange(len(LABELS)) % 2 == 0
+    for fraction in (0.25, 0.5):
+        write_run(tmp_path, fraction=fraction).write_predictions("last", made_up_predictions(right))
+    (measured,) = measured_curves(load_study(tmp_path))
+    found = classes_that_gain(measured)
+    assert str(found) == (
+        "none that can be told: none of 10 classes gained significantly from 25 % to 50 % of the data"
+    )
+    assert found.reason.startswith("sign tests between the same images alone: one run each")
+
+
+def test_without_predictions_it_says_which_key_keeps_them(clean):
+    study = load_study(clean)
+    line = "cannot say anything of single classes: .* was not kept; train with predictions=last$"
+    with pytest.raises(CannotSay, match=line):
+        per_class_accuracy(study)
+    with pytest.raises(CannotSay, match=line):
+        classes_that_gain(measured_curves(study)[0])
+
+
+def test_sizes_far_from_a_doubling_and_other_validation_images_are_refused(tmp_path):
+    right = np.ones(len(LABELS), dtype=bool)
+    for fraction in (0.1, 0.5):
+        write_run(tmp_path, fraction=fraction).write_predictions("last", made_up_predictions(right))
+    (measured,) = measured_curves(load_study(tmp_path))
+    with pytest.raises(CannotSay, match=r"the largest has 785 images and none about half of that; train one"):
+        classes_that_gain(measured)
+    other = made_up_predictions(right, LABELS[::-1].copy())
+    write_run(tmp_path, fraction=0.25).write_predictions("last", other)
+    (measured,) = measured_curves(load_study(tmp_path))
+    with pytest.raises(CannotSay, match="measured on different validation images"):
+        classes_that_gain(measured)
+
+
+@pytest.mark.parametrize("runs", [1, 3])
+def test_false_alarms_are_as_rare_as_promised(runs):
+    rng = np.random.default_rng(0)
+    accuracies = np.linspace(0.2, 0.95, 10)
+    alarms = 0
+    for _ in range(300):
+        both = images(rng, accuracies, 2 * runs)
+        alarms += bool(class_gains(both[:runs], both[runs:], LABELS, 0.95)["gains"].any())
+    assert alarms / 300 <= 0.05 + 0.02
+
+
+def test_what_differs_between_runs_is_no_gain():
+    """Runs trade whole classes for one another: images alone would call that a gain."""
+    rng, alarms, alone = np.random.default_rng(0), 0, 0
+    for _ in range(300):
+        both = np.concatenate([images(rng, np.clip(0.6 + 0.15 * rng.normal(size=10), 0, 1)) for _ in range(6)])
+        alarms += bool(class_gains(both[:3], both[3:], LABELS, 0.95)["gains"].any())
+        alone += bool(class_gains(both[:1], both[3:4], LABELS, 0.95)["gains"].any())
+    assert alarms / 300 <= 0.07
+    assert alone / 300 > 0.5
+
+
+def test_gains_are_found():
+    rng, found = np.random.default_rng(0), []
+    for _ in range(100):
+        before, after = images(rng, np.full(10, 0.5), 3), images(rng, np.full(10, 0.5), 3)
+        hardness = rng.random(len(LABELS))
+        before = hardness + 0.05 * rng.normal(size=(3, len(LABELS))) < 0.5
+        after = hardness + 0.05 * rng.normal(size=(3, len(LABELS))) < np.where(LABELS == 4, 0.8, 0.5)
+        found.append(class_gains(before, after, LABELS, 0.95)["gains"])
+    assert np.mean([gains[4] for gains in found]) > 0.9
+
+
+def test_holm_by_hand():
+    assert holm(np.array([0.01, 0.04, 0.03, 0.005])).tolist() == pytest.approx([0.03, 0.06, 0.06, 0.02])
+
+
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=20))
+def test_holm_lies_between_no_correction_and_bonferroni_s(p):
+    p = np.array(p)
+    adjusted = holm(p)
+    assert (adjusted >= p - 1e-12).all()
+    assert (adjusted <= np.minimum(p * len(p), 1) + 1e-12).all()
+    assert (np.diff(adjusted[np.argsort(p, kind="stable")]) >= -1e-12).all()

@@ -1,0 +1,225 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.special import expit, logit
+from simulated import (
+    CHANCE,
+    FRACTIONS,
+    grid,
+    power_law,
+    saturating,
+    simulated_curves,
+    simulated_errors,
+    simulated_study,
+)
+
+from datavol.errors import CannotSay, ConfigError
+from datavol.study.curves import RUN_NOISE
+from datavol.study.doubling import doubling
+from datavol.study.measured import Measured, measured_curves
+from datavol.study.saturation import saturation
+from datavol.study.slope_process import LCDB_PRIOR
+from datavol.study.target import images_for_target
+
+COUNTS = [50, pytest.param(500, marks=pytest.mark.slow)]
+THREE = [(seed, seed) for seed in range(3)]
+
+
+def one_curve(truth=saturating, fractions=FRACTIONS, seeds=THREE, columns=None, **changed) -> Measured:
+    study = simulated_study(np.random.default_rng(0), grid(fractions, seeds), truth, columns=columns, **changed)
+    (measured,) = measured_curves(study)
+    return measured
+
+
+def flat_from(n0, floor=0.2, fall=0.15):
+    """An error that falls in every doubling up to n0, and no further."""
+    return lambda n: floor + fall * np.maximum(np.log2(n0 / n), 0)
+
+
+# Saturation
+
+
+@pytest.mark.parametrize("place", range(1, 5))
+def test_a_curve_that_is_flat_from_a_fraction_on_is_saturated_there(place):
+    found = saturation(one_curve(flat_from(32_000 * FRACTIONS[place], fall=0.08), noise=0.002, test_size=None), 0.03)
+    assert found.fraction == FRACTIONS[place]
+    assert found.full_accuracy == pytest.approx(0.8, abs=0.01)
+    assert [one.fraction for one in found.fractions] == list(FRACTIONS)
+    assert not found.forecast
+
+
+def test_the_sentence_says_what_and_how_sure():
+    found = saturation(one_curve(flat_from(8000), noise=0.002, test_size=None))
+    assert str(found) == (
+        "25 % of the data is within 1 point of what all of it gives (measured: "
+        f"{100 * found.full_accuracy:.3g} %) with probability {100 * found.probability:.0f} %; "
+        "12.5 % is so with probability below 1 %"
+    )
+    assert found.reason.endswith("picked on the validation images: 25 %")
+    assert found.numbers["fraction"] == found.numbers["fraction_by_best"] == 0.25
+
+
+def test_without_the_full_set_its_accuracy_is_a_forecast_up_to_four_times_the_data():
+    found = saturation(one_curve(power_law, FRACTIONS[:3]))
+    assert found.forecast
+    assert found.fraction is None
+    assert found.low < 1 - power_law(32_000) < found.high
+    assert str(found).startswith("more than 25 % of the data: even that is within 1 point")
+    assert "is a forecast" in found.reason
+    with pytest.raises(CannotSay, match="it is 5 times the largest subset, and nothing validates"):
+        saturation(one_curve(power_law, (0.05, 0.1, 0.2)))
+    rounded = one_curve(power_law, FRACTIONS[:3])
+    images = rounded.runs["images"].replace(8000, 7990)  # classes are rounded one by one
+    assert saturation(replace(rounded, runs=rounded.runs.assign(images=images))).forecast
+
+
+def test_the_best_stands_beside_the_last():
+    measured = one_curve(flat_from(8000), noise=0.002, test_size=None)
+    better = measured.runs["error"].where(measured.runs["fraction"] > 0.125, 0.2)
+    found = saturation(replace(measured, runs=measured.runs.assign(best_error=better)))
+    assert found.fraction == 0.25
+    assert found.by_best.fraction == 0.0625
+    assert "picked on the validation images: 6.25 %" in found.reason
+
+
+def test_it_refuses_what_the_data_do_not_allow():
+    with pytest.raises(CannotSay, match=r"takes three measured fractions, there are 2 \(6\.25, 12\.5 %\); train"):
+        saturation(one_curve(fractions=FRACTIONS[:2]))
+    with pytest.raises(CannotSay, match=r"the error at the largest size .* is 0\.8.*, above 0\.95 of chance"):
+        saturation(one_curve(lambda n: np.full_like(n, 0.89, dtype=float)))
+    with pytest.raises(ConfigError, match=r"delta must be a share between 0 and 1, got 1; 0\.01 for one point"):
+        saturation(one_curve(), 1)
+
+
+def drawn_from_the_prior(rng, x):
+    """A truth in z at the places x = log2(fraction), drawn as the forecasts take learning curves to be."""
+    scale = np.sqrt(LCDB_PRIOR.dof / rng.chisquare(LCDB_PRIOR.dof))
+    cov = scale**2 * LCDB_PRIOR.covariance(x, x) + 1e-12 * np.eye(len(x))
+    own = scale * LCDB_PRIOR.wiggle * 2 ** (-x / 2)
+    mean = logit(rng.uniform(0.1, 0.4) / CHANCE) + LCDB_PRIOR.mean_slope * x
+    return rng.multivariate_normal(mean, cov), np.hypot(own, RUN_NOISE)
+
+
+@pytest.mark.parametrize("count", [120, pytest.param(1000, marks=pytest.mark.slow)])
+def test_probabilities_are_calibrated_and_intervals_hold_on_curves_as_they_are_taken_to_be(count):
+    rng, x = np.random.default_rng(0), np.log2(FRACTIONS)
+    (measured,) = simulated_curves(rng, grid(), count=1, test_size=None)
+    rows, inside = [], []
+    for _ in range(count):
+        z, sd = drawn_from_the_prior(rng, x)
+        error = CHANCE * expit(z + sd * rng.standard_normal(len(x)))
+        found = saturation(replace(measured, runs=measured.runs.assign(error=error, best_error=error)))
+        truth = CHANCE * expit(z)
+        rows += [
+            (one.probability, e - truth[-1] <= 0.01) for one, e in zip(found.fractions[:-1], truth[:-1], strict=True)
+        ]
+        inside.append(found.low <= 1 - truth[-1] <= found.high)
+    told = pd.DataFrame(rows, columns=["claimed", "true"])
+    told["part"] = pd.cut(told["claimed"], [-0.01, 0.05, 0.3, 0.7, 0.95, 1])
+    parts = told.groupby("part", observed=True).agg(["mean", "size"])
+    spread = np.sqrt(parts["claimed", "mean"] * (1 - parts["claimed", "mean"]) / parts["claimed", "size"])
+    assert ((parts["claimed", "mean"] - parts["true", "mean"]).abs() <= 0.03 + 3 * spread).all()
+    assert np.mean(inside) >= 0.92
+
+
+@pytest.mark.parametrize("count", COUNTS)
+def test_on_saturating_curves_of_known_truth_it_claims_no_more_than_is_true(count):
+    rng, runs = np.random.default_rng(0), grid(seeds=THREE[:2])
+    (measured,) = simulated_curves(rng, runs, count=1)
+    rows, inside = [], []
+    for _ in range(count):
+        floor, scale, slope = rng.uniform(0.02, 0.3), rng.uniform(0.1, 0.4), rng.uniform(0.5, 2)
+        truth = lambda n, floor=floor, scale=scale, slope=slope: floor + scale * (n / 2000) ** -slope  # noqa: E731
+        error = simulated_errors(rng, runs, truth, noise=0.015)
+        found = saturation(replace(measured, runs=measured.runs.assign(error=error, best_error=error)))
+        exact = truth(32_000 * np.array(FRACTIONS))
+        rows += [(p.probability, e - exact[-1] <= 0.01) for p, e in zip(found.fractions[:-1], exact, strict=False)]
+        inside.append(found.low <= 1 - exact[-1] <= found.high)
+    claimed, true = np.array(rows, dtype=float).T
+    assert true[claimed >= 0.5].mean() >= claimed[claimed >= 0.5].mean() - 0.05
+    assert true[claimed < 0.2].mean() <= claimed[claimed < 0.2].mean() + 0.02
+    assert ((claimed - true) ** 2).mean() < 0.05
+    assert np.mean(inside) >= 0.92
+
+
+@settings(max_examples=15, deadline=None)
+@given(st.floats(0.001, 0.2), st.floats(0.001, 0.2), st.integers(0, 99))
+def test_the_more_may_be_lost_the_less_is_enough(one, other, seed):
+    small, large = sorted((one, other))
+    (measured,) = simulated_curves(np.random.default_rng(seed), grid(), count=1)
+    strict, loose = saturation(measured, small), saturation(measured, large)
+    assert loose.fraction <= strict.fraction
+    assert all(b.probability >= a.probability for a, b in zip(strict.fractions, loose.fractions, strict=True))
+
+
+# Doubling and the halving rule
+
+
+def test_the_halving_rule_holds_on_power_laws_and_breaks_on_curves_that_only_begin_to_learn():
+    steady = doubling(one_curve(power_law, (0.03125, *FRACTIONS), noise=0.002, test_size=None))
+    assert (steady.broke, len(steady.earlier)) == (0, 4)
+    assert steady.held >= 1
+    assert all(test.probability > 0.5 for test in steady.earlier)
+    assert steady.forecast.gain < steady.bound == pytest.approx(power_law(16_000) - power_law(32_000), abs=0.004)
+    accelerating = doubling(one_curve(lambda n: 0.85 - 0.4 * (n / 32_000) ** 1.5, noise=0.002, test_size=None))
+    assert (accelerating.held, accelerating.broke) == (0, 2)
+    assert accelerating.reason.endswith("tests of the rule on earlier doublings: held 0, broken 2, open 1")
+
+
+def test_halves_are_read_off_the_curve_where_they_were_not_run():
+    found = doubling(one_curve(saturating, (0.05, 0.125, 0.25, 0.5, 0.75, 1.0), noise=0.002, test_size=None))
+    assert [test.n for test in found.earlier] == [32_000, 16_000, 8_000]
+    assert [test.gained for test in found.earlier] == pytest.approx(
+        [saturating(n / 2) - saturating(n) for n in (32_000, 16_000, 8_000)], abs=0.004
+    )
+    close = doubling(one_curve(fractions=(0.6, 0.8, 1.0)))
+    assert close.earlier == ()
+    assert "no earlier doublings" in close.reason
+
+
+@pytest.mark.parametrize("count", COUNTS)
+def test_the_intervals_of_the_gain_and_of_the_bound_hold_the_truth(count):
+    gain = saturating(32_000) - saturating(64_000)
+    bound = saturating(16_000) - saturating(32_000)
+    found = [doubling(one) for one in simulated_curves(np.random.default_rng(0), grid(seeds=THREE), count=count)]
+    assert np.mean([one.forecast.low <= gain <= one.forecast.high for one in found]) >= 0.93
+    assert np.mean([one.low <= bound <= one.high for one in found]) >= 0.93
+    assert np.mean([one.bound for one in found]) == pytest.approx(bound, abs=0.002)
+
+
+# Images for a target
+
+
+def test_a_target_is_told_in_images_and_in_shares_of_the_full_set():
+    found = images_for_target(one_curve(power_law, noise=0.002), 0.9)
+    truth = 50 * 9 ** (1 / 0.35)
+    assert found.needed.low < truth < found.needed.high
+    low, likely, high = (f"{edge:,.0f}" for edge in (found.needed.low, found.needed.estimate, found.needed.high))
+    share = f"{100 * found.fractions[1]:.3g}"
+    assert str(found) == (
+        f"an accuracy of 90 % takes {low} to {high} images (95 % interval), likely {likely}: {share} % of the full set"
+    )
+    assert str(images_for_target(one_curve(), 0.99)).startswith("an accuracy of 99 % is not within four times the data")
+
+
+def test_targets_that_guessing_reaches_or_that_are_no_shares_are_refused():
+    with pytest.raises(CannotSay, match="guessing reaches 10 %; ask for more"):
+        images_for_target(one_curve(), 0.1)
+    with pytest.raises(ConfigError, match=r"target must be an accuracy between 0 and 1, got 90; give a share, 0\.9"):
+        images_for_target(one_curve(), 90)
+
+
+@pytest.mark.parametrize("count", COUNTS)
+def test_the_range_of_images_holds_the_truth(count):
+    truth = 50 * (0.9 / 0.11) ** (1 / 0.35)
+    curves = simulated_curves(np.random.default_rng(0), grid(FRACTIONS[:4], THREE), power_law, count=count)
+    found = [images_for_target(one, 0.89).needed for one in curves]
+    assert np.mean([(one.low or np.inf) <= truth <= (one.high or np.inf) for one in found]) >= 0.93
+    likely = [one.estimate for one in found]
+    assert np.median(likely) == pytest.approx(truth, rel=0.1)
