@@ -21,6 +21,7 @@ from datavol.study.figures.style import (
     panels,
     sample,
     share,
+    titled,
     wrapped_panels,
 )
 
@@ -57,7 +58,7 @@ def reliability_diagram(bins: pd.DataFrame, figure: Figure | SubFigure) -> np.nd
                 marker=mark.marker,
             )
         axes.set(xlim=(-2, 102), ylim=(-2, 102))
-        axes.set_title(label, loc="left")
+        titled(axes, label)
     outer_labels(grid, "confidence (%)", "accuracy (%)")
     entries = [sample(share(f), m.line, m.marker, m.colour) for f, m in reversed(marks.items())]
     legend_of(figure, [], _title(bins, "area: share of images"), [*entries, sample("confidence = accuracy", "--")])
@@ -85,7 +86,7 @@ def margin_distributions(margins: pd.DataFrame, figure: Figure | SubFigure) -> n
                 middles = 50 * (edges[1:] + edges[:-1])
                 line = {"color": mark.colour, "marker": mark.marker, "markevery": 3, "markersize": 4.5}
                 axes.plot(middles, 100 * counts / counts.sum(), **line, label=share(fraction))
-            axes.set_title(f"{label}: {'correct' if correct else 'incorrect'} predictions", loc="left")
+            titled(axes, f"{label}: {'correct' if correct else 'incorrect'} predictions")
     outer_labels(grid.ravel(), "confidence margin (%)", f"images (%, in steps of {100 / MARGIN_BINS:g})")
     legend_of(figure, grid.flat, _title(margins))
     return grid
@@ -108,7 +109,7 @@ def risk_coverage_curves(curves: pd.DataFrame, figure: Figure | SubFigure) -> np
             steps, mark = group.groupby("coverage")["error"].mean(), marks[fraction]
             line = {"color": mark.colour, "marker": mark.marker, "markevery": 0.15, "markersize": 4.5}
             axes.plot(100 * steps.index, 100 * steps, **line, label=share(fraction))
-        axes.set_title(label, loc="left")
+        titled(axes, label)
         axes.set_xlim(0, 102)
     grid[0].set_ylim(bottom=0)
     outer_labels(grid, "surest images kept (%)", "error among them (%)")
@@ -136,9 +137,11 @@ def class_heat_map(
         panel = accuracies[accuracies["label"] == label]
         cells = 100 * panel.pivot_table(index="class", columns="fraction", values="accuracy").reindex(order)
         _heat(cells, axes, names)
-        axes.set_title(label, loc="left")
+        titled(axes, label)
     few = len(order) <= NAMED_CLASSES
     outer_labels(grid, "fraction of the training set", "class" if few else f"{len(order):,} classes, best on top")
+    if isinstance(figure, Figure):
+        figure.set_figwidth(figure.get_figwidth() + 1)
     bar = figure.colorbar(grid[-1].collections[0], ax=grid, fraction=0.05 / min(len(grid), 3), pad=0.01)
     bar.set_label("top-1 of the class (%)" + _of_seeds(accuracies).replace(", ", "\n"))
     return np.array(grid, dtype=object)
@@ -153,7 +156,7 @@ def _heat(cells: pd.DataFrame, axes: Axes, names: Sequence[str] | None) -> None:
     shown = list(cells.index)[::every]
     told = [str(number) if names is None else names[number] for number in shown]
     axes.set_yticks(
-        np.arange(len(shown)) * every + 0.5, told, rotation=0, fontsize="small" if every == 1 else "xx-small"
+        np.arange(len(shown)) * every + 0.5, told, rotation=0, fontsize="small" if every == 1 else "x-small"
     )
     slanted = cells.shape[1] > 5
     axes.set_xticks(

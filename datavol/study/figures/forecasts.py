@@ -22,6 +22,7 @@ from datavol.study.figures.style import (
     outer_labels,
     sample,
     that_fit,
+    titled,
     unordered_marks,
     wrapped_panels,
 )
@@ -51,7 +52,7 @@ def fitted_learning_curves(
     """
     grid = wrapped_panels(figure, len(curves), sharex=True, sharey=True, height=FORECAST_PANEL)
     for (label, mark), axes in zip(unordered_marks(curves).items(), grid, strict=True):
-        axes.set_title(label, loc="left", pad=30)
+        titled(axes, label, pad=30)
         laws = _draw_fit(curves[label], axes, mark)
         axes.text(0, 1.02, laws, transform=axes.transAxes, fontsize="small", color=GREY, va="bottom")
     _error_axis(list(curves.values()), grid)
@@ -83,7 +84,7 @@ def backtests(curves: Mapping[str, LearningCurve], figure: Figure | SubFigure, a
     """
     grid = wrapped_panels(figure, len(curves), sharey=True)
     for (label, mark), axes in zip(unordered_marks(curves).items(), grid, strict=True):
-        axes.set_title(label, loc="left")
+        titled(axes, label)
         _draw_backtest(curves[label].backtest(), axes, mark)
     outer_labels(grid, "images (forecast from at most)", f"validation {accuracy} (%)")
     level = 100 * next(iter(curves.values())).level
@@ -108,7 +109,7 @@ def _draw_fit(curve: LearningCurve, axes: Axes, mark: Mark) -> str:
         laws.insert(0, (fit_power_law(curve.n, curve.error), (0, (1, 1.5))))
     for law, line in laws:
         sizes = np.geomspace(curve.n[0], curve.limit, 160)
-        axes.plot(sizes, law(sizes), color="black", linestyle=line, linewidth=1, label=str(law))
+        axes.plot(sizes, law(sizes), color="black", linestyle=line, linewidth=1, zorder=1.5, label=str(law))
     axes.plot(curve.n, curve.error, color=mark.colour, marker=mark.marker, linestyle="none", markersize=5)
     axes.set(xscale="log", yscale="log")
     return "\n".join(str(law) for law, _ in laws)

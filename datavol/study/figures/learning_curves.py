@@ -10,13 +10,16 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure, SubFigure
 from matplotlib.ticker import MaxNLocator
 
+from datavol.study.figures.overlay import LINE, full_set_stars, full_size, star_sample, stars, training_times
 from datavol.study.figures.style import (
     BAND_FROM,
     Mark,
     legend_beside,
     legend_of,
+    named,
     outer_labels,
     sample,
+    titled,
     told_of_runs,
     unordered_marks,
     volume_axis,
@@ -55,10 +58,10 @@ def accuracy_against_volume(points: pd.DataFrame, axes: Axes, thesis: pd.DataFra
             linewidth=1,
             linestyle="none",
             capsize=2 if several else 3,
-            label=label,
+            label=named(str(label)),
         )
     volume_axis(points["images"], points["fraction"], axes)
-    extra = [] if thesis is None else [_stars(thesis, points, "top1", axes, marks)]
+    extra = [] if thesis is None else [full_set_stars(thesis, points, "top1", axes, marks)]
     axes.set_ylabel("validation top-1, last evaluation (%)")
     counts = points.groupby(["label", "images"]).size()
     legend_beside(
@@ -92,10 +95,10 @@ def best_and_last(runs: pd.DataFrame, figure: Figure | SubFigure, thesis: pd.Dat
         volume_axis(curve["images"], curve["fraction"], axes)
         if thesis is not None:
             for metric in known:
-                _stars(thesis, curve, metric, axes, {label: marks[metric]})
-        axes.set_title(label, loc="left")
+                full_set_stars(thesis, curve, metric, axes, {label: marks[metric]})
+        titled(axes, label)
     outer_labels(grid, grid[0].get_xlabel(), "validation accuracy (%)")
-    extra = [] if thesis is None else [sample("thesis, table 5", "", "*", "0.25", markersize=10)]
+    extra = [] if thesis is None else [star_sample("thesis, table 5")]
     legend_of(figure, grid, told_of_runs("accuracies", _counts(finished), EACH), extra)
     return np.array(grid, dtype=object)
 
@@ -111,9 +114,9 @@ def margins_against_volume(runs: pd.DataFrame, axes: Axes) -> Axes:
     marks = unordered_marks(labels)
     for label, mark in marks.items():
         curve = finished[finished["label"] == label]
-        _against_volume(curve, "margin_correct", axes, mark, label)
+        _against_volume(curve, "margin_correct", axes, mark, named(label))
         _against_volume(curve, "margin_incorrect", axes, mark, None, hollow=True)
-    extra = [sample("correct predictions", "-", "o"), sample("incorrect predictions", "--", "o", mfc="none")]
+    extra = [sample("correct predictions"), sample("incorrect predictions", "--")]
     return _finish(finished, axes, "confidence margin, last evaluation (%)", extra)
 
 
@@ -126,7 +129,7 @@ def calibration_against_volume(runs: pd.DataFrame, axes: Axes) -> Axes:
     """
     finished, labels = _by_label(runs)
     for label, mark in unordered_marks(labels).items():
-        _against_volume(finished[finished["label"] == label], "calibration_error", axes, mark, label)
+        _against_volume(finished[finished["label"] == label], "calibration_error", axes, mark, named(label))
     axes.set_ylim(bottom=0)
     return _finish(finished, axes, "calibration error, last evaluation\n(percentage points)")
 
@@ -143,16 +146,16 @@ def training_time(runs: pd.DataFrame, axes: Axes, thesis: pd.DataFrame | None = 
     """
     finished, labels = _by_label(runs)
     seconds = finished["seconds_train"] + finished["seconds_val"]
-    theirs = _times(thesis)
+    theirs = training_times(thesis)
     longest = max([0.0, *seconds.dropna(), *theirs["value"]])
     unit = [name for name, size in TIMES.items() if longest >= 2 * size or name == "seconds"][-1]
     finished = finished.assign(time=seconds / TIMES[unit] / 100)  # `_against_volume` draws per cent
     for label, mark in unordered_marks(labels).items():
-        _against_volume(finished[finished["label"] == label], "time", axes, mark, label)
-    stars = theirs["fraction"] * _full_size(finished)
-    axes.scatter(stars, theirs["value"] / TIMES[unit], **_star("0.25"))
-    name = "thesis, table 2:\nMobileNetV2, 1,800 epochs"
-    extra = [] if thesis is None else [sample(name, "", "*", "0.25", markersize=10)]
+        _against_volume(finished[finished["label"] == label], "time", axes, mark, named(label))
+    extra = []
+    if thesis is not None:
+        stars(theirs["fraction"] * full_size(finished), theirs["value"] / TIMES[unit], axes, LINE["color"])
+        extra = [star_sample("thesis, table 2:\nMobileNetV2, 1,800 epochs")]
     axes.set_ylim(bottom=0)
     return _finish(finished, axes, f"training and evaluation ({unit})", extra)
 
@@ -189,26 +192,3 @@ def _finish(finished: pd.DataFrame, axes: Axes, ylabel: str, extra: Iterable = (
     title = told_of_runs("networks", _counts(finished), EACH)
     legend_beside(axes, title, [*axes.get_legend_handles_labels()[0], *extra])
     return axes
-
-
-def _full_size(points: pd.DataFrame) -> float:
-    return float((points["images"] / points["fraction"]).median())
-
-
-def _star(colour: object) -> dict:
-    return {"marker": "*", "s": 120, "facecolor": colour, "edgecolor": "black", "linewidth": 0.6, "zorder": 4}
-
-
-def _stars(thesis: pd.DataFrame, points: pd.DataFrame, metric: str, axes: Axes, marks: dict[str, Mark]) -> object:
-    """The full set's accuracy of the thesis (table 5) as a star of its network's colour; returns a legend's entry."""
-    models = points.groupby("label")["model"].first()
-    for label, mark in marks.items():
-        rows = thesis[(thesis["where"] == "table 5") & (thesis["model"] == models[label])]
-        axes.scatter([_full_size(points)] * len(rows), 100 * rows[metric], **_star(mark.colour))
-    return sample("thesis, table 5", "", "*", "0.25", markersize=10)
-
-
-def _times(thesis: pd.DataFrame | None) -> pd.DataFrame:
-    if thesis is None:
-        return pd.DataFrame({"fraction": [], "value": []})
-    return thesis[(thesis["where"] == "table 2") & (thesis["quantity"] == "training_time")]

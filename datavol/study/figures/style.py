@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -13,6 +14,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure, SubFigure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullFormatter, NullLocator
+
+from datavol.errors import ConfigError
 
 STYLE: Any = {
     **sns.axes_style("ticks"),
@@ -28,15 +31,10 @@ LINES = ("-", "--", "-.", (0, (1, 1)), (0, (5, 1, 1, 1, 1, 1)), (0, (8, 2)))
 GREY = "0.4"
 BAND_FROM = 4
 """With so many runs a band from the lowest to the highest stands for them; fewer are drawn one by one."""
-THESIS: Any = {"color": "0.25", "linestyle": (0, (2, 1.5)), "linewidth": 1.2}
 PANEL = (3.3, 2.7)
 """Inches of a panel in a grid."""
-BESIDE = 2.1
-"""Inches for what stands beside the panels."""
-
-
-LINE = 0.23
-"""Inches of a line in a legend."""
+LINE, LETTER = 0.23, 0.085
+"""Inches of a line and of a letter in a legend."""
 
 
 @dataclass(frozen=True)
@@ -69,7 +67,7 @@ def unordered_marks(names: Iterable[Any]) -> dict[Any, Mark]:
 def ordered_marks(values: Iterable[Any]) -> dict[Any, Mark]:
     """Marks of things with an order, such as fractions: the more, the darker, also in grey; markers differ."""
     values = sorted(values)
-    shades = np.linspace(0.82, 0.0, len(values)) if len(values) > 1 else [0.25]
+    shades = np.linspace(0.82, 0.0, len(values)) if len(values) != 1 else [0.25]
     colours = sns.color_palette("viridis", as_cmap=True)(shades)
     return {
         value: Mark(tuple(colour), MARKERS[i % len(MARKERS)], "-", i)
@@ -85,10 +83,16 @@ def share(fraction: float) -> str:
 def panels(
     figure: Figure | SubFigure, rows: int, columns: int, *, height: float = PANEL[1], **shared: Any
 ) -> np.ndarray:
-    """An array of axes (rows, columns) in an empty figure, whose size is set to what they and a legend take."""
+    """An array of axes (rows, columns) in an empty figure, whose size is set to what they take.
+
+    Raises:
+        ConfigError: If there is nothing to draw.
+    """
+    if not rows * columns:
+        raise ConfigError("a figure must have runs to draw, got none of those it shows; wait, or select less strictly")
     if isinstance(figure, Figure):
         figure.set_layout_engine("constrained", w_pad=0.1)
-        figure.set_size_inches(columns * PANEL[0] + BESIDE, max(rows * height, 2.2) + 0.7)
+        figure.set_size_inches(columns * PANEL[0], max(rows * height, 2.2) + 0.7)
     return figure.subplots(rows, columns, squeeze=False, **shared)
 
 
@@ -96,13 +100,23 @@ def wrapped_panels(
     figure: Figure | SubFigure, count: int, columns: int = 3, *, height: float = PANEL[1], **shared: Any
 ) -> list[Axes]:
     """So many axes, row by row; places of the last row that are not needed stay empty."""
-    columns = min(count, columns)
+    columns = min(max(count, 1), columns)
     axes = list(panels(figure, -(-count // columns), columns, height=height, **shared).flat)
     for spare in axes[count:]:
         spare.remove()
     for one in axes[max(0, count - columns) : count]:  # those with nothing below them show the shared axis
         one.tick_params(labelbottom=True)
     return axes[:count]
+
+
+def titled(axes: Axes, title: str, **more: Any) -> None:
+    """A title on the left, on as many lines as its panel's width asks for."""
+    axes.set_title(named(title), loc="left", **more)
+
+
+def named(label: str) -> str:
+    """A curve's name, which grows with what varies in a study, on lines that a panel or a legend has room for."""
+    return textwrap.fill(label, 30, break_long_words=False, break_on_hyphens=False)
 
 
 def outer_labels(axes: Iterable[Axes], x: str, y: str) -> None:
@@ -139,8 +153,9 @@ def legend_of(figure: Figure | SubFigure, axes: Iterable[Axes], title: str, extr
     names = [*labelled, *(handle.get_label() for handle in extra)]
     figure.legend(handles, names, loc="outside right upper", title=title, alignment="left", frameon=False)
     if isinstance(figure, Figure):
-        lines = sum(text.count("\n") + 1 for text in (title, *names))
-        figure.set_figheight(max(figure.get_figheight(), LINE * lines + 0.3))
+        lines = "\n".join([title, *names]).split("\n")
+        figure.set_figheight(max(figure.get_figheight(), LINE * len(lines) + 0.3))
+        figure.set_figwidth(figure.get_figwidth() + LETTER * max(map(len, lines)) + 0.5)
 
 
 def sample(label: str, line: Any = "-", marker: str = "", colour: Any = GREY, **more: Any) -> Line2D:
@@ -196,11 +211,12 @@ def volume_axis(images: pd.Series, fractions: pd.Series, axes: Axes) -> None:
 
 
 def that_fit(sizes: Sequence[float], limits: tuple[float, float], axes: Axes) -> list[float]:
-    """The sizes, from the largest down, whose names do not run into each other on a logarithmic axis."""
+    """The largest size, and of the others those whose names do not run into a larger one's on a logarithmic axis."""
     inches = 0.85 * axes.bbox.width / axes.figure.dpi
-    needed = (0.075 * len(f"{max(sizes):,.0f}") + 0.12) / inches * np.log(limits[1] / limits[0])
+    span = np.log(limits[1] / limits[0])
     kept: list[float] = []
     for size in sorted(sizes, reverse=True):
-        if not kept or np.log(kept[-1] / size) >= needed:
+        letters = len(f"{kept[-1] if kept else size:,.0f}{size:,.0f}") / 2
+        if not kept or np.log(kept[-1] / size) * inches >= (0.075 * letters + 0.12) * span:
             kept.append(size)
-    return kept
+    return kept[::-1]

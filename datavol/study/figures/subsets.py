@@ -11,9 +11,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure, SubFigure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
+from datavol.study.figures.overlay import LINE
 from datavol.study.figures.style import (
     GREY,
-    THESIS,
     legend_beside,
     legend_of,
     ordered_marks,
@@ -82,8 +82,8 @@ def class_overlaps(overlap: pd.DataFrame, figure: Figure | SubFigure, thesis: pd
         )
         if thesis is not None:
             largest = thesis[(thesis["where"] == "section 5.1") & (thesis["quantity"] == "overlap")]["value"].max()
-            axes.axhline(100 * largest, **THESIS, label=f"thesis: at most {100 * largest:.0f} %, two of 5 %")
-        axes.set_title(f"{first} and {second}", loc="left", fontsize="medium")
+            axes.axhline(100 * largest, **LINE, label=f"thesis: at most {100 * largest:.0f} %, two of 5 %")
+        axes.set_title(f"{first}\nand {second}", loc="left", fontsize="medium")
         axes.xaxis.set_major_locator(MaxNLocator(4, integer=True))
     grid[0].set_ylim(bottom=0)
     outer_labels(grid, "classes, the most shared first", "shared of the class (%)")
@@ -126,6 +126,6 @@ def _section_4_2(thesis: pd.DataFrame, axes: Axes) -> list:
     words = {"training_images_per_class": "mean", "smallest_class": "smallest"}
     for (quantity, word), line in zip(words.items(), ("--", ":"), strict=True):
         value = thesis[(thesis["where"] == "section 4.2") & (thesis["quantity"] == quantity)]["value"].iloc[0]
-        axes.axhline(value, color=THESIS["color"], linestyle=line, linewidth=THESIS["linewidth"])
-        entries.append(sample(f"thesis, {word}: about {value:,.0f}", line, colour=THESIS["color"]))
+        axes.axhline(value, color=LINE["color"], linestyle=line, linewidth=LINE["linewidth"])
+        entries.append(sample(f"thesis, {word}: about {value:,.0f}", line, colour=LINE["color"]))
     return entries

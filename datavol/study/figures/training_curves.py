@@ -6,7 +6,6 @@ lowest to the highest, show the runs. Runs that have not finished are dotted, an
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -15,10 +14,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure, SubFigure
 
 from datavol.errors import ConfigError
+from datavol.study.figures.overlay import level_lines
 from datavol.study.figures.style import (
     BAND_FROM,
     GREY,
-    THESIS,
     Mark,
     iteration_axis,
     legend_beside,
@@ -28,6 +27,7 @@ from datavol.study.figures.style import (
     panels,
     sample,
     share,
+    titled,
     told_of_runs,
     unordered_marks,
     wrapped_panels,
@@ -66,9 +66,9 @@ def curves_of_runs(points: pd.DataFrame, axes: Axes, thesis: pd.DataFrame | None
             _line(run, f"val/{metric}", axes, mark, line, told if line == "-" else None)
     extra = [sample(SHOWN[metric], line) for metric, line in zip(_known(points, "val"), ("-", "--"), strict=False)]
     if thesis is not None and fraction == 1:
-        extra += _thesis_lines(thesis, ["table 3", "table 4"], points["model"].iloc[0], axes, _known(points, "val"))
+        extra += level_lines(thesis, ["table 3", "table 4"], points["model"].iloc[0], axes, _known(points, "val"))
     axes.set(xlabel=iteration_axis(points, [axes]), ylabel="validation accuracy (%)")
-    axes.set_title(f"{label}, {share(fraction)}", loc="left")
+    titled(axes, f"{label}, {share(fraction)}")
     beside_numbers = 1.01 if thesis is None else 1.09
     legend_beside(axes, "runs", [*axes.get_legend_handles_labels()[0], *extra], beside_numbers)
     return axes
@@ -95,11 +95,11 @@ def accuracy_over_iterations(
         curve = points[points["label"] == label]
         for metric, axes in zip(metrics, row, strict=True):
             _by_fraction(curve, f"val/{metric}", axes, marks)
-            axes.set_title(f"{label}: {SHOWN[metric]}", loc="left")
+            titled(axes, f"{label}: {SHOWN[metric]}")
             axes.set_ylabel(f"validation {SHOWN[metric]} (%)")
             if thesis is not None:
-                lines = _thesis_lines(thesis, ["table 5"], curve["model"].iloc[0], axes, [metric])
-                extra |= {line.get_label(): line for line in lines}
+                lines = level_lines(thesis, ["table 5"], curve["model"].iloc[0], axes, [metric])
+                extra |= {str(line.get_label()): line for line in lines}
         _iterations(curve, row)
     legend_of(figure, grid.flat, _told(points, ["label", "fraction"], FRACTION), list(extra.values()))
     return grid
@@ -118,7 +118,7 @@ def train_and_validation(points: pd.DataFrame, figure: Figure | SubFigure) -> np
         The axes that are used, in the order of label and fraction; each label begins a row.
     """
     fractions = points.groupby("label")["fraction"].unique()
-    columns = min(max(map(len, fractions)), 4)
+    columns = min(max(map(len, fractions), default=0), 3)
     rows = sum(-(-len(found) // columns) for found in fractions)
     grid = panels(figure, rows, columns, sharey=True)
     used, row = [], 0
@@ -127,7 +127,7 @@ def train_and_validation(points: pd.DataFrame, figure: Figure | SubFigure) -> np
             axes = grid[row + place // columns, place % columns]
             panel = points[(points["label"] == label) & (points["fraction"] == fraction)]
             _train_and_validation(panel, axes)
-            axes.set_title(f"{label}: {share(fraction)}" if len(fractions) > 1 else share(fraction), loc="left")
+            titled(axes, f"{label}: {share(fraction)}" if len(fractions) > 1 else share(fraction))
             used.append(axes)
         row += -(-len(found) // columns)
     for spare in set(grid.flat) - set(used):
@@ -165,7 +165,7 @@ def gap_over_iterations(points: pd.DataFrame, figure: Figure | SubFigure, train:
     for label, axes in zip(labels, grid, strict=True):
         axes.axhline(0, color=GREY, linewidth=1)
         _by_fraction(gaps[gaps["label"] == label], "gap", axes, marks)
-        axes.set_title(label, loc="left")
+        titled(axes, label)
     outer_labels(grid, iteration_axis(points, grid), "training less validation top-1\n(percentage points)")
     legend_of(figure, grid, _told(points, ["label", "fraction"], FRACTION))
     return np.array(grid, dtype=object)
@@ -188,7 +188,7 @@ def margins_over_iterations(points: pd.DataFrame, figure: Figure | SubFigure) ->
         for (split, name), axes in zip(SPLITS.items(), row, strict=True):
             _by_fraction(curve, f"{split}/margin_correct", axes, marks)
             _by_fraction(curve, f"{split}/margin_incorrect", axes, marks, "--")
-            axes.set_title(f"{label}: {name} images", loc="left")
+            titled(axes, f"{label}: {name} images")
         row[0].set_ylabel("confidence margin (%)")
         _iterations(curve, row)
     samples = [sample("correct predictions"), sample("incorrect predictions", "--")]
@@ -254,42 +254,6 @@ def _went_on(run: pd.DataFrame, axes: Axes, mark: Mark) -> str:
     before = float((first["iteration"] * (1 - 1 / first["budget_epoch"])).iloc[0])
     axes.axvline(before, color=mark.colour, linestyle="-.", linewidth=1.2)
     return " (went on from another)"
-
-
-def _thesis_lines(thesis: pd.DataFrame, where: list[str], model: str, axes: Axes, metrics: Sequence[str]) -> list:
-    """Level lines at printed accuracies, their numbers beside the axes; returns entries for the legend."""
-    rows = thesis[thesis["where"].isin(where) & (thesis["model"] == model)]
-    lines: dict[str, Any] = {"run": THESIS, "pytorch": {**THESIS, "linestyle": (0, (1, 2))}}
-    names = []
-    for row in rows.sort_values("top1").itertuples():
-        names.append(sample(_thesis_name(row), **_as_sample(lines[row.subject])))
-        for metric in metrics:
-            value = 100 * getattr(row, metric)
-            axes.axhline(value, **lines[row.subject])
-            below = len(rows) > 1 and row.Index == rows["top1"].idxmin()
-            axes.annotate(
-                f"{value:.1f}",
-                (1, value),
-                xycoords=("axes fraction", "data"),
-                xytext=(3, 0),
-                textcoords="offset points",
-                va="top" if below else "bottom" if len(rows) > 1 else "center",
-                fontsize="small",
-                color=GREY,
-                annotation_clip=False,
-            )
-    return names
-
-
-def _thesis_name(row: object) -> str:
-    numbers = row._asdict()  # type: ignore[attr-defined]
-    if numbers["subject"] == "pytorch":
-        return f"PyTorch: {numbers['model']}"
-    return f"thesis: {numbers['model']}, {numbers['epochs']} epochs"
-
-
-def _as_sample(style: dict) -> dict:
-    return {"line": style["linestyle"], "colour": style["color"], "linewidth": style["linewidth"]}
 
 
 def _iterations(curve: pd.DataFrame, row: np.ndarray) -> None:

@@ -1,0 +1,389 @@
+from __future__ import annotations
+
+import itertools
+import warnings
+
+import matplotlib as mpl
+import numpy as np
+import pandas as pd
+import pytest
+from made_up import made_up_predictions
+from made_up_study import FULL_SIZE, PER_EPOCH, made_up_study
+from matplotlib.colors import to_rgb
+from matplotlib.figure import Figure
+
+from datavol.errors import ConfigError
+from datavol.study import figures
+from datavol.study.confidence import class_accuracies, margins, reliability_bins, risk_coverage
+from datavol.study.curves import fit_learning_curve
+from datavol.study.figures.style import ordered_marks, told_of_runs, unordered_marks
+from datavol.study.points import labelled, training_points
+from datavol.study.tables import learning_curve_points
+from datavol.study.thesis import thesis_accuracies, thesis_numbers
+
+TWELVE = (0.01, 0.02, 0.03, 0.05, 0.08, 0.125, 0.2, 0.25, 0.375, 0.5, 0.75, 1.0)
+SHAPES = {
+    "one of each": (("mobilenet_v2",), (1.0,), (0,), ("finished",)),
+    "twelve fractions": (("mobilenet_v2",), TWELVE, (0,), ("finished",)),
+    "ten seeds": (("mobilenet_v2",), (0.25, 1.0), tuple(range(10)), ("finished",)),
+    "some still run": (("mobilenet_v2", "resnet50"), (0.05, 0.25, 1.0), (0, 1), ("finished", "running", "running")),
+    "six networks": (tuple("abcdef"), (0.05, 1.0), (0,), ("finished",)),
+}
+
+
+@pytest.fixture(params=SHAPES, ids=str)
+def shaped(request):
+    models, fractions, seeds, states = SHAPES[request.param]
+    return made_up_study(models, fractions, seeds, epochs=6, states=states)
+
+
+@pytest.fixture
+def axes():
+    return Figure(layout="constrained").subplots()
+
+
+def laid_out(drawn):
+    """Lay the figure out, where overlong labels and empty artists would warn."""
+    first = drawn if not isinstance(drawn, np.ndarray) else drawn.flat[0]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        first.figure.draw_without_rendering()
+    return drawn
+
+
+def names(legend):
+    return [text.get_text() for text in legend.get_texts()]
+
+
+def legend_of(grid):
+    return grid.flat[0].figure.legends[0]
+
+
+def predicted(runs, what):
+    """What `over_runs` gives, of made-up predictions."""
+    frames = []
+    for run in labelled(runs).itertuples():
+        found = what(made_up_predictions(run.top1, seed=run.seed))
+        frames.append(found.assign(label=run.label, fraction=run.fraction, seed=run.seed, run=run.run))
+    return pd.concat(frames, ignore_index=True)
+
+
+def test_training_curves_of_any_shape(shaped):
+    points, thesis = training_points(shaped), thesis_accuracies()
+    labels, fractions = points["label"].nunique(), points["fraction"].nunique()
+    assert figures.accuracy_over_iterations(points, Figure(), thesis).shape == (labels, 2)
+    assert figures.margins_over_iterations(points, Figure()).shape == (labels, 2)
+    assert laid_out(figures.gap_over_iterations(points, Figure())).shape == (labels,)
+    assert len(figures.train_and_validation(points, Figure())) == labels * fractions
+
+
+def test_learning_curves_of_any_shape(shaped, axes):
+    figures.accuracy_against_volume(learning_curve_points(shaped.runs), axes, thesis_accuracies())
+    assert set(names(axes.get_legend())) == {*labelled(shaped.runs)["label"], "thesis, table 5"}
+    for draw in (figures.margins_against_volume, figures.calibration_against_volume, figures.training_time):
+        draw(shaped.runs, Figure().subplots())
+    labels = labelled(shaped.runs)["label"].nunique()
+    assert laid_out(figures.best_and_last(shaped.runs, Figure(), thesis_accuracies())).shape == (labels,)
+
+
+def test_confidence_of_any_shape(shaped):
+    labels = labelled(shaped.runs)["label"].nunique()
+    for draw, what, shape in (
+        (figures.reliability_diagram, reliability_bins, (labels,)),
+        (figures.risk_coverage_curves, risk_coverage, (labels,)),
+        (figures.margin_distributions, margins, (labels, 2)),
+        (figures.class_heat_map, class_accuracies, (labels,)),
+    ):
+        assert draw(predicted(shaped.runs, what), Figure()).shape == shape
+
+
+def test_grids_have_room_for_what_they_hold():
+    study = made_up_study(("mobilenet_v2", "resnet50"), (0.05, 1.0), (0, 1), epochs=6)
+    points = training_points(study)
+    for draw in (figures.accuracy_over_iterations, figures.margins_over_iterations, figures.train_and_validation):
+        laid_out(draw(points, Figure()))
+    laid_out(figures.class_heat_map(predicted(study.runs, class_accuracies), Figure()))
+    axes = laid_out(
+        figures.accuracy_over_iterations(training_points(made_up_study(fractions=TWELVE, epochs=2)), Figure())
+    )
+    box, page = legend_of(axes).get_window_extent(), axes.flat[0].figure.bbox
+    assert page.y0 <= box.y0
+    assert box.x1 <= page.x1
+    assert all(one.bbox.x1 < box.x0 for one in axes.flat)
+
+
+def test_lines_are_means_of_finished_runs_in_per_cent_the_largest_fraction_first():
+    study = made_up_study(fractions=(0.05, 1.0), seeds=(0, 1), epochs=6)
+    grid = figures.accuracy_over_iterations(training_points(study), Figure())
+    assert names(legend_of(grid)) == ["100 %", "5 %"]
+    assert "mean of 2 runs" in legend_of(grid).get_title().get_text()
+    assert "thin: each run" in legend_of(grid).get_title().get_text()
+    runs = study.runs.index[study.runs["fraction"] == 1]
+    expected = 100 * study.epochs[study.epochs["run"].isin(runs)].groupby("iteration")["val/top1"].mean()
+    (line,) = [line for line in grid[0, 0].lines if line.get_label() == "100 %"]
+    assert line.get_xdata().tolist() == [PER_EPOCH * epoch for epoch in range(1, 7)]
+    assert line.get_ydata() == pytest.approx(expected.to_numpy())
+    assert grid[0, 0].get_xlabel() == "thousand iterations\n(a budget epoch: 5,005)"
+    assert grid[0, 1].get_ylabel() == "validation top-5 (%)"
+
+
+def test_runs_that_have_not_finished_are_dotted_and_in_no_mean():
+    study = made_up_study(fractions=(0.5,), seeds=(0, 1, 2, 3), epochs=6, states=("finished", "running"))
+    grid = figures.accuracy_over_iterations(training_points(study), Figure())
+    (mean,) = [line for line in grid[0, 0].lines if line.get_label() == "50 %"]
+    dotted = [line for line in grid[0, 0].lines if line.get_linestyle() == ":"]
+    assert (len(mean.get_xdata()), [len(line.get_xdata()) for line in dotted]) == (6, [3, 3])
+    assert "dotted: not finished" in legend_of(grid).get_title().get_text()
+
+
+def test_a_study_of_which_nothing_has_finished_has_training_curves():
+    points = training_points(made_up_study(fractions=(0.05, 0.5), seeds=(0, 1), states=("running",)))
+    grid = laid_out(figures.accuracy_over_iterations(points, Figure()))
+    assert names(legend_of(grid)) == ["50 % (not finished)", "5 % (not finished)"]
+    laid_out(figures.margins_over_iterations(points, Figure()))
+
+
+def test_a_band_stands_for_many_seeds_and_the_legend_says_so():
+    grid = figures.margins_over_iterations(training_points(made_up_study(seeds=range(10), epochs=6)), Figure())
+    assert "mean of 10 runs;\nband: lowest to highest" in legend_of(grid).get_title().get_text()
+    assert len(grid[0, 0].collections) == 2 * 6
+    assert names(legend_of(grid))[-2:] == ["correct predictions", "incorrect predictions"]
+
+
+def test_figures_without_a_top5_leave_it_out(axes):
+    study = made_up_study(epochs=6)
+    points = training_points(study).drop(columns=["val/top5", "train/top5"])
+    assert figures.accuracy_over_iterations(points, Figure()).shape == (1, 1)
+    assert names(legend_of(figures.train_and_validation(points, Figure()))) == ["training top-1", "validation top-1"]
+    runs = study.runs.assign(top5=np.nan, best_top5=np.nan)
+    assert names(legend_of(figures.best_and_last(runs, Figure()))) == ["last top-1", "best top-1"]
+
+
+def test_the_thesis_is_laid_over_with_its_printed_numbers(axes):
+    points = training_points(made_up_study(epochs=6))
+    grid = figures.accuracy_over_iterations(points, Figure(), thesis_accuracies())
+    assert [one.texts[0].get_text() for one in grid[0]] == ["67.5", "87.9"]
+    assert "thesis: mobilenet_v2, 90 epochs" in names(legend_of(grid))
+    long = figures.curves_of_runs(points[points["fraction"] == 1], axes, thesis_accuracies())
+    assert [text.get_text() for text in long.texts] == ["70.4", "89.8", "72.2", "90.8"]
+    assert names(long.get_legend())[-2:] == ["thesis: mobilenet_v2, 300 epochs", "PyTorch: mobilenet_v2"]
+
+
+def test_stars_stand_at_the_thesis_full_set(axes):
+    runs = made_up_study(fractions=(0.05, 0.5), epochs=6).runs
+    (last,) = figures.best_and_last(runs, Figure(), thesis_accuracies())
+    stars = [tuple(one.get_offsets()[0]) for one in last.collections]
+    assert stars == [pytest.approx((FULL_SIZE, 67.512), rel=1e-4), pytest.approx((FULL_SIZE, 87.916), rel=1e-4)]
+    (times,) = figures.training_time(runs, axes, thesis_numbers()).collections
+    hours = times.get_offsets()[:, 1].tolist()
+    assert hours == pytest.approx([seconds / 3600 for seconds in (138512, 137816, 137968)])
+    assert axes.get_ylabel() == "training and evaluation (hours)"
+
+
+def test_runs_of_one_training_show_where_one_went_on_from_another(axes):
+    points = training_points(made_up_study(fractions=(1.0,), seeds=(0, 1), epochs=6))
+    late = points[(points["seed"] == 0) | (points["budget_epoch"] > 3)]
+    late = late.assign(parent=late["parent"].where(late["seed"] == 0, "{}"))
+    figures.curves_of_runs(late, axes)
+    (line,) = [line for line in axes.lines if line.get_linestyle() == "-."]
+    assert set(line.get_xdata()) == {3 * PER_EPOCH}
+    assert names(axes.get_legend()) == ["seed 0", "seed 1 (went on from another)", "top-1", "top-5"]
+    with pytest.raises(ConfigError, match="one label and fraction, got 6"):
+        figures.curves_of_runs(training_points(made_up_study(epochs=2)), axes)
+
+
+def test_the_gap_of_clean_images_needs_runs_that_measured_it():
+    points = training_points(made_up_study(fractions=(1.0,), epochs=6))
+    (axes,) = figures.gap_over_iterations(
+        points.assign(**{"train/clean_top1": points["val/top1"] + 0.1}), Figure(), "train/clean"
+    )
+    (line,) = [line for line in axes.lines if line.get_label() == "100 %"]
+    assert line.get_ydata() == pytest.approx(np.full(6, 10))
+    with pytest.raises(ConfigError, match="evaluate_train=true"):
+        figures.gap_over_iterations(points, Figure(), "train/clean")
+
+
+def test_the_volume_axis_names_only_subsets_whose_names_fit(axes):
+    figures.margins_against_volume(made_up_study(fractions=TWELVE, epochs=6).runs, axes)
+    axes.figure.draw_without_rendering()
+    boxes = [label.get_window_extent() for label in axes.get_xticklabels() if label.get_text()]
+    assert 3 <= len(boxes) < 12
+    assert all(left.x1 < right.x0 for left, right in itertools.pairwise(boxes))
+    assert axes.get_xticklabels()[len(boxes) - 1].get_text() == "1,281,167\n100 %"
+
+
+def fitted(study):
+    finished = labelled(study.runs)
+    return {
+        label: fit_learning_curve(runs["images"], 1 - runs["top1"], chance_error=0.999, test_size=50_000)
+        for label, runs in finished.groupby("label")
+    }
+
+
+@pytest.mark.parametrize(("fractions", "seeds"), [((0.1, 0.3, 1.0), (0,)), (TWELVE, range(10))])
+def test_fits_show_runs_fit_extrapolation_and_power_laws(fractions, seeds):
+    curves = fitted(made_up_study(("mobilenet_v2", "resnet50"), fractions, seeds, epochs=6))
+    grid = laid_out(figures.fitted_learning_curves(curves, Figure()))
+    for axes, curve in zip(grid, curves.values(), strict=True):
+        (runs,) = [line for line in axes.lines if line.get_linestyle() == "None"]
+        assert runs.get_ydata().tolist() == curve.error.tolist()
+        (ahead,) = [line for line in axes.lines if line.get_linestyle() == "--" and line.get_zorder() == 2]
+        assert (ahead.get_xdata().min(), ahead.get_xdata().max()) == pytest.approx((curve.largest, curve.limit))
+        assert axes.texts[0].get_text().count("error = ") == 2
+        assert axes.yaxis_inverted()
+    ticks = grid[0].get_yticks()
+    assert len(ticks) > 2
+    named = [float(grid[0].yaxis.get_major_formatter()(tick, None)) for tick in ticks]
+    assert named == pytest.approx(100 * (1 - ticks))
+    assert "95 % interval of a new run" in names(legend_of(grid))
+
+
+def test_fits_of_perfect_runs_and_of_intervals_down_to_no_error_are_drawn():
+    errors = {"near": [0.02, 0.004, 0.001], "at": [0.01, 0.0, 0.0]}
+    curves = {
+        name: fit_learning_curve([100, 1000, 10_000], e, chance_error=0.9, test_size=1000) for name, e in errors.items()
+    }
+    for axes in laid_out(figures.fitted_learning_curves(curves, Figure())):
+        assert all(np.isfinite(axes.get_ylim()))
+        assert len(axes.get_yticks()) > 1
+
+
+def test_backtests_hold_forecasts_beside_runs_or_say_that_there_is_none():
+    curves = fitted(made_up_study(seeds=(0, 1), epochs=6)) | {
+        "few": fit_learning_curve([100, 200, 400], [0.5, 0.4, 0.3], chance_error=0.9)
+    }
+    many, few = laid_out(figures.backtests(curves, Figure()))
+    table = curves["mobilenet_v2"].backtest()
+    places = [label.get_text() for label in many.get_xticklabels()]
+    assert places[-1] == f"{table['n'].max():,.0f}\n({table['fitted_to'].max():,.0f})"
+    marks = [y for line in many.lines if line.get_linestyle() == "None" for y in line.get_ydata()]
+    assert set((100 * (1 - table["error"])).round(6)) <= set(np.round(marks, 6))
+    assert "no backtest" in few.texts[0].get_text()
+
+
+def test_heat_maps_order_classes_and_name_what_fits():
+    runs = made_up_study(("a", "b"), (0.05, 1.0), epochs=6).runs
+    few = predicted(runs, class_accuracies)
+    grid = figures.class_heat_map(few, Figure(), names=list("abcdefghij"))
+    order = few.groupby("class")["accuracy"].mean().sort_values(ascending=False).index
+    assert [label.get_text() for label in grid[0].get_yticklabels()] == ["abcdefghij"[number] for number in order]
+    assert len(grid[0].texts) == 20
+    many = pd.concat([few.assign(**{"class": few["class"] + 10 * i}) for i in range(100)])
+    (left, _) = figures.class_heat_map(many, Figure())
+    assert len(left.texts) == 0
+    assert len(left.get_yticklabels()) == 40
+    assert left.get_ylabel() == "1,000 classes, best on top"
+
+
+def test_class_sizes_are_sorted_and_held_against_the_thesis(axes):
+    sizes = pd.DataFrame({"subset": "100 %", "fraction": 1.0, "class": range(4), "images": [900, 1300, 732, 1300]})
+    figures.class_sizes(sizes, axes, thesis_numbers())
+    assert axes.lines[0].get_ydata().tolist() == [1300, 1300, 900, 732]
+    assert names(axes.get_legend()) == ["100 %", "thesis, mean: about 1,300", "thesis, smallest: about 750"]
+
+
+def overlaps(pairs):
+    frames = [
+        pd.DataFrame(
+            {"first": f"a{i}", "second": "b", "class": range(3), "share": [0.01 * i, 0.2, 0], "expected_share": 0.05}
+        )
+        for i in range(pairs)
+    ]
+    return pd.concat(frames, ignore_index=True)
+
+
+def test_class_overlaps_are_sorted_and_of_many_pairs_those_that_share_the_most_are_shown():
+    (axes,) = laid_out(figures.class_overlaps(overlaps(1), Figure(), thesis_numbers()))
+    assert axes.lines[0].get_ydata().tolist() == [20, 0, 0]
+    grid = laid_out(figures.class_overlaps(overlaps(20), Figure()))
+    assert [axes.get_title(loc="left") for axes in grid] == [f"a{i}\nand b" for i in range(8, 20)]
+    assert "12 of 20 pairs" in legend_of(grid).get_title().get_text()
+
+
+@pytest.mark.parametrize(("size", "numbers", "named"), [(1, 1, 1), (12, 144, 12), (120, 0, 30)])
+def test_overlap_maps_hold_numbers_and_names_where_they_fit(axes, size, numbers, named):
+    subsets = [f"5 %, seed {i}" for i in range(size)]
+    laid_out(figures.overlap_heat_map(pd.DataFrame(np.eye(size), subsets, subsets), axes))
+    assert (len(axes.texts), len(axes.get_yticklabels())) == (numbers, named)
+
+
+def test_the_reliability_of_several_seeds_is_that_of_their_images_together():
+    columns = {"label": "a", "fraction": 1.0, "bin": 3}
+    bins = pd.DataFrame(
+        [
+            {**columns, "run": "x", "images": 30, "confidence": 0.2, "accuracy": 0.4},
+            {**columns, "run": "y", "images": 10, "confidence": 0.24, "accuracy": 0.0},
+        ]
+    )
+    (axes,) = figures.reliability_diagram(bins, Figure())
+    assert axes.collections[0].get_offsets().tolist() == [pytest.approx([21, 30])]
+
+
+def test_grids_of_nothing_are_refused():
+    study = made_up_study(states=("running",))
+    points = training_points(study)[:0]
+    for draw in (
+        figures.accuracy_over_iterations,
+        figures.train_and_validation,
+        figures.margins_over_iterations,
+        figures.gap_over_iterations,
+    ):
+        with pytest.raises(ConfigError, match="must have runs to draw"):
+            draw(points, Figure())
+    with pytest.raises(ConfigError, match="must have runs to draw"):
+        figures.best_and_last(study.runs, Figure())
+    with pytest.raises(ConfigError, match="must have runs to draw"):
+        figures.fitted_learning_curves({}, Figure())
+
+
+def test_runs_that_were_never_wrong_have_no_margin_of_incorrect_predictions(axes):
+    study = made_up_study(fractions=(0.5, 1.0), epochs=6)
+    figures.margins_against_volume(study.runs.assign(margin_incorrect=np.nan), axes)
+    points = training_points(study).assign(**{"val/margin_incorrect": np.nan})
+    laid_out(figures.margins_over_iterations(points, Figure()))
+
+
+def test_long_names_are_broken_into_lines(axes):
+    study = made_up_study(epochs=6)
+    long = "vit_small_patch16_224, imagenet, thesis_mobilenet_v2, independent"
+    points = training_points(study).assign(label=long)
+    title = figures.margins_over_iterations(points, Figure())[0, 0].get_title(loc="left")
+    assert title.replace("\n", " ") == f"{long}: training images"
+    assert max(map(len, title.split("\n"))) <= 30
+    figures.accuracy_against_volume(learning_curve_points(study.runs).assign(label=long), axes)
+    assert "\n" in names(axes.get_legend())[0]
+
+
+def test_no_global_style_is_changed(axes):
+    before = dict(mpl.rcParams)
+    study = made_up_study(epochs=6)
+    figures.accuracy_over_iterations(training_points(study), Figure())
+    figures.class_heat_map(predicted(study.runs, class_accuracies), Figure())
+    assert dict(mpl.rcParams) == before
+
+
+def luminance(colour):
+    channels = np.array(to_rgb(colour))
+    linear = np.where(channels <= 0.04045, channels / 12.92, ((channels + 0.055) / 1.055) ** 2.4)
+    return float(linear @ [0.2126, 0.7152, 0.0722])
+
+
+@pytest.mark.parametrize("count", [1, 2, 6, 12])
+def test_fractions_get_darker_with_their_size_and_have_markers_of_their_own(count):
+    marks = list(ordered_marks(TWELVE[:count]).values())
+    shades = [luminance(mark.colour) for mark in marks]
+    assert all(a - b > 0.01 for a, b in itertools.pairwise(shades))
+    assert max(shades) < 0.6  # against white paper
+    assert len({mark.marker for mark in marks}) == count
+
+
+def test_networks_differ_in_colour_marker_and_line():
+    marks = list(unordered_marks("abcdef").values())
+    assert len({(to_rgb(mark.colour)) for mark in marks}) == len({mark.marker for mark in marks}) == 6
+    assert len({str(mark.line) for mark in marks}) == 6
+
+
+def test_legends_tell_how_many_runs_a_mean_is_of():
+    assert told_of_runs("fraction", [1, 1]) == "fraction"
+    assert told_of_runs("fraction", []) == "fraction"
+    assert told_of_runs("fraction", [2, 3]) == "fraction\n(mean of 2 to 3 runs;\nthin: each run)"
