@@ -1,75 +1,90 @@
-"""What a study found: `python -m datavol.report studies/<study> ...` prints its table and draws its learning curves."""
+"""What a study found: `python -m datavol.report studies/<study> ...` writes its page, tables and figures."""
 
 from __future__ import annotations
 
-import io
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from datavol.command import Parser, one_line
-
-if TYPE_CHECKING:
-    import pandas as pd
+from datavol.errors import ConfigError
 
 
 @one_line
 def main() -> None:
-    """Print the audit and the table of the studies, and draw accuracy against volume into the first one's folder."""
+    """Print answers, audit and results, and write report.html, tables/ and figures/ into the first study's folder."""
     parser = Parser(prog="python -m datavol.report", description=__doc__)
     parser.add_argument(
         "studies", nargs="+", type=Path, metavar="study", help="a study's folder, such as studies/digits"
     )
-    report(parser.parse_args().studies)
+    parser.add_argument("--delta", type=float, default=1.0, help="points of top-1 that count as a gain (1)")
+    parser.add_argument("--target", type=float, help="per cent of top-1 that you need; asks how many images it takes")
+    parser.add_argument("--out", type=Path, help="the folder to write into; by default the first study's")
+    parser.add_argument("--wandb", action="store_true", help="upload page and tables to W&B, into the study's group")
+    asked = parser.parse_args()
+    report(asked.studies, delta=asked.delta, target=asked.target, out=asked.out, wandb=asked.wandb)
 
 
-def report(studies: list[Path]) -> None:
-    """Print what the audit found and the results of the studies, and draw their figure.
+def report(
+    studies: list[Path],
+    *,
+    delta: float = 1.0,
+    target: float | None = None,
+    out: Path | None = None,
+    wandb: bool = False,
+) -> None:
+    """Print what studies found, and write their page, tables and figures.
+
+    Args:
+        studies: Their folders.
+        delta: Points of top-1 that count as a gain.
+        target: Per cent of top-1 that is asked for.
+        out: Where to write; by default the first study's folder.
+        wandb: Whether W&B gets page and tables as well.
 
     Raises:
-        ConfigError: If a folder holds no run, or none has finished; what there is has been printed by then.
+        ConfigError: If a folder is missing or holds no run, or `delta` or `target` is no per cent.
     """
     from rich.console import Console
 
-    from datavol.study.audit import audit
+    from datavol.study.contents import contents_of
     from datavol.study.loading import load_study
-    from datavol.study.tables import learning_curve_points, results_table
+    from datavol.study.tables import results_table
+    from datavol.study.writing import write_report
 
+    _check_per_cent("delta", delta, 1)
+    _check_per_cent("target", target, 95)
     study = load_study(studies)
-    runs = study.runs
+    upload = None
+    if wandb:
+        from datavol.publishing import destination, publish
+
+        upload = destination(study.runs)  # first: whether W&B takes anything is told before the work
+    contents = contents_of(study, delta=delta / 100, target=None if target is None else target / 100)
     console = Console(width=None if Console().is_terminal else 160)
-    for finding in audit(study):
-        console.print(str(finding), markup=False, soft_wrap=True)
-    console.print(results_table(runs))
-    for run in runs[runs["state"].isin(["failed", "unreadable"])].itertuples():
-        console.print(f"{run.state}: {run.folder}: {run.reason}", markup=False, soft_wrap=True)
-    points = learning_curve_points(study.finished)
-    file = studies[0] / "figures" / "accuracy_against_volume.png"
-    _draw(
-        points,
-        ", ".join(sorted(study.finished["study"].unique())),
-        int(study.finished["validation_images"].max()),
-        file,
-    )
-    console.print(f"figure: {file}", markup=False, soft_wrap=True)
+
+    def say(line: object) -> None:
+        console.print(str(line), markup=False, highlight=False, soft_wrap=True)
+
+    if contents.pending:
+        say(f"nothing to conclude yet: {contents.pending}")
+    answered = [answer for answer in contents.answers if answer.state == "answered"]
+    for answer in answered:
+        say(f"{answer.curve}: {answer.question} {answer.answer}")
+    if len(answered) < len(contents.answers):
+        say(f"{len(contents.answers) - len(answered)} questions cannot be answered yet; the page says what would help")
+    for finding in contents.findings:
+        say(finding)
+    console.print(results_table(study.runs))
+    for run in study.runs[study.runs["state"].isin(["failed", "unreadable"])].itertuples():
+        say(f"{run.state}: {run.folder}: {run.reason}")
+    page = write_report(study, contents, out or studies[0])
+    say(f"page: {page}")
+    if upload is not None:
+        say(f"W&B: {publish(page, study.runs['study'].iloc[0], upload)}")
 
 
-def _draw(points: pd.DataFrame, title: str, validation_images: int, file: Path) -> None:
-    """Draw the learning curves into a PNG file."""
-    import matplotlib as mpl
-    from matplotlib.figure import Figure
-
-    from datavol.records import write_whole
-    from datavol.study.figures import STYLE, accuracy_against_volume
-
-    with mpl.rc_context(STYLE):
-        figure = Figure(figsize=(7, 4.5), layout="constrained", dpi=150)
-        axes = accuracy_against_volume(points, figure.subplots())
-        axes.set_title(f"{title}: accuracy against data volume", loc="left")
-        bars = f"bars: 95 % Wilson interval of {validation_images:,} validation images; line: mean over seeds"
-        figure.supxlabel(bars, fontsize="small", color="0.4", x=0.99, ha="right")
-        image = io.BytesIO()
-        figure.savefig(image, format="png")
-    write_whole(file, image.getvalue())
+def _check_per_cent(name: str, value: float | None, usual: int) -> None:
+    if value is not None and not 0 < value < 100:
+        raise ConfigError(f"--{name} must be per cent above 0 and below 100, got {value:g}; try --{name} {usual}")
 
 
 if __name__ == "__main__":

@@ -40,7 +40,7 @@ def test_a_sweep_trains_each_run_once_and_the_second_time_finds_them_finished(co
     report = command("report", "studies/digits")
     assert report.stdout.count("finished") == 4
     figure = elsewhere / "studies/digits/figures/accuracy_against_volume.png"
-    assert report.stdout.rstrip().endswith("figure: studies/digits/figures/accuracy_against_volume.png")
+    assert report.stdout.endswith("page: studies/digits/report.html\n")
     assert figure.read_bytes().startswith(b"\x89PNG")
 
 

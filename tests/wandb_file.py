@@ -29,6 +29,7 @@ class WandbFile:
     rows: list[dict[str, Any]] = field(default_factory=list)
     summary: dict[str, Any] = field(default_factory=dict)
     metrics: list[Any] = field(default_factory=list)
+    artifacts: list[Any] = field(default_factory=list)
     exit_code: int | None = None
 
 
@@ -44,6 +45,8 @@ def read_wandb_file(path: Path) -> WandbFile:
                 file.summary |= _values(record.summary.update)
             case "metric":
                 file.metrics.append(record.metric)
+            case "artifact":
+                file.artifacts.append(record.artifact)
             case "exit":
                 file.exit_code = record.exit.exit_code
     return file

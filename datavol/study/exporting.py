@@ -55,9 +55,10 @@ KINDS: dict[str, Callable[[pd.DataFrame], str]] = {".csv": as_csv, ".tex": as_la
 
 def _cells(table: pd.DataFrame, digits: int) -> pd.DataFrame:
     """The table as text: reals rounded, a dash where a value is missing."""
-    return pd.DataFrame({name: _texts(table[name], digits) for name in table}, columns=table.columns)
+    return pd.DataFrame({name: texts(table[name], digits) for name in table}, columns=table.columns)
 
 
-def _texts(column: pd.Series, digits: int) -> list[str]:
+def texts(column: pd.Series, digits: int) -> list[str]:
+    """A column as text: reals rounded, a dash where a value is missing."""
     real = is_float_dtype(column)
     return ["-" if pd.isna(value) else f"{value:.{digits}f}" if real else str(value) for value in column]

@@ -1,4 +1,4 @@
-"""Tables of a study: the frame of runs in, a frame for figures and people out; first the thesis's tables 1 to 6.
+"""Tables of a study: the frame of runs in, a frame for figures and people out; among them the thesis's tables 1 to 6.
 
 Columns of numbers carry their unit. Accuracies are those of the last evaluation, in per cent; the best stands beside
 them. What is not there is NaN or NA.
@@ -21,6 +21,31 @@ from datavol.study.points import curve_labels
 
 LEVEL = 0.95
 ACCURACIES = {"top1": "top-1 (%)", "top5": "top-5 (%)", "best_top1": "best top-1 (%)"}
+CONFIDENCE = {
+    "margin_correct": "margin correct",
+    "margin_incorrect": "margin incorrect",
+    "calibration_error": "calibration error",
+}
+
+
+def volume_table(runs: pd.DataFrame) -> pd.DataFrame:
+    """What each volume of data gave: means over the finished runs of a curve at one fraction.
+
+    Columns: `network`, `recipe`, `data`, `fraction (%)`, `images`, `runs` (a count), `top-1 (%)` and its standard
+    deviation over the runs `deviation (%)`, `top-5 (%)`, `best top-1 (%)`, and in [0, 1] `margin correct`,
+    `margin incorrect` and `calibration error`. A row per network, recipe, data, budget, epochs, draw and fraction;
+    `budget`, `epochs` and `draw` are columns where a study varies them.
+    """
+    finished = finished_of(runs)
+    varied = [name for name in ("budget", "epochs", "draw") if finished[name].nunique() > 1]
+    curve = ["model", "recipe", "data", *varied, "fraction", "images"]
+    groups = finished.groupby(curve)
+    means = groups[[*ACCURACIES, *CONFIDENCE]].mean() * ([100] * len(ACCURACIES) + [1] * len(CONFIDENCE))
+    means = means.rename(columns=ACCURACIES | CONFIDENCE)
+    means.insert(0, "runs", groups.size())
+    means.insert(2, "deviation (%)", 100 * groups["top1"].std())
+    table = means.reset_index().rename(columns={"model": "network", "fraction": "fraction (%)"})
+    return table.assign(**{"fraction (%)": 100 * table["fraction (%)"]})
 
 
 def overlap_table(runs: pd.DataFrame, of: Of = "smaller") -> pd.DataFrame:
@@ -177,6 +202,32 @@ def learning_curve_points(runs: pd.DataFrame) -> pd.DataFrame:
 def _wilson(share: float, count: int) -> tuple[float, float]:
     interval = binomtest(round(share * count), count).proportion_ci(LEVEL, method="wilson")
     return 100 * interval.low, 100 * interval.high
+
+
+def runs_table(runs: pd.DataFrame) -> pd.DataFrame:
+    """Every run, whatever became of it.
+
+    Columns: `run` (its folder's name), `network`, `recipe`, `data`, `fraction (%)`, `images`, `seed`, `top-1 (%)` and
+    `best top-1 (%)` as far as it got, `time (min)`, `done` (budget epochs, such as `3/90`), `state`, `reason`.
+    """
+    done = runs["budget_epoch"].astype(str) + "/" + runs["epochs"].astype(str)
+    return pd.DataFrame(
+        {
+            "run": runs["run"],
+            "network": runs["model"],
+            "recipe": runs["recipe"],
+            "data": runs["data"],
+            "fraction (%)": 100 * runs["fraction"],
+            "images": runs["images"],
+            "seed": runs["seed"],
+            "top-1 (%)": 100 * runs["top1"],
+            "best top-1 (%)": 100 * runs["best_top1"],
+            "time (min)": (runs["seconds_train"] + runs["seconds_val"]) / 60,
+            "done": done.where(runs["budget_epoch"].notna()),
+            "state": runs["state"],
+            "reason": runs["reason"],
+        }
+    )
 
 
 def results_table(runs: pd.DataFrame) -> Table:

@@ -19,6 +19,9 @@ from datavol.study.epochs import together
 from datavol.study.facts import Fact, evaluations, sections
 from datavol.study.loading import Study, runs_frame, with_evaluations
 
+NOT_RUNS = "report"
+"""The job type of what `python -m datavol.report --wandb` uploads, which is no training."""
+
 STATES = {"finished": "finished", "running": "running", "pending": "running", "preempting": "running"}
 """Of W&B's states; any other, such as `crashed` or `killed`, is a failure."""
 
@@ -36,8 +39,8 @@ def load_wandb(project: str, api: Any = None) -> Study:
     import wandb
 
     try:
-        api = api or _new_api()
-        loaded = [_loaded(run) for run in api.runs(project, lazy=False)]
+        api = api or logged_in_api()
+        loaded = [_loaded(run) for run in api.runs(project, lazy=False) if run.job_type != NOT_RUNS]
     except ConfigError:
         raise
     except (wandb.Error, ValueError) as error:
@@ -54,15 +57,19 @@ def load_wandb(project: str, api: Any = None) -> Study:
     return Study(with_evaluations(runs, epochs), epochs)
 
 
-def _new_api() -> Any:
-    """A `wandb.Api`, which without this look would ask for a key at the terminal."""
+def logged_in_api() -> Any:
+    """A `wandb.Api`, which without this look would ask for a key at the terminal.
+
+    Raises:
+        ConfigError: If you are not logged in.
+    """
     import wandb
     from wandb.sdk import wandb_setup
     from wandb.sdk.lib.wbauth import authenticate_session
 
     host = wandb_setup.singleton().settings.base_url
     if authenticate_session(host=host, source="datavol", prompt=False, update_session=False) is None:
-        raise ConfigError("W&B must know you before it gives runs, got no login; try `wandb login`")
+        raise ConfigError("W&B must know you first, got no login; try `wandb login`")
     return wandb.Api()
 
 

@@ -1,24 +1,15 @@
 from __future__ import annotations
 
 import math
-import subprocess
-import sys
-from pathlib import Path
 
 import matplotlib as mpl
-import nbformat
 import pytest
-from made_up import write_run
 from matplotlib.figure import Figure
 from rich.console import Console
 
-from datavol.errors import ConfigError
-from datavol.report import report
 from datavol.study.figures import STYLE, accuracy_against_volume
 from datavol.study.loading import load_study
 from datavol.study.tables import learning_curve_points, results_table
-
-NOTEBOOKS = Path(__file__).parents[2] / "notebooks"
 
 
 def test_points_are_finished_runs_with_their_wilson_interval(study):
@@ -55,36 +46,3 @@ def test_the_table_shows_per_cent_and_the_state_of_what_is_not_finished(study):
     assert " 60.0 " in text
     assert "running at 0/4" in text
     assert "failed at 2/4" in text
-
-
-def test_a_report_imports_no_torch(study):
-    code = "from datavol.report import main; import sys; main(); assert 'torch' not in sys.modules"
-    answer = subprocess.run([sys.executable, "-c", code, str(study)], capture_output=True, text=True)
-    assert answer.returncode == 0, answer.stderr
-    lines = answer.stdout.splitlines()
-    assert lines[0].startswith("note: 1 failed left out (resnet50-100pct-seed0-")
-    assert lines[1].startswith("note: 1 running left out (resnet50-50pct-seed0-")
-    assert "figure: " in answer.stdout
-    assert (study / "figures" / "accuracy_against_volume.png").stat().st_size > 10_000
-
-
-def test_a_report_on_what_has_not_finished_shows_it_and_says_so(tmp_path, capsys):
-    write_run(tmp_path, state="running", done=2)
-    broken = write_run(tmp_path).path / "run.json"
-    broken.write_text("{")
-    with pytest.raises(ConfigError, match="must have a finished run"):
-        report([tmp_path])
-    said = capsys.readouterr().out
-    assert "running at 2/4" in said
-    assert f"unreadable: {broken.parent}: " in said
-
-
-@pytest.mark.parametrize("notebook", sorted(NOTEBOOKS.glob("*.ipynb")), ids=lambda path: path.stem)
-def test_every_notebook_runs_and_is_kept_without_output(notebook, study):
-    mpl.use("agg")
-    names: dict[str, object] = {}
-    for cell in nbformat.read(notebook, as_version=4).cells:
-        if cell.cell_type == "code":
-            assert cell.outputs == []
-            exec(cell.source.replace("../studies/digits", str(study)), names)
-    assert len(names["points"]) == 6

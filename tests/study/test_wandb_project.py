@@ -39,6 +39,7 @@ class FakeApi:
 
         def opened(settings: Any, *, run_id: str, name: str, study: str, config: dict[str, Any], **_: Any) -> Any:
             known = {"id": run_id, "name": folder.path.name, "group": study, "config": config, "state": state}
+            known["job_type"] = None
             times = {"created_at": "2026-01-01T00:00:00Z", "scan_history": lambda: rows}
             self.sent.append(SimpleNamespace(**known, **times, summary={}))
             return SimpleNamespace(
@@ -90,7 +91,8 @@ def test_every_run_is_a_row_whatever_its_state(both, tmp_path, monkeypatch):
     api.send(folder, monkeypatch, state="running")
     api.send(write_run(tmp_path / "more", done=2), monkeypatch, state="crashed")
     api.send(write_run(tmp_path / "more"), monkeypatch).scan_history = lambda: []
-    api.sent.append(SimpleNamespace(name="other", group=None, config={}, summary={}, scan_history=list))
+    api.sent.append(SimpleNamespace(name="other", group=None, job_type=None, config={}, summary={}, scan_history=list))
+    api.sent.append(SimpleNamespace(name="report", job_type="report"))
     runs = load_wandb("me/here", api).runs
     assert runs["state"].value_counts().to_dict() == {"finished": 4, "unreadable": 2, "running": 1, "failed": 1}
     assert runs.loc[runs["state"] == "failed", "reason"].tolist() == ["W&B says crashed"]

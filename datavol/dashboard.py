@@ -1,0 +1,46 @@
+"""A W&B workspace with a study's curves: `python -m datavol.dashboard <project>` where you are logged in."""
+
+from __future__ import annotations
+
+from datavol.command import Parser, one_line
+from datavol.errors import ConfigError
+
+
+@one_line
+def main() -> None:
+    """Save a workspace with learning curves, training curves and confidence, and say where it is."""
+    parser = Parser(prog="python -m datavol.dashboard", description=__doc__)
+    parser.add_argument("project", help="the W&B project that the runs went to, such as datavol")
+    parser.add_argument("--entity", help="the user or team that the project is of; yourself by default")
+    parser.add_argument("--study", help="show this study alone; by default all of the project")
+    arguments = parser.parse_args()
+    print(f"dashboard: {save_dashboard(arguments.project, arguments.entity, arguments.study)}")
+
+
+def save_dashboard(project: str, entity: str | None, study: str | None) -> str:
+    """Save the workspace as a new view of the project; gives its address.
+
+    Raises:
+        ConfigError: If wandb-workspaces is not installed, you are not logged in, or W&B refuses.
+    """
+    import wandb
+
+    from datavol.study.wandb_project import logged_in_api
+    from datavol.study.workspace import workspace_of
+
+    workspace = workspace_of(project, entity or "", study)  # first: what is not installed needs no login to be told
+    try:
+        api = logged_in_api()
+        workspace.entity = entity or api.default_entity
+        return str(workspace.save().url)
+    except ConfigError:
+        raise
+    except (wandb.Error, ValueError) as error:
+        told = " ".join(str(error).split())
+        raise ConfigError(
+            f"project must be a W&B project that you can change, got {project}: {told}; check it and --entity"
+        ) from None
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,202 @@
+"""What a report says of a study, before anything is drawn or laid out."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import pandas as pd
+
+from datavol.errors import ConfigError
+from datavol.study.answers import Answer, answers
+from datavol.study.audit import audit
+from datavol.study.commands import commands_of
+from datavol.study.findings import Finding, shares
+from datavol.study.loading import STATES, Study, finished_of
+from datavol.study.tables import (
+    full_data_table,
+    overlap_table,
+    runs_table,
+    schedule_table,
+    training_time_table,
+    volume_table,
+)
+
+WIDEST = 14
+"""Columns; a wider table is in its files alone."""
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A table of the report.
+
+    Attributes:
+        name: Of its files.
+        title: What it holds.
+        caption: How to read it.
+        table: The table.
+    """
+
+    name: str
+    title: str
+    caption: str
+    table: pd.DataFrame
+
+    @property
+    def fits(self) -> bool:
+        """Whether a page has room for it."""
+        return len(self.table.columns) <= WIDEST
+
+
+@dataclass(frozen=True)
+class Contents:
+    """What a report says.
+
+    Attributes:
+        title: The names of the studies.
+        summary: What was measured, in a sentence.
+        pending: Why there is no conclusion, or None where a run has finished.
+        answers: What the study answers, learning curve by learning curve.
+        findings: Of the audit.
+        tables: Those that the study holds.
+        runs: Every run, whatever its state (`tables.runs_table`).
+        missing: What could not be made, and why.
+        commands: Those that trained the runs.
+        versions: Of the libraries, by name.
+        places: The commits and machines that the runs were trained with.
+    """
+
+    title: str
+    summary: str
+    pending: str | None
+    answers: list[Answer]
+    findings: list[Finding]
+    tables: list[Shown]
+    runs: pd.DataFrame
+    missing: list[str]
+    commands: list[str]
+    versions: dict[str, str]
+    places: dict[str, list[str]]
+
+    @property
+    def curves(self) -> dict[str, list[Answer]]:
+        """The answers by learning curve."""
+        names = dict.fromkeys(answer.curve for answer in self.answers)
+        return {name: [answer for answer in self.answers if answer.curve == name] for name in names}
+
+    @property
+    def unused(self) -> pd.DataFrame:
+        """The runs on which nothing rests, as rows of `runs`; where there is no reason, how far it got."""
+        unused = self.runs[self.runs["state"] != "finished"]
+        return unused.assign(reason=unused["reason"].fillna(unused["done"] + " budget epochs done"))
+
+
+def contents_of(study: Study, *, delta: float = 0.01, target: float | None = None) -> Contents:
+    """What a report says of a study; `delta` and `target` are shares, as `answers` takes them."""
+    runs, missing, pending = study.runs, list[str](), _pending(study)
+    return Contents(
+        title=", ".join(sorted(runs["study"].dropna().unique())),
+        summary=_summary(runs),
+        pending=pending,
+        answers=[] if pending else answers(study, delta=delta, target=target),
+        findings=audit(study),
+        tables=list(_tables(runs, missing)),
+        runs=runs_table(runs),
+        missing=missing,
+        commands=commands_of(runs),
+        versions=_versions(runs),
+        places={"code": _each(runs["commit"]), "machine": _each(runs["machine"])},
+    )
+
+
+def _pending(study: Study) -> str | None:
+    if len(finished_of(study.runs)):
+        return None
+    counts = study.runs["state"].value_counts()
+    return "no run has finished: " + ", ".join(f"{counts[state]} {state}" for state in STATES if state in counts)
+
+
+def _summary(runs: pd.DataFrame) -> str:
+    finished = finished_of(runs)
+    told = f"{len(finished)} of {len(runs)} runs finished"
+    if finished.empty:
+        return told
+    networks = ", ".join(sorted(finished["model"].unique()))
+    sizes = finished.groupby("data")["full_size"].max()
+    data = ", ".join(f"{name} ({full:,} training images)" for name, full in sizes.items())
+    seeds = finished["seed"].nunique()
+    told += f": {networks} on {shares(finished['fraction'].tolist())} of {data}, {seeds} seed{'s' * (seeds > 1)}"
+    return f"{told}; every accuracy is that of the last evaluation, on {_validation(finished)} validation images"
+
+
+def _validation(finished: pd.DataFrame) -> str:
+    return " or ".join(f"{images:,}" for images in sorted(finished["validation_images"].unique()))
+
+
+def _tables(runs: pd.DataFrame, missing: list[str]) -> Iterator[Shown]:
+    """The tables that hold something; `missing` takes down why one could not be made."""
+    made: tuple[tuple[str, str, str, Callable[[pd.DataFrame], pd.DataFrame]], ...] = (
+        (
+            "accuracy",
+            "Accuracy and confidence by data volume",
+            "Means over the runs of one volume, and their standard deviation. The best is picked on the validation "
+            "images and therefore flatters; conclusions use the last. The margin is (C1 - C2) / C1 of the two "
+            "likeliest classes: near 1 the network is sure, near 0 it wavers.",
+            volume_table,
+        ),
+        (
+            "full_data",
+            "The full training set",
+            "What smaller volumes are held against: means over seeds at 100 %.",
+            full_data_table,
+        ),
+        (
+            "training_time",
+            "Training time",
+            "Small subsets are trained for as many iterations as the full set, so that times are alike on one machine.",
+            training_time_table,
+        ),
+        (
+            "schedule",
+            "Schedules in passes over the subset",
+            "One schedule for all fractions, told in passes: a tenth of the images is passed over ten times as often.",
+            schedule_table,
+        ),
+    )
+    for name, title, caption, make in made:
+        table = make(runs)
+        if len(table):
+            yield Shown(name, title, caption, table)
+    yield from _overlaps(runs, missing)
+
+
+def _overlaps(runs: pd.DataFrame, missing: list[str]) -> Iterator[Shown]:
+    """How much the subsets of each data set share."""
+    below = finished_of(runs).query("fraction < 1")
+    sets = below.groupby("fingerprint")
+    for fingerprint, subsets in sets:
+        apart = f"_{str(fingerprint)[:8]}" if sets.ngroups > 1 else ""
+        title = "What the subsets share" + (f": {subsets['data'].iloc[0]} {apart[1:]}" if apart else "")
+        try:
+            table = overlap_table(subsets)
+        except ConfigError as error:
+            missing.append(f"{title}: {error}")
+            continue
+        caption = "Common images, in per cent of the smaller subset. Independent draws share about the larger fraction."
+        if len(table) > 1:
+            yield Shown(f"overlap{apart}", title, caption, table)
+
+
+def _versions(runs: pd.DataFrame) -> dict[str, str]:
+    """The versions of every library, each once."""
+    said: dict[str, list[str]] = {}
+    for text in _each(runs["versions"]):
+        for name, version in json.loads(text).items():
+            said.setdefault(name, []).append(version)
+    return {name: ", ".join(dict.fromkeys(versions)) for name, versions in sorted(said.items())}
+
+
+def _each(column: pd.Series) -> list[str]:
+    """What runs say, each once; sessions of one run are apart."""
+    return list(dict.fromkeys(part for text in column.dropna() for part in text.split(" then ")))

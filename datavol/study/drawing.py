@@ -1,0 +1,72 @@
+"""Illustrations as files: drawn once, written as SVG, PDF and PNG."""
+
+from __future__ import annotations
+
+import base64
+import io
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+from matplotlib.figure import Figure
+
+from datavol.errors import CannotSay, ConfigError
+from datavol.records import write_whole
+from datavol.study.figures import STYLE
+from datavol.study.illustrations import Illustration
+
+FILES: dict[str, dict[str, Any]] = {"svg": {"Date": None}, "pdf": {"CreationDate": None}, "png": {}}
+"""The formats, and what keeps each the same from one drawing to the next."""
+
+SETTINGS: Any = {"svg.hashsalt": "datavol", "pdf.fonttype": 42}  # the same drawing twice is the same file; real text
+LARGEST_SVG = 1_000_000
+"""Bytes; the page embeds a figure above this as PNG."""
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A drawn illustration.
+
+    Attributes:
+        name: Of its files.
+        title: What it shows.
+        caption: How to read it.
+        source: Its image as a `data:` address.
+        inches: Its width when it is printed.
+    """
+
+    name: str
+    title: str
+    caption: str
+    source: str
+    inches: float
+
+
+def draw(illustration: Illustration, folder: Path) -> Picture | str:
+    """Draw an illustration into its three files; where the study does not hold it, the reason."""
+    with mpl.rc_context({**STYLE, **SETTINGS}):
+        figure = Figure(figsize=(7, 4.5), layout="constrained", dpi=150)
+        try:
+            illustration.draw(figure)
+        except (ConfigError, CannotSay) as error:
+            return str(error)
+        figure.draw_without_rendering()
+        figure.set_layout_engine("none")  # the layout is found: not once more for each format
+        images = {ending: _saved(figure, ending) for ending in FILES}
+    for ending, image in images.items():
+        write_whole(folder / f"{illustration.name}.{ending}", image)
+    kind = "svg" if len(images["svg"]) <= LARGEST_SVG else "png"
+    inches = float(figure.get_size_inches()[0])
+    return Picture(illustration.name, illustration.title, illustration.caption, _address(images[kind], kind), inches)
+
+
+def _saved(figure: Figure, ending: str) -> bytes:
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format=ending, metadata=FILES[ending])
+    return buffer.getvalue()
+
+
+def _address(image: bytes, kind: str) -> str:
+    mime = {"svg": "image/svg+xml", "png": "image/png"}[kind]
+    return f"data:{mime};base64,{base64.b64encode(image).decode()}"

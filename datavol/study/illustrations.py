@@ -1,0 +1,217 @@
+"""The figures of a report, in their order, each with a caption that says how to read it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+from matplotlib.figure import Figure
+
+from datavol.errors import CannotSay
+from datavol.records import RunFolder
+from datavol.study import confidence, figures
+from datavol.study.curves import LearningCurve
+from datavol.study.loading import Study, finished_of
+from datavol.study.measured import measured_curves
+from datavol.study.overlap import images_per_class, overlap_matrix
+from datavol.study.points import curve_labels, training_points
+from datavol.study.tables import LEVEL, learning_curve_points
+
+Draw = Callable[[Figure], object]
+
+
+@dataclass(frozen=True)
+class Illustration:
+    """A figure that can be drawn.
+
+    Attributes:
+        name: Of its files.
+        title: What it shows.
+        caption: How to read it.
+        draw: Draws it into an empty figure; raises a ConfigError or CannotSay where the study does not hold it.
+    """
+
+    name: str
+    title: str
+    caption: str
+    draw: Draw
+
+
+def illustrations(study: Study) -> list[Illustration]:
+    """All figures of a study, the main one first; what some need may turn out not to be there."""
+    finished = finished_of(study.runs)
+    found = [*_against_volume(study)] if len(finished) else []
+    if len(study.epochs):
+        found += _over_iterations(training_points(study))
+    return [*found, *_confidence(finished), *_subsets(finished)] if len(finished) else found
+
+
+def _against_volume(study: Study) -> Iterator[Illustration]:
+    runs, images = study.runs, int(study.finished["validation_images"].max())
+    yield Illustration(
+        "accuracy_against_volume",
+        "Accuracy against data volume",
+        "Every mark is a run; a line joins the means over seeds. The further to the right, the more training images: "
+        "where a line has become level, more of them bought nothing. The bars are the 95 % interval (Wilson) that the "
+        f"{images:,} validation images leave; they hold neither another subset nor another seed.",
+        lambda figure: figures.accuracy_against_volume(learning_curve_points(runs), figure.subplots()),
+    )
+    yield Illustration(
+        "learning_curve_fit",
+        "Learning curve and forecast",
+        "The line is fitted to the runs and goes on, dashed, to four times the largest subset, as far as forecasts "
+        "were validated. One new run should fall into the band 95 times in 100; a wide band says that more fractions "
+        "or seeds are needed before deciding. Both axes are logarithmic, so that a power law is straight.",
+        lambda figure: figures.fitted_learning_curves(learning_curves(study), figure),
+    )
+    yield Illustration(
+        "backtest",
+        "Would the forecast have been right?",
+        "The largest sizes, forecast from the smaller ones alone, beside what was then measured. Marks inside their "
+        "bars speak for the forecast above.",
+        lambda figure: figures.backtests(learning_curves(study), figure),
+    )
+    yield Illustration(
+        "best_and_last",
+        "Best and last evaluation",
+        "Where best and last are far apart, training ended past its best; a best is picked on the validation images "
+        "and flatters. The companion of the thesis's figures 18 and 19.",
+        lambda figure: figures.best_and_last(runs, figure),
+    )
+    yield Illustration(
+        "training_time",
+        "Training time",
+        "Level where every fraction trains for the same number of iterations on one machine: data cost no time here.",
+        lambda figure: figures.training_time(runs, figure.subplots()),
+    )
+
+
+def learning_curves(study: Study) -> dict[str, LearningCurve]:
+    """The learning curves of a study that can be fitted, by the names that figures give them.
+
+    Raises:
+        CannotSay: If none can; the reason is that of the last.
+    """
+    curves, reason = dict[str, LearningCurve](), CannotSay("cannot say: no run has finished")
+    labels = curve_labels(study.finished)
+    for measured in measured_curves(study):
+        try:
+            curve = measured.fit(LEVEL)
+        except CannotSay as no:
+            reason = no
+        else:
+            curves[str(labels[measured.runs.index[0]])] = curve
+    if not curves:
+        raise reason
+    return curves
+
+
+def _over_iterations(points: pd.DataFrame) -> Iterator[Illustration]:
+    yield Illustration(
+        "accuracy_over_iterations",
+        "Validation accuracy over the training",
+        "A line per fraction, the darker the more data; every evaluation is at the same iterations for all of them. "
+        "Where lines still rise at the end, longer training would change the comparison. Dotted: not finished. "
+        "Thesis figures 14 and 15.",
+        lambda figure: figures.accuracy_over_iterations(points, figure),
+    )
+    yield Illustration(
+        "train_and_validation",
+        "Training and validation accuracy",
+        "The wider the two part, the more the network has learnt its subset by heart. Training accuracy is counted "
+        "under augmentation, which makes it lower. Thesis figures 16 and 17.",
+        lambda figure: figures.train_and_validation(points, figure),
+    )
+    yield Illustration(
+        "gap_over_iterations",
+        "Overfitting",
+        "Training less validation top-1: above 0 the network does better on what it has seen. Small fractions part "
+        "first.",
+        lambda figure: figures.gap_over_iterations(points, figure),
+    )
+    yield Illustration(
+        "margins_over_iterations",
+        "Confidence margins over the training",
+        "The margin is (C1 - C2) / C1 of the two likeliest classes. Good: high where correct (solid) and low where "
+        "incorrect (dashed). Thesis figures 20 and 21.",
+        lambda figure: figures.margins_over_iterations(points, figure),
+    )
+    groups = [group for _, group in points.groupby(["label", "fraction"])]
+    repeats = max(groups, key=lambda group: group["name"].nunique())
+    if repeats["name"].nunique() > 1:
+        yield Illustration(
+            "repeats",
+            "Repeats of one training",
+            "Runs that differ by nothing but their seeds, at the fraction with the most of them: what lies within "
+            "their spread is no difference. Thesis figures 9 and 11.",
+            lambda figure: figures.curves_of_runs(repeats, figure.subplots()),
+        )
+
+
+def _confidence(finished: pd.DataFrame) -> Iterator[Illustration]:
+    yield Illustration(
+        "margins_against_volume",
+        "Confidence margins against data volume",
+        "How sure the network is at the end, where it is right and where it is wrong. More data should part the two.",
+        lambda figure: figures.margins_against_volume(finished, figure.subplots()),
+    )
+    yield Illustration(
+        "calibration_against_volume",
+        "Calibration against data volume",
+        "How far confidence and accuracy are apart on average; 0 is perfect.",
+        lambda figure: figures.calibration_against_volume(finished, figure.subplots()),
+    )
+    yield Illustration(
+        "reliability",
+        "Can confidence be taken at its word?",
+        "On the diagonal, of the images that the network calls 80 % sure 80 % are right. Below it, it is too sure.",
+        lambda figure: figures.reliability_diagram(confidence.over_runs(finished, confidence.reliability_bins), figure),
+    )
+    yield Illustration(
+        "margin_distributions",
+        "How confidence margins are distributed",
+        "What stands behind the mean margins: a mean in the middle may be two heaps at the ends.",
+        lambda figure: figures.margin_distributions(confidence.over_runs(finished, confidence.margins), figure),
+    )
+    yield Illustration(
+        "risk_coverage",
+        "Error if the unsure images went to a person",
+        "From right to left, more and more of the least sure images are left out; the error among the others falls.",
+        lambda figure: figures.risk_coverage_curves(confidence.over_runs(finished, confidence.risk_coverage), figure),
+    )
+    yield Illustration(
+        "class_accuracies",
+        "Accuracy of every class",
+        "A row per class, the best on top; columns are fractions. A row that changes most to the right needs the data.",
+        lambda figure: figures.class_heat_map(
+            confidence.over_runs(finished, confidence.class_accuracies), figure, _class_names(finished)
+        ),
+    )
+
+
+def _class_names(finished: pd.DataFrame) -> list[str] | None:
+    """The names of the classes, unless the runs are of several data sets."""
+    if finished["fingerprint"].nunique() > 1:
+        return None
+    names: list[str] = RunFolder(Path(finished["folder"].iloc[0])).record["classes"]
+    return names
+
+
+def _subsets(finished: pd.DataFrame) -> Iterator[Illustration]:
+    yield Illustration(
+        "class_sizes",
+        "Training images of every class",
+        "The largest class first. Stratified subsets keep the shape and scale it. Thesis figure 8.",
+        lambda figure: figures.class_sizes(images_per_class(finished), figure.subplots()),
+    )
+    below = finished[finished["fraction"] < 1]
+    if below["subset_sha256"].nunique() > 1:
+        yield Illustration(
+            "overlap",
+            "What the subsets share",
+            "Common images in per cent of the smaller subset. Independent draws share about the larger fraction; "
+            "what is far above it is one subset counted twice.",
+            lambda figure: figures.overlap_heat_map(overlap_matrix(below), figure.subplots()),
+        )

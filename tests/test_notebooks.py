@@ -1,0 +1,45 @@
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import nbformat
+import pytest
+from made_up import made_up_predictions, true_top1, write_run
+from nbclient import NotebookClient
+
+NOTEBOOKS = sorted((Path(__file__).parents[1] / "notebooks").glob("*.ipynb"))
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What `make demo` trains: two networks, three fractions, a seed."""
+    study = tmp_path_factory.mktemp("studies") / "digits"
+    for model in ("mobilenet_v2", "resnet50"):
+        for fraction in (0.05, 0.125, 0.25):
+            write_run(study, model, fraction, predictions=made_up_predictions(true_top1(fraction)))
+    return study
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_a_notebook_runs_on_a_study_like_that_of_the_demo(path, study, monkeypatch):
+    monkeypatch.setenv("DATAVOL_STUDY", str(study))
+    notebook = nbformat.read(path, as_version=4)
+    began = time.perf_counter()
+    NotebookClient(notebook, timeout=120, resources={"metadata": {"path": str(path.parent)}}).execute()
+    print(f"{path.stem}: {time.perf_counter() - began:.1f} s")
+    outputs = [output for cell in notebook.cells for output in cell.get("outputs", [])]
+    assert any(output.output_type in ("display_data", "execute_result") for output in outputs)
+    assert [output for output in outputs if output.get("name") == "stderr"] == []
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_a_notebook_is_kept_without_output_and_begins_with_the_study_s_folder(path):
+    cells = [cell for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == "code"]
+    assert all(cell.outputs == [] and cell.execution_count is None for cell in cells)
+    assert 'study = os.environ.get("DATAVOL_STUDY", "../studies/digits")' in cells[0].source
+
+
+def test_there_is_a_notebook_for_every_question():
+    names = ["01_training_curves", "02_learning_curves", "03_confidence", "04_statistical_study", "05_how_much_data"]
+    assert [path.stem for path in NOTEBOOKS] == names

@@ -1,0 +1,240 @@
+from __future__ import annotations
+
+import io
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import redirect_stdout
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import wandb
+from made_up import made_up_predictions, write_run
+from wandb_file import read_wandb_file
+from well_formed import Page
+
+from datavol.errors import ConfigError
+from datavol.publishing import destination
+from datavol.report import main, report
+from datavol.study.exporting import as_markdown
+from datavol.study.loading import load_study
+
+
+@pytest.fixture(scope="module")
+def reported(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    """What `make demo` trains, a run of every other state beside it, reported; and what the report said."""
+    study = tmp_path_factory.mktemp("studies") / "made_up"
+    for model in ("resnet50", "mobilenet_v2"):
+        for i, fraction in enumerate((0.05, 0.125, 0.25)):
+            top1 = 0.5 + 0.1 * i
+            write_run(study, model, fraction, top1=top1, predictions=made_up_predictions(top1))
+    write_run(study, "resnet50", 0.5, state="running", done=1)
+    write_run(study, "resnet50", 1.0, state="failed", done=2, planted={"reason": "<script>alert(1)</script> & more"})
+    write_run(study, "resnet50", 0.75).supersede()
+    (write_run(study, "resnet50", 0.75).path / "run.json").write_text("{")
+    with redirect_stdout(io.StringIO()) as said:
+        report([study], delta=2, target=95)
+    return study, said.getvalue()
+
+
+@pytest.fixture
+def study(reported: tuple[Path, str]) -> Path:
+    """The reported study's folder, to be looked at alone."""
+    return reported[0]
+
+
+def page_of(study: Path) -> Page:
+    return Page((study / "report.html").read_text())
+
+
+def test_the_page_is_well_formed_and_loads_nothing_from_elsewhere(study):
+    page = page_of(study)
+    assert page.loaded
+    assert all(address.startswith(("data:image/svg+xml;base64,", "data:image/png;base64,")) for address in page.loaded)
+    assert "script" not in page.tags
+    assert "@import" not in (study / "report.html").read_text()
+    assert "url(" not in (study / "report.html").read_text()
+    assert all(page.alternatives)
+    assert len(set(page.ids)) == len(page.ids)
+    assert {link.removeprefix("#") for link in page.links} <= set(page.ids)
+
+
+def test_the_page_says_everything_in_its_order(study):
+    page = page_of(study)
+    headings = ["Answers", "Audit: are the points comparable?", "Main figure", "Tables", "Runs", "How it was made"]
+    contents = page.texts.index("How it was made")  # the last link of the navigation
+    places = [page.texts.index(heading, contents) for heading in headings[:-1]]
+    assert places == sorted(places)
+    assert page.texts.index("How it was made", contents + 1) > places[-1]
+    assert "How many images does an accuracy of 95 % take?" in " ".join(page.texts)
+    assert "python -m datavol.run" in page.texts
+
+
+def test_every_run_is_listed_and_those_that_nothing_rests_on_with_their_reason(study):
+    texts = page_of(study).texts
+    folders = [path.name for path in study.iterdir() if path.is_dir() and "pct" in path.name]
+    assert len(folders) == 9
+    assert set(folders) <= set(texts)
+    assert {"running", "failed", "unreadable", "superseded"} <= set(texts)
+    assert "<script>alert(1)</script> & more" in texts  # as text, that is: escaped
+    assert "1/4 budget epochs done" in texts
+    assert any("must be a record that datavol wrote" in text for text in texts)
+
+
+def test_tables_and_figures_are_files_as_well(study):
+    tables = {path.name for path in (study / "tables").iterdir()}
+    assert {f"{name}.{ending}" for name in ("accuracy", "runs", "overlap") for ending in ("csv", "tex", "md")} <= tables
+    accuracy = pd.read_csv(study / "tables/accuracy.csv")
+    assert accuracy["top-1 (%)"].tolist() == pytest.approx([50, 60, 70] * 2)
+    assert (study / "tables/accuracy.md").read_text() == as_markdown(accuracy)
+    figures = study / "figures"
+    assert (figures / "accuracy_against_volume.png").read_bytes().startswith(b"\x89PNG")
+    assert (figures / "accuracy_against_volume.pdf").read_bytes().startswith(b"%PDF")
+    assert "<svg" in (figures / "accuracy_against_volume.svg").read_text()
+
+
+def test_the_same_study_gives_the_same_files_wherever_they_are_written(study, tmp_path):
+    report([study], delta=2, target=95, out=tmp_path)
+    again = {path.relative_to(tmp_path): path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    assert len(again) > 50
+    assert again == {path: (study / path).read_bytes() for path in again}
+
+
+def test_the_terminal_gets_answers_findings_results_and_the_place_of_the_page(reported):
+    study, said = reported
+    assert "mobilenet_v2 by small on digits: What would twice the data buy? " in said
+    assert "note: 1 failed left out (resnet50-100pct-seed0-" in said
+    assert "running at 1/4" in said
+    assert said.endswith(f"page: {study}/report.html\n")
+
+
+def test_without_a_finished_run_there_is_a_page_that_says_so(tmp_path, capsys):
+    study = tmp_path / "early"
+    write_run(study, state="running", done=2)
+    write_run(study, state="failed", done=0)
+    broken = write_run(study).path / "run.json"
+    broken.write_text("{")
+    report([study])
+    said = capsys.readouterr().out
+    assert said.startswith("nothing to conclude yet: no run has finished: 1 running, 1 failed, 1 unreadable\n")
+    assert f"unreadable: {broken.parent}: " in said
+    page = page_of(study)
+    told = "There is nothing to conclude yet: no run has finished: 1 running, 1 failed, 1 unreadable."
+    assert any(text.startswith(told) for text in page.texts)
+    assert "Validation accuracy over the training" in page.texts
+
+
+def test_a_sweep_of_which_nothing_was_evaluated_yet_has_a_page(tmp_path):
+    write_run(tmp_path / "early", state="running", done=0)
+    report([tmp_path / "early"])
+    assert "0/4 budget epochs done" in page_of(tmp_path / "early").texts
+
+
+def test_one_run_alone_is_told(tmp_path, capsys):
+    write_run(tmp_path / "one")
+    report([tmp_path / "one"])
+    assert "note: one run only: no curve" in capsys.readouterr().out
+    assert "One run only: no curve." in page_of(tmp_path / "one").texts
+
+
+def test_two_data_sets_are_told_and_their_curves_apart(tmp_path):
+    for name in ("digits", "flowers"):
+        for fraction in (0.05, 0.25):
+            planted = {"config.data.name": name, "subset.fingerprint": name}
+            write_run(tmp_path / name, fraction=fraction, planted=planted)
+    report([tmp_path / "digits", tmp_path / "flowers"])
+    texts = page_of(tmp_path / "digits").texts
+    assert "Runs of 2 data sets are mixed: digits, flowers." in texts
+    assert {"mobilenet_v2 by small on digits", "mobilenet_v2 by small on flowers"} <= set(texts)
+    assert {"overlap_digits.csv", "overlap_flowers.csv"} <= {
+        path.name for path in (tmp_path / "digits/tables").iterdir()
+    }
+
+
+def test_what_cannot_be_made_is_listed_with_its_reason(tmp_path):
+    for seed in (0, 1):
+        (write_run(tmp_path / "lost", seed=seed).path / "subset.npy").unlink()
+    report([tmp_path / "lost"])
+    texts = page_of(tmp_path / "lost").texts
+    assert any(text.startswith("What the subsets share: ") and "subset.npy" in text for text in texts)
+    assert any(text.startswith("Accuracy of every class: ") and "predictions=last" in text for text in texts)
+
+
+PER_CENT = "must be per cent above 0 and below 100"
+MISTAKES = {
+    "a missing folder": (["none"], "a study must be a folder, got nothing at none; see studies/ for those"),
+    "an empty folder": (["."], "a study must be a folder with runs in it, got .; see studies/ for those"),
+    "no delta": (["made_up", "--delta", "0"], f"--delta {PER_CENT}, got 0; try --delta 1"),
+    "too high a target": (["made_up", "--target", "100"], f"--target {PER_CENT}, got 100; try --target 95"),
+    "no number": (["made_up", "--target", "most"], "the command line must be as --help says, got: argument --target"),
+}
+
+
+@pytest.mark.parametrize("name", MISTAKES)
+def test_a_mistake_is_one_line(name, tmp_path, monkeypatch, capsys):
+    write_run(tmp_path / "made_up")
+    (tmp_path / "empty").mkdir()
+    arguments, told = MISTAKES[name]
+    monkeypatch.chdir(tmp_path / "empty" if arguments == ["."] else tmp_path)
+    monkeypatch.setattr(sys, "argv", ["report", *arguments])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == 2
+    said = capsys.readouterr()
+    assert said.err.startswith(f"datavol: {told}")
+    assert said.err.count("\n") == 1
+
+
+def test_a_place_that_cannot_be_written_is_told(study, tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(ConfigError, match=r"--out must be a folder to write into, got .*: Not a directory; try"):
+        report([study], out=tmp_path / "file")
+
+
+def test_a_report_imports_no_torch(tmp_path):
+    write_run(tmp_path / "early", state="running", done=0)
+    code = "from datavol.report import main; import sys; main(); assert 'torch' not in sys.modules"
+    answer = subprocess.run([sys.executable, "-c", code, str(tmp_path / "early")], capture_output=True, text=True)
+    assert answer.returncode == 0, answer.stderr
+
+
+@pytest.fixture
+def fresh(elsewhere: Path) -> Iterator[Path]:
+    """An empty folder, and no earlier use of wandb in this process."""
+    wandb.teardown()
+    yield elsewhere
+    wandb.teardown()
+
+
+def test_an_upload_goes_where_the_runs_were_logged_or_to_the_default_project(fresh):
+    write_run(fresh / "csv", overrides=("logger=csv",))
+    write_run(fresh / "logged", overrides=("logger=wandb", "logger.project=vision", "logger.entity=lab"))
+    places = [destination(load_study(fresh / name).runs) for name in ("csv", "logged")]
+    assert [(place.project, place.entity) for place in places] == [("datavol", None), ("vision", "lab")]
+
+
+def test_an_upload_is_a_run_of_the_study_s_group_with_page_tables_and_all_files(fresh, capsys):
+    study = fresh / "mine"
+    write_run(study, overrides=("logger=wandb", "logger.project=vision"))
+    report([study], wandb=True)
+    assert "W&B: offline; `wandb sync " in capsys.readouterr().out
+    (file,) = study.glob("wandb/offline-run-*/run-*.wandb")
+    sent = read_wandb_file(file)
+    assert (sent.run.project, sent.run.run_group, sent.run.job_type) == ("vision", "mine", "report")
+    assert sent.run.display_name == "report-mine"
+    (row,) = sent.rows
+    assert {f"{name}/_type" for name in ("report", "tables/accuracy", "tables/runs")} <= set(row)
+    (page,) = file.parent.glob("files/media/html/*.html")
+    assert page.read_text().strip() == (study / "report.html").read_text().strip()
+    (artifact,) = (one for one in sent.artifacts if one.type == "report")
+    files = {entry.path for entry in artifact.manifest.contents}
+    assert {"report.html", "tables/runs.csv", "figures/accuracy_against_volume.pdf"} <= files
+
+
+def test_a_disabled_wandb_is_told_before_anything_is_written(fresh, monkeypatch):
+    write_run(fresh / "mine")
+    monkeypatch.setenv("WANDB_MODE", "disabled")
+    with pytest.raises(ConfigError, match="must be online or offline for --wandb, got disabled"):
+        report([fresh / "mine"], wandb=True)
+    assert not (fresh / "mine" / "report.html").exists()
