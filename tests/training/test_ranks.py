@@ -86,7 +86,9 @@ def test_training_on_two_ranks_is_training_on_one_without_batch_norm(command, el
     options = [
         *SMALL,
         *network,
-        "recipe.batch_size=128",
+        "recipe.batch_size=32",
+        "data.images=256",  # double precision is slow
+        "fraction=0.5",
         "epochs=2",
         "recipe.optimiser.lr=0.001",
         "recipe.optimiser.name=sgd",
