@@ -150,6 +150,13 @@ class RunFolder:
         assert isinstance(values, dict)
         return values
 
+    @property
+    def overrides(self) -> tuple[str, ...] | None:
+        """What the user asked for when the run first started, or None where that was not kept."""
+        file = self.path / ".hydra" / "overrides.yaml"
+        said = yaml.safe_load(file.read_text()) if file.is_file() else None
+        return tuple(map(str, said)) if isinstance(said, list) else None
+
     def start(
         self,
         values: Mapping[str, Any],

@@ -9,7 +9,8 @@ from math import prod
 from pathlib import Path
 
 import pandas as pd
-import yaml
+
+from datavol.records import RunFolder
 
 RUN = "python -m datavol.run"
 Overrides = tuple[str, ...]
@@ -18,13 +19,7 @@ Values = tuple[str, ...]
 
 def commands_of(runs: pd.DataFrame) -> list[str]:
     """The fewest command lines that train the runs of a study; one that kept no overrides is left out."""
-    return commands(_overrides(Path(folder)) for folder in runs["folder"].dropna())
-
-
-def _overrides(run: Path) -> Overrides | None:
-    file = run / ".hydra" / "overrides.yaml"
-    said = yaml.safe_load(file.read_text()) if file.is_file() else None
-    return tuple(map(str, said)) if isinstance(said, list) else None
+    return commands(RunFolder(Path(folder)).overrides for folder in runs["folder"].dropna())
 
 
 def commands(overrides: Iterable[Overrides | None]) -> list[str]:
