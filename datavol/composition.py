@@ -256,7 +256,9 @@ def _one_line_of_hydra(error: Exception) -> str:
 
 
 def _unknown_choice(group: str, got: str) -> str:
-    known = sorted(path.stem for path in (conf_dir() / group).glob("*.yaml"))
+    known = sorted(
+        path.relative_to(conf_dir() / group).with_suffix("").as_posix() for path in (conf_dir() / group).rglob("*.yaml")
+    )
     near = (difflib.get_close_matches(got, known, n=1, cutoff=0.4) + known + ["null"])[0]
     return f"{group} must be one of {', '.join(known)}, got '{got}'; try {group}={near}"
 

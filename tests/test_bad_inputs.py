@@ -57,7 +57,7 @@ BY_CONFIGURATION = {
     "fraction": "an override must be written name=value, got 'fraction'; quote what is special: 'name=\"a b\"'",
     "--fraction=0.5": "the command line must be options and name=value pairs, got: unrecognized arguments: "
     "--fraction=0.5; see --help",
-    "experiment=nope": "experiment must be one of fashion_mnist_pilot, got 'nope'; try experiment=fashion_mnist_pilot",
+    "experiment=nope": "experiment must be one of architectures, equal_passes, fashion_mnist_pilot, ",
 }
 
 BY_DATA = {

@@ -18,14 +18,14 @@ QUICK = ["data.image_size=16", "data.resize=16", "recipe.batch_size=128", "epoch
 
 
 def test_a_sweep_trains_each_run_once_and_the_second_time_finds_them_finished(command, elsewhere):
-    options = ["-m", "model=resnet50,mobilenet_v2", "fraction=0.05,0.25", *QUICK]
+    options = ["-m", "model=resnet50,mobilenet_v2", "fraction=0.25", *QUICK]
     first = command("run", *options)
 
     assert first.returncode == 0, first.stderr
-    assert first.stdout.endswith("4 of 4 runs finished\n")
+    assert first.stdout.endswith("2 of 2 runs finished\n")
     folders = [RunFolder(path) for path in sorted(elsewhere.glob("studies/digits/*"))]
-    assert [folder.state for folder in folders] == ["finished"] * 4
-    assert len(list(elsewhere.rglob("run-*.wandb"))) == 4  # one W&B run each, offline
+    assert [folder.state for folder in folders] == ["finished"] * 2
+    assert len(list(elsewhere.rglob("run-*.wandb"))) == 2  # one W&B run each, offline
     assert not (elsewhere / "multirun").exists()
     assert not (elsewhere / "outputs").exists()
     assert [path.name for path in (elsewhere / "studies").iterdir()] == ["digits"]
@@ -33,12 +33,12 @@ def test_a_sweep_trains_each_run_once_and_the_second_time_finds_them_finished(co
 
     second = command("run", *options)
 
-    assert second.stdout.count("is finished already") == 4
+    assert second.stdout.count("is finished already") == 2
     assert second.returncode == 0
     assert [folder.record["ended"] for folder in folders] == ended
 
     report = command("report", "studies/digits")
-    assert report.stdout.count("finished") == 4
+    assert report.stdout.count("finished") == 2
     figure = elsewhere / "studies/digits/figures/accuracy_against_volume.png"
     assert report.stdout.endswith("page: studies/digits/report.html\n")
     assert figure.read_bytes().startswith(b"\x89PNG")

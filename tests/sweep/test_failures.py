@@ -73,7 +73,8 @@ ENDINGS = {
 }
 
 
-@pytest.mark.parametrize("what", [pytest.param(what, marks=[pytest.mark.slow][: what != "rank 1"]) for what in ENDINGS])
+@pytest.mark.slow
+@pytest.mark.parametrize("what", ENDINGS)
 def test_a_failure_ends_its_run_within_30_seconds_and_no_other(what, start, elsewhere, tmp_path):
     process = start(what, *TWO_RANKS, "logger=csv")
     injected = tmp_path / "injected"

@@ -132,9 +132,8 @@ def kill_once(study: str, place: Path, rng: random.Random, seconds: float) -> No
     assert gone(place)
 
 
-@pytest.mark.parametrize(
-    ("number", "code"), [pytest.param(signal.SIGINT, 130, marks=pytest.mark.slow), (signal.SIGTERM, 143)]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_a_signal_leaves_resumable_records_and_no_orphan(number, code, elsewhere):
     process = start("told", elsewhere)
     wait_for(elsewhere / "studies/told", 1, process)

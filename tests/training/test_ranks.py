@@ -89,7 +89,7 @@ def test_training_on_two_ranks_is_training_on_one_without_batch_norm(command, el
         "recipe.batch_size=32",
         "data.images=256",  # double precision is slow
         "fraction=0.5",
-        "epochs=2",
+        "epochs=1",
         "recipe.optimiser.lr=0.001",
         "recipe.optimiser.name=sgd",
         "trainer.precision=64",  # in single precision the order of the sums alone makes 1e-4 of a margin
