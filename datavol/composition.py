@@ -11,6 +11,7 @@ import difflib
 import json
 import re
 from collections.abc import Mapping, Sequence
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Any, NoReturn, get_args
 
@@ -50,7 +51,13 @@ def recipe_for(data: str, model: str) -> str:
     return f"thesis_{model}" if model in TORCHVISION_NETWORKS else "plain"
 
 
+_named: ContextVar[str | None] = ContextVar("_named", default=None)
+"""The name of the run that `to_run` is looking at, so that a sweep's configurations are not each checked twice."""
+
+
 def _run_name(*, _root_: DictConfig) -> str:
+    if (known := _named.get()) is not None:
+        return known
     values = OmegaConf.to_container(_root_, resolve=False)
     assert isinstance(values, dict)
     task = OmegaConf.create({name: value for name, value in values.items() if name != "hydra"})
@@ -114,12 +121,17 @@ def _split(master: DictConfig, overrides: Sequence[str], loader: Any) -> list[li
 def to_run(overrides: tuple[str, ...], composed: DictConfig, *, multirun: bool) -> Run:
     """A composed configuration, with its `hydra` section, as a checked run."""
     task = OmegaConf.create({name: composed._get_node(name) for name in composed if name != "hydra"})
-    config = typed(task)
+    values = container(task)
+    config = check(values)
     if multirun:
         _check_launcher(composed.hydra.launcher, config)
     where = composed.hydra.sweep if multirun else composed.hydra.run
-    folder = Path(where.dir) / where.subdir if multirun else Path(where.dir)
-    return Run(overrides, container(task), config, folder)
+    token = _named.set(config.run_name)
+    try:
+        folder = Path(where.dir) / where.subdir if multirun else Path(where.dir)
+    finally:
+        _named.reset(token)
+    return Run(overrides, values, config, folder)
 
 
 def _check_launcher(launcher: Mapping[str, Any], config: Config) -> None:
