@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from datavol.command import Parser, one_line
 from datavol.errors import ConfigError
+
+if TYPE_CHECKING:
+    from datavol.study.contents import Contents
 
 
 @one_line
@@ -64,15 +69,8 @@ def report(
     def say(line: object) -> None:
         console.print(str(line), markup=False, highlight=False, soft_wrap=True)
 
-    if contents.pending:
-        say(f"nothing to conclude yet: {contents.pending}")
-    answered = [answer for answer in contents.answers if answer.state == "answered"]
-    for answer in answered:
-        say(f"{answer.curve}: {answer.question} {answer.answer}")
-    if len(answered) < len(contents.answers):
-        say(f"{len(contents.answers) - len(answered)} questions cannot be answered yet; the page says what would help")
-    for finding in contents.findings:
-        say(finding)
+    for line in _conclusions(contents):
+        say(line)
     console.print(results_table(study.runs))
     for run in study.runs[study.runs["state"].isin(["failed", "unreadable"])].itertuples():
         say(f"{run.state}: {run.folder}: {run.reason}")
@@ -80,6 +78,18 @@ def report(
     say(f"page: {page}")
     if upload is not None:
         say(f"W&B: {publish(page, study.runs['study'].iloc[0], upload)}")
+
+
+def _conclusions(contents: Contents) -> Iterator[str]:
+    """What the terminal gets of a report, line by line."""
+    if contents.pending:
+        yield f"nothing to conclude yet: {contents.pending}"
+    answered = [answer for answer in contents.answers if answer.state == "answered"]
+    for answer in answered:
+        yield f"{answer.curve}: {answer.question} {answer.answer}"
+    if len(answered) < len(contents.answers):
+        yield f"{len(contents.answers) - len(answered)} questions cannot be answered yet; the page says what would help"
+    yield from map(str, contents.findings)
 
 
 def _check_per_cent(name: str, value: float | None, usual: int) -> None:

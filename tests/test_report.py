@@ -17,6 +17,7 @@ from well_formed import Page
 from datavol.errors import ConfigError
 from datavol.publishing import destination
 from datavol.report import main, report
+from datavol.study.contents import contents_of
 from datavol.study.exporting import as_markdown
 from datavol.study.loading import load_study
 
@@ -92,6 +93,19 @@ def test_tables_and_figures_are_files_as_well(study):
     assert (figures / "accuracy_against_volume.png").read_bytes().startswith(b"\x89PNG")
     assert (figures / "accuracy_against_volume.pdf").read_bytes().startswith(b"%PDF")
     assert "<svg" in (figures / "accuracy_against_volume.svg").read_text()
+
+
+def test_the_thesis_s_benchmarks_stand_beside_full_runs_on_imagenet_alone(tmp_path):
+    for name in ("imagenet", "digits"):
+        write_run(tmp_path / name, fraction=1.0, planted={"config.data.name": name})
+
+    def tables(name: str) -> dict[str, pd.DataFrame]:
+        return {one.name: one.table for one in contents_of(load_study(tmp_path / name)).tables}
+
+    table = tables("imagenet")["benchmark_mobilenet_v2"]
+    assert table["weights"].tolist() == ["trained here", "published"]
+    assert table["top-1 (%)"].iloc[1] == pytest.approx(72.154)
+    assert "benchmark_mobilenet_v2" not in tables("digits")
 
 
 def test_the_same_study_gives_the_same_files_wherever_they_are_written(study, tmp_path):

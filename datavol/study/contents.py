@@ -15,6 +15,7 @@ from datavol.study.commands import commands_of
 from datavol.study.findings import Finding, shares
 from datavol.study.loading import STATES, Study, finished_of
 from datavol.study.tables import (
+    benchmark_table,
     full_data_table,
     overlap_table,
     runs_table,
@@ -22,6 +23,7 @@ from datavol.study.tables import (
     training_time_table,
     volume_table,
 )
+from datavol.study.thesis import thesis_accuracies
 
 WIDEST = 14
 """Columns; a wider table is in its files alone."""
@@ -168,7 +170,17 @@ def _tables(runs: pd.DataFrame, missing: list[str]) -> Iterator[Shown]:
         table = make(runs)
         if len(table):
             yield Shown(name, title, caption, table)
+    yield from _benchmarks(runs)
     yield from _overlaps(runs, missing)
+
+
+def _benchmarks(runs: pd.DataFrame) -> Iterator[Shown]:
+    """Per network the longest training on the full ImageNet against PyTorch's published accuracies."""
+    imagenet = finished_of(runs).query("data == 'imagenet' and fraction == 1")
+    for model in sorted(set(imagenet["model"]) & set(thesis_accuracies()["model"])):
+        caption = "The longest training on the full set, beside PyTorch's published weights as the thesis quotes them."
+        table = benchmark_table(imagenet, model, thesis_accuracies())
+        yield Shown(f"benchmark_{model}", f"{model} against published weights", caption, table)
 
 
 def _overlaps(runs: pd.DataFrame, missing: list[str]) -> Iterator[Shown]:
