@@ -28,21 +28,21 @@ def main() -> None:
     )
     parser.add_argument("--csv", type=Path, help="write the table to this file as well")
     arguments = parser.parse_args()
-    config, checkpoints, trained_on = find(arguments.target, arguments.overrides)
+    config, checkpoints, folder = find(arguments.target, arguments.overrides)
     from datavol.training.evaluation import evaluate  # late: torch and Lightning take seconds
 
-    found = evaluate(config, checkpoints)
+    found = evaluate(config, checkpoints, folder.record if folder else {})
     if not found.is_global_zero:
         return
-    if trained_on not in (None, found.fingerprint):
+    if folder and folder.manifest["fingerprint"] != found.fingerprint:
         print("datavol: note: these are other data than those of the run's manifest", file=sys.stderr)
     _print(found.rows)
     if arguments.csv is not None:
         write_whole(arguments.csv, _as_csv(found.rows))
 
 
-def find(target: Path, overrides: list[str]) -> tuple[Config, list[Path], str | None]:
-    """What a target is evaluated with, its checkpoints, and the fingerprint of the data that its run was trained on.
+def find(target: Path, overrides: list[str]) -> tuple[Config, list[Path], RunFolder | None]:
+    """What a target is evaluated with, its checkpoints, and the folder of the run that they are of.
 
     Raises:
         ConfigError: If there is nothing to evaluate.
@@ -54,7 +54,7 @@ def find(target: Path, overrides: list[str]) -> tuple[Config, list[Path], str | 
     checkpoints = [target] if target.suffix == ".ckpt" else folder.checkpoints
     if not checkpoints:
         raise ConfigError(f"{target} must hold a checkpoint, got none in {target / 'checkpoints'}; train the run first")
-    return config, checkpoints, folder.manifest["fingerprint"]
+    return config, checkpoints, folder
 
 
 def _print(rows: list[dict[str, Any]]) -> None:

@@ -39,10 +39,16 @@ class TrainerConfig(Section):
     )
     num_nodes: int = key("a whole number of at least 1", hashed=False, ge=1, remedy="trainer.num_nodes=1")
     strategy: str = key("auto, ddp or another of Lightning's", hashed=False, remedy="trainer.strategy=ddp")
-    precision: Annotated[Literal["32", "16-mixed", "bf16-mixed", "64"], BeforeValidator(str)] = key(
-        "32, 16-mixed, bf16-mixed or 64", hashed=True, remedy="trainer.precision=32"
+    precision: Annotated[Literal["auto", "32", "16-mixed", "bf16-mixed", "64"], BeforeValidator(str)] = key(
+        "auto, 32, 16-mixed, bf16-mixed or 64", hashed=True, remedy="trainer.precision=32"
     )
-    memory_format: Literal["channels_last", "contiguous"] = key("channels_last or contiguous", hashed=False)
+    memory_format: Literal["auto", "channels_last", "contiguous"] = key(
+        "auto, channels_last or contiguous", hashed=False, remedy="trainer.memory_format=channels_last"
+    )
+    compile: bool | Literal["auto"] = key("auto, true or false", hashed=False, remedy="trainer.compile=false")
+    cudnn_benchmark: bool | Literal["auto"] = key(
+        "auto, true or false", hashed=False, remedy="trainer.cudnn_benchmark=false"
+    )
     threads: int | Literal["auto"] = key(
         "auto or a whole number of at least 1", hashed=False, remedy="trainer.threads=2"
     )

@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from datavol.errors import ConfigError, RunError
 
@@ -36,10 +35,6 @@ class ArraySplit:
     def key(self, i: int) -> str:
         """The image's index as text."""
         return str(range(len(self))[i])
-
-    def image(self, i: int) -> Image.Image:
-        """Image `i` in RGB; gray is replicated."""
-        return Image.fromarray(self.images[i]).convert("RGB")
 
     def take(self, index: NDArray[np.int64]) -> ArraySplit:
         """The images of `index`, in its order; their keys count anew from 0."""

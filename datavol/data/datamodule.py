@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from functools import partial
+from typing import Any
+
 import lightning as L
 import numpy as np
 from torch.utils.data import DataLoader
@@ -9,11 +12,12 @@ from torch.utils.data import DataLoader
 from datavol.budget import Budget
 from datavol.config import AnyData, FilesConfig, RecipeConfig
 from datavol.data.arrays import ArraySplit
-from datavol.data.images import EvaluationImages, Sample, TrainingImages, collate
+from datavol.data.decoding import decoded
+from datavol.data.images import ArrayReader, Batch, EvaluationImages, FileReader, Reader, TrainingImages
 from datavol.data.sampler import BudgetSampler, UnpaddedSampler
-from datavol.data.sources import Source
+from datavol.data.sources import Source, Split
 from datavol.data.subset import Subset
-from datavol.data.transforms import evaluation_transform, training_transform
+from datavol.data.transforms import Augmentation
 from datavol.provenance import cores
 
 
@@ -37,20 +41,20 @@ class SubsetDataModule(L.LightningDataModule):
         self.balanced_by = source.train.labels[subset.indices] if balanced else None
         self.workers = data.workers
         replace = isinstance(data, FilesConfig) and data.on_damaged == "replace"
-        train = training_transform(recipe.augment, data.mean, data.std)
-        evaluate = evaluation_transform(recipe.evaluate, data.mean, data.std)
-        self.training_images = TrainingImages(source.train, subset.indices, train, order_seed, replace)
-        self.clean_images = EvaluationImages(source.train, evaluate, replace)
-        self.validation_images = EvaluationImages(source.val, evaluate, replace)
+        train, val = _reader(source.train), _reader(source.val)
+        augmentation = Augmentation(recipe.augment, order_seed)
+        self.training_images = TrainingImages(train, subset.indices, augmentation, replace)
+        self.clean_images = EvaluationImages(train, recipe.evaluate, replace)
+        self.validation_images = EvaluationImages(val, recipe.evaluate, replace)
 
-    def train_dataloader(self) -> DataLoader[Sample]:
+    def train_dataloader(self) -> DataLoader[Batch]:
         """This rank's share of every global batch of a budget epoch."""
         sampler = BudgetSampler(self.subset.indices, self.budget, self.order_seed, *self._place(), self.balanced_by)
         # Lightning sets the epoch only after it has started the workers, which read ahead at once
         sampler.set_iteration(self.trainer.global_step if self.trainer else 0)
         return self._loader(self.training_images, sampler, sampler.share)
 
-    def val_dataloader(self) -> list[DataLoader[Sample]]:
+    def val_dataloader(self) -> list[DataLoader[Batch]]:
         """The validation set, and with `evaluate_train` the training subset under the evaluation transform."""
         share = max(1, self.budget.batch_size // self._place()[1])
         everything = np.arange(len(self.source.val.labels))
@@ -64,14 +68,14 @@ class SubsetDataModule(L.LightningDataModule):
 
     def _loader(
         self, images: TrainingImages | EvaluationImages, sampler: BudgetSampler | UnpaddedSampler, batch_size: int
-    ) -> DataLoader[Sample]:
+    ) -> DataLoader[Batch]:
         workers = self._workers()
         return DataLoader(
             images,
             batch_size=batch_size,
             sampler=sampler,
             num_workers=workers,
-            collate_fn=collate,
+            collate_fn=_as_it_is,
             persistent_workers=workers > 0,
             pin_memory=self._on_gpu(),
         )
@@ -87,3 +91,14 @@ class SubsetDataModule(L.LightningDataModule):
 
     def _on_gpu(self) -> bool:
         return self.trainer is not None and self.trainer.strategy.root_device.type == "cuda"
+
+
+def _reader(split: Split) -> Reader:
+    if isinstance(split, ArraySplit):
+        return ArrayReader(split)
+    return FileReader(split, partial(decoded, split))
+
+
+def _as_it_is(batch: Any) -> Any:
+    """The images of a batch come together: there is nothing to collate."""
+    return batch

@@ -7,7 +7,6 @@ as every folder that the scan visited has the mtime it had: adding, removing or 
 from __future__ import annotations
 
 import hashlib
-import io
 import logging
 import os
 import secrets
@@ -20,7 +19,6 @@ from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, UnidentifiedImageError
 
 from datavol.errors import ConfigError, RunError
 
@@ -59,20 +57,22 @@ class FileSplit:
         start = int(self._ends[i - 1]) + 1 if i else 0
         return os.fsdecode(self.paths[start : self._ends[i]])
 
-    def image(self, i: int) -> Image.Image:
-        """Image `i` in RGB.
+    def path(self, i: int) -> str:
+        """Where image `i` lies."""
+        return os.path.join(self.root, self.key(i))
+
+    def content(self, i: int) -> bytes:
+        """The bytes of image `i`.
 
         Raises:
             RunError: the disk does not give the file (missing, forbidden, a lost mount).
-            DamagedImage: the file is there but truncated, empty or not an image.
         """
-        path = os.path.join(self.root, self.key(i))
+        path = self.path(i)
         try:
             with open(path, "rb") as file:
-                content = file.read()
+                return file.read()
         except OSError as error:
             raise RunError(f"an image must be readable, got {path!r} ({error.strerror}); check data.root") from error
-        return _decoded(content, path)
 
     def take(self, index: NDArray[np.int64]) -> FileSplit:
         """The files of `index`, in its order."""
@@ -84,27 +84,6 @@ class FileSplit:
         content = hashlib.sha256(self.labels.astype("<i8").tobytes())
         content.update(self.paths)
         return content.digest()
-
-
-def _decoded(content: bytes, path: str) -> Image.Image:
-    # Besides OSError and SyntaxError, damaged headers make Pillow raise ValueError and take huge sizes at their word.
-    try:
-        return _rgb(Image.open(io.BytesIO(content)))
-    except UnidentifiedImageError:
-        reason = f"{len(content)} bytes of no known format"
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        reason = " ".join(str(error).split())
-    raise DamagedImage(
-        f"an image must be whole, got {path!r} ({reason}); mend or remove it, or try data.on_damaged=replace"
-    )
-
-
-def _rgb(image: Image.Image) -> Image.Image:
-    if image.mode == "F":
-        raise ValueError("float pixels have no known range")
-    if image.mode.startswith("I"):  # 16 bits, which Pillow would cut off at 255 and so turn white
-        return Image.fromarray((np.asarray(image) >> 8).clip(0, 255).astype(np.uint8)).convert("RGB")
-    return image.convert("RGB")
 
 
 @dataclass(frozen=True, eq=False)

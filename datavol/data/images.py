@@ -1,108 +1,154 @@
-"""One image as the loader asks for it: decoded, augmented as its place in the run says, and its damage reported."""
+"""Batches as the loaders ask for them: images read, augmented as their places in the run say, and damage reported."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import NamedTuple, Protocol
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from PIL import Image
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from datavol.data.randomness import seed_for
-from datavol.data.sources import DamagedImage, Split
-from datavol.data.transforms import Transform, seeded
+from datavol.config import EvaluateConfig
+from datavol.data.arrays import ArraySplit
+from datavol.data.folders import DamagedImage
+from datavol.data.sources import Split
+from datavol.data.transforms import Augmentation, Images, evaluation_view
 
-
-class Sample(NamedTuple):
-    """An image (3, H, W), or None where it was left out, its label, the keys of damaged images met, and its place."""
-
-    image: Tensor | None
-    label: int
-    damaged: tuple[str, ...]
-    place: int
+Positions = NDArray[np.int64]
 
 
 class Batch(NamedTuple):
-    """Images (B, 3, H, W), labels (B,) int64 or label shares (B, classes), keys of damaged images, places (B,) int64.
+    """What a loader gives.
 
-    A place is an image's number in the run's order of samples, or in the order of an evaluation.
+    Attributes:
+        images: (B, 1 or 3, H, W) uint8; gray images keep one channel until they are on the device.
+        labels: (B,) int64.
+        damaged: Keys of the damaged images met.
+        places: (B,) int64: an image's number in the run's order of samples, or in the order of an evaluation.
+        erased: Boxes to erase in the images, (B, 4) int64; None in an evaluation.
     """
 
     images: Tensor
     labels: Tensor
     damaged: tuple[str, ...]
     places: Tensor
+    erased: Tensor | None = None
 
 
-class TrainingImages(Dataset[Sample]):
-    """Training images, each augmented by a generator keyed by (order_seed, k): its place k in the run.
+class Reader(Protocol):
+    """Reads the images of a split as bytes."""
 
-    With `replace`, a damaged image gives way to the next sound image of its class in the subset, cyclically.
+    @property
+    def split(self) -> Split:
+        """What is read."""
+        ...
+
+    def read(self, positions: Positions) -> Images:
+        """Images, in the order of `positions`.
+
+        Raises:
+            DamagedImage: One of them does not decode.
+        """
+        ...
+
+
+class ArrayReader:
+    """Reads a batch out of the array at once."""
+
+    def __init__(self, split: ArraySplit) -> None:
+        self.split = split
+
+    def read(self, positions: Positions) -> Tensor:
+        """Images (B, 1 or 3, H, W)."""
+        images = torch.from_numpy(self.split.images[positions])
+        return images[:, None] if images.ndim == 3 else images.permute(0, 3, 1, 2)
+
+
+class FileReader:
+    """Reads files one after another, by the function that decodes one."""
+
+    def __init__(self, split: Split, decode: Callable[[int], Tensor]) -> None:
+        self.split, self.decode = split, decode
+
+    def read(self, positions: Positions) -> list[Tensor]:
+        """Images (3, H, W) of any sizes."""
+        return [self.decode(position) for position in positions.tolist()]
+
+
+class TrainingImages(Dataset[Batch]):
+    """Training images, augmented.
+
+    With `replace`, a damaged image gives way to the next sound one of its class in the subset, cyclically.
     """
 
-    def __init__(
-        self, split: Split, subset: NDArray[np.int64], transform: Transform, order_seed: int, replace: bool
-    ) -> None:
-        self.split, self.subset, self.transform = split, subset, transform
-        self.order_seed, self.replace = order_seed, replace
+    def __init__(self, reader: Reader, subset: Positions, augmentation: Augmentation, replace: bool) -> None:
+        self.reader, self.subset, self.augmentation, self.replace = reader, subset, augmentation, replace
+        self.labels = reader.split.labels
 
     def __len__(self) -> int:
         return len(self.subset)
 
-    def __getitem__(self, sample: tuple[int, int]) -> Sample:
-        k, position = sample
-        image, damaged = self._sound_image(position)
-        with seeded(seed_for("augment", self.order_seed, k)):
-            return Sample(self.transform(image), int(self.split.labels[position]), damaged, k)
+    def __getitems__(self, samples: list[tuple[int, int]]) -> Batch:
+        """The batch of some (place in the run, position in the split)."""
+        places, positions = np.array(samples).T
+        images, damaged = self._read(positions)
+        labels = torch.from_numpy(self.labels[positions])
+        views, erased = self.augmentation(images, places)
+        return Batch(views, labels, damaged, torch.from_numpy(places), erased)
 
-    def _sound_image(self, position: int) -> tuple[Image.Image, tuple[str, ...]]:
+    def _read(self, positions: Positions) -> tuple[Images, tuple[str, ...]]:
         try:
-            return self.split.image(position), ()
+            return self.reader.read(positions), ()
         except DamagedImage:
             if not self.replace:
                 raise
-            return self._next_sound_image(position)
+        found = [self._next_sound_image(position) for position in positions.tolist()]
+        return [image for image, _ in found], tuple(key for _, damaged in found for key in damaged)
 
-    def _next_sound_image(self, position: int) -> tuple[Image.Image, tuple[str, ...]]:
-        mates = self.subset[self.split.labels[self.subset] == self.split.labels[position]]
-        after = int(np.searchsorted(mates, position)) + 1
-        damaged = [self.split.key(position)]
-        for mate in np.roll(mates, -after)[:-1]:
+    def _next_sound_image(self, position: int) -> tuple[Tensor, list[str]]:
+        """The image itself, or the one that stands in for it; and the keys of the damaged ones before that."""
+        mates = self.subset[self.labels[self.subset] == self.labels[position]]
+        damaged: list[str] = []
+        for mate in np.roll(mates, -int(np.searchsorted(mates, position))):
             try:
-                return self.split.image(int(mate)), tuple(damaged)
+                return self.reader.read(np.array([mate]))[0], damaged
             except DamagedImage:
-                damaged.append(self.split.key(int(mate)))
+                damaged.append(self.reader.split.key(int(mate)))
         raise DamagedImage(f"every image of a class of the subset is damaged, {damaged[0]} among them")
 
 
-class EvaluationImages(Dataset[Sample]):
+class EvaluationImages(Dataset[Batch]):
     """Images under the evaluation transform; with `skip`, a damaged one is left out."""
 
-    def __init__(self, split: Split, transform: Transform, skip: bool) -> None:
-        self.split, self.transform, self.skip = split, transform, skip
+    def __init__(self, reader: Reader, evaluate: EvaluateConfig, skip: bool) -> None:
+        self.reader, self.evaluate, self.skip = reader, evaluate, skip
+        self.labels = reader.split.labels
 
     def __len__(self) -> int:
-        return len(self.split.labels)
+        return len(self.labels)
 
-    def __getitem__(self, sample: tuple[int, int]) -> Sample:
-        place, position = sample
-        label = int(self.split.labels[position])
+    def __getitems__(self, samples: list[tuple[int, int]]) -> Batch:
+        """The batch of some (place in the evaluation, position in the split)."""
+        sound, images, damaged = self._read(np.array(samples))
+        places, positions = sound.T
+        views = evaluation_view(images, self.evaluate) if len(sound) else torch.empty(0)
+        return Batch(views, torch.from_numpy(self.labels[positions]), damaged, torch.from_numpy(places))
+
+    def _read(self, samples: Positions) -> tuple[Positions, Images, tuple[str, ...]]:
+        """The samples that are sound, their images, and the keys of the others."""
         try:
-            return Sample(self.transform(self.split.image(position)), label, (), place)
+            return samples, self.reader.read(samples[:, 1]), ()
         except DamagedImage:
             if not self.skip:
                 raise
-            return Sample(None, label, (self.split.key(position),), place)
-
-
-def collate(samples: Sequence[Sample]) -> Batch:
-    """Samples to a batch; images that were left out leave no gap."""
-    sound = [(sample.image, sample.label, sample.place) for sample in samples if sample.image is not None]
-    damaged = tuple(key for sample in samples for key in sample.damaged)
-    labels, places = (torch.tensor([one[part] for one in sound], dtype=torch.int64) for part in (1, 2))
-    images = torch.stack([one[0] for one in sound]) if sound else torch.empty(0)
-    return Batch(images, labels, damaged, places)
+        sound, images, damaged = [], [], []
+        for place, position in samples.tolist():
+            try:
+                images.append(self.reader.read(np.array([position]))[0])
+                sound.append((place, position))
+            except DamagedImage:
+                damaged.append(self.reader.split.key(position))
+        return np.array(sound, dtype=np.int64).reshape(-1, 2), images, tuple(damaged)

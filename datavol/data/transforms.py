@@ -1,44 +1,141 @@
-"""What happens to an image on its way to the network, as torchvision's transforms v2.
+"""What happens to images on their way to the network: the steps of the reference presets behind the thesis, in order.
 
-Training follows the reference presets behind the thesis: random resized crop, flip, automatic augmentation, normalise,
-random erasing; evaluation resizes the short side and crops the centre. Mixup and CutMix act on whole batches.
+Loaders crop, flip and augment, on bytes: arrays a batch at a time, files one after another. The device gets a batch of
+bytes, and normalises, erases and mixes it at once.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from typing import NamedTuple
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from torchvision.transforms import v2
+from torchvision.transforms.v2 import functional as F
 
 from datavol.config import AugmentConfig, EvaluateConfig
+from datavol.data.boxes import CHANCES, Boxes, erasures, random_crops
+from datavol.data.randomness import seed_for, uniforms
 
-Transform = Callable[..., Tensor]
-
-
-def training_transform(augment: AugmentConfig, mean: Sequence[float], std: Sequence[float]) -> Transform:
-    """A PIL image to a normalised float tensor (3, crop, crop), augmented with torch's global generator."""
-    steps: list[nn.Module] = [v2.RandomResizedCrop(augment.crop_size, scale=(augment.crop_scale, 1.0), antialias=True)]
-    if augment.flip > 0:
-        steps.append(v2.RandomHorizontalFlip(augment.flip))
-    if augment.auto == "ta_wide":
-        steps.append(v2.TrivialAugmentWide())
-    steps += _to_tensor(mean, std)
-    if augment.erase > 0:
-        steps.append(v2.RandomErasing(augment.erase))
-    return v2.Compose(steps)
+Images = Tensor | Sequence[Tensor]  # (B, C, H, W), or B times (3, H, W) of any sizes; uint8
 
 
-def evaluation_transform(evaluate: EvaluateConfig, mean: Sequence[float], std: Sequence[float]) -> Transform:
-    """A PIL image to a normalised float tensor (3, crop, crop), without chance."""
-    crop = [v2.Resize(evaluate.resize, antialias=True), v2.CenterCrop(evaluate.crop_size)]
-    return v2.Compose([*crop, *_to_tensor(mean, std)])
+class Augmented(NamedTuple):
+    """Images (B, C, size, size) uint8 and the boxes to erase in them, (B, 4) int64: top, left, height, width."""
+
+    images: Tensor
+    erased: Tensor
 
 
-def _to_tensor(mean: Sequence[float], std: Sequence[float]) -> list[nn.Module]:
-    return [v2.PILToTensor(), v2.ToDtype(torch.float32, scale=True), v2.Normalize(list(mean), list(std))]
+class Augmentation:
+    """Random resized crop, flip and automatic augmentation of training images, and the choice of what is erased.
+
+    All of it is a pure function of (order_seed, place): a sample's place in the run.
+    """
+
+    def __init__(self, augment: AugmentConfig, order_seed: int) -> None:
+        self.augment, self.order_seed = augment, order_seed
+        self.auto = v2.TrivialAugmentWide() if augment.auto == "ta_wide" else None
+
+    def __call__(self, images: Images, places: NDArray[np.int64]) -> Augmented:
+        """Augment a batch.
+
+        Args:
+            images: A tensor, or a list of tensors.
+            places: Their places in the run, (B,).
+        """
+        augment, size = self.augment, self.augment.crop_size
+        chances = uniforms(places, 2 * CHANCES + 2, "augment", self.order_seed)
+        crop, flip, erase = np.split(chances, [CHANCES, CHANCES + 1], axis=1)
+        heights, widths = np.array([image.shape[-2:] for image in images]).T
+        boxes = random_crops(crop, heights, widths, augment.crop_scale)
+        views = resized_crops(images, boxes, flip[:, 0] < augment.flip, size)
+        if self.auto is not None:
+            views = self._automatic(views, places)
+        sides = np.full(len(places), size)
+        return Augmented(views, torch.from_numpy(erasures(erase, sides, sides, augment.erase)))
+
+    def _automatic(self, views: Tensor, places: NDArray[np.int64]) -> Tensor:
+        """TrivialAugment as the reference preset has it: on Pillow's images, which are faster here than tensors."""
+        assert self.auto is not None
+        changed = torch.empty((len(views), 3, *views.shape[2:]), dtype=torch.uint8, memory_format=torch.channels_last)
+        for i, (view, place) in enumerate(zip(views, places.tolist(), strict=True)):
+            with seeded(seed_for("augment", self.order_seed, place)):
+                changed[i] = F.pil_to_tensor(self.auto(F.to_pil_image(view.expand(3, -1, -1))))
+        return changed
+
+
+def resized_crops(images: Images, boxes: Boxes, flips: NDArray[np.bool_], size: int) -> Tensor:
+    """A box of each image at `size` x `size`, mirrored where `flips` says: uint8, (B, C, size, size).
+
+    Args:
+        images: A tensor (B, C, H, W), or a list of B tensors (3, H, W); uint8.
+        boxes: Top, left, height, width in pixels, (B, 4).
+        flips: (B,).
+        size: Pixels.
+    """
+    if isinstance(images, Tensor):
+        return _resized_at_once(images, boxes, flips, size)
+    views = torch.empty((len(images), 3, size, size), dtype=torch.uint8, memory_format=torch.channels_last)
+    for i, (image, box, flip) in enumerate(zip(images, boxes.tolist(), flips.tolist(), strict=True)):
+        view = F.resized_crop(image, *box, [size, size], antialias=True)
+        views[i] = view.flip(2) if flip else view
+    return views
+
+
+def _resized_at_once(images: Tensor, boxes: Boxes, flips: NDArray[np.bool_], size: int) -> Tensor:
+    """Antialiased bilinear resizing is linear in rows and in columns: two products with small matrices per image."""
+    top, left, height, width = boxes.T
+    rows = _resizing(top, height, size, images.shape[2])
+    columns = _resizing(left, width, size, images.shape[3])
+    columns[flips] = columns[flips, ::-1]
+    across = torch.from_numpy(columns)[:, None].transpose(2, 3)
+    views = torch.from_numpy(rows)[:, None] @ images.float() @ across
+    return views.add_(0.5).to(torch.uint8)  # rounded: uint8 cuts off
+
+
+def _resizing(starts: NDArray[np.int64], extents: NDArray[np.int64], size: int, length: int) -> NDArray[np.float32]:
+    """Matrices (B, size, length) that resize `extents` pixels from `starts` on to `size`: Pillow's triangle filter."""
+    scale = (extents / size)[:, None, None]
+    centres = starts[:, None, None] + (np.arange(size)[:, None] + 0.5) * scale
+    pixels = np.arange(length)
+    weights = np.maximum(0.0, 1.0 - np.abs(pixels + 0.5 - centres) / np.maximum(scale, 1.0))
+    weights *= (pixels >= starts[:, None, None]) & (pixels < (starts + extents)[:, None, None])
+    return (weights / weights.sum(2, keepdims=True)).astype(np.float32)
+
+
+def evaluation_view(images: Images, evaluate: EvaluateConfig) -> Tensor:
+    """The central crop after resizing the short side, without chance: uint8, (B, C, crop, crop)."""
+    if not isinstance(images, Tensor):
+        return torch.cat([evaluation_view(image[None], evaluate) for image in images])
+    return F.center_crop(F.resize(images, [evaluate.resize], antialias=True), [evaluate.crop_size])
+
+
+class Finish(nn.Module):
+    """The rest, on the device and a batch at once: bytes to normalised numbers, and erased boxes to zero."""
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self, mean: Sequence[float], std: Sequence[float]) -> None:
+        super().__init__()
+        for name, values in (("mean", mean), ("std", std)):
+            self.register_buffer(name, torch.tensor(values)[:, None, None], persistent=False)
+
+    def forward(self, images: Tensor, erased: Tensor | None = None) -> Tensor:
+        """Normalised images (B, 3, H, W) of images (B, 1 or 3, H, W) uint8, with boxes (B, 4) to erase in them."""
+        numbers = images.to(self.mean.dtype).mul_(1 / 255).sub(self.mean).div_(self.std)
+        if erased is None:
+            return numbers
+        top, left, height, width = (part[:, None, None] for part in erased.T)
+        row = torch.arange(images.shape[2], device=images.device)[:, None]
+        column = torch.arange(images.shape[3], device=images.device)
+        hidden = (row >= top) & (row < top + height) & (column >= left) & (column < left + width)
+        return numbers.masked_fill_(hidden[:, None], 0.0)
 
 
 def mixing(augment: AugmentConfig, classes: int) -> Callable[[Tensor, Tensor], tuple[Tensor, Tensor]] | None:

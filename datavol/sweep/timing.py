@@ -21,6 +21,7 @@ from datavol.data.preparation import prepare
 from datavol.sweep.job import is_first_rank, read_job
 from datavol.sweep.processes import die_with_parent
 from datavol.training.callbacks import Margins, StopOnNonFinite
+from datavol.training.settling import settle
 from datavol.training.trainer import build_data, build_module, build_trainer, fewer_warnings
 
 WARM_UP_BATCHES = 5
@@ -56,14 +57,15 @@ class Clock(Callback):
 def measure(run: Run) -> dict[str, float]:
     """Train and evaluate for some seconds: images per second of each, all ranks together."""
     prepared = prepare(run.config)
+    config = settle(run, prepared, keep=False)
     clock = Clock()
     watching = [Margins(), StopOnNonFinite(run.config.check_every), clock]
-    trainer = build_trainer(run.config.trainer, watching, max_epochs=1)
+    trainer = build_trainer(config.trainer, watching, max_epochs=1)
     trainer.limit_train_batches = MOST_BATCHES if trainer.world_size == 1 else BATCHES_OF_RANKS
     trainer.limit_val_batches = MOST_BATCHES // 4
-    module = build_module(run.config, prepared, run.config.trainer.memory_format)
+    module = build_module(config, prepared)
     with fewer_warnings():
-        trainer.fit(module, build_data(run.config, prepared))
+        trainer.fit(module, build_data(config, prepared))
     return {
         "train": _rate(clock.train, WARM_UP_BATCHES) * run.config.recipe.batch_size,
         "val": _rate(clock.val, 1) * clock.val_images * trainer.world_size,

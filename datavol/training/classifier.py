@@ -14,6 +14,7 @@ from datavol.budget import Budget
 from datavol.config import RecipeConfig
 from datavol.data.images import Batch
 from datavol.data.randomness import seed_for
+from datavol.data.transforms import Finish
 from datavol.training.metrics import Accuracy, predict
 from datavol.training.optimisation import build_optimiser, build_schedule
 
@@ -33,6 +34,7 @@ class Classifier(L.LightningModule):
         self,
         network: nn.Module,
         classes: int,
+        finish: Finish,
         recipe: RecipeConfig,
         budget: Budget,
         mix: Mixing | None = None,
@@ -42,6 +44,7 @@ class Classifier(L.LightningModule):
         super().__init__()
         self.format = torch.channels_last if memory_format == "channels_last" else torch.contiguous_format
         self.network = network.to(memory_format=self.format)
+        self.finish = finish
         self.recipe, self.budget, self.mix, self.order_seed = recipe, budget, mix, order_seed
         self.train_accuracy = Accuracy(classes)
         self.val_accuracy, self.clean_accuracy = Accuracy(classes), Accuracy(classes)
@@ -65,7 +68,9 @@ class Classifier(L.LightningModule):
     def training_step(self, batch: Batch, batch_idx: int) -> dict[str, Any]:
         """One iteration. Mixing and dropout are keyed by (order_seed, iteration, rank)."""
         torch.manual_seed(seed_for("step", self.order_seed, self.iteration, self.global_rank))
-        images, labels = (batch.images, batch.labels) if self.mix is None else self.mix(batch.images, batch.labels)
+        images, labels = self.finish(batch.images, batch.erased), batch.labels
+        if self.mix is not None:
+            images, labels = self.mix(images, labels)
         logits = self(images)
         loss = F.cross_entropy(logits, labels, label_smoothing=self.recipe.label_smoothing)
         predictions = predict(logits, labels)
@@ -76,7 +81,7 @@ class Classifier(L.LightningModule):
         """Measure a batch; one whose images were all left out adds nothing."""
         if len(batch.images) == 0:
             return {"predictions": None, "damaged": batch.damaged}
-        logits = self(batch.images)
+        logits = self(self.finish(batch.images))
         predictions = predict(logits, batch.labels)
         accuracy = self.clean_accuracy if dataloader_idx else self.val_accuracy
         losses = F.cross_entropy(logits.float(), batch.labels, reduction="none")

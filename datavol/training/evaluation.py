@@ -11,6 +11,7 @@ from datavol.data.preparation import prepare
 from datavol.errors import ConfigError
 from datavol.training.callbacks import Margins
 from datavol.training.classifier import Classifier
+from datavol.training.settling import as_recorded
 from datavol.training.starting import read_checkpoint
 from datavol.training.trainer import build_data, build_module, build_trainer, check_ranks, fewer_warnings
 
@@ -29,22 +30,23 @@ class Evaluation(NamedTuple):
     is_global_zero: bool
 
 
-def evaluate(config: Config, checkpoints: Sequence[Path]) -> Evaluation:
+def evaluate(config: Config, checkpoints: Sequence[Path], record: dict[str, Any]) -> Evaluation:
     """Evaluate checkpoints on the validation set, on as many ranks as the trainer has.
 
     Args:
         config: Network, data, evaluation transform and trainer.
         checkpoints: Lightning checkpoints of datavol, or torchvision's weights.
+        record: Of the run that they are of, or empty; it says what `auto` stands for.
 
     Raises:
         ConfigError: If a file is not what the configuration describes.
     """
     whole = {"fraction": 1.0, "subset_file": None, "draw": "independent", "evaluate_train": False}
-    config = config.model_copy(update=whole)  # no subset is needed
+    config = as_recorded(config.model_copy(update=whole), record)  # no subset is needed
     prepared = prepare(config)
     trainer = build_trainer(config.trainer, [Margins()])
     check_ranks(trainer, prepared)
-    module = build_module(config, prepared, config.trainer.memory_format)
+    module = build_module(config, prepared)
     data = build_data(config, prepared)
     rows = []
     for path in checkpoints:

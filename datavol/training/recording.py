@@ -13,19 +13,22 @@ import torch
 
 from datavol import provenance
 from datavol.budget import thesis_units
-from datavol.config import Run, WandbConfig
+from datavol.config import Run, TrainerConfig, WandbConfig
 from datavol.data.preparation import Prepared
 from datavol.errors import RunError
 from datavol.records import RunFolder, now
 from datavol.training.keeping import Keeper
+from datavol.training.settling import ARITHMETIC
 from datavol.training.signals import Signals
 from datavol.training.starting import Start
 from datavol.training.wandb_run import open_wandb_run
 
 
-def open_record(run: Run, folder: RunFolder, prepared: Prepared, trainer: L.Trainer, start: Start) -> None:
-    """Write what is known before the first iteration."""
-    facts = _place(run, folder, trainer, start) | {"state": "running", "reason": None}
+def open_record(
+    run: Run, folder: RunFolder, prepared: Prepared, trainer: L.Trainer, start: Start, settled: TrainerConfig
+) -> None:
+    """Write what is known before the first iteration; `settled` is what `auto` stands for."""
+    facts = _place(run, folder, trainer, start, settled) | {"state": "running", "reason": None}
     if start.resumed:
         folder.write_rows(start.rows)
     else:
@@ -64,7 +67,7 @@ def _facts(run: Run, prepared: Prepared, start: Start) -> dict[str, Any]:
     }
 
 
-def _place(run: Run, folder: RunFolder, trainer: L.Trainer, start: Start) -> dict[str, Any]:
+def _place(run: Run, folder: RunFolder, trainer: L.Trainer, start: Start, settled: TrainerConfig) -> dict[str, Any]:
     """Where this session trains, and what is fixed from the run's first start on."""
     session = {
         "started": now(),
@@ -77,8 +80,7 @@ def _place(run: Run, folder: RunFolder, trainer: L.Trainer, start: Start) -> dic
     return {
         "world_size": trainer.world_size,
         "images_per_rank": run.config.recipe.batch_size // trainer.world_size,  # which batch norm normalises together
-        "precision": run.config.trainer.precision,
-        "memory_format": start.memory_format or run.config.trainer.memory_format,
+        **{name: getattr(settled, name) for name in ARITHMETIC},
         "sessions": [*folder.record.get("sessions", []), session],
     }
 

@@ -24,10 +24,9 @@ class Start:
         folder: The run's folder.
         checkpoint: What is loaded first, or None.
         rows: What was measured up to there.
-        resumed: Whether the run has started before; then ranks, threads and memory format stay.
+        resumed: Whether the run has started before; then ranks and threads stay.
         world_size: Ranks of the run's first start.
         threads: CPU threads per rank of the run's first start.
-        memory_format: Memory format of the run's first start.
         parent: The run that this one goes on from.
     """
 
@@ -37,7 +36,6 @@ class Start:
     resumed: bool = False
     world_size: int | None = None
     threads: int | None = None
-    memory_format: str | None = None
     parent: dict[str, Any] | None = None
 
 
@@ -51,7 +49,7 @@ def find_start(config: Config, folder: RunFolder, prepared: Prepared) -> Start:
     if not record:
         return _from_parent(config, folder, prepared) if config.start_from else Start(folder.path)
     check_manifest(folder, prepared)
-    fixed: dict[str, Any] = {key: record.get(key) for key in ("world_size", "threads", "memory_format", "parent")}
+    fixed: dict[str, Any] = {key: record.get(key) for key in ("world_size", "threads", "parent")}
     latest = _latest(folder)
     if latest is not None:
         path, iteration = latest

@@ -16,7 +16,7 @@ from lightning.pytorch.utilities.exceptions import MisconfigurationException
 from datavol.config import Config, Run, TrainerConfig, check_batch_shares
 from datavol.data.datamodule import SubsetDataModule
 from datavol.data.preparation import Prepared
-from datavol.data.transforms import mixing
+from datavol.data.transforms import Finish, mixing
 from datavol.errors import ConfigError
 from datavol.records import RunFolder, check_world_size
 from datavol.training.callbacks import Margins, Progress, StopOnNonFinite, Threads, Timing
@@ -24,6 +24,7 @@ from datavol.training.classifier import Classifier
 from datavol.training.keeping import Damage, Keeper, PredictionKeeper
 from datavol.training.networks import build_network
 from datavol.training.recording import open_record, recorded, wandb_curves
+from datavol.training.settling import settle
 from datavol.training.signals import Signals
 from datavol.training.starting import find_start
 
@@ -35,8 +36,9 @@ def train(run: Run, prepared: Prepared) -> None:
         ConfigError: If the run can't be trained as asked; nothing has been written then.
         RunError: If it had to stop; the record says `failed` and why, and keeps what was measured.
     """
-    config, folder = run.config, RunFolder(run.folder)
-    start = find_start(config, folder, prepared)
+    folder = RunFolder(run.folder)
+    start = find_start(run.config, folder, prepared)
+    config = settle(run, prepared)
     signals = Signals()
     keeper = Keeper(folder, config.checkpoint, config.check_every, start.rows, signals, send=lambda row: None)
     title = f"{config.model.name} {100 * prepared.subset.fraction:g} %"
@@ -47,10 +49,10 @@ def train(run: Run, prepared: Prepared) -> None:
     check_ranks(trainer, prepared)
     check_batch_shares(config.recipe.batch_size, trainer.world_size)
     check_world_size(folder, trainer.world_size)
-    module = build_module(config, prepared, start.memory_format or config.trainer.memory_format)
+    module = build_module(config, prepared)
     data = build_data(config, prepared)
     if trainer.is_global_zero:
-        open_record(run, folder, prepared, trainer, start)
+        open_record(run, folder, prepared, trainer, start, config.trainer)
         keeper.catch_up()
     with wandb_curves(run, keeper, trainer.is_global_zero), recorded(folder, trainer, signals), fewer_warnings():
         trainer.fit(module, data, ckpt_path=start.checkpoint, weights_only=True)
@@ -97,6 +99,7 @@ def _lightning_trainer(
         num_nodes=trainer.num_nodes,
         strategy=trainer.strategy,
         precision=trainer.precision if "mixed" in trainer.precision else f"{trainer.precision}-true",  # type: ignore[arg-type]
+        benchmark=trainer.cudnn_benchmark is True,
         callbacks=callbacks,
         logger=False,
         enable_checkpointing=True,
@@ -110,17 +113,21 @@ def _lightning_trainer(
     )
 
 
-def build_module(config: Config, prepared: Prepared, memory_format: str) -> Classifier:
+def build_module(config: Config, prepared: Prepared) -> Classifier:
     """The network with its recipe."""
     classes = len(prepared.source.classes)
+    network = build_network(config.model, classes, config.recipe.dropout, config.init_seed)
+    if config.trainer.compile is True:
+        network.compile()
     return Classifier(
-        build_network(config.model, classes, config.recipe.dropout, config.init_seed),
+        network,
         classes,
+        Finish(config.data.mean, config.data.std),
         config.recipe,
         prepared.budget,
         mixing(config.recipe.augment, classes),
         config.order_seed,
-        memory_format,
+        config.trainer.memory_format,
     )
 
 
