@@ -49,7 +49,7 @@ BY_CONFIGURATION = {
     "--cfg job fraction=2": "fraction must be a number above 0 and at most 1, got 2; try fraction=0.25",
     "trainer.devices=3": "recipe.batch_size must divide evenly among 3 devices, got 32; try recipe.batch_size=33",
     "trainer.devices=0": "trainer.devices must be auto or at least 1, got 0; try trainer.devices=1",
-    "trainer.precision=8": 'trainer.precision must be 32, 16-mixed, bf16-mixed or 64, got "8"; '
+    "trainer.precision=8": 'trainer.precision must be auto, 32, 16-mixed, bf16-mixed or 64, got "8"; '
     "try trainer.precision=32",
     "logger=tensorboard": "logger must be one of csv, wandb, got 'tensorboard'; try logger=csv",
     "study=a/b": "study must be a folder's name of letters, digits, '.', '_' and '-', got \"a/b\"; try study=my_study",

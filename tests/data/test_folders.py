@@ -10,11 +10,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
 from datavol.data import folders
+from datavol.data.decoding import decoded
 from datavol.data.folders import DamagedImage, FileSplit, cache_path, file_table, joined, parted
 from datavol.errors import ConfigError, RunError
 
@@ -116,7 +118,7 @@ def test_the_files_are_those_of_torchvision(images, cache):
     assert ours == sorted(peer.samples)
     theirs = {path: np.asarray(peer.loader(path)) for path, _ in peer.samples}
     for i in range(len(split)):
-        assert np.array_equal(np.asarray(split.image(i)), theirs[os.path.join(split.root, split.key(i))])
+        assert np.array_equal(decoded(split, i).permute(1, 2, 0), theirs[os.path.join(split.root, split.key(i))])
 
 
 @pytest.mark.skipif(os.name == "nt", reason="POSIX names")
@@ -130,7 +132,7 @@ def test_strange_names_survive_scan_cache_and_pickling(images, cache, scans):
     for split in (tables[0].in_classes(), pickle.loads(pickle.dumps(tables[1].in_classes()))):
         found = {os.fsencode(split.key(i)): i for i in range(len(split))}
         assert set(strange) <= set(found)
-        assert all(split.image(found[name]).size == (9, 8) for name in strange)
+        assert all(decoded(split, found[name]).shape == (3, 8, 9) for name in strange)
 
 
 @given(st.lists(st.binary(max_size=5).map(lambda name: name.replace(b"\0", b"")), max_size=9))
@@ -301,14 +303,16 @@ def test_images_of_all_modes_come_in_rgb(tmp_path):
     gray.convert("RGBA").save(tmp_path / "alpha.png")
     gray.convert("P").save(tmp_path / "palette.png")
     gray.convert("CMYK").save(tmp_path / "print.tif")
+    gray.convert("CMYK").save(tmp_path / "print.jpg", quality=100)
+    gray.save(tmp_path / "gray.jpg", quality=100)
     Image.fromarray(levels.astype(np.uint16) * 257).save(tmp_path / "deep.png")
     Image.fromarray(levels.astype(np.int32) * 257).save(tmp_path / "deeper.tif")
     names = sorted(path.name for path in tmp_path.iterdir())
     split = split_of(tmp_path, *names)
     for i in range(len(names)):
-        image = split.image(i)
-        assert (image.mode, image.size) == ("RGB", (9, 8))
-        assert np.abs(np.asarray(image).astype(int) - levels[..., None]).max() <= 1, names[i]
+        image = decoded(split, i)
+        assert (image.dtype, image.shape) == (torch.uint8, (3, 8, 9))
+        assert np.abs(image.numpy().astype(int) - levels).max() <= 1, names[i]
 
 
 def damaged_files(root: Path) -> dict[str, tuple[bytes, str]]:
@@ -336,7 +340,7 @@ def test_a_damaged_image_is_named(tmp_path, name):
     content, reason = damaged_files(tmp_path)[name]
     (tmp_path / name).write_bytes(content)
     with pytest.raises(DamagedImage) as caught:
-        split_of(tmp_path, name).image(0)
+        decoded(split_of(tmp_path, name), 0)
     message = str(caught.value)
     assert message.startswith(f"an image must be whole, got {str(tmp_path / name)!r} ({reason}")
     assert message.endswith("); mend or remove it, or try data.on_damaged=replace")
@@ -349,5 +353,5 @@ def test_a_missing_file_is_not_a_damaged_image(tmp_path):
     path = str(tmp_path / "gone.png")
     message = f"an image must be readable, got {path!r} (No such file or directory); check data.root"
     with pytest.raises(RunError, match=f"^{re.escape(message)}$") as caught:
-        split_of(tmp_path, "gone.png").image(0)
+        decoded(split_of(tmp_path, "gone.png"), 0)
     assert not isinstance(caught.value, DamagedImage)

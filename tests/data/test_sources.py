@@ -14,6 +14,7 @@ from pydantic import TypeAdapter
 
 from datavol.config import AnyData
 from datavol.data.arrays import ArraySplit, digits
+from datavol.data.decoding import decoded
 from datavol.data.folders import FileSplit
 from datavol.data.sources import Source, open_source, stratified_split
 from datavol.errors import ConfigError
@@ -149,8 +150,8 @@ def test_images_are_read_from_their_split(opened, root):
         (root / name).parent.mkdir(parents=True, exist_ok=True)
         Image.new("RGB", (8, 8), (200, 0, 0) if name.startswith("val") else (0, 0, 200)).save(root / name)
     source = pickle.loads(pickle.dumps(opened("image_folder", root=root)))
-    assert source.train.image(0).getpixel((0, 0)) == (0, 0, 200)
-    assert source.val.image(1).getpixel((0, 0)) == (200, 0, 0)
+    assert decoded(source.train, 0)[:, 0, 0].tolist() == [0, 0, 200]
+    assert decoded(source.val, 1)[:, 0, 0].tolist() == [200, 0, 0]
 
 
 def test_a_fingerprint_follows_content_and_not_place(opened, root):

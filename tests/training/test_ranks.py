@@ -57,7 +57,7 @@ def evaluated_by_hand(checkpoint) -> dict[str, float]:
 
     config = compose([*SMALL, "epochs=2"])[0].config
     prepared = prepare(config)
-    module = build_module(config, prepared, "channels_last").eval()
+    module = build_module(config, prepared).eval()
     load_weights(module, checkpoint)
     images = build_data(config, prepared).validation_images
     labels = prepared.source.val.labels

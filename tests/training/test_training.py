@@ -7,10 +7,8 @@ import math
 import numpy as np
 import pytest
 import torch
-from PIL import Image
 from torch.nn import functional as F
 from torchvision.models import mobilenet_v2
-from torchvision.transforms.functional import pil_to_tensor
 
 from datavol.checking import check_runs
 from datavol.data.preparation import prepare
@@ -154,8 +152,9 @@ def test_a_plain_loop_of_torch_gives_the_same_losses(tiny, elsewhere, monkeypatc
     config, data = run.config, prepare(run.config)
     # torchvision's arithmetic to the bit: with batch norm, a pixel's last bit is a loss's second digit an iteration on
     mean, std = torch.tensor(config.data.mean)[:, None, None], torch.tensor(config.data.std)[:, None, None]
-    pictures = [data.source.train.image(i).resize((16, 16), Image.Resampling.BILINEAR) for i in range(1438)]
-    images = torch.stack([pil_to_tensor(picture).float().mul(1 / 255).sub(mean).div(std) for picture in pictures])
+    pixels = torch.from_numpy(data.source.train.images)[:, None].double()
+    enlarged = F.interpolate(pixels, size=(16, 16), mode="bilinear").add(0.5).floor().float()
+    images = enlarged.mul(1 / 255).sub(mean).div(std)
     labels = torch.from_numpy(data.source.train.labels)
     subset = data.subset.indices
     order = np.concatenate([subset[permutation(len(subset), "order", 0, p)] for p in range(5)])
