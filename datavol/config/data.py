@@ -85,7 +85,21 @@ class FilesConfig(DataConfig):
 
     root: str | None = key("a folder", hashed=False, remedy="data.root=/path/to/images")
     on_damaged: Literal["stop", "replace"] = key("stop or replace", hashed=True, remedy="data.on_damaged=stop")
+    short_side: int | Literal["auto"] | None = key(
+        "auto, null (images as they are) or at least 8 pixels", hashed=True, remedy="data.short_side=256"
+    )
+    cache: Literal["auto", "off", "ram", "disk"] = key("auto, off, ram or disk", hashed=False, remedy="data.cache=disk")
+    cache_gb: float = key("gigabytes above 0", hashed=False, gt=0, remedy="data.cache_gb=100")
     cache_dir: str | None = key("a folder", hashed=False)
+
+    @model_validator(mode="after")
+    def _check_short_side(self) -> FilesConfig:
+        if isinstance(self.short_side, int) and self.short_side < 8:
+            raise ConfigError(
+                f"data.short_side must be auto, null or at least 8 pixels, got {self.short_side}; "
+                "try data.short_side=256"
+            )
+        return self
 
 
 class ImageNetConfig(FilesConfig):

@@ -14,6 +14,8 @@ from datavol.config import AnyData, FilesConfig, RecipeConfig
 from datavol.data.arrays import ArraySplit
 from datavol.data.decoding import decoded
 from datavol.data.images import ArrayReader, Batch, EvaluationImages, FileReader, Reader, TrainingImages
+from datavol.data.packed import PackedImages, cache_folder, store_of
+from datavol.data.packing import fill
 from datavol.data.sampler import BudgetSampler, UnpaddedSampler
 from datavol.data.sources import Source, Split
 from datavol.data.subset import Subset
@@ -41,11 +43,24 @@ class SubsetDataModule(L.LightningDataModule):
         self.balanced_by = source.train.labels[subset.indices] if balanced else None
         self.workers = data.workers
         replace = isinstance(data, FilesConfig) and data.on_damaged == "replace"
-        train, val = _reader(source.train), _reader(source.val)
+        self.data = data
+        train, val = _reader(source.train, data), _reader(source.val, data)
         augmentation = Augmentation(recipe.augment, order_seed)
         self.training_images = TrainingImages(train, subset.indices, augmentation, replace)
         self.clean_images = EvaluationImages(train, recipe.evaluate, replace)
         self.validation_images = EvaluationImages(val, recipe.evaluate, replace)
+
+    def fill_cache(self) -> None:
+        """Decode what is not in the image cache yet, if there is to be one; other processes wait for the first."""
+        everything = np.arange(len(self.source.val.labels))
+        parts = ((self.training_images.reader, self.subset.indices), (self.validation_images.reader, everything))
+        for reader, positions in parts:
+            if isinstance(reader, FileReader) and reader.packed is not None:
+                assert isinstance(self.data, FilesConfig)
+                split, store = reader.split, reader.packed.store
+                limit = round(self.data.cache_gb * 1e9)
+                fill(store, split, partial(decoded, split), positions, limit, threads=cores())
+                reader.packed = PackedImages(store)
 
     def train_dataloader(self) -> DataLoader[Batch]:
         """This rank's share of every global batch of a budget epoch."""
@@ -93,10 +108,14 @@ class SubsetDataModule(L.LightningDataModule):
         return self.trainer is not None and self.trainer.strategy.root_device.type == "cuda"
 
 
-def _reader(split: Split) -> Reader:
+def _reader(split: Split, data: AnyData) -> Reader:
     if isinstance(split, ArraySplit):
         return ArrayReader(split)
-    return FileReader(split, partial(decoded, split))
+    assert isinstance(data, FilesConfig)
+    side, packed = data.short_side if data.short_side != "auto" else None, None
+    if side is not None and data.cache in ("disk", "ram"):
+        packed = PackedImages(store_of(split, side, cache_folder(data.cache, data.cache_dir)))
+    return FileReader(split, side, packed)
 
 
 def _as_it_is(batch: Any) -> Any:

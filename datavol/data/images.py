@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import NamedTuple, Protocol
 
 import numpy as np
@@ -13,7 +12,9 @@ from torch.utils.data import Dataset
 
 from datavol.config import EvaluateConfig
 from datavol.data.arrays import ArraySplit
-from datavol.data.folders import DamagedImage
+from datavol.data.decoding import decoded
+from datavol.data.folders import DamagedImage, FileSplit
+from datavol.data.packed import PackedImages, shrunk
 from datavol.data.sources import Split
 from datavol.data.transforms import Augmentation, Images, evaluation_view
 
@@ -68,14 +69,24 @@ class ArrayReader:
 
 
 class FileReader:
-    """Reads files one after another, by the function that decodes one."""
+    """Reads files one after another, out of the cache what is there; all are shrunk to a short side, if one is given.
 
-    def __init__(self, split: Split, decode: Callable[[int], Tensor]) -> None:
-        self.split, self.decode = split, decode
+    So what is cached makes no difference to the pixels.
+    """
+
+    def __init__(self, split: FileSplit, short_side: int | None = None, packed: PackedImages | None = None) -> None:
+        self.split, self.short_side, self.packed = split, short_side, packed
 
     def read(self, positions: Positions) -> list[Tensor]:
         """Images (3, H, W) of any sizes."""
-        return [self.decode(position) for position in positions.tolist()]
+        return [self._image(position) for position in positions.tolist()]
+
+    def _image(self, position: int) -> Tensor:
+        kept = self.packed.image(position) if self.packed else None
+        if kept is not None:
+            return kept
+        image = decoded(self.split, position)
+        return image if self.short_side is None else shrunk(image, self.short_side)
 
 
 class TrainingImages(Dataset[Batch]):

@@ -51,6 +51,7 @@ SETTINGS = (
     Setting("fingerprint", "the data (fingerprints)", "major", f"bring one version of the data back, and {AGAIN}"),
     Setting("commit", "the code's commits", "major", f"check one commit out, and {AGAIN}"),
     Setting("precision", "precisions", "major", f"{AGAIN} with one trainer.precision"),
+    Setting("short_side", "short sides that images are shrunk to", "major", f"{AGAIN} with one data.short_side"),
     Setting("world_size", "the numbers of ranks", "major", f"{AGAIN} with one trainer.devices"),
     Setting("validation_images", "the numbers of validation images", "minor", "look for damaged images in run.json"),
     Setting("threads", "CPU threads", "minor", "set trainer.threads"),

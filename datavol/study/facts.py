@@ -25,7 +25,7 @@ WHOLE = (
 REAL = ("fraction", "seconds_train", "seconds_val", *METRICS, *(f"best_{name}" for name in METRICS))
 """The columns of real numbers."""
 
-UNKNOWN = ("reason", "parent", "threads", "best_budget_epoch", "commit", "code_changed", "ended")
+UNKNOWN = ("reason", "parent", "threads", "best_budget_epoch", "commit", "code_changed", "ended", "short_side")
 """The columns that a run may lack."""
 
 COLUMNS = (
@@ -35,7 +35,8 @@ COLUMNS = (
     *("draw", "fraction", "images", "subset_sha256"),
     *("seed", "draw_seed", "init_seed", "order_seed", "parent"),
     *("budget", "epochs", "iterations", "batch_size", "budget_epoch", "iteration", "evaluations"),
-    *("precision", "world_size", "threads", "memory_format", "commit", "code_changed", "versions", "machine"),
+    *("precision", "world_size", "threads", "memory_format", "short_side"),
+    *("commit", "code_changed", "versions", "machine"),
     *("started", "ended", "seconds_train", "seconds_val"),
     *METRICS,
     "best_budget_epoch",
@@ -130,6 +131,7 @@ def _place(record: Json) -> dict[str, Fact]:
         "world_size": record["world_size"],
         "threads": record.get("threads"),
         "memory_format": record["memory_format"],
+        "short_side": record.get("short_side"),  # not in records from before images were shrunk
         "commit": _each(sessions, _code),
         "code_changed": None if None in changed else any(changed),
         "versions": _each(sessions, lambda session: _text(session["versions"])),

@@ -13,7 +13,7 @@ import torch
 
 from datavol import provenance
 from datavol.budget import thesis_units
-from datavol.config import Run, TrainerConfig, WandbConfig
+from datavol.config import Config, Run, WandbConfig
 from datavol.data.preparation import Prepared
 from datavol.errors import RunError
 from datavol.records import RunFolder, now
@@ -25,7 +25,7 @@ from datavol.training.wandb_run import open_wandb_run
 
 
 def open_record(
-    run: Run, folder: RunFolder, prepared: Prepared, trainer: L.Trainer, start: Start, settled: TrainerConfig
+    run: Run, folder: RunFolder, prepared: Prepared, trainer: L.Trainer, start: Start, settled: Config
 ) -> None:
     """Write what is known before the first iteration; `settled` is what `auto` stands for."""
     facts = _place(run, folder, trainer, start, settled) | {"state": "running", "reason": None}
@@ -67,7 +67,7 @@ def _facts(run: Run, prepared: Prepared, start: Start) -> dict[str, Any]:
     }
 
 
-def _place(run: Run, folder: RunFolder, trainer: L.Trainer, start: Start, settled: TrainerConfig) -> dict[str, Any]:
+def _place(run: Run, folder: RunFolder, trainer: L.Trainer, start: Start, settled: Config) -> dict[str, Any]:
     """Where this session trains, and what is fixed from the run's first start on."""
     session = {
         "started": now(),
@@ -80,7 +80,8 @@ def _place(run: Run, folder: RunFolder, trainer: L.Trainer, start: Start, settle
     return {
         "world_size": trainer.world_size,
         "images_per_rank": run.config.recipe.batch_size // trainer.world_size,  # which batch norm normalises together
-        **{name: getattr(settled, name) for name in ARITHMETIC},
+        **{name: getattr(settled.trainer, name) for name in ARITHMETIC},
+        "short_side": getattr(settled.data, "short_side", None),
         "sessions": [*folder.record.get("sessions", []), session],
     }
 
@@ -143,6 +144,7 @@ def wandb_curves(run: Run, keeper: Keeper, is_global_zero: bool) -> Iterator[Non
         "logger": settings.name,
     }
     sections = {f"{name}_settings": run.values[name] for name in ("model", "data", "recipe", "trainer")}
+    sections["trainer_settings"] = sections["trainer_settings"] | {name: record[name] for name in ARITHMETIC}
     wandb_run = open_wandb_run(
         settings,
         folder=run.folder,

@@ -9,7 +9,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,8 @@ from typing import Any
 import torch
 
 from datavol import provenance
-from datavol.config import Config, Run
+from datavol.config import Config, FilesConfig, Run
+from datavol.data.caching import short_side
 from datavol.data.preparation import Prepared
 from datavol.records import RunFolder, now, write_whole
 from datavol.training.arithmetic import AUTO, StepTimer, choose
@@ -27,7 +28,7 @@ ARITHMETIC = ("precision", "memory_format", "compile", "cudnn_benchmark")
 
 
 def settle(run: Run, prepared: Prepared, *, keep: bool = True) -> Config:
-    """The run's configuration with nothing of its arithmetic left to `auto`.
+    """The run's configuration with nothing of its arithmetic and pixels left to `auto`.
 
     Args:
         run: The run. One that has started before keeps what it had.
@@ -35,40 +36,56 @@ def settle(run: Run, prepared: Prepared, *, keep: bool = True) -> Config:
         keep: Whether to write down what is decided here.
     """
     record = RunFolder(run.folder).record
-    if all(name in record for name in ARITHMETIC):
-        return _with(run.config, {name: record[name] for name in ARITHMETIC})
-    asked = {name: getattr(run.config.trainer, name) for name in ARITHMETIC}
-    if AUTO not in asked.values():
-        return run.config
-    study = run.folder.parent
+    if all(name in record for name in (*ARITHMETIC, "short_side")):
+        return _with_cache(_with(run.config, record))
+    config = run.config
+    if AUTO in _arithmetic(config).values():
+        config = _with(config, _decided(run.folder.parent, _network(config), keep, lambda: _timed(config, prepared)))
+    data = config.data
+    if isinstance(data, FilesConfig) and data.short_side == AUTO:
+        found = _decided(run.folder.parent, _images(config), keep, lambda: short_side(data, prepared.source))
+        config = _with(config, found)
+    return _with_cache(config)
+
+
+def _decided(study: Path, what: str, keep: bool, decide: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    """The study's entry for `what`, made by `decide` if there is none."""
     if not keep:
-        return _with(run.config, _entries(study).get(_kind(run.config)) or _timed(run.config, prepared))
+        return _entries(study).get(what) or decide()
     with _alone(study):
         entries = _entries(study)
-        kind = _kind(run.config)
-        if kind not in entries:
-            entries[kind] = _timed(run.config, prepared)
+        if what not in entries:
+            entries[what] = decide() | {"decided": now()}
             write_whole(study / FILE, (json.dumps(entries, indent=1) + "\n").encode())
-    return _with(run.config, entries[kind])
+    return entries[what]
 
 
 def as_recorded(config: Config, record: dict[str, Any]) -> Config:
     """The configuration with the arithmetic of a run's record for every `auto`; plain arithmetic without a record."""
     plain = {"precision": "32", "memory_format": "channels_last", "compile": False, "cudnn_benchmark": False}
-    asked = {name: getattr(config.trainer, name) for name in ARITHMETIC}
-    known = plain | {name: record[name] for name in ARITHMETIC if name in record}
-    return _with(config, {name: known[name] if value == AUTO else value for name, value in asked.items()})
+    known = {"short_side": None} | plain | record
+    open_keys = [name for name, value in _arithmetic(config).items() if value == AUTO]
+    open_keys += ["short_side"] if getattr(config.data, "short_side", None) == AUTO else []
+    return _with_cache(_with(config, {name: known[name] for name in open_keys}))
 
 
-def _kind(config: Config) -> str:
-    """What a choice is for: network, image size, and the keys that are not `auto`."""
+def _arithmetic(config: Config) -> dict[str, Any]:
+    return {name: getattr(config.trainer, name) for name in ARITHMETIC}
+
+
+def _network(config: Config) -> str:
+    """What a choice of arithmetic is for: network, image size, and the keys that are not `auto`."""
     model = config.model
     name = f"{model.name} of timm" if model.library == "timm" else str(model.name)
     if model.stem == "small":
         name += " with a small stem"
-    given = {name: getattr(config.trainer, name) for name in ARITHMETIC}
-    fixed = [f"{name}={value}" for name, value in given.items() if value != AUTO]
+    fixed = [f"{name}={value}" for name, value in _arithmetic(config).items() if value != AUTO]
     return ", ".join([name, f"{config.recipe.augment.crop_size} px", *fixed])
+
+
+def _images(config: Config) -> str:
+    """What a choice of pixels is for."""
+    return f"images of {config.data.name}, {config.data.resize} px"
 
 
 def _timed(config: Config, prepared: Prepared) -> dict[str, Any]:
@@ -86,7 +103,6 @@ def _timed(config: Config, prepared: Prepared) -> dict[str, Any]:
         "device": torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu",
         "machine": provenance.machine(),
         "versions": provenance.versions(),
-        "decided": now(),
     }
 
 
@@ -95,9 +111,21 @@ def _device(config: Config) -> torch.device:
     return torch.device("cuda", int(os.environ.get("LOCAL_RANK", 0))) if gpu else torch.device("cpu")
 
 
-def _with(config: Config, decided: dict[str, Any]) -> Config:
-    trainer = config.trainer.model_copy(update={name: decided[name] for name in ARITHMETIC})
-    return config.model_copy(update={"trainer": trainer})
+def _with(config: Config, decided: Mapping[str, Any]) -> Config:
+    trainer = {name: decided[name] for name in ARITHMETIC if name in decided}
+    sections: dict[str, Any] = {"trainer": config.trainer.model_copy(update=trainer)}
+    if isinstance(config.data, FilesConfig) and "short_side" in decided:
+        sections["data"] = config.data.model_copy(update={"short_side": decided["short_side"]})
+    return config.model_copy(update=sections)
+
+
+def _with_cache(config: Config) -> Config:
+    """What is shrunk is worth keeping: it is smaller than the image itself."""
+    data = config.data
+    if not isinstance(data, FilesConfig) or data.cache != AUTO:
+        return config
+    cache = "off" if data.short_side is None else "disk"
+    return config.model_copy(update={"data": data.model_copy(update={"cache": cache})})
 
 
 def _entries(study: Path) -> dict[str, dict[str, Any]]:

@@ -39,6 +39,8 @@ def train(run: Run, prepared: Prepared) -> None:
     folder = RunFolder(run.folder)
     start = find_start(run.config, folder, prepared)
     config = settle(run, prepared)
+    data = build_data(config, prepared)
+    data.fill_cache()  # before the other ranks are started, or while they wait for its lock
     signals = Signals()
     keeper = Keeper(folder, config.checkpoint, config.check_every, start.rows, signals, send=lambda row: None)
     title = f"{config.model.name} {100 * prepared.subset.fraction:g} %"
@@ -50,9 +52,8 @@ def train(run: Run, prepared: Prepared) -> None:
     check_batch_shares(config.recipe.batch_size, trainer.world_size)
     check_world_size(folder, trainer.world_size)
     module = build_module(config, prepared)
-    data = build_data(config, prepared)
     if trainer.is_global_zero:
-        open_record(run, folder, prepared, trainer, start, config.trainer)
+        open_record(run, folder, prepared, trainer, start, config)
         keeper.catch_up()
     with wandb_curves(run, keeper, trainer.is_global_zero), recorded(folder, trainer, signals), fewer_warnings():
         trainer.fit(module, data, ckpt_path=start.checkpoint, weights_only=True)

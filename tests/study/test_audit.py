@@ -59,6 +59,7 @@ PLANTED = {
     "fingerprint": ("major", {"subset.fingerprint": "e" * 64}),
     "commit": ("major", {"sessions.0.code.commit": "b" * 40}),
     "precision": ("major", {"precision": "bf16-mixed"}),
+    "short_side": ("major", {"short_side": 256}),
     "world_size": ("major", {"world_size": 4}),
     "validation_images": ("minor", {"last.val/images": 358.0}),
     "threads": ("minor", {"threads": 1}),

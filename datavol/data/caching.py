@@ -1,0 +1,38 @@
+"""Whether a study's images are shrunk and cached: one answer for all its runs, since it is seen in the pixels."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+from datavol.config import FilesConfig
+from datavol.data.folders import FileSplit
+from datavol.data.packed import cache_folder, estimated_bytes
+from datavol.data.sources import Source
+
+LEFT_FREE = 0.1  # of the disk
+
+
+def short_side(data: FilesConfig, source: Source) -> dict[str, Any]:
+    """What `data.short_side=auto` is: `data.resize` where the images are to be cached, else none.
+
+    `data.cache=auto` caches if all of the data set fits, not the subset alone: then every fraction has the same pixels.
+    """
+    if data.cache == "off":
+        return {"short_side": None}
+    needed = 0
+    for split in (source.train, source.val):
+        assert isinstance(split, FileSplit)
+        needed += estimated_bytes(split, data.resize)
+    fits = data.cache != "auto" or needed <= min(data.cache_gb * 1e9, _room(data))
+    return {"short_side": data.resize if fits else None, "estimated_gigabytes": round(needed / 1e9, 3)}
+
+
+def _room(data: FilesConfig) -> float:
+    """Bytes that the cache may take of its disk, what it holds already included."""
+    folder = Path(cache_folder("disk", data.cache_dir))
+    place = next(place for place in [folder, *folder.absolute().parents] if place.is_dir())
+    disk = shutil.disk_usage(place)
+    held = sum(file.stat().st_size for file in folder.glob("*/pixels-*"))
+    return disk.free + held - LEFT_FREE * disk.total
