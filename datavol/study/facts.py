@@ -25,7 +25,7 @@ WHOLE = (
 REAL = ("fraction", "seconds_train", "seconds_val", *METRICS, *(f"best_{name}" for name in METRICS))
 """The columns of real numbers."""
 
-UNKNOWN = ("reason", "parent", "threads", "best_budget_epoch", "commit", "code_changed", "ended", "short_side")
+UNKNOWN = ("reason", "parent", "threads", "best_budget_epoch", "commit", "code_changed", "ended")
 """The columns that a run may lack."""
 
 COLUMNS = (
@@ -131,7 +131,7 @@ def _place(record: Json) -> dict[str, Fact]:
         "world_size": record["world_size"],
         "threads": record.get("threads"),
         "memory_format": record["memory_format"],
-        "short_side": record.get("short_side"),  # not in records from before images were shrunk
+        "short_side": f"{record['short_side']} px" if record.get("short_side") else "as they are",
         "commit": _each(sessions, _code),
         "code_changed": None if None in changed else any(changed),
         "versions": _each(sessions, lambda session: _text(session["versions"])),

@@ -88,6 +88,9 @@ def build_trainer(trainer: TrainerConfig, callbacks: list[Any], **options: Any) 
             f"trainer.precision must be one that the device has, got {trainer.precision}, for which Lightning takes "
             f"{built.precision}; try trainer.precision={built.precision}"
         )
+    # Lightning asks all ranks after every iteration whether one had SIGTERM, and waits for the device to answer; here
+    # each rank hears of it itself (`Signals`)
+    built.fit_loop.epoch_loop._broadcast_sigterm_tensor = lambda: None  # type: ignore[method-assign]
     return built
 
 

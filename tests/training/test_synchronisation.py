@@ -1,0 +1,52 @@
+"""A device is not waited for between two iterations: what a GPU has computed is read at the end of a budget epoch."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from datavol.data.preparation import prepare
+from datavol.training.trainer import build_trainer, train
+
+READS = ("aten._local_scalar_dense.default", "aten.nonzero.default", "aten.masked_select.default")
+
+
+class Reads(TorchDispatchMode):
+    """Counts what would make the host wait for a device: `item()`, `bool()` and the like, and shapes made by data."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.count = 0
+
+    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+        self.count += str(function) in READS
+        return function(*args, **(kwargs or {}))
+
+
+def reads(run, monkeypatch) -> int:
+    moved = []
+    with monkeypatch.context() as patched, Reads() as counted:
+        for name in ("cpu", "tolist", "numpy"):
+            real = getattr(torch.Tensor, name)
+            patched.setattr(torch.Tensor, name, lambda self, *_, real=real: (moved.append(1), real(self))[1])
+        train(run, prepare(run.config))
+    return counted.count + len(moved)
+
+
+@pytest.mark.parametrize("recipe", [[], ["recipe.augment.erase=0.5", "recipe.label_smoothing=0.1"]])
+def test_more_iterations_of_a_budget_epoch_read_nothing_more(recipe, tiny, elsewhere, monkeypatch):
+    few, many = (
+        reads(tiny("epochs=1", f"recipe.batch_size={size}", f"study=of{size}", *recipe), monkeypatch)
+        for size in (240, 60)  # 5 and 23 iterations
+    )
+    assert few == many > 0
+
+
+def test_lightning_asks_no_other_rank_about_sigterm(tiny, monkeypatch):
+    trainer = build_trainer(tiny("trainer.compile=false", "trainer.cudnn_benchmark=false").config.trainer, [])
+    monkeypatch.setattr(torch.distributed, "broadcast", pytest.fail)
+    monkeypatch.setattr(torch.Tensor, "item", pytest.fail)
+    loop = trainer.fit_loop.epoch_loop
+    assert hasattr(type(loop), "_broadcast_sigterm_tensor")  # else it has another name now
+    loop._broadcast_sigterm_tensor()
