@@ -18,6 +18,7 @@ from scipy.stats import binom
 
 from datavol.errors import ConfigError
 from datavol.records import RunFolder
+from datavol.study.run_data import source_of
 
 Of = Literal["row", "smaller"]
 Counts = NDArray[np.int64]
@@ -116,17 +117,7 @@ def labels_of(folder: Path | str) -> Counts:
     Raises:
         ConfigError: If the data are not where the run found them, or have changed since.
     """
-    from datavol.composition import check
-    from datavol.data.sources import open_source
-
-    run = RunFolder(Path(folder))
-    source = open_source(check(run.values).data)
-    if source.fingerprint != run.manifest["fingerprint"]:
-        raise ConfigError(
-            f"data must be those of the run {folder} (fingerprint {run.manifest['fingerprint'][:12]}), got "
-            f"{source.fingerprint[:12]}; bring them back"
-        )
-    labels: Counts = source.train.labels
+    labels: Counts = source_of(folder).train.labels
     return labels
 
 
