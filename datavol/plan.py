@@ -28,12 +28,15 @@ def main() -> None:
     if arguments.help:
         print(f"{__doc__}\n\nplan.timing=false leaves the timing out; plan.images_per_second=1200 takes that figure.")
         print("plan.images=1281167 plan.classes=1000 plans for a training set that is not here.")
+        print("plan.schedules=lr.png draws the learning rates of the runs against their iterations.")
         return
     plans = plan_runs(compose(arguments.overrides, multirun=arguments.multirun))
     from datavol.sweep.devices import shares
     from datavol.sweep.planning import wall_seconds
 
     config = plans[0].run.config
+    if config.plan.schedules is not None:
+        _draw_schedules(plans, Path(config.plan.schedules))
     speeds = find_speeds(plans)
     places = len(shares(config.sweep.parallel, config.trainer, len(plans)))
     _print(plans, speeds, wall_seconds(plans, speeds, places), places)
@@ -54,6 +57,15 @@ def plan_runs(runs: list[Run]) -> list[Plan]:
             opened.append((asked, source))
         plans.append(plan_run(run, source))  # type: ignore[arg-type]
     return plans
+
+
+def _draw_schedules(plans: list[Plan], file: Path) -> None:
+    from datavol.study.drawing import draw_into
+    from datavol.study.figures import learning_rate_curves
+    from datavol.sweep.schedules import schedule_curves
+
+    draw_into(file, lambda figure: learning_rate_curves(schedule_curves(plans), figure))
+    print(f"learning rates: {file}", file=sys.stderr)
 
 
 def find_speeds(plans: list[Plan]) -> list[Speed]:

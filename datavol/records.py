@@ -20,12 +20,14 @@ import json
 import math
 import os
 import tempfile
+import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 import yaml
@@ -246,9 +248,16 @@ class RunFolder:
         write_whole(self.path / "predictions" / f"{name}.npz", predictions.to_bytes())
 
     def predictions(self, name: str = "last") -> Predictions | None:
-        """What `write_predictions` kept, or None if that was nothing."""
+        """What `write_predictions` kept, or None if that was nothing.
+
+        Raises:
+            ConfigError: If it cannot be read.
+        """
         file = self.path / "predictions" / f"{name}.npz"
-        return Predictions.from_bytes(file.read_bytes()) if file.exists() else None
+        try:
+            return Predictions.from_bytes(file.read_bytes()) if file.exists() else None
+        except (OSError, ValueError, LookupError, EOFError, BadZipFile, zlib.error) as error:
+            raise _unreadable(file, error) from None
 
     def checkpoint(self, name: str) -> Path:
         """Where a checkpoint lies: `last`, `best`, `budget_epoch_0007` or `WITHIN`."""

@@ -1,11 +1,25 @@
-"""A subset's index list as text: `python -m datavol.subset fraction=0.1 data=imagenet data.root=... > list.txt`."""
+"""A subset's index list as text: `python -m datavol.subset fraction=0.1 data=imagenet data.root=... > list.txt`.
+
+With -m and several subsets (`-m draw_seed=0,1,2`): what every two of them share, overall and in the class that shares
+the most. `plan.images=1281167` draws from a training set that is not here, shaped like ImageNet-1K.
+"""
 
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from datavol.command import Parser, one_line
 from datavol.composition import compose
+from datavol.errors import ConfigError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from datavol.config import Config, Run
+    from datavol.data.preparation import Prepared
+    from datavol.data.sources import Source
 
 
 @one_line
@@ -14,14 +28,72 @@ def main() -> None:
     parser = Parser(prog="python -m datavol.subset", description=__doc__)
     parser.add_argument("overrides", nargs="*", metavar="key=value", help="as for python -m datavol.run")
     parser.add_argument("--indices", action="store_true", help="print indices for files as well")
-    arguments = parser.parse_args()
-    run = compose(arguments.overrides)[0]
+    parser.add_argument("-m", "--multirun", action="store_true", help="print what several subsets share instead")
+    arguments = parser.parse_intermixed_args()
+    runs = compose(arguments.overrides, multirun=arguments.multirun)
+    prepared = prepare_subsets(runs)
+    source = prepared[0].source
+    if arguments.multirun:
+        _print_shared(shared(prepared), source.classes)
+        return
+    lines = map(str if arguments.indices else source.train.key, prepared[0].subset.indices.tolist())
+    sys.stdout.write("".join(f"{line}\n" for line in lines))
+
+
+def shared(prepared: list[Prepared]) -> pd.DataFrame:
+    """What every two subsets of one data set share, as `overlap.shared_in_all` tells it.
+
+    Raises:
+        ConfigError: If there are not two different ones.
+    """
+    import pandas as pd
+
+    from datavol.study.overlap import shared_in_all, shared_per_class, subsets_of
+
+    manifests = pd.DataFrame([one.manifest for one in prepared]).rename(columns={"sha256": "subset_sha256"})
+    subsets = subsets_of(manifests.assign(indices=[one.subset.indices for one in prepared]))
+    if len(subsets) < 2:
+        raise ConfigError(f"-m must be given two subsets or more, got {len(subsets)}; try -m draw_seed=0,1,2")
+    lists = dict(zip(subsets["subset"], subsets["indices"], strict=True))
+    return shared_in_all(shared_per_class(lists, prepared[0].source.train.labels))
+
+
+def prepare_subsets(runs: list[Run]) -> list[Prepared]:
+    """The subsets of runs of one data set, which is opened once.
+
+    Raises:
+        ConfigError: If the runs are of several data sets, or their data do not allow what is asked for.
+    """
     from datavol.data.preparation import prepare  # after the configuration: it opens the data
 
-    prepared = prepare(run.config)
-    train = prepared.source.train
-    lines = map(str if arguments.indices else train.key, prepared.subset.indices.tolist())
-    sys.stdout.write("".join(f"{line}\n" for line in lines))
+    first = runs[0].config
+    if any((run.config.data, run.config.plan) != (first.data, first.plan) for run in runs):
+        raise ConfigError("-m must be given subsets of one data set, got several; ask for one at a time")
+    source = _source(first)
+    return [prepare(run.config, source) for run in runs]
+
+
+def _source(config: Config) -> Source:
+    from datavol.data.sources import open_source
+    from datavol.sweep.planning import stand_in
+
+    return stand_in(config) if config.plan.images else open_source(config.data)
+
+
+def _print_shared(pairs: pd.DataFrame, classes: Sequence[str]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(title="what the subsets share")
+    for name in ("subset", "and", "images", "shared", "%", "% by chance", "most in a class, %", "class"):
+        table.add_column(name, justify="left" if name in ("subset", "and") else "right")
+    for pair in pairs.to_dict("records"):
+        counts = [f"{pair[name]:,}" for name in ("images", "common")]
+        shares = [f"{100 * pair[name]:.2f}" for name in ("share", "expected_share", "largest_share")]
+        table.add_row(pair["first"], pair["second"], *counts, *shares, classes[pair["class"]])
+    console = Console(width=None if Console().is_terminal else 160)
+    console.print(table)
+    console.print("of the smaller subset's images (of the class); by chance: two independent draws", soft_wrap=True)
 
 
 if __name__ == "__main__":

@@ -10,10 +10,23 @@ from datavol.composition import compose, conf_dir
 from datavol.data.preparation import prepare
 from datavol.plan import plan_runs
 from datavol.records import runs_of
+from datavol.study.loading import load_study
+from datavol.study.tables import volume_table
 
 THESIS = sorted((conf_dir() / "experiment" / "thesis").glob("*.yaml"))
 SMALL = ["data=digits", "epochs=2", "logger=csv", "data.image_size=16", "data.resize=16", "recipe.batch_size=128"]
 SMALL += ["recipe.augment.crop_scale=0.5", "trainer=cpu", "trainer.threads=1", "checkpoint.keep=last_and_best"]
+
+
+ONE_BY_ONE = {
+    "plain": {},
+    "plain_with_augmentation": {"augment.auto": "ta_wide"},
+    "plain_with_mixing": {"augment.mixup_alpha": 1.0, "augment.cutmix_alpha": 1.0},
+    "plain_with_erasing": {"augment.erase": 0.1},
+    "plain_with_smoothing": {"label_smoothing": 0.1},
+    "plain_with_weight_decay": {"optimiser.weight_decay": 4e-5},
+    "plain_with_dropout": {"dropout": 0.2},
+}
 
 
 def named(file: Path) -> str:
@@ -37,6 +50,46 @@ def test_an_experiment_of_the_thesis_can_be_tried_on_the_digits(file):
     small = [*SMALL, "epochs=6"]  # above the thesis's warm-up
     for run in compose([f"experiment={named(file)}", *small], multirun=is_sweep(file)):
         assert prepare(run.config).budget.iterations == 6 * 12
+
+
+def leaves(values, prefix=""):
+    """Every key of nested values by its path."""
+    if not isinstance(values, dict):
+        return {prefix.removesuffix("."): values}
+    return {path: leaf for name, inner in values.items() for path, leaf in leaves(inner, f"{prefix}{name}.").items()}
+
+
+def test_regularisation_one_by_one_is_one_command_and_each_run_adds_one_means():
+    runs = compose(["experiment=regularisation_one_by_one", "data=digits"], multirun=True)
+    assert len({run.folder for run in runs}) == len(runs) == 14
+    recipes = {run.config.recipe.name: leaves(run.config.recipe.model_dump()) for run in runs}
+    assert list(recipes) == list(ONE_BY_ONE)
+    plain = recipes["plain"]
+    for name, recipe in recipes.items():
+        assert {path: leaf for path, leaf in recipe.items() if leaf != plain[path] and path != "name"} == ONE_BY_ONE[
+            name
+        ]
+    seeds = [(run.config.recipe.name, run.config.seed) for run in runs]
+    assert seeds == [(name, seed) for name in ONE_BY_ONE for seed in (0, 1)]
+    assert {(run.config.fraction, run.config.epochs, run.config.evaluate_train) for run in runs} == {(0.05, 4, True)}
+
+
+def test_the_plain_recipe_of_both_experiments_is_the_same_run():
+    off, one_by_one = (
+        {run.folder for run in compose([f"experiment=regularisation_{name}", "data=digits"], multirun=True)}
+        for name in ("off", "one_by_one")
+    )
+    assert len(off & one_by_one) == 1  # 5 %, seed 0
+
+
+@pytest.mark.slow
+def test_regularisation_one_by_one_trains_and_its_tables_name_the_means(command, elsewhere):
+    small = [*SMALL, "epochs=1", "seed=0", "sweep.parallel=1"]
+    answer = command("run", "-m", "experiment=regularisation_one_by_one", *small, timeout=500)
+    assert answer.returncode == 0, answer.stderr
+    table = volume_table(load_study(elsewhere / "studies/regularisation").runs)
+    assert set(table["recipe"]) == set(ONE_BY_ONE)
+    assert table["runs"].tolist() == [1] * 7
 
 
 def test_a_restart_asks_for_the_checkpoint_it_goes_on_from(command):

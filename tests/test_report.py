@@ -95,6 +95,17 @@ def test_tables_and_figures_are_files_as_well(study):
     assert "<svg" in (figures / "accuracy_against_volume.svg").read_text()
 
 
+def test_the_images_that_only_larger_subsets_learn_are_counted_drawn_and_listed(study):
+    table = pd.read_csv(study / "tables/learned.csv")
+    assert list(table) == ["network", "class", "images", "from 5 %", "from 12.5 %", "from 25 %", "forgotten", "never"]
+    assert (table.iloc[:, 3:].sum(axis=1) == table["images"]).all()
+    assert table.loc[table["class"] == "all", "images"].tolist() == [359, 359]
+    images = pd.read_csv(study / "tables/learned_images.csv")
+    assert images.groupby("label")["image"].apply(list).tolist() == [list(range(359))] * 2
+    assert (images["fraction"] == 0.25).sum() == table.loc[table["class"] == "all", "from 25 %"].sum()
+    assert page_of(study).texts.count("Images that only larger subsets learn") == 2  # the table and the figure
+
+
 def test_the_thesis_s_benchmarks_stand_beside_full_runs_on_imagenet_alone(tmp_path):
     for name in ("imagenet", "digits"):
         write_run(tmp_path / name, fraction=1.0, planted={"config.data.name": name})

@@ -105,6 +105,11 @@ class PlanConfig(Section):
         remedy="plan.images=1281167",
     )
     classes: int = key("classes of that set, at least 2", hashed=False, ge=2, remedy="plan.classes=1000")
+    schedules: str | None = key(
+        "a file to draw the learning rates into, .png, .pdf or .svg, or null",
+        hashed=False,
+        remedy="plan.schedules=lr.png",
+    )
     validation_images: int = key(
         "validation images of that set, at least 1", hashed=False, ge=1, remedy="plan.validation_images=50000"
     )

@@ -108,6 +108,14 @@ def class_accuracies(predictions: Predictions) -> pd.DataFrame:
     return pd.DataFrame({"class": classes, "images": images, "accuracy": found})
 
 
+def class_names(runs: pd.DataFrame) -> list[str] | None:
+    """The names of the classes, by number, unless the runs are of several data sets."""
+    if runs["fingerprint"].nunique() > 1:
+        return None
+    names: list[str] = RunFolder(Path(runs["folder"].iloc[0])).record["classes"]
+    return names
+
+
 def _correct(predictions: Predictions) -> np.ndarray:
     return predictions.classes[:, 0] == predictions.labels
 

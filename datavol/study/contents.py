@@ -12,7 +12,9 @@ from datavol.errors import ConfigError
 from datavol.study.answers import Answer, answers
 from datavol.study.audit import audit
 from datavol.study.commands import commands_of
+from datavol.study.confidence import class_names
 from datavol.study.findings import Finding, shares
+from datavol.study.learned import learned_images, learned_table
 from datavol.study.loading import STATES, Study, finished_of
 from datavol.study.tables import (
     benchmark_table,
@@ -62,6 +64,7 @@ class Contents:
         answers: What the study answers, learning curve by learning curve.
         findings: Of the audit.
         tables: Those that the study holds.
+        lists: Tables for programs alone, by name.
         runs: Every run, whatever its state (`tables.runs_table`).
         missing: What could not be made, and why.
         commands: Those that trained the runs.
@@ -75,6 +78,7 @@ class Contents:
     answers: list[Answer]
     findings: list[Finding]
     tables: list[Shown]
+    lists: dict[str, pd.DataFrame]
     runs: pd.DataFrame
     missing: list[str]
     commands: list[str]
@@ -97,13 +101,15 @@ class Contents:
 def contents_of(study: Study, *, delta: float = 0.01, target: float | None = None) -> Contents:
     """What a report says of a study; `delta` and `target` are shares, as `answers` takes them."""
     runs, missing, pending = study.runs, list[str](), _pending(study)
+    images = _learned(runs)
     return Contents(
         title=", ".join(sorted(runs["study"].dropna().unique())),
         summary=_summary(runs),
         pending=pending,
         answers=[] if pending else answers(study, delta=delta, target=target),
         findings=audit(study),
-        tables=list(_tables(runs, missing)),
+        tables=[*_tables(runs, missing), *_fates(runs, images)],
+        lists={"learned_images": images} if len(images) else {},
         runs=runs_table(runs),
         missing=missing,
         commands=commands_of(runs),
@@ -198,6 +204,27 @@ def _overlaps(runs: pd.DataFrame, missing: list[str]) -> Iterator[Shown]:
         caption = "Common images, in per cent of the smaller subset. Independent draws share about the larger fraction."
         if len(table) > 1:
             yield Shown(f"overlap{apart}", title, caption, table)
+
+
+def _learned(runs: pd.DataFrame) -> pd.DataFrame:
+    """The fate of every validation image; empty where there is none to tell, for which the figure says the reason."""
+    try:
+        return learned_images(runs)
+    except ConfigError:
+        return pd.DataFrame()
+
+
+def _fates(runs: pd.DataFrame, images: pd.DataFrame) -> Iterator[Shown]:
+    """From which fraction on the validation images are recognised."""
+    if images.empty:
+        return
+    caption = (
+        "How many validation images are recognised from which fraction on, by more than half of the runs there and at "
+        "every larger one; forgotten: at a smaller fraction and not at the largest; never: at none. "
+        "tables/learned_images.csv has the fate of every image, by its place in the validation set."
+    )
+    table = learned_table(images, class_names(finished_of(runs)))
+    yield Shown("learned", "Images that only larger subsets learn", caption, table)
 
 
 def _versions(runs: pd.DataFrame) -> dict[str, str]:

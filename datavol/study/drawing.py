@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from datavol.errors import CannotSay, ConfigError
 from datavol.records import write_whole
 from datavol.study.figures import STYLE
-from datavol.study.illustrations import Illustration
+from datavol.study.illustrations import Draw, Illustration
 
 FILES: dict[str, dict[str, Any]] = {"svg": {"Date": None}, "pdf": {"CreationDate": None}, "png": {}}
 """The formats, and what keeps each the same from one drawing to the next."""
@@ -41,6 +41,27 @@ class Picture:
     caption: str
     source: str
     inches: float
+
+
+def draw_into(file: Path, drawing: Draw) -> None:
+    """Draw one figure into a file, whole; its ending says how: `.svg`, `.pdf` or `.png`.
+
+    Raises:
+        ConfigError: For another ending, or where nothing can be written.
+    """
+    ending = file.suffix.removeprefix(".")
+    if ending not in FILES:
+        raise ConfigError(f"a figure's file must end in .{', .'.join(FILES)}, got {file}; try {file.stem}.png")
+    with mpl.rc_context({**STYLE, **SETTINGS}):
+        figure = Figure(layout="constrained", dpi=150)
+        drawing(figure)
+        image = _saved(figure, ending)
+    try:
+        write_whole(file, image)
+    except OSError as error:
+        raise ConfigError(
+            f"a figure's file must be one to write, got {file}: {error.strerror}; try another place"
+        ) from None
 
 
 def draw(illustration: Illustration, folder: Path) -> Picture | str:

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 import pandas as pd
 from matplotlib.figure import Figure
 
 from datavol.errors import CannotSay
-from datavol.records import RunFolder
 from datavol.study import confidence, figures
 from datavol.study.curves import LearningCurve
+from datavol.study.learned import learned_images
 from datavol.study.loading import Study, finished_of
 from datavol.study.measured import measured_curves
 from datavol.study.overlap import images_per_class, overlap_matrix
@@ -186,17 +185,17 @@ def _confidence(finished: pd.DataFrame) -> Iterator[Illustration]:
         "Accuracy of every class",
         "A row per class, the best on top; columns are fractions. A row that changes most to the right needs the data.",
         lambda figure: figures.class_heat_map(
-            confidence.over_runs(finished, confidence.class_accuracies), figure, _class_names(finished)
+            confidence.over_runs(finished, confidence.class_accuracies), figure, confidence.class_names(finished)
         ),
     )
-
-
-def _class_names(finished: pd.DataFrame) -> list[str] | None:
-    """The names of the classes, unless the runs are of several data sets."""
-    if finished["fingerprint"].nunique() > 1:
-        return None
-    names: list[str] = RunFolder(Path(finished["folder"].iloc[0])).record["classes"]
-    return names
+    yield Illustration(
+        "images_by_fate",
+        "Images that only larger subsets learn",
+        "From which fraction on a validation image is recognised, which asks more than half of the runs there and at "
+        "every larger fraction. Dark: it takes the most data. Forgotten: recognised at a smaller fraction, not at the "
+        "largest; they went the wrong way, and show how much chance there is. Never: recognised at none.",
+        lambda figure: figures.images_by_fate(learned_images(finished), figure, confidence.class_names(finished)),
+    )
 
 
 def _subsets(finished: pd.DataFrame) -> Iterator[Illustration]:

@@ -6,7 +6,8 @@ images, subsets of a and b images share a b / N on average.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import itertools
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -18,6 +19,7 @@ from scipy.stats import binom
 
 from datavol.errors import ConfigError
 from datavol.records import RunFolder
+from datavol.study.run_data import source_of
 
 Of = Literal["row", "smaller"]
 Counts = NDArray[np.int64]
@@ -85,29 +87,54 @@ def overlap_per_class(runs: pd.DataFrame, labels: Counts) -> pd.DataFrame:
     subsets = _of_one_data_set(runs)
     if len(subsets) < 2:
         raise ConfigError(f"overlap must be asked for two subsets or more, got {len(subsets)}; train on another seed")
-    lists, names, full = index_lists(subsets), subsets["subset"].tolist(), np.bincount(labels)
-    counts = [np.bincount(labels[indices], minlength=len(full)) for indices in lists]
-    pairs = [(i, j) for i in range(len(lists)) for j in range(i + 1, len(lists))]
-    return pd.concat([_pair(names, lists, counts, labels, full, i, j) for i, j in pairs], ignore_index=True)
+    return shared_per_class(dict(zip(subsets["subset"], index_lists(subsets), strict=True)), labels)
 
 
-def _pair(
-    names: list[str], lists: list[Counts], counts: list[Counts], labels: Counts, full: Counts, i: int, j: int
-) -> pd.DataFrame:
-    common = labels[np.intersect1d(lists[i], lists[j], assume_unique=True)]
+def shared_per_class(lists: Mapping[str, Counts], labels: Counts) -> pd.DataFrame:
+    """The frame of `overlap_per_class` from index lists by name, two or more; `labels` as there."""
+    pairs = itertools.combinations(lists.items(), 2)
+    return pd.concat([_pair(first, second, labels, np.bincount(labels)) for first, second in pairs], ignore_index=True)
+
+
+def _pair(first: tuple[str, Counts], second: tuple[str, Counts], labels: Counts, full: Counts) -> pd.DataFrame:
+    common = np.intersect1d(first[1], second[1], assume_unique=True)
     pair = pd.DataFrame(
         {
-            "first": names[i],
-            "second": names[j],
+            "first": first[0],
+            "second": second[0],
             "class": np.arange(len(full)),
-            "images_first": counts[i],
-            "images_second": counts[j],
-            "common": np.bincount(common, minlength=len(full)),
+            "images_first": np.bincount(labels[first[1]], minlength=len(full)),
+            "images_second": np.bincount(labels[second[1]], minlength=len(full)),
+            "common": np.bincount(labels[common], minlength=len(full)),
         }
     )
     smaller = pair[["images_first", "images_second"]].min(axis=1)
     expected = pair["images_first"] * pair["images_second"] / full
     return pair.assign(share=pair["common"] / smaller, expected_share=expected / smaller)
+
+
+def shared_in_all(classes: pd.DataFrame) -> pd.DataFrame:
+    """What every pair of subsets shares, all classes together (thesis table 1), and the class that shares the most.
+
+    Args:
+        classes: As `overlap_per_class` gives it.
+
+    Returns:
+        A row per pair: `first`, `second`, `images` of the smaller subset, `common`, `share` of the smaller and
+        `expected_share` of two independent draws; `class` (number) whose share is the largest, and that
+        `largest_share`.
+    """
+    pairs = classes.groupby(["first", "second"], sort=False)
+    sums = pairs[["images_first", "images_second", "common"]].sum()
+    images = sums[["images_first", "images_second"]].min(axis=1)
+    smaller = classes[["images_first", "images_second"]].min(axis=1)
+    expected = (classes["expected_share"] * smaller).groupby([classes["first"], classes["second"]], sort=False).sum()
+    most = classes.loc[pairs["share"].idxmax()].set_index(["first", "second"])
+    found = {
+        **{"images": images, "common": sums["common"], "share": sums["common"] / images},
+        **{"expected_share": expected / images, "class": most["class"], "largest_share": most["share"]},
+    }
+    return pd.DataFrame(found).reset_index()
 
 
 def labels_of(folder: Path | str) -> Counts:
@@ -116,17 +143,7 @@ def labels_of(folder: Path | str) -> Counts:
     Raises:
         ConfigError: If the data are not where the run found them, or have changed since.
     """
-    from datavol.composition import check
-    from datavol.data.sources import open_source
-
-    run = RunFolder(Path(folder))
-    source = open_source(check(run.values).data)
-    if source.fingerprint != run.manifest["fingerprint"]:
-        raise ConfigError(
-            f"data must be those of the run {folder} (fingerprint {run.manifest['fingerprint'][:12]}), got "
-            f"{source.fingerprint[:12]}; bring them back"
-        )
-    labels: Counts = source.train.labels
+    labels: Counts = source_of(folder).train.labels
     return labels
 
 

@@ -24,15 +24,21 @@ def labelled(runs: pd.DataFrame) -> pd.DataFrame:
     return finished.assign(label=curve_labels(finished))
 
 
+def comparable_labels(runs: pd.DataFrame) -> pd.Series:
+    """The names of `curve_labels`, with the numbers of budget epochs and of classes where those differ."""
+    told = {"epochs": " budget epochs", "classes": " classes"}
+    words = runs.assign(**{name: runs[name].astype(str) + unit for name, unit in told.items()})
+    return curve_labels(words, (*NAMING, *told))
+
+
 def training_points(study: Study) -> pd.DataFrame:
     """Every evaluation of every run that may be used, finished or not, for training curves.
 
     Returns:
         `study.epochs` (accuracies and margins as shares), and of each run `name` (its folder's), `label` (network, and
-        data, recipe, budget, draw or number of budget epochs where they differ), `model`, `fraction`, `images`, `seed`,
+        data, recipe, budget, draw, budget epochs or classes where they differ), `model`, `fraction`, `images`, `seed`,
         `parent`, `state`.
     """
     runs = study.runs[~study.runs["state"].isin(UNUSED)]
-    told = runs["epochs"].astype(str) + " budget epochs"
-    named = runs.assign(label=curve_labels(runs.assign(epochs=told), (*NAMING, "epochs")), name=runs["run"])
+    named = runs.assign(label=comparable_labels(runs), name=runs["run"])
     return study.epochs.join(named[["name", *OF_A_RUN]], on="run")

@@ -27,6 +27,8 @@ def write_report(study: Study, contents: Contents, folder: Path) -> Path:
         for name, table in [("runs", contents.runs), *((shown.name, shown.table) for shown in contents.tables)]:
             for ending in KINDS:
                 write_table(table, folder / "tables" / f"{name}{ending}")
+        for name, table in contents.lists.items():
+            write_table(table, folder / "tables" / f"{name}.csv")
         pictures = list(_pictures(study, folder / "figures", missing))
         write_whole(folder / "report.html", page(replace(contents, missing=missing), pictures).encode())
     except OSError as error:

@@ -9,6 +9,7 @@ import numpy as np
 
 from datavol.budget import ThesisUnits, thesis_units
 from datavol.config import Config, Run
+from datavol.data import imagenet_shape
 from datavol.data.arrays import ArraySplit
 from datavol.data.preparation import Prepared, prepare
 from datavol.data.sources import Source
@@ -96,11 +97,16 @@ def _checkpoint_bytes(config: Config, classes: int) -> int | None:
 
 
 def stand_in(config: Config) -> Source:
-    """A data set of `plan.images` images in `plan.classes` even classes that is not here: labels without pixels."""
+    """A data set of `plan.images` images in `plan.classes` classes that is not here: labels without pixels.
+
+    Classes are even; with the images and classes of ImageNet-1K, as large as there.
+    """
     plan = config.plan
     assert plan.images is not None
     nothing = np.zeros((0, 1, 1), dtype=np.uint8)
     train, val = (np.arange(n, dtype=np.int64) % plan.classes for n in (plan.images, plan.validation_images))
+    if (plan.images, plan.classes) == (imagenet_shape.IMAGES, imagenet_shape.CLASSES):
+        train = np.repeat(np.arange(plan.classes, dtype=np.int64), imagenet_shape.imagenet_class_sizes())
     classes = tuple(f"class {c}" for c in range(plan.classes))
     return Source(config.data.source, classes, ArraySplit(nothing, train), ArraySplit(nothing, val), "not here")
 

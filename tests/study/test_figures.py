@@ -275,6 +275,36 @@ def test_heat_maps_order_classes_and_name_what_fits():
     assert left.get_ylabel() == "1,000 classes, best on top"
 
 
+def learned_at(fractions, classes, label="mobilenet_v2"):
+    """Of every class one image learned from each fraction, then a forgotten one and one that is never learned."""
+    fates = [*[("learned", fraction) for fraction in fractions], ("forgotten", np.nan), ("never", np.nan)]
+    rows = [(label, number, fate, fraction) for number in range(classes) for fate, fraction in fates]
+    images = pd.DataFrame(rows, columns=["label", "class", "fate", "fraction"])
+    return images.assign(image=range(len(images)), **{f"right_{fraction}": 0.5 for fraction in fractions})
+
+
+def test_fates_are_stacked_to_the_whole_of_every_class_the_easiest_on_top():
+    easy = pd.DataFrame({"label": "a", "class": 7, "fate": "learned", "fraction": [0.05] * 6, "image": 0})
+    images = pd.concat([learned_at((0.05, 1.0), 3, "a"), easy, learned_at((0.05, 0.25, 1.0), 3, "b")])
+    a, b = laid_out(figures.images_by_fate(images, Figure(), names=list("klmnopqr")))
+    assert [label.get_text() for label in a.get_yticklabels()] == ["all", "r", "k", "l", "m"]
+    assert names(a.figure.legends[0]) == ["5 %", "25 %", "100 %", "forgotten", "never learned"]
+    ends = [patch.get_data() for patch in a.patches]
+    whole, classes = ends[:5], ends[5:]
+    assert [end.values[0] for end in whole] == pytest.approx([50, 50, 4 / 6 * 100, 5 / 6 * 100, 100])
+    assert classes[0].values == pytest.approx([100, 25, 25, 25])
+    assert classes[-1].values == pytest.approx([100] * 4)
+    assert all(inner.values == pytest.approx(outer.baseline) for inner, outer in itertools.pairwise(classes))
+    assert b.patches[-1].get_data().values == pytest.approx([0, 100, 100, 100])  # b has no image of class 7
+
+
+def test_fates_of_many_classes_are_still_legible():
+    (axes,) = laid_out(figures.images_by_fate(learned_at((0.05, 0.25, 1.0), 1000), Figure()))
+    assert len(axes.get_yticklabels()) == 41
+    assert axes.get_ylabel() == "1,000 classes, the easiest on top"
+    assert sum(bool(patch.get_rasterized()) for patch in axes.patches) == 5  # all but the row of the whole
+
+
 def test_class_sizes_are_sorted_and_held_against_the_thesis(axes):
     sizes = pd.DataFrame({"subset": "100 %", "fraction": 1.0, "class": range(4), "images": [900, 1300, 732, 1300]})
     figures.class_sizes(sizes, axes, thesis_numbers())

@@ -21,7 +21,8 @@ Accuracies, margins and calibration errors are shares in the frames and per cent
 Beyond the thesis: `accuracy_against_volume` (`tables.learning_curve_points`), `fitted_learning_curves` and `backtests`
 (`curves.fit_learning_curve` of each network), `margins_against_volume` and `calibration_against_volume` (`Study.runs`),
 `gap_over_iterations` (`points.training_points`), and from predictions (`confidence.over_runs`) `reliability_diagram`,
-`margin_distributions`, `risk_coverage_curves` and `class_heat_map`.
+`margin_distributions`, `risk_coverage_curves` and `class_heat_map`; `learning_rate_curves` of what is planned
+(`sweep.schedules.schedule_curves`); `images_by_fate` (`learned.learned_images`).
 
 Many take `thesis`, the numbers that it prints (`datavol.study.thesis`), to lay over: those of ImageNet.
 """
@@ -33,6 +34,7 @@ from datavol.study.figures.confidence import (
     risk_coverage_curves,
 )
 from datavol.study.figures.forecasts import backtests, fitted_learning_curves
+from datavol.study.figures.learned import images_by_fate
 from datavol.study.figures.learning_curves import (
     accuracy_against_volume,
     best_and_last,
@@ -40,6 +42,7 @@ from datavol.study.figures.learning_curves import (
     margins_against_volume,
     training_time,
 )
+from datavol.study.figures.schedules import learning_rate_curves
 from datavol.study.figures.style import STYLE
 from datavol.study.figures.subsets import class_overlaps, class_sizes, overlap_heat_map
 from datavol.study.figures.training_curves import (
@@ -63,6 +66,8 @@ __all__ = [
     "curves_of_runs",
     "fitted_learning_curves",
     "gap_over_iterations",
+    "images_by_fate",
+    "learning_rate_curves",
     "margin_distributions",
     "margins_against_volume",
     "margins_over_iterations",

@@ -1,0 +1,31 @@
+"""The data of a run that has been trained, opened again where a question takes more than its records hold."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from datavol.errors import ConfigError
+from datavol.records import RunFolder
+
+if TYPE_CHECKING:
+    from datavol.data.sources import Source
+
+
+def source_of(folder: Path | str) -> Source:
+    """The data set of a run; nothing is decoded.
+
+    Raises:
+        ConfigError: If the data are not where the run found them, or have changed since.
+    """
+    from datavol.composition import check
+    from datavol.data.sources import open_source
+
+    run = RunFolder(Path(folder))
+    source = open_source(check(run.values).data)
+    if source.fingerprint != run.manifest["fingerprint"]:
+        raise ConfigError(
+            f"data must be those of the run {folder} (fingerprint {run.manifest['fingerprint'][:12]}), got "
+            f"{source.fingerprint[:12]}; bring them back"
+        )
+    return source
