@@ -24,7 +24,7 @@ HEAD = """# Results
 Written by `make bench` and `make bench-study`; how each is measured stands in [README.md](README.md).
 Ratios are of medians, datavol to peer: more is better. Their spread is the repeats' smallest and largest ratio.
 """
-COLUMNS = ("", "peer", "target", "measured", "spread", "datavol", "the peer", "repeats", "on")
+COLUMNS = ("row", "what", "peer", "target", "measured", "spread", "datavol", "the peer", "repeats", "on")
 
 
 @dataclass(frozen=True)
@@ -161,8 +161,12 @@ def render(rows: Sequence[Row]) -> str:
     where = [f"- **{number}**: {text}" for number, text in enumerate(places, start=1)]
     body = [_line(row, places.index(_where(row.place)) + 1) for row in rows]
     table = ["| " + " | ".join(COLUMNS) + " |", "|" + "---|" * len(COLUMNS), *body]
-    notes = [f"- {row.title}: {row.note}" for row in rows if row.note]
+    notes = [f"- {', '.join(row.name for row in rows if row.note == note)}: {note}" for note in _notes(rows)]
     return "\n".join([HEAD, *table, "", "Measured on", "", *where, *(["", *notes] if notes else [])]) + "\n"
+
+
+def _notes(rows: Sequence[Row]) -> list[str]:
+    return list(dict.fromkeys(row.note for row in rows if row.note))
 
 
 def _where(place: Mapping[str, Any]) -> str:
@@ -174,5 +178,5 @@ def _where(place: Mapping[str, Any]) -> str:
 def _line(row: Row, where: int) -> str:
     measured = row.measured if row.reached is None else f"{row.measured} {'reached' if row.reached else '**missed**'}"
     samples = [f"{statistics.median(values):.4g} {row.unit}" for values in (row.ours, row.theirs)]
-    cells = (row.title, row.peer, row.target, measured, row.spread, *samples, str(len(row.ours)), str(where))
+    cells = (row.name, row.title, row.peer, row.target, measured, row.spread, *samples, str(len(row.ours)), str(where))
     return "| " + " | ".join(cells) + " |"
