@@ -41,7 +41,7 @@ test-slurm: setup ## Sweeps on a real SLURM of one node, started on loopback (as
 		|| { echo "SLURM is not here: apt-get install -y --no-install-recommends slurm-wlm munge" >&2; exit 1; }
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m slurm tests/sweep/test_slurm.py $(PYTEST_ARGS)
 
-bench: setup ## Speed against peers, into benchmarks/RESULTS.md; under 20 minutes on two quiet cores
+bench: setup ## Speed against peers, into benchmarks/RESULTS.md; wants a quiet machine
 	$(BIN)/python -m benchmarks.bench $(BENCH_ARGS)
 
 bench-study: setup ## A sweep's wall time and the accuracy cost of bf16 and the cache, into the same file

@@ -1,7 +1,8 @@
 """Images per second over a whole budget epoch of datavol and of the trainers that one would take instead.
 
 Every sample is a fresh process of two budget epochs, of which the second is timed, from the end of the first evaluation
-to that of the second: training, evaluation, a checkpoint and whatever lies between. datavol and its peers take turns.
+to that of the second: training, evaluation, a checkpoint and whatever lies between. The first warms up; the peers cut
+it short. datavol and its peers take turns.
 """
 
 from __future__ import annotations
@@ -19,6 +20,8 @@ from benchmarks.settings import Settings
 
 TORCHVISION = "torchvision's reference train.py, by a loop that does the same steps"
 TIMM = "timm's train.py at the fastest of its flags, by a loop that does the same steps"
+WARM_UP = 2
+"""Batches of the peers' first epoch, before an evaluation and the epoch that is timed; datavol's first is whole."""
 BARE = "a bare PyTorch loop"
 TIMM_FLAGS = (("--channels-last",), ("--channels-last", "--bf16"))
 
@@ -90,12 +93,12 @@ def _row(
 ) -> Row:
     name, target = f"{bout.name}-{peer}", bout.targets.get(peer)
     train, val = contest.counts
-    chosen = ", ".join(contest.chosen)
+    chosen = "precision {} and {}".format(*contest.chosen)
     note = f"{train} training and {val} validation images, batch {bout.batch_size}; datavol chose {chosen}"
     if peer == "torchvision":
         return ratio_row(name, bout.title, contest.torchvision_title, target, ours, theirs, note=note)
     if peer == "timm":
-        note += f"; timm is fastest with {' '.join(flags['timm'])} here"
+        note += f"; timm is fastest with {' '.join(flags['timm']).replace('--bf16', '--amp --amp-dtype bfloat16')} here"
         return ratio_row(name, bout.title, contest.timm_title, target, ours, theirs, note=note)
     if peer == "bare":
         title = f"{BARE} with the same settings, crop and flip; data in memory"
@@ -155,7 +158,8 @@ class Contest:
             flags = self._chosen_flags() + (("--as-it-is",) if peer == "share" else ())
             peer = "bare"
         sizes = [f"--size={bout.size}", f"--resize={bout.resize}", f"--batch-size={bout.batch_size}"]
-        command = peer_command(peer, f"--data={self.data}", f"--model={bout.model}", *sizes, *flags)
+        what = [f"--data={self.data}", f"--model={bout.model}", *sizes, f"--warm-up={WARM_UP}"]
+        command = peer_command(peer, *what, *flags)
         return self._run(command, PEER_EPOCH)[1]
 
     def fastest_timm(self) -> tuple[str, ...]:

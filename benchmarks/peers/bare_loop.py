@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torchvision import transforms as T
 
-from benchmarks.peers.job import autocast, epoch_done, in_memory, laid_out
+from benchmarks.peers.job import autocast, batches_of, epoch_done, in_memory, laid_out
 from benchmarks.presets import MEAN, STD
 from datavol.data.arrays import ArraySplit
 
@@ -30,7 +30,8 @@ def bare_loop(job: argparse.Namespace) -> None:
     for epoch in range(job.epochs):
         network.train()
         seen, right = torch.zeros(()), torch.zeros((), dtype=torch.int64)
-        for chosen in torch.randperm(len(labels))[: iterations * job.batch_size].split(job.batch_size):
+        order = torch.randperm(len(labels))[: iterations * job.batch_size].split(job.batch_size)
+        for chosen in batches_of(job, order, epoch):
             batch = images[chosen] if job.as_it_is else crop_and_flip(images[chosen])
             with autocast(job):
                 logits = network(laid_out(job, batch))

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Iterable
 from contextlib import nullcontext
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -52,6 +54,11 @@ def datasets(job: argparse.Namespace) -> tuple[Any, Any]:
         return InMemory(splits[0], job.fraction), InMemory(splits[1], 1.0)
     train, val = (torchvision.datasets.ImageFolder(str(job.data / part)) for part in ("train", "val"))
     return train, val
+
+
+def batches_of(job: argparse.Namespace, batches: Iterable[Any], epoch: int) -> Iterable[Any]:
+    """All batches of an epoch, but of the first only as many as warm up, where that is asked for."""
+    return islice(batches, job.warm_up) if epoch == 0 else batches
 
 
 def epoch_done(job: argparse.Namespace, epoch: int, top1: float) -> None:

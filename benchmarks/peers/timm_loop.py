@@ -15,7 +15,7 @@ from timm.scheduler import create_scheduler_v2
 from timm.utils import AverageMeter
 from torch import nn
 
-from benchmarks.peers.job import WORKERS, autocast, datasets, epoch_done, laid_out
+from benchmarks.peers.job import WORKERS, autocast, batches_of, datasets, epoch_done, laid_out
 from benchmarks.presets import MEAN, STD
 
 LOG_EVERY = 50
@@ -55,7 +55,7 @@ def _train(job: argparse.Namespace, model: Any, optimiser: Any, schedule: Any, l
     criterion = nn.CrossEntropyLoss()
     optimiser.zero_grad()
     began = time.time()
-    for number, (raw, labels) in enumerate(loader):
+    for number, (raw, labels) in enumerate(batches_of(job, loader, epoch)):
         images = laid_out(job, raw)
         waited.update(time.time() - began)
         with autocast(job):

@@ -13,7 +13,7 @@ import torchvision
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, RandomSampler, SequentialSampler
 
-from benchmarks.peers.job import WORKERS, datasets, epoch_done
+from benchmarks.peers.job import WORKERS, batches_of, datasets, epoch_done
 from benchmarks.presets import evaluation_preset, training_preset
 
 PRINT_EVERY = 10
@@ -62,7 +62,7 @@ def torchvision_loop(job: argparse.Namespace) -> None:
     optimiser = torch.optim.SGD(model.parameters(), lr=job.lr, momentum=0.9, weight_decay=job.weight_decay)
     schedule = torch.optim.lr_scheduler.StepLR(optimiser, step_size=job.lr_step_size, gamma=job.lr_gamma)
     for epoch in range(job.epochs):
-        _train(model, criterion, optimiser, train_loader, epoch)
+        _train(job, model, criterion, optimiser, train_loader, epoch)
         schedule.step()
         top1 = _evaluate(model, criterion, val_loader)
         state = {
@@ -75,10 +75,10 @@ def torchvision_loop(job: argparse.Namespace) -> None:
         epoch_done(job, epoch, top1)
 
 
-def _train(model: Any, criterion: Any, optimiser: Any, loader: Any, epoch: int) -> None:
+def _train(job: argparse.Namespace, model: Any, criterion: Any, optimiser: Any, loader: Any, epoch: int) -> None:
     model.train()
     meters = Meters()
-    for number, (images, labels) in enumerate(loader):
+    for number, (images, labels) in enumerate(batches_of(job, loader, epoch)):
         began = time.time()
         logits = model(images)
         loss = criterion(logits, labels)
