@@ -1,5 +1,6 @@
 PYTHON ?= python3
 PYTEST_ARGS ?=
+BENCH_ARGS ?=
 BIN := .venv/bin
 # The exact versions need Python 3.11; an older one gets the newest that it can have.
 PINS := $(shell $(PYTHON) -c 'import sys; print("-c constraints.txt" if sys.version_info >= (3, 11) else "")')
@@ -7,7 +8,7 @@ PINS := $(shell $(PYTHON) -c 'import sys; print("-c constraints.txt" if sys.vers
 # One torch thread per test worker: results do not depend on the machine's cores, and workers do not fight for them.
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal --durations=10
 
-.PHONY: help setup demo test test-all test-slurm lint types format constraints clean
+.PHONY: help setup demo test test-all test-slurm bench bench-study lint types format constraints clean
 
 help: ## Show this list
 	@sed -nE 's/^([a-z-]+):.*## (.*)/\1\t\2/p' Makefile | expand -t 14
@@ -39,6 +40,12 @@ test-slurm: setup ## Sweeps on a real SLURM of one node, started on loopback (as
 	@PATH="$$PATH:/usr/sbin" command -v munged slurmctld slurmd >/dev/null \
 		|| { echo "SLURM is not here: apt-get install -y --no-install-recommends slurm-wlm munge" >&2; exit 1; }
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m slurm tests/sweep/test_slurm.py $(PYTEST_ARGS)
+
+bench: setup ## Speed against peers, into benchmarks/RESULTS.md; wants a quiet machine
+	$(BIN)/python -m benchmarks.bench $(BENCH_ARGS)
+
+bench-study: setup ## A sweep's wall time and the accuracy cost of bf16 and the cache, into the same file
+	$(BIN)/python -m benchmarks.bench --study $(BENCH_ARGS)
 
 lint: setup ## Check style and format
 	$(BIN)/ruff check .

@@ -1,0 +1,182 @@
+"""What was measured, row by row: `results.json` keeps it, `RESULTS.md` is written from it."""
+
+from __future__ import annotations
+
+import json
+import math
+import platform
+import re
+import statistics
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from scipy import stats
+
+from datavol import provenance
+from datavol.records import now, write_whole
+
+FOLDER = Path(__file__).parent
+HEAD = """# Results
+
+Written by `make bench` and `make bench-study`; how each is measured stands in [README.md](README.md).
+Ratios are of medians, datavol to peer: more is better. Their spread is the repeats' smallest and largest ratio.
+"""
+COLUMNS = ("row", "what", "peer", "target", "measured", "spread", "datavol", "the peer", "repeats", "on")
+
+
+@dataclass(frozen=True)
+class Row:
+    """A line of the table.
+
+    Attributes:
+        name: What `--only` calls it.
+        title: What is measured.
+        peer: What it is measured against.
+        target: What it should reach, in words, or nothing.
+        measured: What it reached, in words.
+        spread: How much that varies, in words.
+        ours: datavol's samples, in `unit`.
+        theirs: The peer's samples.
+        unit: Of the samples.
+        reached: Whether the target is reached; None without a target.
+        note: What to know besides.
+    """
+
+    name: str
+    title: str
+    peer: str
+    target: str
+    measured: str
+    spread: str
+    ours: list[float]
+    theirs: list[float]
+    unit: str
+    reached: bool | None
+    note: str = ""
+    place: dict[str, Any] = field(default_factory=lambda: place())
+
+
+def ratio_row(
+    name: str,
+    title: str,
+    peer: str,
+    target: float | None,
+    ours: Sequence[float],
+    theirs: Sequence[float],
+    unit: str = "images/s",
+    note: str = "",
+) -> Row:
+    """A row of throughputs; with the unit `s` of durations, whose ratio is the peer's to datavol's.
+
+    >>> row = ratio_row("a", "A", "B", 2.0, [300, 310, 290], [100, 110, 100])
+    >>> row.measured, row.spread, row.reached
+    ('3.00', '2.82 to 3.00', True)
+    """
+    upper, lower = (theirs, ours) if unit == "s" else (ours, theirs)
+    ratio = statistics.median(upper) / statistics.median(lower)
+    each = [one / other for one, other in zip(upper, lower, strict=True)]
+    wanted = "" if target is None else f"{target:g}"
+    reached = None if target is None else ratio >= target
+    spread = f"{min(each):.2f} to {max(each):.2f}"
+    return Row(name, title, peer, wanted, f"{ratio:.2f}", spread, [*ours], [*theirs], unit, reached, note)
+
+
+def share_row(name: str, title: str, peer: str, ours: Sequence[float], theirs: Sequence[float], note: str = "") -> Row:
+    """A row of throughputs as the share of datavol's time that the peer does without."""
+    each = [100 * (1 - our / their) for our, their in zip(ours, theirs, strict=True)]
+    share = 100 * (1 - statistics.median(ours) / statistics.median(theirs))
+    spread = f"{min(each):.1f} to {max(each):.1f} %"
+    return Row(name, title, peer, "", f"{share:.1f} %", spread, [*ours], [*theirs], "images/s", None, note)
+
+
+def accuracy_row(
+    name: str, title: str, peer: str, ours: Sequence[float], theirs: Sequence[float], note: str = ""
+) -> Row:
+    """A row of top-1 accuracies, in per cent, of the same seeds with a default and without it.
+
+    The interval is the 95 % one of Student's t over the seeds' differences; the seeds' spread is the deviation over
+    seeds, pooled over both sides.
+    """
+    differences = np.subtract(ours, theirs)
+    mean = float(differences.mean())
+    half = (
+        float(stats.t.ppf(0.975, len(differences) - 1) * stats.sem(differences)) if len(differences) > 1 else math.nan
+    )
+    seeds = math.sqrt((np.var(ours, ddof=1) + np.var(theirs, ddof=1)) / 2) if len(differences) > 1 else math.nan
+    interval = f"95 % interval {mean - half:+.2f} to {mean + half:+.2f}"
+    return Row(
+        name, title, peer, f"within the seeds' {seeds:.2f} points", f"{mean:+.2f} points", interval,
+        [*ours], [*theirs], "%", abs(mean) <= seeds, note,
+    )  # fmt: skip
+
+
+def place() -> dict[str, Any]:
+    """Machine, versions and day of a measurement."""
+    return {
+        "date": now()[:10],
+        "machine": f"{processor()}, {provenance.cores()} cores, {platform.system()}",
+        "versions": provenance.versions(),
+        "code": provenance.commit(),
+    }
+
+
+def processor() -> str:
+    """The processor's name, and which of the instructions that matter here it has."""
+    try:
+        said = Path("/proc/cpuinfo").read_text()
+    except OSError:
+        return platform.processor() or platform.machine()
+    name = re.search(r"^model name\s*:\s*(.+)$", said, re.MULTILINE)
+    flags = set(re.findall(r"\b(avx2|avx512f|avx512_bf16|amx_bf16)\b", said))
+    return " ".join([name[1] if name else platform.machine(), *([f"({', '.join(sorted(flags))})"] if flags else [])])
+
+
+def read(folder: Path = FOLDER) -> dict[str, Row]:
+    """The rows measured so far, by name."""
+    file = folder / "results.json"
+    return {row["name"]: Row(**row) for row in json.loads(file.read_text())} if file.exists() else {}
+
+
+def record(row: Row, order: Sequence[str], folder: Path = FOLDER) -> None:
+    """Put a row in place of the last of its name, and write both files anew.
+
+    Args:
+        row: What was measured.
+        order: The names of all rows there can be, as the table is to list them.
+        folder: Where the two files lie.
+    """
+    rows = read(folder) | {row.name: row}
+    ordered = [rows[name] for name in order if name in rows]
+    text = json.dumps([asdict(one) for one in ordered], indent=1)
+    write_whole(folder / "results.json", text.encode() + b"\n")
+    write_whole(folder / "RESULTS.md", render(ordered).encode())
+
+
+def render(rows: Sequence[Row]) -> str:
+    """The page: where it was measured, the table, and what to know besides."""
+    places = list(dict.fromkeys(_where(row.place) for row in rows))
+    where = [f"- **{number}**: {text}" for number, text in enumerate(places, start=1)]
+    body = [_line(row, places.index(_where(row.place)) + 1) for row in rows]
+    table = ["| " + " | ".join(COLUMNS) + " |", "|" + "---|" * len(COLUMNS), *body]
+    notes = [f"- {', '.join(row.name for row in rows if row.note == note)}: {note}" for note in _notes(rows)]
+    return "\n".join([HEAD, *table, "", "Measured on", "", *where, *(["", *notes] if notes else [])]) + "\n"
+
+
+def _notes(rows: Sequence[Row]) -> list[str]:
+    return list(dict.fromkeys(row.note for row in rows if row.note))
+
+
+def _where(place: Mapping[str, Any]) -> str:
+    versions = ", ".join(f"{name} {version}" for name, version in place["versions"].items())
+    commit = (place["code"]["commit"] or "no checkout")[:12] + (" with changes" if place["code"]["changed"] else "")
+    return f"{place['date']}, {place['machine']}; {versions}; commit {commit}"
+
+
+def _line(row: Row, where: int) -> str:
+    measured = row.measured if row.reached is None else f"{row.measured} {'reached' if row.reached else '**missed**'}"
+    samples = [f"{statistics.median(values):.4g} {row.unit}" for values in (row.ours, row.theirs)]
+    cells = (row.name, row.title, row.peer, row.target, measured, row.spread, *samples, str(len(row.ours)), str(where))
+    return "| " + " | ".join(cells) + " |"

@@ -1,0 +1,183 @@
+"""Images per second over a whole budget epoch of datavol and of the trainers that one would take instead.
+
+Every sample is a fresh process of two budget epochs, of which the second is timed, from the end of the first evaluation
+to that of the second: training, evaluation, a checkpoint and whatever lies between. The first warms up; the peers cut
+it short. datavol and its peers take turns.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmarks.checkouts import timm_command, torchvision_command
+from benchmarks.fashion_mnist import write_share
+from benchmarks.photographs import write_photographs
+from benchmarks.processes import DATAVOL_EPOCH, PEER_EPOCH, datavol_command, peer_command, run_timed, runs_in
+from benchmarks.results import Row, ratio_row, share_row
+from benchmarks.settings import Settings
+
+TORCHVISION = "torchvision's reference train.py, by a loop that does the same steps"
+TIMM = "timm's train.py at the fastest of its flags, by a loop that does the same steps"
+WARM_UP = 2
+"""Batches of the peers' first epoch, before an evaluation and the epoch that is timed; datavol's first is whole."""
+BARE = "a bare PyTorch loop"
+TIMM_FLAGS = (("--channels-last",), ("--channels-last", "--bf16"))
+
+
+@dataclass(frozen=True)
+class Bout:
+    """One network on one kind of images, and the ratios it should reach.
+
+    Attributes:
+        name: What its rows' names begin with.
+        title: What its rows' titles begin with.
+        model: The network.
+        size: Side of a crop in pixels.
+        resize: Short side before an evaluation's crop in pixels.
+        batch_size: Of training and evaluation.
+        counts: Training and validation images of a sample: whole batches, so that all train on equally many.
+        targets: By peer.
+    """
+
+    name: str
+    title: str
+    model: str
+    size: int
+    resize: int
+    batch_size: int
+    counts: tuple[int, int]
+    targets: dict[str, float]
+
+
+BOUTS = (
+    Bout("mobilenet32", "MobileNetV2, 32 px, Fashion-MNIST", "mobilenet_v2", 32, 32, 128, (3840, 640),
+         {"torchvision": 3.0, "timm": 1.1, "bare": 0.97}),
+    Bout("mobilenet224", "MobileNetV2, 224 px, JPEG folder", "mobilenet_v2", 224, 256, 16, (160, 16),
+         {"torchvision": 1.5, "timm": 0.98}),
+    Bout("resnet224", "ResNet50, 224 px, JPEG folder", "resnet50", 224, 256, 16, (64, 16),
+         {"torchvision": 2.3, "timm": 0.98}),
+)  # fmt: skip
+
+
+def names() -> list[str]:
+    """The rows."""
+    rows = [f"{bout.name}-{peer}" for peer in ("torchvision", "timm") for bout in BOUTS]
+    return [*rows, "mobilenet32-bare", "mobilenet32-share"]
+
+
+def measure(wanted: Collection[str], settings: Settings) -> Iterator[Row]:
+    """Measure the rows that are wanted, network by network."""
+    for bout in BOUTS:
+        peers = [name.partition("-")[2] for name in names() if name in wanted and name.startswith(f"{bout.name}-")]
+        if peers:
+            yield from _bout(bout, peers, settings)
+
+
+def _bout(bout: Bout, peers: list[str], settings: Settings) -> Iterator[Row]:
+    contest = Contest(bout, settings)
+    flags = {"timm": contest.fastest_timm()} if "timm" in peers else {}
+    samples: dict[str, list[float]] = {name: [] for name in ("datavol", *peers)}
+    for _ in range(settings.repeats):
+        samples["datavol"].append(contest.datavol())
+        for peer in peers:
+            samples[peer].append(contest.peer(peer, *flags.get(peer, ())))
+        settings.say(f"{bout.name}: " + ", ".join(f"{name} {values[-1]:.1f}" for name, values in samples.items()))
+    for peer in peers:
+        yield _row(bout, peer, samples["datavol"], samples[peer], contest, flags)
+
+
+def _row(
+    bout: Bout, peer: str, ours: list[float], theirs: list[float], contest: Contest, flags: dict[str, tuple[str, ...]]
+) -> Row:
+    name, target = f"{bout.name}-{peer}", bout.targets.get(peer)
+    train, val = contest.counts
+    chosen = "precision {} and {}".format(*contest.chosen)
+    note = f"{train} training and {val} validation images, batch {bout.batch_size}; datavol chose {chosen}"
+    if peer == "torchvision":
+        return ratio_row(name, bout.title, contest.torchvision_title, target, ours, theirs, note=note)
+    if peer == "timm":
+        note += f"; timm is fastest with {' '.join(flags['timm']).replace('--bf16', '--amp --amp-dtype bfloat16')} here"
+        return ratio_row(name, bout.title, contest.timm_title, target, ours, theirs, note=note)
+    if peer == "bare":
+        title = f"{BARE} with the same settings, crop and flip; data in memory"
+        return ratio_row(name, f"{bout.title}, whole run", title, target, ours, theirs, note=note)
+    note += "; beyond the bare step: Lightning, metrics, callbacks, checkpoints, crop and flip"
+    title = f"{bout.title}: datavol's own share of a run"
+    return share_row(name, title, f"{BARE} with the same settings, neither crop nor flip", ours, theirs, note)
+
+
+class Contest:
+    """The samples of one bout, on images made for it."""
+
+    def __init__(self, bout: Bout, settings: Settings) -> None:
+        self.bout, self.settings = bout, settings
+        self.counts = (2 * bout.batch_size, 16) if settings.smoke else bout.counts
+        self.scratch = settings.scratch
+        self.data = self._images(settings.scratch / bout.name)
+        self.started = 0
+        self.chosen: tuple[str, str] = ("", "")
+        of_files = bout.size == 224
+        self.torchvision_checkout = settings.torchvision_checkout if of_files else None
+        self.timm_checkout = settings.timm_checkout if of_files else None
+        self.torchvision_title = "torchvision's reference train.py" if self.torchvision_checkout else TORCHVISION
+        self.timm_title = "timm's train.py at the fastest of its flags" if self.timm_checkout else TIMM
+
+    def _images(self, folder: Path) -> Path:
+        train, val = self.counts
+        if self.bout.size == 32:
+            return write_share(self.settings.fashion_mnist, folder, train, val)
+        return write_photographs(folder, {"train": train, "val": val})
+
+    def datavol(self) -> float:
+        """Images per second of datavol's own defaults, by the plain recipe: crop and flip."""
+        data = "fashion_mnist" if self.bout.size == 32 else "image_folder"
+        command = datavol_command(
+            f"data={data}",
+            f"data.root={self.data}",
+            f"model={self.bout.model}",
+            "recipe=plain",
+            f"recipe.batch_size={self.bout.batch_size}",
+            "epochs=2",
+        )
+        place, rate = self._run(command, DATAVOL_EPOCH)
+        record = runs_in(place)[0].record
+        self.chosen = (str(record["precision"]), str(record["memory_format"]))
+        return rate
+
+    def peer(self, peer: str, *flags: str) -> float:
+        """Images per second of a peer."""
+        bout = self.bout
+        told = (self.data, bout.model, bout.batch_size)
+        if peer == "torchvision" and self.torchvision_checkout:
+            return self._run(*torchvision_command(self.torchvision_checkout, *told))[1]
+        if peer == "timm" and self.timm_checkout:
+            return self._run(*timm_command(self.timm_checkout, *told, flags))[1]
+        if peer in ("bare", "share"):
+            flags = self._chosen_flags() + (("--as-it-is",) if peer == "share" else ())
+            peer = "bare"
+        sizes = [f"--size={bout.size}", f"--resize={bout.resize}", f"--batch-size={bout.batch_size}"]
+        what = [f"--data={self.data}", f"--model={bout.model}", *sizes, f"--warm-up={WARM_UP}"]
+        command = peer_command(peer, *what, *flags)
+        return self._run(command, PEER_EPOCH)[1]
+
+    def fastest_timm(self) -> tuple[str, ...]:
+        """The flags with which timm's loop is fastest, by a sample each."""
+        return max(TIMM_FLAGS, key=lambda flags: self.peer("timm", *flags))
+
+    def _chosen_flags(self) -> tuple[str, ...]:
+        precision, memory_format = self.chosen
+        if precision not in ("32", "bf16-mixed"):
+            raise RuntimeError(f"the bare loop knows the precisions 32 and bf16-mixed, but datavol chose {precision}")
+        flags = {"--bf16": precision == "bf16-mixed", "--channels-last": memory_format == "channels_last"}
+        return tuple(flag for flag, set_ in flags.items() if set_)
+
+    def _run(self, command: list[str], pattern: str) -> tuple[Path, float]:
+        """A sample in a folder of its own."""
+        self.started += 1
+        place = self.scratch / f"{self.bout.name}-{self.started:03d}"
+        seconds = run_timed(command, pattern, place, self.scratch)
+        if not seconds:
+            raise RuntimeError(f"{' '.join(command)} did not say when two budget epochs ended")
+        return place, self.counts[0] / seconds[-1]

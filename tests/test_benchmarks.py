@@ -1,0 +1,186 @@
+from __future__ import annotations
+
+import io
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from scipy import stats
+
+from benchmarks import bench, fashion_mnist, photographs, results
+from benchmarks.processes import run_timed
+from datavol.data.arrays import ArraySplit
+
+PLACE = {
+    "date": "2026-01-01",
+    "machine": "a machine",
+    "versions": {"torch": "2.9.0"},
+    "code": {"commit": "a" * 40, "changed": False},
+}
+
+
+def row(name: str, ours: list[float], target: float | None = 2.0) -> results.Row:
+    made = results.ratio_row(name, f"title of {name}", "a peer", target, ours, [100.0] * len(ours), note="a note")
+    return results.Row(**(vars(made) | {"place": PLACE}))
+
+
+def test_a_ratio_is_that_of_medians_and_of_durations_the_other_way_round() -> None:
+    assert results.ratio_row("a", "", "", 2.0, [100, 900, 300], [100, 90, 110]).measured == "3.00"
+    quicker = results.ratio_row("a", "", "", 5.0, [10.0], [45.0], unit="s")
+    assert (quicker.measured, quicker.reached) == ("4.50", False)
+
+
+def test_the_interval_of_an_accuracy_is_that_of_a_paired_t_test() -> None:
+    ours, theirs = [81.0, 82.5, 80.0], [81.5, 82.0, 81.0]
+    made = results.accuracy_row("a", "", "", ours, theirs)
+    interval = stats.ttest_rel(ours, theirs).confidence_interval(0.95)
+    assert made.spread == f"95 % interval {interval.low:+.2f} to {interval.high:+.2f}"
+    assert made.measured == "-0.33 points"
+    assert made.reached
+
+
+def test_an_accuracy_that_is_lost_on_every_seed_is_not_within_their_spread() -> None:
+    assert not results.accuracy_row("a", "", "", [70.0, 70.1, 70.2], [72.0, 72.2, 72.1]).reached
+
+
+def test_rows_replace_their_like_and_the_others_stay(tmp_path: Path) -> None:
+    order = ["first", "second"]
+    for one in (row("second", [150.0]), row("first", [210.0]), row("second", [250.0, 260.0])):
+        results.record(one, order, tmp_path)
+    kept = json.loads((tmp_path / "results.json").read_text())
+    assert [(one["name"], one["measured"]) for one in kept] == [("first", "2.10"), ("second", "2.55")]
+    assert (tmp_path / "RESULTS.md").read_text() == results.render(list(results.read(tmp_path).values()))
+
+
+def test_the_page_says_what_is_missed_where_it_was_measured_and_what_to_know() -> None:
+    page = results.render([row("a", [250.0]), row("b", [150.0]), row("c", [150.0], target=None)])
+    lines = {cells[1].strip(): cells for cells in (line.split("|") for line in page.splitlines()) if len(cells) > 2}
+    assert lines["a"][5].strip() == "2.50 reached"
+    assert lines["b"][5].strip() == "1.50 **missed**"
+    assert lines["c"][5].strip() == "1.50"
+    assert {len(cells) for cells in lines.values()} == {len(results.COLUMNS) + 2}
+    assert page.count("2026-01-01, a machine; torch 2.9.0; commit aaaaaaaaaaaa\n") == 1
+    assert "- a, b, c: a note" in page
+
+
+def test_a_process_is_timed_between_the_lines_that_match(tmp_path: Path) -> None:
+    script = "import time\nfor line in ('epoch 1', 'else', 'epoch 2'): print(line, flush=True); time.sleep(0.1)"
+    seconds = run_timed([sys.executable, "-c", script], "epoch", tmp_path / "there", tmp_path)
+    assert len(seconds) == 1
+    assert 0.2 <= seconds[0] < 2
+
+
+def test_a_process_that_fails_says_why(tmp_path: Path) -> None:
+    with pytest.raises(RuntimeError, match=r"code 1(?s:.*)ZeroDivisionError"):
+        run_timed([sys.executable, "-c", "1 / 0"], "epoch", tmp_path, tmp_path)
+
+
+def test_a_share_is_stratified_and_torchvision_reads_it(tmp_path: Path, fashion: Path) -> None:
+    from torchvision.datasets.mnist import read_image_file, read_label_file
+
+    share = fashion_mnist.write_share(fashion, tmp_path / "share", 57, 20)
+    labels = read_label_file(str(share / "train-labels-idx1-ubyte"))
+    assert sorted(torch.bincount(labels).tolist()) == [5] * 3 + [6] * 7
+    assert torch.bincount(read_label_file(str(share / "t10k-labels-idx1-ubyte"))).tolist() == [2] * 10
+    images = read_image_file(str(share / "train-images-idx3-ubyte"))
+    assert (images[:, 0, 0] == labels).all()
+
+
+def test_photographs_are_of_the_stated_size_and_the_same_for_a_seed(tmp_path: Path) -> None:
+    counts = {"train": 20, "val": 10}
+    one, other = (photographs.write_photographs(tmp_path / name, counts) for name in "ab")
+    files = sorted(file.relative_to(one) for file in one.rglob("*.jpg"))
+    assert len(files) == 30
+    assert all((one / file).read_bytes() == (other / file).read_bytes() for file in files)
+    assert {len(list(folder.iterdir())) for folder in (one / "train").iterdir()} == {2}
+    assert 55 < np.mean(photographs.kilobytes(one)) < 70
+    with Image.open(one / files[0]) as image:
+        assert image.size == (500, 375)
+
+
+def test_the_rougher_class_has_more_of_high_frequencies() -> None:
+    def size(label: int) -> float:
+        rng = np.random.default_rng(0)
+        files = [io.BytesIO() for _ in range(4)]
+        for file in files:
+            Image.fromarray(photographs.photograph(rng, label, 10)).save(file, "JPEG", quality=90)
+        return float(np.mean([len(file.getvalue()) for file in files]))
+
+    assert size(0) > 1.1 * size(5)  # the lower exponent is the rougher
+
+
+def test_peers_count_top1_and_top5_as_timm_does() -> None:
+    from timm.utils import accuracy as reference
+
+    from benchmarks.peers.torchvision_loop import accuracy
+
+    logits, labels = torch.randn(64, 10), torch.randint(0, 10, (64,))
+    assert [float(one) for one in accuracy(logits, labels)] == pytest.approx(
+        [float(one) for one in reference(logits, labels, topk=(1, 5))]
+    )
+
+
+def test_the_bare_loop_crops_within_the_image_and_flips_half() -> None:
+    from benchmarks.peers.bare_loop import crop_and_flip
+
+    torch.manual_seed(0)
+    ramp = torch.linspace(0, 1, 32).expand(400, 3, 32, 32)
+    cropped = crop_and_flip(ramp)
+    assert cropped.shape == ramp.shape
+    assert 0 <= float(cropped.min()) < float(cropped.max()) <= 1
+    width = (cropped[..., -1] - cropped[..., 0])[:, 0, 0]
+    assert 0.4 < float((width < 0).float().mean()) < 0.6
+    assert width.abs().min() > 0.6  # the narrowest crop: sqrt(0.6 * 3 / 4) of the side
+    assert torch.allclose(crop_and_flip(torch.ones(8, 3, 16, 16)), torch.ones(8, 3, 16, 16))
+
+
+@pytest.fixture
+def fashion(tmp_path: Path) -> Path:
+    """Noise in Fashion-MNIST's files, 40 training and 30 test images of each class; the first pixel is the label."""
+    folder = tmp_path / "fashion"
+    folder.mkdir()
+    rng = np.random.default_rng(0)
+    for part, count in (("train", 400), ("t10k", 300)):
+        labels = rng.permutation(np.arange(count) % 10).astype(np.uint8)
+        images = rng.integers(0, 256, (count, 28, 28), dtype=np.uint8)
+        images[:, 0, 0] = labels
+        fashion_mnist.write_idx(folder / f"{part}-images-idx3-ubyte", images)
+        fashion_mnist.write_idx(folder / f"{part}-labels-idx1-ubyte", labels)
+    return folder
+
+
+def test_stratified_takes_as_many_of_each_class_as_there_are() -> None:
+    labels = np.array([0] * 50 + [1] * 3)
+    chosen = fashion_mnist.stratified(
+        ArraySplit(np.zeros((53, 1, 1), np.uint8), labels), 10, 2, np.random.default_rng(0)
+    )
+    assert np.bincount(labels[chosen]).tolist() == [7, 3]
+
+
+def smoke(out: Path, fashion: Path, *rows: str) -> dict[str, results.Row]:
+    bench.main(["--smoke", "--out", str(out), "--fashion-mnist", str(fashion), "--only", *rows])
+    return results.read(out)
+
+
+@pytest.mark.slow
+def test_throughput_and_pipeline_go_through(tmp_path: Path, fashion: Path) -> None:
+    rows = ["mobilenet32-torchvision", "mobilenet32-bare", "mobilenet224-timm", "pipeline", "pipeline-thesis"]
+    measured = smoke(tmp_path, fashion, *rows)
+    assert set(measured) == set(rows)
+    assert all(min(one.ours + one.theirs) > 0 for one in measured.values())
+
+
+@pytest.mark.slow
+def test_studies_go_through(tmp_path: Path, fashion: Path) -> None:
+    measured = smoke(tmp_path, fashion, "sweep", "cache-accuracy")
+    assert list(measured) == ["sweep", "cache-accuracy"]
+    assert len(measured["cache-accuracy"].ours) == 2
+
+
+def test_a_smoke_run_never_writes_over_results() -> None:
+    with pytest.raises(SystemExit):
+        bench.main(["--smoke"])
