@@ -115,11 +115,15 @@ def datavol_batches(root: Path, *overrides: str) -> Sizes:
     """The training loader and what the module does to each batch: all that is known here of datavol's inside."""
     from datavol.composition import compose
     from datavol.data.preparation import prepare
-    from datavol.training.trainer import build_data, build_module
+    from datavol.data.transforms import Finish
+    from datavol.training.settling import settle
+    from datavol.training.trainer import build_data
 
     data = ["data=image_folder", f"data.root={root}", "data.workers=0"]
-    config = compose([*data, "recipe=plain", f"recipe.batch_size={BATCH_SIZE}", *overrides])[0].config
-    prepared = prepare(config)
-    module = build_module(config, prepared, "contiguous")
-    loader = build_data(config, prepared).train_dataloader()
-    return Sizes(loader, lambda batch: module.on_after_batch_transfer(batch, 0))
+    run = compose([*data, "recipe=plain", f"recipe.batch_size={BATCH_SIZE}", *overrides])[0]
+    prepared = prepare(run.config)
+    config = settle(run, prepared, keep=False)
+    images = build_data(config, prepared)
+    images.fill_cache()
+    finish = Finish(config.data.mean, config.data.std)
+    return Sizes(images.train_dataloader(), lambda batch: (finish(batch.images, batch.erased),))

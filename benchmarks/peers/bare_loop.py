@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torchvision import transforms as T
 
-from benchmarks.peers.job import autocast, batches_of, epoch_done, in_memory, laid_out
+from benchmarks.peers.job import autocast, batches_of, epoch_done, in_memory, laid_out, pillow
 from benchmarks.presets import MEAN, STD
 from datavol.data.arrays import ArraySplit
 
@@ -62,7 +62,7 @@ def _evaluate(job: argparse.Namespace, network: nn.Module, images: Tensor, label
 def _tensors(split: ArraySplit, size: int) -> tuple[Tensor, Tensor]:
     """Normalised images (n, 3, size, size) and labels (n,)."""
     steps = T.Compose([T.Resize(size), T.CenterCrop(size), T.ToTensor(), T.Normalize(MEAN, STD)])
-    images = torch.stack([steps(split.image(place)) for place in range(len(split))])
+    images = torch.stack([steps(pillow(split, place)) for place in range(len(split))])
     return images, torch.from_numpy(split.labels)
 
 

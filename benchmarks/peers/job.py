@@ -28,7 +28,7 @@ class InMemory(Dataset[Any]):
         places = np.arange(len(split))
         members = [places[split.labels == label] for label in np.unique(split.labels)]
         chosen = np.concatenate([own[: round(len(own) * fraction)] for own in members])
-        self.images: list[Image.Image] = [split.image(int(place)) for place in chosen]
+        self.images = [pillow(split, int(place)) for place in chosen]
         self.labels = [int(split.labels[place]) for place in chosen]
         self.transform = transform
 
@@ -37,6 +37,11 @@ class InMemory(Dataset[Any]):
 
     def __getitem__(self, place: int) -> tuple[Any, int]:
         return self.transform(self.images[place]), self.labels[place]
+
+
+def pillow(split: ArraySplit, place: int) -> Image.Image:
+    """An image in RGB."""
+    return Image.fromarray(split.images[place]).convert("RGB")
 
 
 def in_memory(job: argparse.Namespace) -> tuple[ArraySplit, ArraySplit] | None:
