@@ -23,7 +23,7 @@ def test_a_sweep_trains_each_run_once_and_the_second_time_finds_them_finished(co
 
     assert first.returncode == 0, first.stderr
     assert first.stdout.endswith("2 of 2 runs finished\n")
-    folders = [RunFolder(path) for path in sorted(elsewhere.glob("studies/digits/*"))]
+    folders = [RunFolder(path) for path in sorted(elsewhere.glob("studies/digits/*pct*"))]
     assert [folder.state for folder in folders] == ["finished"] * 2
     assert len(list(elsewhere.rglob("run-*.wandb"))) == 2  # one W&B run each, offline
     assert not (elsewhere / "multirun").exists()
@@ -59,7 +59,7 @@ def test_a_single_run_says_what_it_does_and_then_that_it_is_done(command, elsewh
     first = command("run", "fraction=0.25", "logger=csv", *QUICK)
     assert re.fullmatch(r"mobilenet_v2 25 %: budget epoch 1/1, top-1 \d+\.\d %, 00:00 left\n", first.stdout)
     assert first.stderr == ""
-    (path,) = elsewhere.glob("studies/digits/*")
+    (path,) = elsewhere.glob("studies/digits/*pct*")
     assert yaml.safe_load((path / ".hydra/overrides.yaml").read_text())[0] == "fraction=0.25"
     assert (
         command("run", "fraction=0.25", "logger=csv", *QUICK).stdout
@@ -78,7 +78,7 @@ def test_changed_data_are_noticed_before_a_finished_run_is_skipped(command, else
 
 def test_the_offline_wandb_file_holds_curves_summary_and_config(command, elsewhere):
     assert command("run", "fraction=0.25", "logger.tags=[pilot]", *QUICK, "epochs=2").returncode == 0
-    (path,) = elsewhere.glob("studies/digits/*")
+    (path,) = elsewhere.glob("studies/digits/*pct*")
     (file,) = path.glob("wandb/offline-run-*/run-*.wandb")
     wandb, folder = read_wandb_file(file), RunFolder(path)
 
@@ -108,7 +108,7 @@ def test_a_wandb_server_that_is_not_there_costs_a_warning_and_under_30_seconds(c
     assert time.perf_counter() - began < usual + 30
     assert answer.stderr.count("W&B") == 1
     assert "wandb sync" in answer.stderr
-    (path,) = elsewhere.glob("studies/closed/*")
+    (path,) = elsewhere.glob("studies/closed/*pct*")
     assert RunFolder(path).state == "finished"
     (file,) = path.glob("wandb/offline-run-*/run-*.wandb")
     assert len(read_wandb_file(file).rows) == 1
@@ -142,7 +142,7 @@ def test_torchvision_weights_are_evaluated_and_anything_more_is_refused(command,
 def test_an_evaluation_on_other_data_says_so(command, elsewhere, photos):
     options = ["data=image_folder", f"data.root={photos}", "recipe=plain", "logger=csv", *QUICK, "recipe.batch_size=9"]
     assert command("run", *options).returncode == 0
-    (path,) = elsewhere.glob("studies/image_folder/*")
+    (path,) = elsewhere.glob("studies/image_folder/*pct*")
     same = command("evaluate", str(path), "trainer=cpu")
     assert (same.returncode, same.stderr) == (0, "")
     (photos / "val/cat/00.png").unlink()

@@ -24,7 +24,8 @@ from datavol.records import RunFolder, now, write_whole
 from datavol.training.arithmetic import AUTO, StepTimer, choose
 
 FILE = "settled.json"
-ARITHMETIC = ("precision", "memory_format", "compile", "cudnn_benchmark")
+GPU_ONLY = ("compile", "cudnn_benchmark")
+ARITHMETIC = ("precision", "memory_format", *GPU_ONLY)
 
 
 def settle(run: Run, prepared: Prepared, *, keep: bool = True) -> Config:
@@ -39,8 +40,11 @@ def settle(run: Run, prepared: Prepared, *, keep: bool = True) -> Config:
     if all(name in record for name in (*ARITHMETIC, "short_side")):
         return _with_cache(_with(run.config, record))
     config = run.config
+    if _device(config).type == "cpu":  # which has neither
+        config = _with(config, {name: False for name in GPU_ONLY if getattr(config.trainer, name) == AUTO})
     if AUTO in _arithmetic(config).values():
-        config = _with(config, _decided(run.folder.parent, _network(config), keep, lambda: _timed(config, prepared)))
+        network = _network(run.config)
+        config = _with(config, _decided(run.folder.parent, network, keep, lambda: _timed(config, prepared)))
     data = config.data
     if isinstance(data, FilesConfig) and data.short_side == AUTO:
         found = _decided(run.folder.parent, _images(config), keep, lambda: short_side(data, prepared.source))

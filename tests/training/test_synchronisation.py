@@ -44,7 +44,7 @@ def test_more_iterations_of_a_budget_epoch_read_nothing_more(recipe, tiny, elsew
 
 
 def test_lightning_asks_no_other_rank_about_sigterm(tiny, monkeypatch):
-    trainer = build_trainer(tiny("trainer.compile=false", "trainer.cudnn_benchmark=false").config.trainer, [])
+    trainer = build_trainer(tiny().config.trainer, [])
     monkeypatch.setattr(torch.distributed, "broadcast", pytest.fail)
     monkeypatch.setattr(torch.Tensor, "item", pytest.fail)
     loop = trainer.fit_loop.epoch_loop
