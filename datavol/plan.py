@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import shutil
 import subprocess
 import sys
@@ -10,7 +11,7 @@ import tempfile
 import time
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from datavol.command import one_line
 from datavol.composition import compose, parse
@@ -18,7 +19,10 @@ from datavol.config import Run
 from datavol.errors import ConfigError
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from datavol.sweep.planning import Plan, Speed
+    from datavol.sweep.predicting import Scaling
 
 
 @one_line
@@ -27,6 +31,7 @@ def main() -> None:
     arguments = parse(sys.argv[1:])
     if arguments.help:
         print(f"{__doc__}\n\nplan.timing=false leaves the timing out; plan.images_per_second=1200 takes that figure.")
+        print("plan.device_images_per_second=400 is one device's; more devices than are here are predicted from one.")
         print("plan.images=1281167 plan.classes=1000 plans for a training set that is not here.")
         print("plan.schedules=lr.png draws the learning rates of the runs against their iterations.")
         return
@@ -69,44 +74,69 @@ def _draw_schedules(plans: list[Plan], file: Path) -> None:
 
 
 def find_speeds(plans: list[Plan]) -> list[Speed]:
-    """The speed of every run: the figure given, or one timing per network, recipe, data and trainer."""
-    from datavol.sweep.planning import Speed
-
+    """The speed of every run: the figure given, or one timing or prediction per network, recipe, data and trainer."""
     timed: list[tuple[object, Speed]] = []
     speeds = []
     for plan in plans:
         config = plan.run.config
-        if config.plan.images_per_second is not None:
-            speeds.append(Speed(config.plan.images_per_second, config.plan.images_per_second))
-            continue
-        if not config.plan.timing or config.plan.images or plan.epochs_left == 0:
-            speeds.append(Speed(None))
-            continue
-        kind = (config.model, config.recipe, config.data, config.trainer)
+        kind = (config.model, config.recipe, config.data, config.trainer, config.plan, plan.epochs_left == 0)
         known = next((speed for other, speed in timed if other == kind), None)
         if known is None:
-            known = _time(plan.run)
+            known = _find_speed(plan)
             timed.append((kind, known))
         speeds.append(known)
     return speeds
 
 
-def _time(run: Run) -> Speed:
-    """Time a run in a process of its own, so that this one stays light."""
-    from datavol.sweep.job import write_job
+def _find_speed(plan: Plan) -> Speed:
     from datavol.sweep.planning import Speed
+    from datavol.sweep.predicting import is_predicted
+
+    config = plan.run.config
+    if config.plan.images_per_second is not None:
+        return Speed(config.plan.images_per_second, config.plan.images_per_second)
+    can_time = config.plan.timing and not config.plan.images
+    if plan.epochs_left == 0 or not (can_time or config.plan.device_images_per_second):
+        return Speed(None)
+    if is_predicted(config):
+        return _predict(plan, can_time)
+    found, start_seconds = _time(plan.run, "run")
+    return Speed(found["train"], found["val"], start_seconds)
+
+
+def _predict(plan: Plan, can_time: bool) -> Speed:
+    """Predict the speed of devices that are not here; evaluation counts as no faster than training."""
+    from datavol.sweep.planning import Speed
+    from datavol.sweep.predicting import given_steps, one_device, scale
+
+    config, start_seconds = plan.run.config, 0.0
+    steps, decode = given_steps(config), config.plan.decode_per_core
+    if steps is None:
+        one_device(config)  # raises before anything is timed
+        found, start_seconds = _time(plan.run, "device")
+        steps, decode = [(size, seconds) for size, seconds in found["steps"]], decode or found["decode_per_core"]
+    elif decode is None and can_time:
+        decode = _time(plan.run, "loading")[0]["decode_per_core"]
+    scaling = scale(config, plan.prepared, steps, decode)
+    pace = scaling.planned.images_per_second
+    return Speed(pace, pace, start_seconds, scaling)
+
+
+def _time(run: Run, what: str) -> tuple[dict[str, Any], float]:
+    """Figures of `datavol.sweep.timing`, a process of its own so that this one stays light, and how long it started."""
+    from datavol.sweep.job import write_job
 
     print(f"timing {run.config.model.name} on {run.config.data.name} ...", file=sys.stderr, flush=True)
     with tempfile.TemporaryDirectory(prefix="datavol-") as place:
         file = Path(place) / "run.json"
         write_job(file, run)
         began = time.time()
-        command = [sys.executable, "-m", "datavol.sweep.timing", str(file)]
+        command = [sys.executable, "-m", "datavol.sweep.timing", str(file), what]
         answer = subprocess.run(command, stdout=subprocess.PIPE, text=True, cwd=Path.cwd())
     if answer.returncode:
         raise ConfigError("plan.timing must succeed, and it failed as said above; try plan.timing=false")
     found = json.loads(answer.stdout.splitlines()[-1])
-    return Speed(found["train"], found["val"], found["first_iteration"] - began)
+    return found, found.get("first_iteration", began) - began
 
 
 def _print(plans: list[Plan], speeds: list[Speed], wall: float | None, places: int) -> None:
@@ -128,6 +158,27 @@ def _print(plans: list[Plan], speeds: list[Speed], wall: float | None, places: i
     )
     for line in _sums(plans, wall, places):
         console.print(line, soft_wrap=True, highlight=False)
+    for scaling in {id(speed.scaling): speed.scaling for speed in speeds if speed.scaling}.values():
+        print_scaling(console, scaling)
+
+
+def print_scaling(console: Console, scaling: Scaling) -> None:
+    """Print predictions for 1 to 64 devices: their pace, and what each resource would allow alone."""
+    from rich.table import Table
+
+    planned = scaling.planned
+    head = f"{scaling.title}: {planned.images_per_second:,.0f} images/s predicted, limited by {planned.limiting}"
+    console.print(f"\n{head}", soft_wrap=True, highlight=False)
+    table = Table(caption="a resource's column: images/s if the others took no time", caption_justify="left")
+    for name in ("devices", "images/s", "efficiency", "limited by", *planned.limits):
+        table.add_column(name, justify="left" if name == "limited by" else "right")
+    counts = {one.devices: one for one in [*scaling.others, planned]}
+    for _, one in sorted(counts.items()):
+        limits = ["-" if math.isinf(limit) else f"{limit:,.0f}" for limit in one.limits.values()]
+        cells = [str(one.devices), f"{one.images_per_second:,.0f}", f"{one.efficiency:.0%}", one.limiting, *limits]
+        table.add_row(*cells, style="bold" if one is planned else None)
+    console.print(table)
+    console.print(scaling.assumed, soft_wrap=True, highlight=False)
 
 
 def _cells(plan: Plan, speed: Speed) -> list[str]:

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from datavol.budget import ThesisUnits, thesis_units
-from datavol.config import Config, Run
+from datavol.config import Config, ModelConfig, Run
 from datavol.data import imagenet_shape
 from datavol.data.arrays import ArraySplit
 from datavol.data.preparation import Prepared, prepare
 from datavol.data.sources import Source
 from datavol.records import RunFolder
+
+if TYPE_CHECKING:
+    from datavol.sweep.predicting import Scaling
 
 PARAMETERS = {"mobilenet_v2": (2_223_872, 1281), "resnet50": (23_508_032, 2049)}
 """Parameters of the networks of torchvision: without a last layer, and of it per class."""
@@ -29,11 +33,13 @@ class Speed:
         train: Training images per second, or None where nobody knows.
         val: Evaluated images per second.
         start_seconds: From the command to the first iteration.
+        scaling: Where the speed is predicted from that of one device: the prediction.
     """
 
     train: float | None
     val: float | None = None
     start_seconds: float = 0.0
+    scaling: Scaling | None = None
 
 
 @dataclass(frozen=True)
@@ -86,14 +92,22 @@ def plan_run(run: Run, source: Source | None) -> Plan:
     )
 
 
+def parameters(model: ModelConfig, classes: int) -> int | None:
+    """The parameters of a network of torchvision; None for another, which would have to be built to be counted."""
+    if model.name not in PARAMETERS:
+        return None
+    body, per_class = PARAMETERS[model.name]
+    return body + per_class * classes
+
+
 def _checkpoint_bytes(config: Config, classes: int) -> int | None:
     """Weights and the optimiser's moments in single precision, of every checkpoint that is kept."""
-    if config.model.name not in PARAMETERS:
+    weights = parameters(config.model, classes)
+    if weights is None:
         return None
-    body, per_class = PARAMETERS[config.model.name]
     moments = {"sgd": 1 if config.recipe.optimiser.momentum else 0, "adamw": 2}[config.recipe.optimiser.name]
     kept = 2 + (config.epochs if config.checkpoint.keep == "all" else 0)
-    return (body + per_class * classes) * 4 * (1 + moments) * kept
+    return weights * 4 * (1 + moments) * kept
 
 
 def stand_in(config: Config) -> Source:

@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from datavol.composition import compose
-from datavol.plan import plan_runs
+from datavol.errors import ConfigError
+from datavol.plan import find_speeds, plan_runs
 from datavol.records import RunFolder
 from datavol.sweep.planning import PARAMETERS, Speed, wall_seconds
 from datavol.training.networks import build_network
@@ -77,12 +78,94 @@ def test_a_plan_of_checkpoints_that_do_not_fit_is_refused(command, monkeypatch):
     assert "datavol: checkpoints must fit on the disk of" in answer.stderr
 
 
+FOUR_GPUS = ["data=imagenet", "plan.images=1281167", "trainer=ddp", "plan.device_images_per_second=900"]
+KNOWN = ["plan.decode_per_core=600", "plan.image_kb=110", "plan.node.cores=16"]
+
+
+def pace(*overrides: str):
+    (speed,) = find_speeds(plan_runs(compose([*FOUR_GPUS, *KNOWN, *overrides])))
+    return speed
+
+
+def test_four_devices_are_predicted_from_one():
+    """A share of 32 of 128 images takes 32 / 900 s; one bucket passes links of 10 GB/s in six rounds of a quarter."""
+    body, per_class = PARAMETERS["mobilenet_v2"]
+    exchange = 6 * ((body + 1000 * per_class) * 4 / 4 / 10e9 + 10e-6)
+    speed = pace()
+    assert speed.train == pytest.approx(128 / (32 / 900 + exchange))
+    assert speed.scaling.planned.limiting == "compute"
+    assert [one.devices for one in speed.scaling.others] == [1, 2, 4, 8, 16, 32, 64]
+
+
+@pytest.mark.parametrize(
+    ("overrides", "limiting"),
+    [
+        (["plan.decode_per_core=50"], "decode"),
+        (["plan.node.cores=1"], "decode"),
+        (["plan.node.disk_gb_s=0.1"], "disk"),
+        (["trainer.num_nodes=2", "plan.node.network_gb_s=0.1"], "all-reduce"),
+    ],
+)
+def test_the_plan_names_what_runs_out_first(overrides, limiting):
+    assert pace(*overrides).scaling.planned.limiting == limiting
+
+
+def test_a_network_of_timm_is_counted_without_its_weights():
+    speed = pace("model=timm", "model.name=convnext_atto")
+    network = build_network(compose(["model=timm", "model.name=convnext_atto"])[0].config.model, 1000, None, 0)
+    size = 4 * sum(parameter.numel() for parameter in network.parameters())
+    assert speed.train == pytest.approx(128 / (32 / 900 + 6 * (size / 4 / 10e9 + 10e-6)))
+
+
+def test_files_are_weighed_and_images_in_memory_are_not(photos):
+    from datavol.sweep.predicting import _bytes_per_image
+
+    (plan,) = plan_runs(compose(["data=image_folder", f"data.root={photos}", "recipe.batch_size=4"]))
+    sizes = [file.stat().st_size for file in (photos / "train").rglob("*.png")]
+    assert _bytes_per_image(plan.prepared.source.train) == pytest.approx(sum(sizes) / len(sizes))
+    (plan,) = plan_runs(compose([]))
+    assert _bytes_per_image(plan.prepared.source.train) is None
+
+
+def test_a_plan_for_four_gpus_shows_one_to_64_without_torch(command):
+    answer = command("plan", *FOUR_GPUS)
+    assert answer.returncode == 0, answer.stderr
+    assert "mobilenet_v2 on 4 devices, 4 per node: 3,394 images/s predicted, limited by compute" in answer.stdout
+    assert "decode is not known and left out (try plan.decode_per_core=...)" in answer.stdout
+    assert "disk is not known and left out (try plan.image_kb=...)" in answer.stdout
+    assert "assumed of a node (plan.node): " in answer.stdout
+
+
+def test_gpus_that_are_not_here_are_not_timed_on_a_cpu(monkeypatch):
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    with pytest.raises(ConfigError, match=r"plan\.timing must have a GPU here to predict several from, got none"):
+        find_speeds(plan_runs(compose(["trainer=ddp"])))
+
+
+def test_what_cannot_be_predicted_is_refused():
+    with pytest.raises(ConfigError, match=r"recipe\.batch_size must divide evenly among 3 devices, got 128"):
+        pace("trainer.devices=3")
+    with pytest.raises(ConfigError, match=r"plan\.images_per_second must be left out beside plan\.device_images_per_"):
+        pace("plan.images_per_second=1200")
+
+
+@pytest.mark.slow
+def test_more_nodes_than_are_here_are_predicted_from_a_timing(command, elsewhere):
+    options = ["trainer=cpu", "trainer.num_nodes=4", "trainer.strategy=ddp", "trainer.threads=1"]
+    answer = command("plan", *options)
+    assert answer.returncode == 0, answer.stderr
+    assert "mobilenet_v2 on 4 devices, 1 per node: " in answer.stdout
+    assert "time: not known" not in answer.stdout
+    assert list(elsewhere.iterdir()) == []
+
+
 @pytest.mark.slow
 def test_the_estimate_is_near_the_time_taken(command, elsewhere):
     options = ["-m", "fraction=0.1,0.25", "logger=csv", "epochs=6"]
     planned = command("plan", *options)
     assert planned.returncode == 0, planned.stderr
     hours, minutes, seconds = planned.stdout.partition("time: ")[2].split(" ")[0].split(":")
+    assert list(elsewhere.iterdir()) == []
     began = time.perf_counter()
     assert command("run", *options).returncode == 0
     taken = time.perf_counter() - began

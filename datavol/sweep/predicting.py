@@ -1,0 +1,187 @@
+"""A plan for more devices than this machine has: from the figures of one device to the pace of any number of them."""
+
+from __future__ import annotations
+
+import math
+import os
+from dataclasses import dataclass
+
+import numpy as np
+
+from datavol.config import Config, FilesConfig, ModelConfig, NodeConfig, TrainerConfig, check_batch_shares
+from datavol.data.arrays import ArraySplit
+from datavol.data.preparation import Prepared
+from datavol.data.sources import Split
+from datavol.errors import ConfigError
+from datavol.provenance import cores
+from datavol.sweep.devices import visible_gpus
+from datavol.sweep.planning import parameters
+from datavol.sweep.scaling import Link, Measured, Node, Prediction, predict, step_line
+
+LINK_LATENCY, NETWORK_LATENCY = 10e-6, 50e-6
+"""Assumed seconds of a round of the ring, inside a machine and over Ethernet."""
+
+COUNTS = (1, 2, 4, 8, 16, 32, 64)
+LOOKED_AT = 1000  # files, for their mean size
+
+Steps = list[tuple[int, float]]
+"""(images, seconds) of steps of one device."""
+
+
+@dataclass(frozen=True)
+class Scaling:
+    """The pace of the planned devices and of other numbers of them, and what that rests on.
+
+    Attributes:
+        title: What trains.
+        planned: The prediction for the trainer's devices.
+        others: Predictions for 1, 2, 4 ... 64 devices, as far as a batch divides evenly.
+        assumed: What was taken for granted, in words.
+    """
+
+    title: str
+    planned: Prediction
+    others: list[Prediction]
+    assumed: str
+
+
+def is_predicted(config: Config) -> bool:
+    """Whether a run's pace is predicted: a device's figure is given, or fewer devices are here than it takes."""
+    trainer = config.trainer
+    if config.plan.device_images_per_second is not None or trainer.num_nodes > 1:
+        return True
+    here = cores() if _on_cpu(trainer) else len(visible_gpus())
+    return isinstance(trainer.devices, int) and trainer.devices > max(1, here)
+
+
+def given_steps(config: Config) -> Steps | None:
+    """The step that `plan.device_images_per_second` tells of, or None where it is not given."""
+    pace = config.plan.device_images_per_second
+    return None if pace is None else [(_share(config), _share(config) / pace)]
+
+
+def one_device(config: Config) -> Config:
+    """The run on a single device, with that device's share of a batch.
+
+    Raises:
+        ConfigError: If that device is a GPU and none is here, or the batch does not divide evenly.
+    """
+    trainer, threads = config.trainer, config.trainer.threads
+    if trainer.accelerator in ("gpu", "cuda") and not visible_gpus():
+        raise ConfigError(
+            "plan.timing must have a GPU here to predict several from, got none; "
+            "try plan.device_images_per_second=400 (what one does), or plan.timing=false"
+        )
+    if _on_cpu(trainer) and threads == "auto":
+        threads = max(1, cores() // _per_node(trainer))  # what Lightning leaves each rank
+    alone = trainer.model_copy(update={"devices": 1, "num_nodes": 1, "strategy": "auto", "threads": threads})
+    return with_batch(config.model_copy(update={"trainer": alone}), _share(config))
+
+
+def with_batch(config: Config, batch_size: int) -> Config:
+    """The run with another batch size."""
+    return config.model_copy(update={"recipe": config.recipe.model_copy(update={"batch_size": batch_size})})
+
+
+def scale(config: Config, prepared: Prepared, steps: Steps, decode_per_core: float | None) -> Scaling:
+    """Predict the pace of the trainer's devices, and of other numbers of them.
+
+    Args:
+        config: The run.
+        prepared: Its data.
+        steps: Of one device; two at different batch sizes tell what does not shrink with the batch.
+        decode_per_core: Images per second that one core loads, or None where nobody knows.
+
+    Raises:
+        ConfigError: If the batch does not divide evenly among the devices, or a file is gone.
+    """
+    size = 1000 * config.plan.image_kb if config.plan.image_kb else _bytes_per_image(prepared.source.train)
+    measured = Measured(
+        *step_line(min(steps), max(steps)),
+        decode_per_core or math.inf,
+        size or 0.0,
+        4.0 * _all_parameters(config.model, len(prepared.source.classes)),  # single precision, under autocast as well
+    )
+    node = as_node(config)
+    batch, count = config.recipe.batch_size, _devices(config.trainer)
+    unknown = ["decode"] * (decode_per_core is None) + ["disk"] * (
+        size is None and isinstance(config.data, FilesConfig)
+    )
+    return Scaling(
+        f"{config.model.name} on {count} device{'s' * (count > 1)}, {node.devices} per node",
+        predict(measured, node, batch, count),
+        [predict(measured, node, batch, other) for other in COUNTS if batch % other == 0],
+        _assumed(config.plan.node, node, unknown),
+    )
+
+
+def as_node(config: Config) -> Node:
+    """The machine that `plan.node` assumes, with the trainer's devices.
+
+    Without loading processes where images are in memory, as in training, and on the CPU, whose cores they would share.
+    """
+    node, auto = config.plan.node, config.data.workers == "auto"
+    within = _on_cpu(config.trainer) or (auto and not isinstance(config.data, FilesConfig))
+    return Node(
+        _per_node(config.trainer),
+        cores() if node.cores == "auto" else node.cores,
+        node.disk_gb_s * 1e9,
+        Link(node.link_gb_s * 1e9, LINK_LATENCY),
+        Link(node.network_gb_s * 1e9, NETWORK_LATENCY),
+        0 if within else None if config.data.workers == "auto" else config.data.workers,
+    )
+
+
+def _assumed(given: NodeConfig, node: Node, unknown: list[str]) -> str:
+    text = (
+        f"assumed of a node (plan.node): {node.cores} cores, {given.disk_gb_s:g} GB/s from the disk, "
+        f"{given.link_gb_s:g} GB/s between devices, {given.network_gb_s:g} GB/s between nodes"
+    )
+    remedies = {"decode": "plan.decode_per_core", "disk": "plan.image_kb"}
+    for name in unknown:
+        text += f"; {name} is not known and left out (try {remedies[name]}=...)"
+    return text
+
+
+def _all_parameters(model: ModelConfig, classes: int) -> int:
+    known = parameters(model, classes)
+    if known is not None:
+        return known
+    import torch  # late: a network of timm must be built to be counted
+
+    from datavol.training.networks import build_network
+
+    with torch.device("meta"):
+        network = build_network(model.model_copy(update={"weights": None}), classes, None, 0)
+    return sum(parameter.numel() for parameter in network.parameters())
+
+
+def _bytes_per_image(split: Split) -> float | None:
+    """The mean size of some files, evenly spread; None for images in memory."""
+    if isinstance(split, ArraySplit):
+        return None
+    places = np.linspace(0, len(split) - 1, min(len(split), LOOKED_AT)).astype(int)
+    paths = [os.path.join(split.root, split.key(int(place))) for place in places]
+    try:
+        return float(np.mean([os.path.getsize(path) for path in paths]))
+    except OSError as error:
+        raise ConfigError(
+            f"an image must be readable, got {error.filename!r} ({error.strerror}); check data.root"
+        ) from None
+
+
+def _on_cpu(trainer: TrainerConfig) -> bool:
+    return trainer.accelerator == "cpu" or (trainer.accelerator == "auto" and not visible_gpus())
+
+
+def _per_node(trainer: TrainerConfig) -> int:
+    return trainer.devices if isinstance(trainer.devices, int) else max(1, len(visible_gpus()))
+
+
+def _devices(trainer: TrainerConfig) -> int:
+    return _per_node(trainer) * trainer.num_nodes
+
+
+def _share(config: Config) -> int:
+    check_batch_shares(config.recipe.batch_size, _devices(config.trainer))
+    return config.recipe.batch_size // _devices(config.trainer)
