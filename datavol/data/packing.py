@@ -168,6 +168,7 @@ class _Builder:
         """Publish what is whole."""
         try:
             os.unlink(self.store.path("room"))
+            self.file.truncate(self.index.length)
             if self.changed:
                 self.publish()
         except OSError:
