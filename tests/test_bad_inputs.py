@@ -28,8 +28,9 @@ BY_CONFIGURATION = {
     "-m fraction=glob(*)": "a sweep must have at least one run, got none from fraction=glob(*); give it values",
     "model=timm": "model.name must be given with model=timm, got nothing; try model.name=densenet121",
     "model.stem=tiny": 'model.stem must be standard or small, got "tiny"; try model.stem=standard',
-    "recipe=thesis_resnet51": "recipe must be one of plain, small, thesis_mobilenet_v2, thesis_resnet50, "
-    "got 'thesis_resnet51'; try recipe=thesis_resnet50",
+    "recipe=thesis_resnet51": "recipe must be one of plain, plain_with_augmentation, plain_with_dropout, "
+    "plain_with_erasing, plain_with_mixing, plain_with_smoothing, plain_with_weight_decay, regularised, small, "
+    "thesis_mobilenet_v2, thesis_resnet50, got 'thesis_resnet51'; try recipe=thesis_resnet50",
     "data=mnist": "data must be one of cifar10, cifar100, digits, fashion_mnist, image_folder, imagenet, table, "
     "got 'mnist'; try data=fashion_mnist",
     "data=image_folder": "data.root must be a folder, got nothing; try data.root=/path/to/images",
@@ -57,7 +58,7 @@ BY_CONFIGURATION = {
     "fraction": "an override must be written name=value, got 'fraction'; quote what is special: 'name=\"a b\"'",
     "--fraction=0.5": "the command line must be options and name=value pairs, got: unrecognized arguments: "
     "--fraction=0.5; see --help",
-    "experiment=nope": "experiment must be one of architectures, equal_passes, fashion_mnist_pilot, ",
+    "experiment=nope": "experiment must be one of architectures, equal_passes, fashion_mnist/mobilenet_v2, ",
 }
 
 BY_DATA = {

@@ -144,7 +144,9 @@ def wandb_curves(run: Run, keeper: Keeper, is_global_zero: bool) -> Iterator[Non
         "logger": settings.name,
     }
     sections = {f"{name}_settings": run.values[name] for name in ("model", "data", "recipe", "trainer")}
-    sections["trainer_settings"] = sections["trainer_settings"] | {name: record[name] for name in ARITHMETIC}
+    sections["trainer_settings"] = sections["trainer_settings"] | {
+        name: record[name] for name in ARITHMETIC if name in record
+    }
     wandb_run = open_wandb_run(
         settings,
         folder=run.folder,

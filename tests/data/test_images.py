@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-from functools import partial
-
 import numpy as np
 import pytest
 import torch
@@ -40,10 +38,6 @@ def folder(photos, monkeypatch, tmp_path):
     return compose(["data=image_folder", f"data.root={photos}", "recipe.batch_size=8"])[0].config
 
 
-def files(split) -> FileReader:
-    return FileReader(split, partial(decoded, split))
-
-
 def as_they_are(images, places) -> Augmented:
     return Augmented(torch.stack(list(images)), torch.zeros(len(places), 4))
 
@@ -54,7 +48,7 @@ def test_the_next_sound_image_of_the_class_in_the_subset_takes_its_place(damaged
         (photos / f"train/cat/{i:02d}.png").write_bytes(b"x")
     source = open_source(folder.data)
     subset = np.array([0, 1, 2, 3, 4, 5, 7, 8, 9, 10, 11, 12, 20])  # without 6: it must never stand in
-    images = TrainingImages(files(source.train), subset, as_they_are, replace=True)
+    images = TrainingImages(FileReader(source.train), subset, as_they_are, replace=True)
     cats = [i for i in subset.tolist() if i < 12]
     for position in cats:
         after = [*cats[cats.index(position) :], *cats[: cats.index(position)]]
@@ -71,7 +65,7 @@ def test_a_class_without_a_sound_image_stops(folder, photos):
     for i in range(12):
         (photos / f"train/cat/{i:02d}.png").write_bytes(b"x")
     source = open_source(folder.data)
-    images = TrainingImages(files(source.train), np.arange(27), as_they_are, replace=True)
+    images = TrainingImages(FileReader(source.train), np.arange(27), as_they_are, replace=True)
     with pytest.raises(DamagedImage, match=r"every image of a class of the subset is damaged, cat/00.png among them"):
         images.__getitems__([(0, 0)])
 
@@ -80,14 +74,14 @@ def test_an_evaluation_leaves_damaged_images_out_without_a_gap(folder, photos):
     (photos / "val/dog/01.png").write_bytes(b"x")
     source = open_source(folder.data)
     evaluate = folder.recipe.evaluate
-    images = EvaluationImages(files(source.val), evaluate, skip=True)
+    images = EvaluationImages(FileReader(source.val), evaluate, skip=True)
     batch = images.__getitems__([(i, i) for i in range(12)])
     assert (len(batch.images), batch.labels.tolist()) == (11, [0] * 4 + [1] * 3 + [2] * 4)
     assert batch.places.tolist() == [0, 1, 2, 3, 4, 6, 7, 8, 9, 10, 11]
     assert batch.damaged == ("dog/01.png",)
     assert len(images.__getitems__([(5, 5)]).images) == 0
     with pytest.raises(DamagedImage, match=r"val/dog/01.png"):
-        EvaluationImages(files(source.val), evaluate, skip=False).__getitems__([(5, 5)])
+        EvaluationImages(FileReader(source.val), evaluate, skip=False).__getitems__([(5, 5)])
 
 
 @pytest.mark.parametrize("source", ["files", "arrays"])
@@ -96,7 +90,7 @@ def test_augmentation_depends_on_seed_and_place_alone(source, folder):
     augment = recipe.augment.model_copy(update={"crop_size": 16, "erase": 0.5})
     prepared = prepare(folder if source == "files" else compose(["logger=csv"])[0].config)
     split = prepared.source.train
-    reader = files(split) if source == "files" else ArrayReader(split)
+    reader = FileReader(split) if source == "files" else ArrayReader(split)
     samples = [(k, k % 27) for k in range(5, 45)]
 
     def seen(order_seed: int, workers: int, noise: int, batch: int = 8) -> tuple[torch.Tensor, torch.Tensor]:
