@@ -131,7 +131,7 @@ def _place(record: Json) -> dict[str, Fact]:
         "world_size": record["world_size"],
         "threads": record.get("threads"),
         "memory_format": record["memory_format"],
-        "short_side": f"{record['short_side']} px" if record.get("short_side") else "as they are",
+        "short_side": shrunk_to(record.get("short_side")),
         "commit": _each(sessions, _code),
         "code_changed": None if None in changed else any(changed),
         "versions": _each(sessions, lambda session: _text(session["versions"])),
@@ -139,6 +139,11 @@ def _place(record: Json) -> dict[str, Fact]:
         "started": sessions[0]["started"],
         "ended": record.get("ended"),
     }
+
+
+def shrunk_to(short_side: int | None) -> str:
+    """Whether a run's images were shrunk first, in words."""
+    return f"{short_side} px" if short_side else "as they are"
 
 
 def _code(session: Json) -> str:

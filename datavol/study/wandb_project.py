@@ -16,7 +16,7 @@ from datavol.budget import plan_budget
 from datavol.errors import ConfigError
 from datavol.records import FIRST_COLUMNS, Row, best_of
 from datavol.study.epochs import together
-from datavol.study.facts import Fact, evaluations, sections
+from datavol.study.facts import Fact, evaluations, sections, shrunk_to
 from datavol.study.loading import Study, runs_frame, with_evaluations
 
 NOT_RUNS = "report"
@@ -112,6 +112,7 @@ def _facts(run: Any, rows: list[Row]) -> dict[str, Fact]:
         **{name: config[name] for name in ("seed", "init_seed", "order_seed", "budget", "epochs")},
         "iterations": _iterations(config),
         **{name: config["trainer_settings"][name] for name in ("precision", "memory_format")},
+        "short_side": shrunk_to(config["data_settings"].get("short_side")),
         **{name: config.get(name) for name in ("classes", "world_size")},
         "started": run.created_at,
         **{f"seconds_{split}": sum(row[f"seconds/{split}"] for row in rows) for split in ("train", "val")},

@@ -147,6 +147,8 @@ def wandb_curves(run: Run, keeper: Keeper, is_global_zero: bool) -> Iterator[Non
     sections["trainer_settings"] = sections["trainer_settings"] | {
         name: record[name] for name in ARITHMETIC if name in record
     }
+    if "short_side" in sections["data_settings"]:
+        sections["data_settings"] = sections["data_settings"] | {"short_side": record["short_side"]}
     wandb_run = open_wandb_run(
         settings,
         folder=run.folder,
