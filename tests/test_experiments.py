@@ -16,6 +16,7 @@ from datavol.study.tables import volume_table
 THESIS = sorted((conf_dir() / "experiment" / "thesis").glob("*.yaml"))
 SMALL = ["data=digits", "epochs=2", "logger=csv", "data.image_size=16", "data.resize=16", "recipe.batch_size=128"]
 SMALL += ["recipe.augment.crop_scale=0.5", "trainer=cpu", "trainer.threads=1", "checkpoint.keep=last_and_best"]
+SMALL += ["trainer.precision=32", "trainer.memory_format=channels_last"]
 
 
 ONE_BY_ONE = {
