@@ -49,8 +49,7 @@ def main() -> None:
 
 def plan_runs(runs: list[Run]) -> list[Plan]:
     """Plan the runs, each data set opened once; torch is not imported."""
-    from datavol.data.sources import open_source
-    from datavol.sweep.planning import plan_run, stand_in
+    from datavol.sweep.planning import plan_run, planned_source
 
     opened: list[tuple[object, object]] = []
     plans = []
@@ -58,7 +57,7 @@ def plan_runs(runs: list[Run]) -> list[Plan]:
         asked = (run.config.data, run.config.plan)
         source = next((source for known, source in opened if known == asked), None)
         if source is None:
-            source = stand_in(run.config) if run.config.plan.images else open_source(run.config.data)
+            source = planned_source(run.config)
             opened.append((asked, source))
         plans.append(plan_run(run, source))  # type: ignore[arg-type]
     return plans

@@ -17,9 +17,8 @@ from datavol.errors import ConfigError
 if TYPE_CHECKING:
     import pandas as pd
 
-    from datavol.config import Config, Run
+    from datavol.config import Run
     from datavol.data.preparation import Prepared
-    from datavol.data.sources import Source
 
 
 @one_line
@@ -65,19 +64,13 @@ def prepare_subsets(runs: list[Run]) -> list[Prepared]:
         ConfigError: If the runs are of several data sets, or their data do not allow what is asked for.
     """
     from datavol.data.preparation import prepare  # after the configuration: it opens the data
+    from datavol.sweep.planning import planned_source
 
     first = runs[0].config
     if any((run.config.data, run.config.plan) != (first.data, first.plan) for run in runs):
         raise ConfigError("-m must be given subsets of one data set, got several; ask for one at a time")
-    source = _source(first)
+    source = planned_source(first)
     return [prepare(run.config, source) for run in runs]
-
-
-def _source(config: Config) -> Source:
-    from datavol.data.sources import open_source
-    from datavol.sweep.planning import stand_in
-
-    return stand_in(config) if config.plan.images else open_source(config.data)
 
 
 def _print_shared(pairs: pd.DataFrame, classes: Sequence[str]) -> None:

@@ -20,6 +20,7 @@ from datavol.data.sampler import BudgetSampler, UnpaddedSampler
 from datavol.data.sources import Source, Split
 from datavol.data.subset import Subset
 from datavol.data.transforms import Augmentation
+from datavol.data.workers import loading_workers
 from datavol.provenance import cores
 
 
@@ -96,13 +97,13 @@ class SubsetDataModule(L.LightningDataModule):
         )
 
     def _workers(self) -> int:
-        """Arrays in memory need none; files take the cores that the ranks of this machine leave, at most 8 each."""
+        """Arrays in memory need none; files take the cores that the ranks of this machine leave."""
         if isinstance(self.workers, int):
             return self.workers
         if isinstance(self.source.train, ArraySplit):
             return 0
         ranks = self.trainer.num_devices if self.trainer else 1
-        return max(1, min(8, cores() // ranks))
+        return loading_workers(cores(), ranks)
 
     def _on_gpu(self) -> bool:
         return self.trainer is not None and self.trainer.strategy.root_device.type == "cuda"

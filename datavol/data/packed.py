@@ -7,6 +7,7 @@ A store holds the images of one table of files at one short side. Its folder has
 | `pixels-*.u8` | height x width x 3 bytes per image, in the order in which they came |
 | `index.npz` | the name of that file, its whole length, and per image its place, its size and the mtime of its file |
 | `lock` | held by the process that adds images |
+| `room` | during a build: as long as an index, so that one can be written when the disk is full |
 
 What keeps readers safe from a builder: bytes that an index knows neither change nor go, an index appears once its bytes
 are on the disk, and a store that is built anew gets a pixels' file of another name.

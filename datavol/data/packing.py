@@ -82,9 +82,7 @@ def _mtimes(split: FileSplit, positions: NDArray[np.int64], pool: ThreadPoolExec
         except OSError:
             return -1
 
-    chunks = np.array_split(
-        positions, 1 + len(positions) // 4096
-    )  # side by side, since a network drive is slow at each
+    chunks = np.array_split(positions, 1 + len(positions) // 4096)  # in parallel: a network drive takes its time
     found = pool.map(lambda chunk: [mtime(position) for position in chunk.tolist()], chunks)
     return np.array([one for part in found for one in part], dtype=np.int64)
 
@@ -152,7 +150,7 @@ class _Builder:
             self.index = new_index(store)
         for name in set(os.listdir(store.folder)) - {"index.npz", "lock", self.index.pixels}:
             os.unlink(store.path(name))  # from a builder that was killed, or unusable
-        Path(store.path("room")).write_bytes(bytes(self.index.entries.nbytes + 8192))  # for the index on a full disk
+        Path(store.path("room")).write_bytes(bytes(self.index.entries.nbytes + 8192))
         self.file = open(store.path(self.index.pixels), "ab", buffering=0)  # noqa: SIM115
         self.file.truncate(self.index.length)
         self._published()

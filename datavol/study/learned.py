@@ -29,7 +29,6 @@ from datavol.study.run_data import source_of
 from datavol.study.words import per_cent
 
 MAJORITY = 0.5
-RIGHT = "right_{:g}"
 RIGHT = "right_"
 COLUMNS = ["label", "image", "class", "fate", "fraction"]
 LEARNED, FORGOTTEN, NEVER = "learned", "forgotten", "never"

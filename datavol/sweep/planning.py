@@ -13,7 +13,7 @@ from datavol.config import Config, ModelConfig, Run
 from datavol.data import imagenet_shape
 from datavol.data.arrays import ArraySplit
 from datavol.data.preparation import Prepared, prepare
-from datavol.data.sources import Source
+from datavol.data.sources import Source, open_source
 from datavol.records import RunFolder
 
 if TYPE_CHECKING:
@@ -108,6 +108,11 @@ def _checkpoint_bytes(config: Config, classes: int) -> int | None:
     moments = {"sgd": 1 if config.recipe.optimiser.momentum else 0, "adamw": 2}[config.recipe.optimiser.name]
     kept = 2 + (config.epochs if config.checkpoint.keep == "all" else 0)
     return weights * 4 * (1 + moments) * kept
+
+
+def planned_source(config: Config) -> Source:
+    """The data set of a plan: the run's own, or one that stands for it where `plan.images` says that it is not here."""
+    return stand_in(config) if config.plan.images else open_source(config.data)
 
 
 def stand_in(config: Config) -> Source:

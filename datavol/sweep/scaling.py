@@ -12,10 +12,10 @@ import math
 from dataclasses import dataclass
 
 from datavol.config import check_batch_shares
+from datavol.data.workers import loading_workers
 
 BACKWARD_SHARE = 2 / 3  # of a step's computing: a layer's backward pass is two products of its forward pass's size
 BUCKET_BYTES = 25 * 2**20  # DistributedDataParallel's bucket_cap_mb, which Lightning leaves at its default
-MOST_WORKERS = 8  # data.workers=auto, see datavol.data.datamodule
 
 
 @dataclass(frozen=True)
@@ -136,11 +136,6 @@ def exposed_seconds(size: float, devices: int, link: Link, backward_seconds: flo
     buckets = _buckets(size)
     exchange = all_reduce_seconds(size / buckets, devices, link)
     return exchange + (buckets - 1) * max(0.0, exchange - backward_seconds / buckets)
-
-
-def loading_workers(cores: int, devices: int) -> int:
-    """The loading processes that `data.workers=auto` gives each of the devices of a machine, for images in files."""
-    return max(1, min(MOST_WORKERS, cores // devices))
 
 
 def step_line(small: tuple[int, float], large: tuple[int, float]) -> tuple[float, float]:

@@ -6,6 +6,7 @@ import torch
 from PIL import Image
 from torch.utils.data import DataLoader
 from torchvision import transforms as v1
+from torchvision.transforms import v2
 from torchvision.transforms.v2 import functional as F
 
 from datavol.composition import compose
@@ -13,6 +14,7 @@ from datavol.data.boxes import CHANCES, random_crops
 from datavol.data.decoding import decoded
 from datavol.data.images import ArrayReader, EvaluationImages, FileReader, TrainingImages
 from datavol.data.preparation import prepare
+from datavol.data.randomness import seed_for
 from datavol.data.sources import DamagedImage, open_source
 from datavol.data.transforms import (
     Augmentation,
@@ -24,6 +26,7 @@ from datavol.data.transforms import (
     seeded,
 )
 
+THESIS = ("thesis_mobilenet_v2", "thesis_resnet50")
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
@@ -151,6 +154,51 @@ def test_arrays_and_files_are_cropped_alike(rng):
             exact = F.resized_crop(image.double(), *box, [size, size], antialias=True)
             exact = exact.flip(2) if flip else exact
             assert (view - exact).abs().max() < 0.5001
+
+
+def augmented(augment, images, place: int = 3) -> torch.Tensor:
+    return Augmentation(augment, 0)(images, np.arange(place, place + len(images))).images
+
+
+@pytest.fixture
+def plain():
+    """Neither crop, flip nor anything else: the only box that fits all of a square is the whole."""
+    augment = compose(["recipe=plain"])[0].config.recipe.augment
+    return augment.model_copy(update={"crop_size": 16, "crop_scale": 1.0, "flip": 0.0})
+
+
+def test_flips_come_as_often_as_asked(plain, rng):
+    images = torch.from_numpy(rng.integers(0, 256, (400, 3, 16, 16), dtype=np.uint8))
+    for kind in (images, list(images)):
+        assert torch.equal(augmented(plain, kind), images)
+        assert torch.equal(augmented(plain.model_copy(update={"flip": 1.0}), kind), images.flip(3))
+        half = augmented(plain.model_copy(update={"flip": 0.5}), kind)
+        mirrored = (half == images.flip(3)).flatten(1).all(1)
+        assert torch.equal(half, torch.where(mirrored[:, None, None, None], images.flip(3), images))
+        assert 160 < mirrored.sum() < 240
+
+
+def test_trivial_augment_is_torchvision_s_on_pillow_s_images_after_crop_and_flip(plain, rng):
+    images = torch.from_numpy(rng.integers(0, 256, (40, 3, 16, 16), dtype=np.uint8))
+    with_crop = plain.model_copy(update={"crop_scale": 0.3, "flip": 0.5})
+    before = augmented(with_crop, images)
+    after = augmented(with_crop.model_copy(update={"auto": "ta_wide"}), images)
+    for place, (view, ours) in enumerate(zip(before, after, strict=True), start=3):
+        torch.manual_seed(seed_for("augment", 0, place))
+        assert torch.equal(ours, F.pil_to_tensor(v2.TrivialAugmentWide()(F.to_pil_image(view))))
+    assert not torch.equal(before, after)
+
+
+def test_recipes_augment_as_the_thesis_s_reference_did():
+    def augment(recipe: str, *data: str):
+        return compose([*data, f"recipe={recipe}"])[0].config.recipe.augment
+
+    imagenet = ("data=imagenet", "data.root=x")
+    names = ("auto", "erase", "flip", "crop_size", "crop_scale")
+    found = {recipe: augment(recipe, *imagenet).model_dump(include=set(names)) for recipe in THESIS}
+    assert found["thesis_mobilenet_v2"] == dict(zip(names, (None, 0.0, 0.5, 224, 0.08), strict=True))
+    assert found["thesis_resnet50"] == dict(zip(names, ("ta_wide", 0.1, 0.5, 224, 0.08), strict=True))
+    assert augment("small").flip == 0  # a mirrored digit is another sign
 
 
 def test_mixing_chooses_mixup_or_cutmix_per_batch():

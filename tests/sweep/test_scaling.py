@@ -185,14 +185,14 @@ def test_a_step_is_a_line_in_its_images():
     assert step_line((32, 0.08), (32, 0.08)) == pytest.approx((0, 0.08 / 32))
 
 
-@pytest.mark.parametrize(("count", "devices"), [(1, 4), (16, 1), (16, 4), (6, 4), (128, 8)])
-def test_the_loading_processes_are_those_of_training(monkeypatch, count, devices):
+@pytest.mark.parametrize(("count", "devices", "expected"), [(1, 4, 1), (16, 1, 8), (16, 4, 4), (6, 4, 1), (128, 8, 8)])
+def test_the_loading_processes_are_those_of_training(monkeypatch, count, devices, expected):
     from datavol.data import datamodule
 
     monkeypatch.setattr(datamodule, "cores", lambda: count)
     trainer, source = SimpleNamespace(num_devices=devices), SimpleNamespace(train=None)
     module = SimpleNamespace(workers="auto", source=source, trainer=trainer)
-    assert loading_workers(count, devices) == datamodule.SubsetDataModule._workers(module)
+    assert loading_workers(count, devices) == datamodule.SubsetDataModule._workers(module) == expected
 
 
 @pytest.mark.slow

@@ -262,7 +262,7 @@ def test_damaged_images_are_replaced_named_and_counted(tiny, elsewhere, photos):
     assert folder.rows[-1]["val/top1"] * 11 == pytest.approx(round(folder.rows[-1]["val/top1"] * 11))
 
 
-@pytest.mark.parametrize("workers", [0, 2])
+@pytest.mark.parametrize("workers", [0, pytest.param(2, marks=pytest.mark.slow)])
 def test_a_run_stopped_inside_a_budget_epoch_goes_on_bit_for_bit(workers, tiny, elsewhere, monkeypatch):
     extra = [
         "recipe.augment.mixup_alpha=1",
