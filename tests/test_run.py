@@ -15,6 +15,7 @@ from wandb_file import read_wandb_file
 from datavol.records import RunFolder
 
 QUICK = ["data.image_size=16", "data.resize=16", "recipe.batch_size=128", "epochs=1"]
+QUICK += ["trainer.precision=32", "trainer.memory_format=channels_last"]  # nothing to time
 
 
 def test_a_sweep_trains_each_run_once_and_the_second_time_finds_them_finished(command, elsewhere):
@@ -56,15 +57,17 @@ def test_one_failed_run_does_not_stop_the_others(command, elsewhere):
 
 
 def test_a_single_run_says_what_it_does_and_then_that_it_is_done(command, elsewhere):
-    first = command("run", "fraction=0.25", "logger=csv", *QUICK)
+    auto = [*QUICK, "trainer.precision=auto", "trainer.memory_format=auto"]
+    first = command("run", "fraction=0.25", "logger=csv", *auto)
     assert re.fullmatch(r"mobilenet_v2 25 %: budget epoch 1/1, top-1 \d+\.\d %, 00:00 left\n", first.stdout)
     assert first.stderr == ""
     (path,) = elsewhere.glob("studies/digits/*pct*")
     assert yaml.safe_load((path / ".hydra/overrides.yaml").read_text())[0] == "fraction=0.25"
     assert (
-        command("run", "fraction=0.25", "logger=csv", *QUICK).stdout
+        command("run", "fraction=0.25", "logger=csv", *auto).stdout
         == f"{path.relative_to(elsewhere)} is finished already\n"
     )
+    assert "mobilenet_v2, 16 px" in json.loads((elsewhere / "studies/digits/settled.json").read_text())
 
 
 def test_changed_data_are_noticed_before_a_finished_run_is_skipped(command, elsewhere, photos):

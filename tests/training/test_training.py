@@ -86,7 +86,7 @@ def test_a_seed_makes_a_run_reproducible_and_workers_do_not_show(tiny, elsewhere
     assert not same(first, trained(tiny("study=d", "order_seed=1")))
 
 
-@pytest.mark.parametrize(("done", "workers"), [(0, 0), (1, 0), (1, 2), (2, 0)])
+@pytest.mark.parametrize(("done", "workers"), [(0, 0), (1, 0), pytest.param(1, 2, marks=pytest.mark.slow), (2, 0)])
 def test_a_stopped_run_goes_on_bit_for_bit(done, workers, tiny, elsewhere, monkeypatch):
     # mixing, dropout (MobileNetV2 has it), warm-up and momentum: everything that could remember too much or too little
     extra = ["recipe.augment.mixup_alpha=1", "recipe.augment.cutmix_alpha=1", "recipe.augment.erase=0.5"]
