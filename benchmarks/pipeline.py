@@ -1,15 +1,17 @@
 """Images per second that one core decodes and augments, of datavol and of torchvision's reference preset.
 
-Both read one folder of JPEGs without workers, with torch on one thread, in one process, in turns. datavol leaves
-normalising and erasing to the batch, so its step on the batch is part of what is timed.
+Both read one folder of JPEGs without workers, with torch on one thread, in turns, each in a process of its own. datavol
+leaves normalising and erasing to the batch, so its step on the batch is part of what is timed.
 """
 
 from __future__ import annotations
 
 import os
 import time
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -56,28 +58,41 @@ def measure(wanted: Collection[str], settings: Settings) -> Iterator[Row]:
     if not trials:
         return
     os.environ["DATAVOL_CACHE"] = str(settings.scratch / "cache")
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        count = BATCH_SIZE if settings.smoke else 5 * BATCH_SIZE
-        folder = write_photographs(settings.scratch / "pipeline", {"train": count, "val": 10})
-        for trial in trials:
-            yield _trial(trial, folder, settings)
-    finally:
-        torch.set_num_threads(threads)
+    count = BATCH_SIZE if settings.smoke else 5 * BATCH_SIZE
+    folder = write_photographs(settings.scratch / "pipeline", {"train": count, "val": 10})
+    for trial in trials:
+        yield _trial(trial, folder, settings)
 
 
 def _trial(trial: Trial, folder: Path, settings: Settings) -> Row:
     seconds = 0.1 if settings.smoke else SECONDS
-    theirs = reference_batches(folder / "train", trial.thesis)
-    ours = datavol_batches(folder, f"data.cache={trial.cache}", *(THESIS if trial.thesis else ()))
-    for one in (theirs, ours):  # warms up, and builds the cache
-        images_per_second(one, 0)
-    samples = [(images_per_second(theirs, seconds), images_per_second(ours, seconds)) for _ in range(settings.repeats)]
+    overrides = (f"data.cache={trial.cache}", *(THESIS if trial.thesis else ()))
+    reference_side = _process(reference_batches, folder / "train", trial.thesis)
+    with reference_side as theirs, _process(datavol_batches, folder, *overrides) as ours:
+        for side in (theirs, ours):  # warms up, and builds the cache
+            side.submit(_measure, 0.0).result()
+        samples = [
+            [side.submit(_measure, seconds).result() for side in (theirs, ours)] for _ in range(settings.repeats)
+        ]
     reference, measured = zip(*samples, strict=True)
     peer = "torchvision's reference preset with them" if trial.thesis else "torchvision's reference preset"
     note = f"JPEGs of 500 x 375, batch {BATCH_SIZE}, samples of {seconds:g} s, datavol's step on the batch included"
     return ratio_row(trial.name, trial.title, peer, trial.target, measured, reference, note=note)
+
+
+def _process(build: Callable[..., Sizes], *arguments: Any) -> ProcessPoolExecutor:
+    """A fresh process that holds what `build` gives, for `_measure`."""
+    return ProcessPoolExecutor(1, get_context("spawn"), _begin, (build, *arguments))
+
+
+def _begin(build: Callable[..., Sizes], *arguments: Any) -> None:
+    global _batches
+    torch.set_num_threads(1)
+    _batches = build(*arguments)
+
+
+def _measure(seconds: float) -> float:
+    return images_per_second(_batches, seconds)
 
 
 def images_per_second(batches: Iterable[int], seconds: float) -> float:
@@ -116,9 +131,11 @@ def datavol_batches(root: Path, *overrides: str) -> Sizes:
     from datavol.composition import compose
     from datavol.data.preparation import prepare
     from datavol.data.transforms import Finish
+    from datavol.training.memory import keep_freed_memory
     from datavol.training.settling import settle
     from datavol.training.trainer import build_data
 
+    keep_freed_memory()  # as every run does
     data = ["data=image_folder", f"data.root={root}", "data.workers=0"]
     run = compose([*data, "recipe=plain", f"recipe.batch_size={BATCH_SIZE}", *overrides])[0]
     prepared = prepare(run.config)

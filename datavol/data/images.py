@@ -12,11 +12,12 @@ from torch.utils.data import Dataset
 
 from datavol.config import EvaluateConfig
 from datavol.data.arrays import ArraySplit
+from datavol.data.boxes import Boxes
 from datavol.data.decoding import decoded
 from datavol.data.folders import DamagedImage, FileSplit
-from datavol.data.packed import PackedImages, shrunk
+from datavol.data.packed import PackedImages
 from datavol.data.sources import Split
-from datavol.data.transforms import Augmentation, Images, evaluation_view
+from datavol.data.transforms import Augmentation, Images, evaluation_view, shrunk
 
 Positions = NDArray[np.int64]
 
@@ -29,14 +30,14 @@ class Batch(NamedTuple):
         labels: (B,) int64.
         damaged: Keys of the damaged images met.
         places: (B,) int64: an image's number in the run's order of samples, or in the order of an evaluation.
-        erased: Boxes to erase in the images, (B, 4) int64; None in an evaluation.
+        erased: Boxes to erase in the images, (B, 4), on the host; None where nothing is.
     """
 
     images: Tensor
     labels: Tensor
     damaged: tuple[str, ...]
     places: Tensor
-    erased: Tensor | None = None
+    erased: Boxes | None = None
 
 
 class Reader(Protocol):

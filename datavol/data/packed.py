@@ -34,7 +34,6 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
-from torchvision.transforms.v2 import functional
 
 from datavol.data.folders import FileSplit, cache_path
 from datavol.data.randomness import permutation
@@ -48,14 +47,6 @@ ABSENT = np.array((-1, 0, 0, 0), dtype=ENTRY)
 
 _MAP_NORESERVE = 0x4000  # Linux's; Python names it from 3.13 on
 _log = logging.getLogger(__name__)
-
-
-def shrunk(image: Tensor, side: int) -> Tensor:
-    """An image (3, H, W) uint8 whose short side is at most `side` pixels; a smaller one as it is."""
-    if min(image.shape[-2:]) <= side:
-        return image
-    smaller: Tensor = functional.resize(image, [side], antialias=True)
-    return smaller
 
 
 def cache_folder(kind: Literal["disk", "ram"], cache_dir: str | None) -> str:

@@ -20,7 +20,8 @@ from torch import Tensor
 from tqdm import tqdm
 
 from datavol.data.folders import DamagedImage, FileSplit
-from datavol.data.packed import ABSENT, PackedImages, Store, Unusable, new_index, read_index, shrunk, write_index
+from datavol.data.packed import ABSENT, PackedImages, Store, Unusable, new_index, read_index, write_index
+from datavol.data.transforms import shrunk
 
 PUBLISH_SECONDS = 30.0
 BLOCK = 256  # images that may be decoded ahead of the one to write

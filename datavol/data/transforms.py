@@ -13,7 +13,9 @@ from typing import NamedTuple
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from PIL import Image
 from torch import Tensor, nn
+from torch.nn.functional import interpolate
 from torchvision.transforms import v2
 from torchvision.transforms.v2 import functional as F
 
@@ -25,10 +27,10 @@ Images = Tensor | Sequence[Tensor]  # (B, C, H, W), or B times (3, H, W) of any 
 
 
 class Augmented(NamedTuple):
-    """Images (B, C, size, size) uint8 and the boxes to erase in them, (B, 4) int64: top, left, height, width."""
+    """Images (B, C, size, size) uint8 and the boxes to erase in them, (B, 4); None where nothing is ever erased."""
 
     images: Tensor
-    erased: Tensor
+    erased: Boxes | None
 
 
 class Augmentation:
@@ -57,16 +59,30 @@ class Augmentation:
         if self.auto is not None:
             views = self._automatic(views, places)
         sides = np.full(len(places), size)
-        return Augmented(views, torch.from_numpy(erasures(erase, sides, sides, augment.erase)))
+        return Augmented(views, erasures(erase, sides, sides, augment.erase) if augment.erase else None)
 
     def _automatic(self, views: Tensor, places: NDArray[np.int64]) -> Tensor:
         """TrivialAugment as the reference preset has it: on Pillow's images, which are faster here than tensors."""
         assert self.auto is not None
-        changed = torch.empty((len(views), 3, *views.shape[2:]), dtype=torch.uint8, memory_format=torch.channels_last)
-        for i, (view, place) in enumerate(zip(views, places.tolist(), strict=True)):
+        pixels = views.expand(-1, 3, -1, -1).permute(0, 2, 3, 1).numpy()
+        changed = np.empty_like(pixels, order="C")
+        for i, place in enumerate(places.tolist()):
             with seeded(seed_for("augment", self.order_seed, place)):
-                changed[i] = F.pil_to_tensor(self.auto(F.to_pil_image(view.expand(3, -1, -1))))
-        return changed
+                changed[i] = np.asarray(self.auto(Image.fromarray(pixels[i])))
+        return torch.from_numpy(changed).permute(0, 3, 1, 2)
+
+
+def pixel_by_pixel(image: Tensor) -> Tensor:
+    """An image (3, H, W) as (1, 3, H, W) whose three bytes of a pixel lie side by side, which torch resizes fastest."""
+    return image.permute(1, 2, 0).contiguous()[None].permute(0, 3, 1, 2)
+
+
+def shrunk(image: Tensor, side: int) -> Tensor:
+    """An image (3, H, W) uint8 whose short side is at most `side` pixels; a smaller one as it is."""
+    if min(image.shape[-2:]) <= side:
+        return image
+    smaller: Tensor = F.resize(pixel_by_pixel(image), [side], antialias=True)[0]
+    return smaller
 
 
 def resized_crops(images: Images, boxes: Boxes, flips: NDArray[np.bool_], size: int) -> Tensor:
@@ -80,11 +96,12 @@ def resized_crops(images: Images, boxes: Boxes, flips: NDArray[np.bool_], size: 
     """
     if isinstance(images, Tensor):
         return _resized_at_once(images, boxes, flips, size)
-    views = torch.empty((len(images), 3, size, size), dtype=torch.uint8, memory_format=torch.channels_last)
-    for i, (image, box, flip) in enumerate(zip(images, boxes.tolist(), flips.tolist(), strict=True)):
-        view = F.resized_crop(image, *box, [size, size], antialias=True)
-        views[i] = view.flip(2) if flip else view
-    return views
+    views = []
+    for image, (top, left, height, width), flip in zip(images, boxes.tolist(), flips.tolist(), strict=True):
+        part = pixel_by_pixel(image[:, top : top + height, left : left + width])
+        view = interpolate(part, (size, size), mode="bilinear", antialias=True)  # F.resize loses the layout
+        views.append(view.flip(3) if flip else view)
+    return torch.cat(views)
 
 
 def _resized_at_once(images: Tensor, boxes: Boxes, flips: NDArray[np.bool_], size: int) -> Tensor:
@@ -111,7 +128,7 @@ def _resizing(starts: NDArray[np.int64], extents: NDArray[np.int64], size: int, 
 def evaluation_view(images: Images, evaluate: EvaluateConfig) -> Tensor:
     """The central crop after resizing the short side, without chance: uint8, (B, C, crop, crop)."""
     if not isinstance(images, Tensor):
-        return torch.cat([evaluation_view(image[None], evaluate) for image in images])
+        return torch.cat([pixel_by_pixel(evaluation_view(pixel_by_pixel(one), evaluate)[0]) for one in images])
     return F.center_crop(F.resize(images, [evaluate.resize], antialias=True), [evaluate.crop_size])
 
 
@@ -119,23 +136,29 @@ class Finish(nn.Module):
     """The rest, on the device and a batch at once: bytes to normalised numbers, and erased boxes to zero."""
 
     mean: Tensor
-    std: Tensor
+    scale: Tensor
 
     def __init__(self, mean: Sequence[float], std: Sequence[float]) -> None:
         super().__init__()
-        for name, values in (("mean", mean), ("std", std)):
-            self.register_buffer(name, torch.tensor(values)[:, None, None], persistent=False)
+        for name, values in (("mean", 255 * torch.tensor(mean)), ("scale", 1 / (255 * torch.tensor(std)))):
+            self.register_buffer(name, values[:, None, None], persistent=False)
 
-    def forward(self, images: Tensor, erased: Tensor | None = None) -> Tensor:
+    def forward(self, images: Tensor, erased: Boxes | None = None) -> Tensor:
         """Normalised images (B, 3, H, W) of images (B, 1 or 3, H, W) uint8, with boxes (B, 4) to erase in them."""
-        numbers = images.to(self.mean.dtype).mul_(1 / 255).sub(self.mean).div_(self.std)
-        if erased is None:
-            return numbers
-        top, left, height, width = (part[:, None, None] for part in erased.T)
-        row = torch.arange(images.shape[2], device=images.device)[:, None]
-        column = torch.arange(images.shape[3], device=images.device)
-        hidden = (row >= top) & (row < top + height) & (column >= left) & (column < left + width)
-        return numbers.masked_fill_(hidden[:, None], 0.0)
+        if images.is_contiguous(memory_format=torch.channels_last) and images.shape[1] == 3:
+            numbers = self._normalised_rows(images)
+        else:
+            numbers = images.to(self.mean.dtype).sub(self.mean).mul_(self.scale)
+        for image, (top, left, height, width) in enumerate([] if erased is None else erased.tolist()):
+            if height:
+                numbers[image, :, top : top + height, left : left + width] = 0.0
+        return numbers
+
+    def _normalised_rows(self, images: Tensor) -> Tensor:
+        """The same for images whose bytes lie pixel by pixel, row by row: torch is slow where three numbers repeat."""
+        rows = images.permute(0, 2, 3, 1).flatten(2).to(self.mean.dtype)
+        mean, scale = (numbers.flatten().repeat(images.shape[3]) for numbers in (self.mean, self.scale))
+        return rows.sub_(mean).mul_(scale).unflatten(2, (-1, 3)).permute(0, 3, 1, 2)
 
 
 def mixing(augment: AugmentConfig, classes: int) -> Callable[[Tensor, Tensor], tuple[Tensor, Tensor]] | None:

@@ -27,6 +27,7 @@ from datavol.sweep.job import is_first_rank, read_job
 from datavol.sweep.predicting import one_device, with_batch
 from datavol.sweep.processes import die_with_parent
 from datavol.training.callbacks import Margins, StopOnNonFinite
+from datavol.training.memory import keep_freed_memory
 from datavol.training.settling import settle
 from datavol.training.trainer import build_data, build_module, build_trainer, fewer_warnings
 
@@ -157,6 +158,7 @@ def _rate(times: list[float], skip: int) -> float:
 def main() -> None:
     """Print the figures of the run of the file as JSON."""
     die_with_parent()
+    keep_freed_memory()
     measure = {"run": measure_run, "device": measure_device, "loading": measure_loading}[sys.argv[2]]
     found = measure(read_job(Path(sys.argv[1])))
     if is_first_rank():

@@ -11,6 +11,7 @@ from datavol.data.preparation import prepare
 from datavol.errors import ConfigError
 from datavol.training.callbacks import Margins
 from datavol.training.classifier import Classifier
+from datavol.training.memory import keep_freed_memory
 from datavol.training.settling import as_recorded
 from datavol.training.starting import read_checkpoint
 from datavol.training.trainer import build_data, build_module, build_trainer, check_ranks, fewer_warnings
@@ -41,6 +42,7 @@ def evaluate(config: Config, checkpoints: Sequence[Path], record: dict[str, Any]
     Raises:
         ConfigError: If a file is not what the configuration describes.
     """
+    keep_freed_memory()
     whole = {"fraction": 1.0, "subset_file": None, "draw": "independent", "evaluate_train": False}
     config = as_recorded(config.model_copy(update=whole), record)  # no subset is needed
     prepared = prepare(config)

@@ -22,6 +22,7 @@ from datavol.records import RunFolder, check_world_size
 from datavol.training.callbacks import Margins, Progress, StopOnNonFinite, Threads, Timing
 from datavol.training.classifier import Classifier
 from datavol.training.keeping import Damage, Keeper, PredictionKeeper
+from datavol.training.memory import keep_freed_memory
 from datavol.training.networks import build_network
 from datavol.training.recording import open_record, recorded, wandb_curves
 from datavol.training.settling import settle
@@ -36,6 +37,7 @@ def train(run: Run, prepared: Prepared) -> None:
         ConfigError: If the run can't be trained as asked; nothing has been written then.
         RunError: If it had to stop; the record says `failed` and why, and keeps what was measured.
     """
+    keep_freed_memory()
     folder = RunFolder(run.folder)
     start = find_start(run.config, folder, prepared)
     config = settle(run, prepared)

@@ -30,8 +30,9 @@ from tqdm import tqdm
 from datavol.data import packed, packing
 from datavol.data.decoding import decoded
 from datavol.data.folders import DamagedImage, FileSplit, joined
-from datavol.data.packed import PackedImages, Store, cache_folder, estimated_bytes, shrunk, store_of
+from datavol.data.packed import PackedImages, Store, cache_folder, estimated_bytes, store_of
 from datavol.data.packing import fill
+from datavol.data.transforms import shrunk
 from datavol.errors import ConfigError, RunError
 
 SIDE = 16
