@@ -150,11 +150,11 @@ def test_a_plain_loop_of_torch_gives_the_same_losses(tiny, elsewhere, monkeypatc
     trained(run)
 
     config, data = run.config, prepare(run.config)
-    # torchvision's arithmetic to the bit: with batch norm, a pixel's last bit is a loss's second digit an iteration on
+    # the module's arithmetic to the bit: with batch norm, a pixel's last bit is a loss's second digit an iteration on
     mean, std = torch.tensor(config.data.mean)[:, None, None], torch.tensor(config.data.std)[:, None, None]
     pixels = torch.from_numpy(data.source.train.images)[:, None].double()
     enlarged = F.interpolate(pixels, size=(16, 16), mode="bilinear").add(0.5).floor().float()
-    images = enlarged.mul(1 / 255).sub(mean).div(std)
+    images = enlarged.sub(255 * mean).mul(1 / (255 * std))
     labels = torch.from_numpy(data.source.train.labels)
     subset = data.subset.indices
     order = np.concatenate([subset[permutation(len(subset), "order", 0, p)] for p in range(5)])
