@@ -9,6 +9,7 @@ import re
 import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -113,8 +114,9 @@ def accuracy_row(
     )  # fmt: skip
 
 
+@cache
 def place() -> dict[str, Any]:
-    """Machine, versions and day of a measurement."""
+    """Machine, versions, day and code of a measurement, as they are before this process writes its first result."""
     return {
         "date": now()[:10],
         "machine": f"{processor()}, {provenance.cores()} cores, {platform.system()}",

