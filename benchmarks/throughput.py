@@ -1,8 +1,9 @@
 """Images per second over a whole budget epoch of datavol and of the trainers that one would take instead.
 
-Every sample is a fresh process of two budget epochs, of which the second is timed, from the end of the first evaluation
-to that of the second: training, evaluation, a checkpoint and whatever lies between. The first warms up; the peers cut
-it short. datavol and its peers take turns.
+Every sample is a fresh process whose last budget epoch is timed, from the end of the evaluation before it to that of
+its own: training, evaluation, a checkpoint and whatever lies between. What comes before warms up: an epoch of datavol,
+and two of a peer that are cut short, since memory and forked workers settle only in the second. datavol and its peers
+take turns. The samples of datavol are runs of one study, which settles its arithmetic once.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from benchmarks.settings import Settings
 TORCHVISION = "torchvision's reference train.py, by a loop that does the same steps"
 TIMM = "timm's train.py at the fastest of its flags, by a loop that does the same steps"
 WARM_UP = 2
-"""Batches of the peers' first epoch, before an evaluation and the epoch that is timed; datavol's first is whole."""
+"""Batches of each of a peer's epochs but the last, which is timed."""
 BARE = "a bare PyTorch loop"
 TIMM_FLAGS = (("--channels-last",), ("--channels-last", "--bf16"))
 
@@ -52,7 +53,7 @@ class Bout:
 
 
 BOUTS = (
-    Bout("mobilenet32", "MobileNetV2, 32 px, Fashion-MNIST", "mobilenet_v2", 32, 32, 128, (3840, 640),
+    Bout("mobilenet32", "MobileNetV2, 32 px, Fashion-MNIST", "mobilenet_v2", 32, 32, 128, (7680, 1280),
          {"torchvision": 3.0, "timm": 1.1, "bare": 0.97}),
     Bout("mobilenet224", "MobileNetV2, 224 px, JPEG folder", "mobilenet_v2", 224, 256, 16, (160, 16),
          {"torchvision": 1.5, "timm": 0.98}),
@@ -140,8 +141,10 @@ class Contest:
             "recipe=plain",
             f"recipe.batch_size={self.bout.batch_size}",
             "epochs=2",
+            f"init_seed={self.started}",
         )
-        place, rate = self._run(command, DATAVOL_EPOCH)
+        place = self.scratch / f"{self.bout.name}-datavol"
+        rate = self._run(command, DATAVOL_EPOCH, place)
         record = runs_in(place)[0].record
         self.chosen = (str(record["precision"]), str(record["memory_format"]))
         return rate
@@ -151,16 +154,16 @@ class Contest:
         bout = self.bout
         told = (self.data, bout.model, bout.batch_size)
         if peer == "torchvision" and self.torchvision_checkout:
-            return self._run(*torchvision_command(self.torchvision_checkout, *told))[1]
+            return self._run(*torchvision_command(self.torchvision_checkout, *told))
         if peer == "timm" and self.timm_checkout:
-            return self._run(*timm_command(self.timm_checkout, *told, flags))[1]
+            return self._run(*timm_command(self.timm_checkout, *told, flags))
         if peer in ("bare", "share"):
             flags = self._chosen_flags() + (("--as-it-is",) if peer == "share" else ())
             peer = "bare"
         sizes = [f"--size={bout.size}", f"--resize={bout.resize}", f"--batch-size={bout.batch_size}"]
-        what = [f"--data={self.data}", f"--model={bout.model}", *sizes, f"--warm-up={WARM_UP}"]
+        what = [f"--data={self.data}", f"--model={bout.model}", *sizes, "--epochs=3", f"--warm-up={WARM_UP}"]
         command = peer_command(peer, *what, *flags)
-        return self._run(command, PEER_EPOCH)[1]
+        return self._run(command, PEER_EPOCH)
 
     def fastest_timm(self) -> tuple[str, ...]:
         """The flags with which timm's loop is fastest, by a sample each."""
@@ -173,11 +176,11 @@ class Contest:
         flags = {"--bf16": precision == "bf16-mixed", "--channels-last": memory_format == "channels_last"}
         return tuple(flag for flag, set_ in flags.items() if set_)
 
-    def _run(self, command: list[str], pattern: str) -> tuple[Path, float]:
-        """A sample in a folder of its own."""
+    def _run(self, command: list[str], pattern: str, place: Path | None = None) -> float:
+        """A sample, by default in a folder of its own."""
         self.started += 1
-        place = self.scratch / f"{self.bout.name}-{self.started:03d}"
+        place = place or self.scratch / f"{self.bout.name}-{self.started:03d}"
         seconds = run_timed(command, pattern, place, self.scratch)
         if not seconds:
-            raise RuntimeError(f"{' '.join(command)} did not say when two budget epochs ended")
-        return place, self.counts[0] / seconds[-1]
+            raise RuntimeError(f"{' '.join(command)} did not say when its budget epochs ended")
+        return self.counts[0] / seconds[-1]

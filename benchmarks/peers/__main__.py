@@ -28,7 +28,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--resize", type=int, default=256, help="short side before an evaluation's crop, in pixels")
     parser.add_argument("--batch-size", type=int, default=16)
     parser.add_argument("--epochs", type=int, default=2)
-    parser.add_argument("--warm-up", type=int, help="batches of the first epoch, which is not timed; all if not given")
+    parser.add_argument("--warm-up", type=int, help="batches of each epoch but the last; all if not given")
     parser.add_argument("--fraction", type=float, default=1.0, help="of the training images, in memory only")
     parser.add_argument("--lr", type=float, default=0.1, help="torchvision and bare")
     parser.add_argument("--weight-decay", type=float, default=1e-4, help="torchvision")

@@ -62,8 +62,8 @@ def datasets(job: argparse.Namespace) -> tuple[Any, Any]:
 
 
 def batches_of(job: argparse.Namespace, batches: Iterable[Any], epoch: int) -> Iterable[Any]:
-    """All batches of an epoch, but of the first only as many as warm up, where that is asked for."""
-    return islice(batches, job.warm_up) if epoch == 0 else batches
+    """All batches of the last epoch; of those before it only as many as warm up, where that is asked for."""
+    return batches if epoch == job.epochs - 1 else islice(batches, job.warm_up)
 
 
 def epoch_done(job: argparse.Namespace, epoch: int, top1: float) -> None:

@@ -77,6 +77,9 @@ class SubsetDataModule(L.LightningDataModule):
         loaders = [self._loader(self.validation_images, UnpaddedSampler(everything, *self._place()), share)]
         if self.evaluate_train:
             loaders.append(self._loader(self.clean_images, UnpaddedSampler(self.subset.indices, *self._place()), share))
+        for loader in loaders:
+            if loader.num_workers:  # start them before training fills the memory, of which a fork copies what changes
+                iter(loader)
         return loaders
 
     def _place(self) -> tuple[int, int]:

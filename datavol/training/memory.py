@@ -6,7 +6,7 @@ import ctypes
 import platform
 
 M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4  # of mallopt(3)
-ALL = 2**31 - 1
+NEVER = -1
 
 
 def keep_freed_memory() -> None:
@@ -19,4 +19,4 @@ def keep_freed_memory() -> None:
         return
     library = ctypes.CDLL(None)
     library.mallopt(M_MMAP_MAX, 0)
-    library.mallopt(M_TRIM_THRESHOLD, ALL)
+    library.mallopt(M_TRIM_THRESHOLD, NEVER)

@@ -86,6 +86,19 @@ def test_a_seed_makes_a_run_reproducible_and_workers_do_not_show(tiny, elsewhere
     assert not same(first, trained(tiny("study=d", "order_seed=1")))
 
 
+def test_memory_is_kept_and_workers_start_while_there_is_little_of_it_to_fork(tiny, elsewhere, monkeypatch):
+    seen = []
+
+    class Watching(Progress):
+        def on_train_epoch_start(self, trainer, pl_module):
+            seen.append([loader._iterator is not None for loader in trainer.val_dataloaders])
+
+    monkeypatch.setattr(trainer_module, "Progress", Watching)
+    monkeypatch.setattr(trainer_module, "keep_freed_memory", lambda: seen.append("kept"))
+    trained(tiny("epochs=1", "evaluate_train=true", "data.workers=1"))
+    assert seen == ["kept", [True, True]]
+
+
 @pytest.mark.parametrize(("done", "workers"), [(0, 0), (1, 0), pytest.param(1, 2, marks=pytest.mark.slow), (2, 0)])
 def test_a_stopped_run_goes_on_bit_for_bit(done, workers, tiny, elsewhere, monkeypatch):
     # mixing, dropout (MobileNetV2 has it), warm-up and momentum: everything that could remember too much or too little
