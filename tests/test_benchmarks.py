@@ -176,8 +176,8 @@ def test_throughput_and_pipeline_go_through(tmp_path: Path, fashion: Path) -> No
 
 @pytest.mark.slow
 def test_studies_go_through(tmp_path: Path, fashion: Path) -> None:
-    measured = smoke(tmp_path, fashion, "sweep", "cache-accuracy")
-    assert list(measured) == ["sweep", "cache-accuracy"]
+    measured = smoke(tmp_path, fashion, "sweep", "sweep-packed", "cache-accuracy")
+    assert list(measured) == ["sweep", "sweep-packed", "cache-accuracy"]
     assert len(measured["cache-accuracy"].ours) == 2
 
 
