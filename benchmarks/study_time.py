@@ -19,7 +19,7 @@ from benchmarks.throughput import TORCHVISION
 
 FRACTIONS = (0.05, 0.125, 0.25, 0.5, 0.75, 1.0)
 IMAGES = (6000, 10000)
-EPOCHS = 2
+EPOCHS = 4
 TARGET = 5.0
 PACKED = "sweep.parallel=auto"
 
