@@ -13,7 +13,7 @@ from benchmarks.results import Row, accuracy_row
 from benchmarks.settings import Settings
 
 IMAGES, EPOCHS = 12000, 3
-PHOTOGRAPHS, PHOTOGRAPH_EPOCHS = {"train": 800, "val": 500}, 10
+PHOTOGRAPHS, PHOTOGRAPH_EPOCHS = {"train": 800, "val": 500}, 20
 
 
 def names() -> list[str]:

@@ -116,7 +116,7 @@ def photographs(tiny, photos):
 
 def test_images_that_fit_are_shrunk_and_cached_and_others_are_not(photographs, elsewhere):
     config = settled(photographs("study=fits"))
-    assert (config.data.short_side, config.data.cache) == (18, "disk")
+    assert (config.data.short_side, config.data.cache) == (256, "disk")
     config = settled(photographs("study=does_not", "data.cache_gb=0.00001"))
     assert (config.data.short_side, config.data.cache) == (None, "off")
     # what a study has decided once holds, though it would fit now
@@ -125,7 +125,9 @@ def test_images_that_fit_are_shrunk_and_cached_and_others_are_not(photographs, e
     config = settled(photographs("study=off", "data.cache=off"))
     assert (config.data.short_side, config.data.cache) == (None, "off")
     config = settled(photographs("study=asked", "data.cache=disk", "data.cache_gb=0.00001"))
-    assert (config.data.short_side, config.data.cache) == (18, "disk")
+    assert (config.data.short_side, config.data.cache) == (256, "disk")
+    config = settled(photographs("study=larger", "data.resize=300"))
+    assert config.data.short_side == 300
     config = settled(photographs("study=given", "data.short_side=20", "data.cache=off"))
     assert (config.data.short_side, config.data.cache) == (20, "off")
 
