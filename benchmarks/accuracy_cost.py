@@ -56,6 +56,8 @@ def _cache(settings: Settings) -> Row:
         "data.resize=72",
         "model=mobilenet_v2",
         "recipe=small",
+        "trainer.precision=32",  # or each side might choose its own
+        "trainer.memory_format=channels_last",
         f"epochs={epochs}",
     )
     ours = top1("cached", (*shared, "data.cache=disk"), settings)
