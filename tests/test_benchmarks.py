@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import argparse
 import io
 import json
 import sys
@@ -12,6 +13,7 @@ from PIL import Image
 from scipy import stats
 
 from benchmarks import bench, fashion_mnist, photographs, results
+from benchmarks.peers.job import batches_of
 from benchmarks.processes import run_timed
 from datavol.data.arrays import ArraySplit
 
@@ -26,6 +28,13 @@ PLACE = {
 def row(name: str, ours: list[float], target: float | None = 2.0) -> results.Row:
     made = results.ratio_row(name, f"title of {name}", "a peer", target, ours, [100.0] * len(ours), note="a note")
     return results.Row(**(vars(made) | {"place": PLACE}))
+
+
+def test_a_peer_trains_on_all_batches_of_the_epoch_that_is_timed() -> None:
+    job = argparse.Namespace(epochs=3, warm_up=1)
+    assert [len(list(batches_of(job, range(30), epoch))) for epoch in range(3)] == [1, 1, 30]
+    job.warm_up = None
+    assert [len(list(batches_of(job, range(30), epoch))) for epoch in range(3)] == [30, 30, 30]
 
 
 def test_a_ratio_is_that_of_medians_and_of_durations_the_other_way_round() -> None:
