@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -116,13 +117,19 @@ def _resized_at_once(images: Tensor, boxes: Boxes, flips: NDArray[np.bool_], siz
 
 
 def _resizing(starts: NDArray[np.int64], extents: NDArray[np.int64], size: int, length: int) -> NDArray[np.float32]:
-    """Matrices (B, size, length) that resize `extents` pixels from `starts` on to `size`: Pillow's triangle filter."""
-    scale = (extents / size)[:, None, None]
-    centres = starts[:, None, None] + (np.arange(size)[:, None] + 0.5) * scale
+    """The matrices of a batch, (B, size, length)."""
+    return np.stack([_matrix(*part, size, length) for part in zip(starts.tolist(), extents.tolist(), strict=True)])
+
+
+@lru_cache(maxsize=1024)  # a side of 32 pixels has 528 parts
+def _matrix(start: int, extent: int, size: int, length: int) -> NDArray[np.float32]:
+    """The matrix (size, length) that resizes `extent` pixels from `start` on to `size`: Pillow's triangle filter."""
+    scale = extent / size
+    centres = start + (np.arange(size)[:, None] + 0.5) * scale
     pixels = np.arange(length)
-    weights = np.maximum(0.0, 1.0 - np.abs(pixels + 0.5 - centres) / np.maximum(scale, 1.0))
-    weights *= (pixels >= starts[:, None, None]) & (pixels < (starts + extents)[:, None, None])
-    return (weights / weights.sum(2, keepdims=True)).astype(np.float32)
+    weights = np.maximum(0.0, 1.0 - np.abs(pixels + 0.5 - centres) / max(scale, 1.0))
+    weights *= (pixels >= start) & (pixels < start + extent)
+    return (weights / weights.sum(1, keepdims=True)).astype(np.float32)
 
 
 def evaluation_view(images: Images, evaluate: EvaluateConfig) -> Tensor:
