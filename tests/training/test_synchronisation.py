@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import traceback
+
 import pytest
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from datavol.data.preparation import prepare
+from datavol.training.classifier import seed_generators
 from datavol.training.trainer import build_trainer, train
 
 READS = ("aten._local_scalar_dense.default", "aten.nonzero.default", "aten.masked_select.default")
@@ -50,3 +53,31 @@ def test_lightning_asks_no_other_rank_about_sigterm(tiny, monkeypatch):
     loop = trainer.fit_loop.epoch_loop
     assert hasattr(type(loop), "_broadcast_sigterm_tensor")  # else it has another name now
     loop._broadcast_sigterm_tensor()
+
+
+def test_seeding_draws_what_torchs_own_draws():
+    torch.manual_seed(7)
+    expected = torch.rand(3)
+    seed_generators(7, torch.device("cpu"))
+    assert torch.equal(torch.rand(3), expected)
+
+
+def test_seeding_reaches_the_gpu_in_use(monkeypatch):
+    seeds = []
+    monkeypatch.setattr(torch.cuda, "manual_seed", seeds.append)
+    seed_generators(7, torch.device("cpu"))
+    assert seeds == []
+    seed_generators(7, torch.device("cuda", 1))
+    assert seeds == [7]
+
+
+def test_no_iteration_puts_its_stack_into_text(tiny, elsewhere, monkeypatch):
+    """As torch does where a call waits for a device that has not been started."""
+    texts = []
+    real = traceback.format_stack
+    run = tiny("epochs=1", "recipe.batch_size=60")
+    prepared = prepare(run.config)
+    with monkeypatch.context() as patched:
+        patched.setattr(traceback, "format_stack", lambda *told: (texts.append(1), real(*told))[1])
+        train(run, prepared)
+    assert len(texts) < prepared.budget.iterations
