@@ -3,6 +3,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from PIL import Image
 from torch.utils.data import DataLoader
 from torchvision import transforms as v1
@@ -24,6 +26,7 @@ from datavol.data.transforms import (
     mixing,
     resized_crops,
     seeded,
+    shrunk,
 )
 
 THESIS = ("thesis_mobilenet_v2", "thesis_resnet50")
@@ -219,3 +222,19 @@ def test_mixing_chooses_mixup_or_cutmix_per_batch():
         kinds.add("cutmix" if own_pixels.all() else "mixup")
     assert kinds == {"mixup", "cutmix"}
     assert mixing(augment.model_copy(update={"mixup_alpha": 0.0, "cutmix_alpha": 0.0}), 10) is None
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.integers(1, 80), st.integers(1, 80), st.integers(2, 60), st.integers(0, 99))
+def test_shrinking_leaves_the_short_side_and_does_not_depend_on_the_layout(height, width, side, seed):
+    image = torch.from_numpy(np.random.default_rng(seed).integers(0, 256, (3, height, width), dtype=np.uint8))
+    small = shrunk(image, side)
+    if min(height, width) <= side:
+        assert small is image
+        return
+    scale = side / min(height, width)
+    assert min(small.shape[1:]) == side
+    assert small.shape[1:] == (max(side, int(scale * height + 1e-9)), max(side, int(scale * width + 1e-9)))
+    assert torch.equal(shrunk(image.permute(1, 2, 0).contiguous().permute(2, 0, 1), side), small)
+    by_pillow = F.pil_to_tensor(F.to_pil_image(image).resize((small.shape[2], small.shape[1]), Image.BILINEAR))
+    assert (small.int() - by_pillow.int()).abs().max() <= 1

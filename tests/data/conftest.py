@@ -1,0 +1,40 @@
+from __future__ import annotations
+
+import os
+import shutil
+import threading
+from pathlib import Path
+
+import numpy as np
+import pytest
+from image_stores import NAMES, SIDE, SIZES, write_photo
+from tqdm import tqdm
+
+from datavol.data.folders import FileSplit, joined
+from datavol.data.packed import Store, store_of
+
+
+@pytest.fixture(autouse=True)
+def own_tqdm_lock():
+    """tqdm's own lock is shared by forked processes, and one that is killed may never give it back."""
+    tqdm.set_lock(threading.RLock())
+
+
+@pytest.fixture(scope="session")
+def originals(tmp_path_factory) -> Path:
+    root = tmp_path_factory.mktemp("originals")
+    for i, (name, size) in enumerate(zip(NAMES, SIZES, strict=True)):
+        write_photo(root / name, size, i)
+    return root
+
+
+@pytest.fixture
+def split(originals, tmp_path) -> FileSplit:
+    root = tmp_path / "images"
+    shutil.copytree(originals, root)
+    return FileSplit(str(root), joined(map(os.fsencode, NAMES)), np.zeros(len(NAMES), dtype=np.int64))
+
+
+@pytest.fixture
+def store(split, tmp_path) -> Store:
+    return store_of(split, SIDE, str(tmp_path / "cache" / "images"))
