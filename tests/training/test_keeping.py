@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import os
+
 import numpy as np
 import pytest
 
+from datavol.config import CheckpointConfig
 from datavol.data.preparation import prepare
-from datavol.records import RunFolder, runs_of
+from datavol.records import RunFolder, runs_of, write_whole
+from datavol.training.keeping import Keeper
+from datavol.training.signals import Signals
 from datavol.training.trainer import train
 
 
@@ -59,3 +64,31 @@ def test_ranks_keep_one_list_in_the_order_of_the_validation_set(command, elsewhe
     (folder,) = runs_of(elsewhere / "studies/digits")
     check(folder)
     np.testing.assert_array_equal(folder.predictions().labels, prepare(tiny().config).source.val.labels)
+
+
+@pytest.fixture
+def keeper(tmp_path) -> Keeper:
+    (tmp_path / "checkpoints").mkdir()
+    settings = CheckpointConfig(keep="last_and_best", every_minutes=0)
+    return Keeper(RunFolder(tmp_path), settings, 1, [], Signals(), send=lambda row: None)
+
+
+@pytest.mark.parametrize("links", [True, False], ids=["hard links", "a file system without"])
+def test_the_best_checkpoint_stays_when_the_last_is_replaced(links, keeper, monkeypatch):
+    if not links:
+        monkeypatch.setattr(os, "link", lambda *_: forbidden())
+    last, best = keeper.folder.checkpoint("last"), keeper.folder.checkpoint("best")
+    write_whole(last, b"first")
+    for _ in range(2):  # a run that goes on does it again
+        keeper._copy("best")
+        assert best.samefile(last) is links
+        assert best.read_bytes() == b"first"
+    write_whole(last, b"second")
+    assert best.read_bytes() == b"first"
+    keeper._copy("best")
+    assert best.read_bytes() == b"second"
+    assert sorted(file.name for file in last.parent.iterdir()) == [best.name, last.name]
+
+
+def forbidden() -> None:
+    raise PermissionError(1, "Operation not permitted")
