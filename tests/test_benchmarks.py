@@ -56,6 +56,10 @@ def test_an_accuracy_that_is_lost_on_every_seed_is_not_within_their_spread() -> 
     assert not results.accuracy_row("a", "", "", [70.0, 70.1, 70.2], [72.0, 72.2, 72.1]).reached
 
 
+def test_an_accuracy_on_a_noisy_task_is_not_within_anything() -> None:
+    assert not results.accuracy_row("a", "", "", [50.0, 55.0, 45.0], [50.5, 54.5, 45.5]).reached
+
+
 def test_rows_replace_their_like_and_the_others_stay(tmp_path: Path) -> None:
     order = ["first", "second"]
     for one in (row("second", [150.0]), row("first", [210.0]), row("second", [250.0, 260.0])):

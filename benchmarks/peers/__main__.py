@@ -36,7 +36,6 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--lr-gamma", type=float, default=0.1, help="torchvision")
     parser.add_argument("--channels-last", action="store_true", help="timm and bare")
     parser.add_argument("--bf16", action="store_true", help="timm and bare: autocast to bfloat16")
-    parser.add_argument("--as-it-is", action="store_true", help="bare: neither crop nor flip")
     return parser.parse_args()
 
 

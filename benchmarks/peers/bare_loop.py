@@ -32,7 +32,7 @@ def bare_loop(job: argparse.Namespace) -> None:
         seen, right = torch.zeros(()), torch.zeros((), dtype=torch.int64)
         order = torch.randperm(len(labels))[: iterations * job.batch_size].split(job.batch_size)
         for chosen in batches_of(job, order, epoch):
-            batch = images[chosen] if job.as_it_is else crop_and_flip(images[chosen])
+            batch = crop_and_flip(images[chosen])
             with autocast(job):
                 logits = network(laid_out(job, batch))
                 loss = F.cross_entropy(logits, labels[chosen])
