@@ -23,7 +23,13 @@ FLOOR = 1.0
 """Deviation of the grain in grey levels, which sets the files' size."""
 
 
-def write_photographs(folder: Path, counts: dict[str, int], classes: int = 10, seed: int = 0) -> Path:
+def write_photographs(
+    folder: Path,
+    counts: dict[str, int],
+    classes: int = 10,
+    seed: int = 0,
+    roughness: tuple[float, float] = ROUGHNESS,
+) -> Path:
     """Write `<split>/<class>/<number>.jpg`, as many in all per split as `counts` says, spread evenly over the classes.
 
     Args:
@@ -31,6 +37,7 @@ def write_photographs(folder: Path, counts: dict[str, int], classes: int = 10, s
         counts: Images of each split, such as `{"train": 160, "val": 16}`.
         classes: An even number of classes.
         seed: The same seed writes the same images.
+        roughness: Of the two kinds of classes; the further apart, the easier.
 
     Returns:
         The folder.
@@ -41,18 +48,20 @@ def write_photographs(folder: Path, counts: dict[str, int], classes: int = 10, s
             label = number % classes
             file = folder / split / f"class{label}" / f"{number:05d}.jpg"
             file.parent.mkdir(parents=True, exist_ok=True)
-            Image.fromarray(photograph(rng, label, classes)).save(file, quality=int(rng.integers(90, 96)))
+            Image.fromarray(photograph(rng, label, classes, roughness)).save(file, quality=int(rng.integers(90, 96)))
     return folder
 
 
-def photograph(rng: np.random.Generator, label: int, classes: int) -> NDArray[np.uint8]:
+def photograph(
+    rng: np.random.Generator, label: int, classes: int, roughness: tuple[float, float] = ROUGHNESS
+) -> NDArray[np.uint8]:
     """One image of a class, (375, 500, 3)."""
-    tints = classes // len(ROUGHNESS)
+    tints = classes // len(roughness)
     hue = (label % tints) / tints + rng.normal(0, HUE_SCATTER)
-    roughness = ROUGHNESS[label // tints % len(ROUGHNESS)] + rng.normal(0, ROUGHNESS_SCATTER)
+    own = roughness[label // tints % len(roughness)] + rng.normal(0, ROUGHNESS_SCATTER)
     tint = np.array(colorsys.hsv_to_rgb(hue % 1, 0.25, rng.uniform(0.45, 0.65)))
-    light = 40 * coloured_noise(rng, roughness)[..., None]
-    colours = 10 * np.stack([coloured_noise(rng, roughness + 0.5) for _ in range(3)], axis=-1)
+    light = 40 * coloured_noise(rng, own)[..., None]
+    colours = 10 * np.stack([coloured_noise(rng, own + 0.5) for _ in range(3)], axis=-1)
     grain = rng.normal(0, FLOOR, (HEIGHT, WIDTH, 1))
     return np.clip(255 * tint + light + colours + grain, 0, 255).astype(np.uint8)
 

@@ -29,7 +29,7 @@ from benchmarks.processes import datavol_command, environment
 from datavol.data import folders
 
 ASKING = {"--help": ["--help"], "a wrong key": ["recipe.batchsize=64"], "a wrong value": ["fraction=1.5"]}
-LIBRARIES = ("torch", "torchvision", "lightning.pytorch", "torchmetrics", "datavol.training.trainer")
+LIBRARIES = ("torch", "torchvision", "lightning.pytorch", "datavol.training.trainer")
 CLASSES, IMAGES = 1000, 1_281_167  # of ImageNet's training set
 STARTED, SETTLED = "started", "settled"
 
