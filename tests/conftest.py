@@ -27,6 +27,12 @@ def tiny() -> Callable[..., Run]:
 
 
 @pytest.fixture
+def little(tiny) -> Callable[..., Run]:
+    """The same with a network of timm's own tests, which has batch norm and dropout as the larger ones do."""
+    return lambda *overrides: tiny("model=timm", "model.name=test_efficientnet", "recipe.dropout=0.2", *overrides)
+
+
+@pytest.fixture
 def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty working directory, and no W&B account, cache or rank of the caller's."""
     for name in [name for name in os.environ if name.startswith(("WANDB_", "LOCAL_RANK", "WORLD_SIZE", "NODE_RANK"))]:

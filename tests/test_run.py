@@ -12,7 +12,11 @@ import torch
 import yaml
 from wandb_file import read_wandb_file
 
+from datavol.data.preparation import prepare
+from datavol.errors import ConfigError
 from datavol.records import RunFolder
+from datavol.training.evaluation import load_weights
+from datavol.training.trainer import build_module
 
 QUICK = ["data.image_size=16", "data.resize=16", "recipe.batch_size=128", "epochs=1"]
 QUICK += ["trainer.precision=32", "trainer.memory_format=channels_last"]  # nothing to time
@@ -128,18 +132,24 @@ def test_torchvision_weights_are_evaluated_and_anything_more_is_refused(command,
     assert "weights" in answer.stdout
     assert "359 validation images" in answer.stdout
 
-    wrong = command("evaluate", "weights.pth", "model=resnet50", *small)
-    assert wrong.returncode == 2
-    assert "must hold weights of the configured network" in wrong.stderr
     torch.save({"state_dict": time.sleep}, elsewhere / "unsafe.pth")
-    (elsewhere / "damaged.pth").write_bytes(b"no weights")
-    for name in ("unsafe.pth", "damaged.pth"):
-        refused = command("evaluate", name, *small)
-        assert refused.returncode == 2
-        assert refused.stderr.startswith("datavol: a checkpoint must hold weights and plain values alone, got ")
-        assert refused.stderr.count("\n") == 1
+    refused = command("evaluate", "unsafe.pth", *small)
+    assert refused.returncode == 2
+    assert refused.stderr.startswith("datavol: a checkpoint must hold weights and plain values alone, got ")
+    assert refused.stderr.count("\n") == 1
     missing = command("evaluate", "none.pth", *small)
     assert missing.stderr == "datavol: a checkpoint must be a file, got none.pth; check the path\n"
+
+
+def test_files_that_hold_no_weights_of_the_network_are_refused(tiny, tmp_path):
+    run = tiny("model=resnet50")
+    module = build_module(run.config, prepare(run.config))
+    torch.save({"classifier.1.weight": torch.zeros(10, 1280)}, tmp_path / "weights.pth")
+    with pytest.raises(ConfigError, match="must hold weights of the configured network"):
+        load_weights(module, tmp_path / "weights.pth")
+    (tmp_path / "damaged.pth").write_bytes(b"no weights")
+    with pytest.raises(ConfigError, match="must hold weights and plain values alone"):
+        load_weights(module, tmp_path / "damaged.pth")
 
 
 def test_an_evaluation_on_other_data_says_so(command, elsewhere, photos):

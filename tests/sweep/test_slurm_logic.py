@@ -114,7 +114,9 @@ def test_an_early_warning_saves_the_run_and_queues_its_job_again(elsewhere, prog
         "data.resize=16",
         "recipe.batch_size=64",
         "fraction=0.25",
-        "epochs=3",
+        "epochs=2",
+        "trainer.precision=32",
+        "trainer.memory_format=channels_last",
     ]
     line = [sys.executable, "-m", "datavol.run", *options, "check_every=5", "trainer.threads=1"]
     process = subprocess.Popen([*line, "study=warned"], stderr=subprocess.PIPE, text=True)

@@ -18,7 +18,8 @@ from datavol.records import RunFolder, runs_of
 from datavol.sweep.processes import MARKER, processes_with
 
 SWEEP = ["-m", "fraction=0.1,0.25", "logger=csv", "data.image_size=16", "data.resize=16", "recipe.batch_size=128"]
-SWEEP += ["epochs=3", "trainer.threads=1"]
+SWEEP += ["epochs=3", "trainer.threads=1", "trainer.precision=32", "trainer.memory_format=channels_last"]
+ONE = ["fraction=0.1"]  # of the two runs, which one kill alone can spare
 TEST = "DATAVOL_TEST"
 OFFLINE = ["logger=wandb", "logger.mode=offline"]
 TIMES = ("seconds/train", "seconds/val", "images_per_second")
@@ -99,27 +100,29 @@ def test_kills_at_random_moments_change_nothing(elsewhere, request):
 
     Once a study is finished, the kills that are left fall on another one.
     """
+    kills = request.config.getoption("--kills")
+    fewer = ONE if kills == 1 else []
     began = time.monotonic()
-    finish("undisturbed", elsewhere)
+    finish("undisturbed", elsewhere, *fewer)
     whole = time.monotonic() - began
     rng = random.Random(request.config.getoption("--kill-seed"))
     killed = [elsewhere / "studies/killed0"]
-    for _ in range(request.config.getoption("--kills")):
+    for _ in range(kills):
         if [run.state for run in runs_of(killed[-1])] == ["finished"] * 2:
             killed.append(elsewhere / f"studies/killed{len(killed)}")
-        kill_once(killed[-1].name, elsewhere, rng, rng.uniform(0.5, whole))
+        kill_once(killed[-1].name, elsewhere, rng, rng.uniform(0.5, whole), *fewer)
 
     for study in killed:
-        finish(study.name, elsewhere, *OFFLINE)
+        finish(study.name, elsewhere, *OFFLINE, *fewer)
         assert metrics(study) == metrics(elsewhere / "studies/undisturbed")
         for run in runs_of(study):
             assert run.state == "finished"
             assert on_wandb(run) == [timeless(row) for row in run.rows]
 
 
-def kill_once(study: str, place: Path, rng: random.Random, seconds: float) -> None:
+def kill_once(study: str, place: Path, rng: random.Random, seconds: float, *more: str) -> None:
     """Start the sweep, and kill one of its processes after some seconds; half the time the sweep as well."""
-    process = start(study, place, *OFFLINE)
+    process = start(study, place, *OFFLINE, *more)
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline and process.poll() is None:
         time.sleep(0.05)

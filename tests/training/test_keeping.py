@@ -38,8 +38,8 @@ def check(folder: RunFolder) -> None:
         assert value == pytest.approx(row[name], abs=1e-6), name
 
 
-def test_predictions_give_back_the_metrics_of_the_last_evaluation(tiny, elsewhere):
-    run = tiny("predictions=all", "epochs=2")
+def test_predictions_give_back_the_metrics_of_the_last_evaluation(little, elsewhere):
+    run = little("predictions=all", "epochs=2")
     prepared = prepare(run.config)
     train(run, prepared)
     folder = RunFolder(run.folder)
@@ -50,8 +50,8 @@ def test_predictions_give_back_the_metrics_of_the_last_evaluation(tiny, elsewher
     assert (first.classes != last.classes).any()
 
 
-def test_predictions_are_kept_only_if_asked(tiny, elsewhere):
-    run = tiny("predictions=none", "epochs=1")
+def test_predictions_are_kept_only_if_asked(little, elsewhere):
+    run = little("predictions=none", "epochs=1")
     train(run, prepare(run.config))
     assert RunFolder(run.folder).predictions() is None
 

@@ -38,9 +38,9 @@ def reads(run, monkeypatch) -> int:
 
 
 @pytest.mark.parametrize("recipe", [[], ["recipe.augment.erase=0.5", "recipe.label_smoothing=0.1"]])
-def test_more_iterations_of_a_budget_epoch_read_nothing_more(recipe, tiny, elsewhere, monkeypatch):
+def test_more_iterations_of_a_budget_epoch_read_nothing_more(recipe, little, elsewhere, monkeypatch):
     few, many = (
-        reads(tiny("epochs=1", f"recipe.batch_size={size}", f"study=of{size}", *recipe), monkeypatch)
+        reads(little("epochs=1", f"recipe.batch_size={size}", f"study=of{size}", *recipe), monkeypatch)
         for size in (240, 60)  # 5 and 23 iterations
     )
     assert few == many > 0
@@ -71,11 +71,11 @@ def test_seeding_reaches_the_gpu_in_use(monkeypatch):
     assert seeds == [7]
 
 
-def test_no_iteration_puts_its_stack_into_text(tiny, elsewhere, monkeypatch):
+def test_no_iteration_puts_its_stack_into_text(little, elsewhere, monkeypatch):
     """As torch does where a call waits for a device that has not been started."""
     texts = []
     real = traceback.format_stack
-    run = tiny("epochs=1", "recipe.batch_size=60")
+    run = little("epochs=1", "recipe.batch_size=60")
     prepared = prepare(run.config)
     with monkeypatch.context() as patched:
         patched.setattr(traceback, "format_stack", lambda *told: (texts.append(1), real(*told))[1])

@@ -55,8 +55,8 @@ def same(first: RunFolder, second: RunFolder) -> bool:
     return without_times(first) == without_times(second) and all(torch.equal(a, b) for a, b in pairs)
 
 
-def test_a_run_leaves_what_the_contract_says(tiny, elsewhere):
-    run = tiny("checkpoint.keep=all", "evaluate_train=true")
+def test_a_run_leaves_what_the_contract_says(little, elsewhere):
+    run = little("checkpoint.keep=all", "evaluate_train=true")
     folder = trained(run)
 
     record = folder.record
@@ -79,11 +79,11 @@ def test_a_run_leaves_what_the_contract_says(tiny, elsewhere):
     assert not list(run.folder.rglob(".run.json*"))
 
 
-def test_a_seed_makes_a_run_reproducible_and_workers_do_not_show(tiny, elsewhere):
-    first = trained(tiny("study=a"))
-    assert same(first, trained(tiny("study=b")))
-    assert same(first, trained(tiny("study=c", "data.workers=2")))
-    assert not same(first, trained(tiny("study=d", "order_seed=1")))
+def test_a_seed_makes_a_run_reproducible_and_workers_do_not_show(little, elsewhere):
+    first = trained(little("study=a"))
+    assert same(first, trained(little("study=b")))
+    assert same(first, trained(little("study=c", "data.workers=2")))
+    assert not same(first, trained(little("study=d", "order_seed=1")))
 
 
 def test_memory_is_kept_and_workers_start_while_there_is_little_of_it_to_fork(tiny, elsewhere, monkeypatch):
@@ -100,11 +100,11 @@ def test_memory_is_kept_and_workers_start_while_there_is_little_of_it_to_fork(ti
 
 
 @pytest.mark.parametrize(("done", "workers"), [(0, 0), (1, 0), pytest.param(1, 2, marks=pytest.mark.slow), (2, 0)])
-def test_a_stopped_run_goes_on_bit_for_bit(done, workers, tiny, elsewhere, monkeypatch):
-    # mixing, dropout (MobileNetV2 has it), warm-up and momentum: everything that could remember too much or too little
+def test_a_stopped_run_goes_on_bit_for_bit(done, workers, little, elsewhere, monkeypatch):
+    # mixing, warm-up and momentum could also remember too much or too little
     extra = ["recipe.augment.mixup_alpha=1", "recipe.augment.cutmix_alpha=1", "recipe.augment.erase=0.5"]
-    whole = trained(tiny("study=whole", *extra))
-    run = tiny("study=stopped", *extra, f"data.workers={workers}")
+    whole = trained(little("study=whole", *extra))
+    run = little("study=stopped", *extra, f"data.workers={workers}")
     with monkeypatch.context() as patched:
         stop_after(done, patched)
         with pytest.raises(Stopped):
@@ -119,9 +119,9 @@ def test_a_stopped_run_goes_on_bit_for_bit(done, workers, tiny, elsewhere, monke
     assert len(stopped.record["sessions"]) == 2
 
 
-def test_a_schedule_that_moves_once_an_epoch_is_torch_s_also_after_a_stop(tiny, elsewhere, monkeypatch):
+def test_a_schedule_that_moves_once_an_epoch_is_torch_s_also_after_a_stop(little, elsewhere, monkeypatch):
     recipe = ["recipe=thesis_mobilenet_v2", "recipe.schedule.warmup_epochs=1", "recipe.schedule.gamma=0.5"]
-    run = tiny(*recipe)
+    run = little(*recipe)
     with monkeypatch.context() as patched:
         stop_after(1, patched)
         with pytest.raises(Stopped):
@@ -138,9 +138,9 @@ def test_a_schedule_that_moves_once_an_epoch_is_torch_s_also_after_a_stop(tiny, 
     assert [row["lr"] for row in trained(run).rows] == expected
 
 
-def test_a_row_without_its_checkpoint_is_measured_again(tiny, elsewhere, monkeypatch):
-    whole = trained(tiny("study=whole"))
-    run = tiny("study=stopped")
+def test_a_row_without_its_checkpoint_is_measured_again(little, elsewhere, monkeypatch):
+    whole = trained(little("study=whole"))
+    run = little("study=stopped")
     with monkeypatch.context() as patched:
         stop_after(1, patched)
         with pytest.raises(Stopped):
@@ -210,11 +210,11 @@ def test_a_loss_that_is_not_finite_stops_the_run_and_names_the_iteration(tiny, e
     assert all(torch.isfinite(value).all() for value in weights(folder).values())
 
 
-def test_start_from_goes_on_with_another_order_in_a_folder_of_its_own(tiny, elsewhere):
-    parent_run = tiny("checkpoint.keep=all")
+def test_start_from_goes_on_with_another_order_in_a_folder_of_its_own(little, elsewhere):
+    parent_run = little("checkpoint.keep=all")
     parent = trained(parent_run)
     middle = parent.checkpoint("budget_epoch_0002")
-    run = tiny(f"start_from={middle}", "order_seed=1")
+    run = little(f"start_from={middle}", "order_seed=1")
     assert run.folder != parent_run.folder
     child = trained(run)
 
@@ -243,8 +243,8 @@ def test_start_from_refuses_what_does_not_fit(change, message, tiny, elsewhere):
     assert [path.name for path in (elsewhere / "studies/digits").iterdir()] == [last.parent.parent.name]
 
 
-def test_a_run_whose_data_have_changed_does_not_go_on(tiny, elsewhere):
-    run = tiny("epochs=1")
+def test_a_run_whose_data_have_changed_does_not_go_on(little, elsewhere):
+    run = little("epochs=1")
     folder = trained(run)
     manifest = folder.path / "subset.json"
     manifest.write_text(manifest.read_text().replace(folder.manifest["fingerprint"], "f" * 64))
@@ -276,15 +276,15 @@ def test_damaged_images_are_replaced_named_and_counted(tiny, elsewhere, photos):
 
 
 @pytest.mark.parametrize("workers", [0, pytest.param(2, marks=pytest.mark.slow)])
-def test_a_run_stopped_inside_a_budget_epoch_goes_on_bit_for_bit(workers, tiny, elsewhere, monkeypatch):
+def test_a_run_stopped_inside_a_budget_epoch_goes_on_bit_for_bit(workers, little, elsewhere, monkeypatch):
     extra = [
         "recipe.augment.mixup_alpha=1",
         "check_every=5",
         "checkpoint.every_minutes=1e-9",
         f"data.workers={workers}",
     ]
-    whole = trained(tiny("study=whole", *extra))
-    run = tiny("study=stopped", *extra)
+    whole = trained(little("study=whole", *extra))
+    run = little("study=stopped", *extra)
 
     class Dying(Progress):
         def on_train_batch_end(self, trainer, pl_module, *_):
