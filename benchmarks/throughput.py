@@ -2,7 +2,7 @@
 
 Every sample is a fresh process whose last budget epoch is timed, from the end of the evaluation before it to that of
 its own: training, evaluation, a checkpoint and whatever lies between. What comes before warms up: an epoch of datavol,
-and two of a peer that are cut short, since memory and forked workers settle only in the second. datavol and its peers
+and one of a peer that is cut short, or two where its workers stay and settle only in the second. datavol and its peers
 take turns. The samples of datavol are runs of one study, which settles its arithmetic once.
 """
 
@@ -23,6 +23,8 @@ TORCHVISION = "torchvision's reference train.py, by a loop that does the same st
 TIMM = "timm's train.py at the fastest of its flags, by a loop that does the same steps"
 WARM_UP = 1
 """Batches of each of a peer's epochs but the last, which is timed."""
+EPOCHS = {"timm": 3}
+"""Of a peer, 2 if it is not named: where workers stay, the second still copies memory for those of validation."""
 BARE = "a bare PyTorch loop"
 TIMM_FLAGS = (("--channels-last",), ("--channels-last", "--bf16"))
 
@@ -161,7 +163,8 @@ class Contest:
         if peer == "bare":
             flags = self._chosen_flags()
         sizes = [f"--size={bout.size}", f"--resize={bout.resize}", f"--batch-size={bout.batch_size}"]
-        what = [f"--data={self.data}", f"--model={bout.model}", *sizes, "--epochs=3", f"--warm-up={WARM_UP}"]
+        what = [f"--data={self.data}", f"--model={bout.model}", *sizes, f"--warm-up={WARM_UP}"]
+        what.append(f"--epochs={EPOCHS.get(peer, 2)}")
         command = peer_command(peer, *what, *flags)
         return self._run(command, PEER_EPOCH)
 
