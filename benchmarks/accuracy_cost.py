@@ -11,6 +11,7 @@ from benchmarks.photographs import write_photographs
 from benchmarks.processes import DATAVOL_EPOCH, datavol_command, run_timed, runs_in
 from benchmarks.results import Row, accuracy_row
 from benchmarks.settings import Settings
+from benchmarks.study_time import PACKED
 
 IMAGES, EPOCHS = 12000, 3
 PHOTOGRAPHS, PHOTOGRAPH_EPOCHS = {"train": 1000, "val": 1000}, 14
@@ -77,7 +78,7 @@ def _cache(settings: Settings) -> Row:
 def top1(name: str, overrides: tuple[str, ...], settings: Settings) -> list[float]:
     """The last top-1 of each seed in per cent, by a sweep over seeds."""
     place = settings.scratch / name
-    command = datavol_command(*overrides, f"seed={_seeds(settings)}", "sweep.parallel=auto", sweep=True)
+    command = datavol_command(*overrides, f"seed={_seeds(settings)}", PACKED, sweep=True)
     run_timed(command, DATAVOL_EPOCH, place, settings.scratch)
     runs = sorted((run.record for run in runs_in(place)), key=lambda record: record["config"]["seed"])
     values = [100 * record["last"]["val/top1"] for record in runs]

@@ -83,11 +83,11 @@ def test_the_best_checkpoint_stays_when_the_last_is_replaced(links, keeper, monk
         keeper._copy("best")
         assert best.samefile(last) is links
         assert best.read_bytes() == b"first"
+        assert sorted(file.name for file in last.parent.iterdir()) == [best.name, last.name]
     write_whole(last, b"second")
     assert best.read_bytes() == b"first"
     keeper._copy("best")
     assert best.read_bytes() == b"second"
-    assert sorted(file.name for file in last.parent.iterdir()) == [best.name, last.name]
 
 
 def forbidden() -> None:
