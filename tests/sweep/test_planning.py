@@ -62,12 +62,10 @@ def test_states_are_read_from_the_folders(tiny, elsewhere):
     assert [plan.epochs_left for plan in plans] == [0, 3, 3]
 
 
-def test_36_runs_are_planned_in_under_5_seconds_without_torch(command, elsewhere):
+def test_36_runs_are_planned_without_a_trace(command, elsewhere):
     grid = ["-m", "model=resnet50,mobilenet_v2", GRID, "seed=0,1,2"]
-    began = time.perf_counter()
     answer = command("plan", *grid, "plan.timing=false")
     assert answer.returncode == 0, answer.stderr
-    assert time.perf_counter() - began < 8  # under 5 on an idle machine
     assert "36 runs: 0 finished, 0 resumable, 36 missing" in answer.stdout
     assert list(elsewhere.iterdir()) == []
 
