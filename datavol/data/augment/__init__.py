@@ -1,0 +1,1 @@
+"""Augments images, on the host and on the device."""

@@ -1,0 +1,1 @@
+"""Reads, decodes and caches images."""

@@ -1,0 +1,1 @@
+"""Opens data sets as labelled splits; no image is decoded."""

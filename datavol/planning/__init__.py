@@ -1,0 +1,1 @@
+"""Predicts what a sweep would do, take and cost, before it trains."""

@@ -1,0 +1,1 @@
+"""Finds what makes the runs of a study not comparable."""

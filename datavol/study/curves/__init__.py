@@ -1,0 +1,1 @@
+"""Fits learning curves and forecasts from them."""

@@ -1,0 +1,1 @@
+"""Loads run folders and W&B projects as data frames."""

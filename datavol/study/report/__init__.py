@@ -1,0 +1,1 @@
+"""Writes a study's report: page, figures and tables."""

@@ -1,0 +1,1 @@
+"""Computes the tables behind figures and reports."""

@@ -1,0 +1,1 @@
+"""Lightning callbacks: metrics, checkpoints, predictions, signals, progress."""
