@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from datavol.data.arrays import ArraySplit, fashion_mnist
+from datavol.data.sources.arrays import ArraySplit, fashion_mnist
 
 SOURCE = Path("/usr/share/datasets/fashion-mnist")
 """Where Debian's package dataset-fashion-mnist puts it."""

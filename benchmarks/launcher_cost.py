@@ -13,9 +13,10 @@ import tempfile
 import time
 from pathlib import Path
 
-from datavol.composition import compose
-from datavol.records import RunFolder
-from datavol.sweep import launching, processes
+from datavol.config.compose import compose
+from datavol.runs.folder import RunFolder
+from datavol.sweep import local as launching
+from datavol.sweep import processes
 
 JOBS = 10
 REPEATS = 5

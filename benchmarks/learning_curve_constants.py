@@ -1,4 +1,4 @@
-"""Fit the constants of `datavol.study.slope_process` to public curves and print them; about ten seconds.
+"""Fit the constants of `datavol.study.curves.slope_process` to public curves and print them; about ten seconds.
 
     python benchmarks/learning_curve_constants.py
 
@@ -16,9 +16,9 @@ from scipy.optimize import minimize
 from scipy.special import logit
 from scipy.stats import t as student
 
-from datavol.study.curve_checks import AT_CHANCE
-from datavol.study.error_scale import CEILING, FLOOR
-from datavol.study.slope_process import LEVEL_SD, Prior
+from datavol.study.curves.checks import AT_CHANCE
+from datavol.study.curves.error_scale import CEILING, FLOOR
+from datavol.study.curves.slope_process import LEVEL_SD, Prior
 
 DATA = Path(__file__).parent / "data"
 START = Prior(mean_slope=-0.03, drift=0.04, decay=0.2, wiggle=0.01, dof=3.0)

@@ -24,9 +24,9 @@ from scipy.special import expit, logit
 from scipy.stats import norm
 from scipy.stats import t as student
 
-from datavol.study.curves import fit_learning_curve
-from datavol.study.power_laws import fit_power_law, fit_power_law_with_floor
-from datavol.study.slope_process import LCDB_PRIOR, Prior
+from datavol.study.curves.learning_curve import fit_learning_curve
+from datavol.study.curves.power_laws import fit_power_law, fit_power_law_with_floor
+from datavol.study.curves.slope_process import LCDB_PRIOR, Prior
 
 Forecast: TypeAlias = dict[str, np.ndarray]
 LEVELS = (0.95, 0.8)

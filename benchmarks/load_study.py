@@ -15,11 +15,11 @@ from pathlib import Path
 
 import numpy as np
 
-from datavol.budget import plan_budget
-from datavol.composition import compose
-from datavol.data.subset import draw_subset
-from datavol.records import RunFolder, best_of
-from datavol.study.loading import load_study
+from datavol.config.compose import compose
+from datavol.data.budget import plan_budget
+from datavol.data.subsets import draw_subset
+from datavol.runs.folder import RunFolder, best_of
+from datavol.study.load.study import load_study
 
 DISTINCT = 20
 """Runs that are written through `RunFolder`, each file whole and safe, which takes longer than copying them."""

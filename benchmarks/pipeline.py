@@ -128,11 +128,11 @@ def reference_batches(folder: Path, thesis: bool) -> Sizes:
 
 def datavol_batches(root: Path, *overrides: str) -> Sizes:
     """The training loader and what the module does to each batch: all that is known here of datavol's inside."""
-    from datavol.composition import compose
-    from datavol.data.preparation import prepare
-    from datavol.data.transforms import Finish
+    from datavol.config.compose import compose
+    from datavol.data.augment.transforms import Finish
+    from datavol.data.prepare import prepare
+    from datavol.training.autotune import settle
     from datavol.training.memory import keep_freed_memory
-    from datavol.training.settling import settle
     from datavol.training.trainer import build_data
 
     keep_freed_memory()  # as every run does

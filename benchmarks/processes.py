@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
 
-from datavol.records import RunFolder, runs_of
+from datavol.runs.folder import RunFolder, runs_of
 
 ROOT = Path(__file__).parent.parent
 DATAVOL_EPOCH = r"budget epoch \d+/\d+"

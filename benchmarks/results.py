@@ -16,8 +16,8 @@ from typing import Any
 import numpy as np
 from scipy import stats
 
-from datavol import provenance
-from datavol.records import now, write_whole
+from datavol.runs import provenance
+from datavol.runs.folder import now, write_whole
 
 FOLDER = Path(__file__).parent
 HEAD = """# Results

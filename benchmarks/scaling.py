@@ -27,15 +27,15 @@ import torch
 from rich.console import Console
 from torch import distributed, multiprocessing
 
-from datavol.composition import compose
 from datavol.config import Run
-from datavol.data.preparation import prepare
+from datavol.config.compose import compose
+from datavol.data.prepare import prepare
 from datavol.plan import print_scaling
-from datavol.records import runs_of
+from datavol.planning.plan import parameters
+from datavol.planning.prediction import Steps, scale
+from datavol.planning.scaling_model import BUCKET_BYTES, Link, Measured, Node, Prediction, predict, step_line
+from datavol.runs.folder import runs_of
 from datavol.sweep.job import write_job
-from datavol.sweep.planning import parameters
-from datavol.sweep.predicting import Steps, scale
-from datavol.sweep.scaling import BUCKET_BYTES, Link, Measured, Node, Prediction, predict, step_line
 
 RANKS = (1, 2)
 EXCHANGES = 20
@@ -107,7 +107,7 @@ def time_devices(run: Run, ranks: int) -> tuple[Steps, float]:
     """Mean steps and loading of so many lone devices, timed at the same time."""
     file = Path("device.json")
     write_job(file, run)
-    command = [sys.executable, "-m", "datavol.sweep.timing", str(file), "device"]
+    command = [sys.executable, "-m", "datavol.planning.throughput", str(file), "device"]
     processes = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(ranks)]
     found = [json.loads(process.communicate()[0].splitlines()[-1]) for process in processes]
     sizes = [size for size, _ in found[0]["steps"]]

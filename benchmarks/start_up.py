@@ -26,7 +26,7 @@ import numpy as np
 
 from benchmarks.fashion_mnist import SOURCE
 from benchmarks.processes import datavol_command, environment
-from datavol.data import folders
+from datavol.data.sources.open import file_table as folders
 
 ASKING = {"--help": ["--help"], "a wrong key": ["recipe.batchsize=64"], "a wrong value": ["fraction=1.5"]}
 LIBRARIES = ("torch", "torchvision", "lightning.pytorch", "datavol.training.trainer")
@@ -93,7 +93,7 @@ def watched() -> None:
     found = {name: seconds_of(partial(importlib.import_module, name)) for name in LIBRARIES}
     from datavol import run
     from datavol.training import trainer
-    from datavol.training.classifier import Classifier
+    from datavol.training.module import Classifier
 
     real, times = trainer.settle, [0.0, 0.0]
 

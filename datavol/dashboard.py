@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datavol.command import Parser, one_line
+from datavol.cli.boundary import Parser, one_line
 from datavol.errors import ConfigError
 
 
@@ -25,8 +25,8 @@ def save_dashboard(project: str, entity: str | None, study: str | None) -> str:
     """
     import wandb
 
-    from datavol.study.wandb_project import logged_in_api
-    from datavol.study.workspace import workspace_of
+    from datavol.study.load.wandb_project import logged_in_api
+    from datavol.tracking.workspace import workspace_of
 
     workspace = workspace_of(project, entity or "", study)  # first: what is not installed needs no login to be told
     try:

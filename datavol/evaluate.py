@@ -8,11 +8,11 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from datavol.command import Parser, one_line
-from datavol.composition import compose, override
+from datavol.cli.boundary import Parser, one_line
 from datavol.config import Config
+from datavol.config.compose import compose, override
 from datavol.errors import ConfigError
-from datavol.records import RunFolder, write_whole
+from datavol.runs.folder import RunFolder, write_whole
 
 
 @one_line

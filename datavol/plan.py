@@ -13,16 +13,16 @@ from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from datavol.command import one_line
-from datavol.composition import compose, parse
+from datavol.cli.boundary import one_line
 from datavol.config import Run
+from datavol.config.compose import compose, parse
 from datavol.errors import ConfigError
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from datavol.sweep.planning import Plan, Speed
-    from datavol.sweep.predicting import Scaling
+    from datavol.planning.plan import Plan, Speed
+    from datavol.planning.prediction import Scaling
 
 
 @one_line
@@ -36,8 +36,8 @@ def main() -> None:
         print("plan.schedules=lr.png draws the learning rates of the runs against their iterations.")
         return
     plans = plan_runs(compose(arguments.overrides, multirun=arguments.multirun))
+    from datavol.planning.plan import wall_seconds
     from datavol.sweep.devices import shares
-    from datavol.sweep.planning import wall_seconds
 
     config = plans[0].run.config
     if config.plan.schedules is not None:
@@ -49,7 +49,7 @@ def main() -> None:
 
 def plan_runs(runs: list[Run]) -> list[Plan]:
     """Plan the runs, each data set opened once; torch is not imported."""
-    from datavol.sweep.planning import plan_run, planned_source
+    from datavol.planning.plan import plan_run, planned_source
 
     opened: list[tuple[object, object]] = []
     plans = []
@@ -64,9 +64,9 @@ def plan_runs(runs: list[Run]) -> list[Plan]:
 
 
 def _draw_schedules(plans: list[Plan], file: Path) -> None:
-    from datavol.study.drawing import draw_into
+    from datavol.planning.schedules import schedule_curves
     from datavol.study.figures import learning_rate_curves
-    from datavol.sweep.schedules import schedule_curves
+    from datavol.study.report.renderer import draw_into
 
     draw_into(file, lambda figure: learning_rate_curves(schedule_curves(plans), figure))
     print(f"learning rates: {file}", file=sys.stderr)
@@ -88,8 +88,8 @@ def find_speeds(plans: list[Plan]) -> list[Speed]:
 
 
 def _find_speed(plan: Plan) -> Speed:
-    from datavol.sweep.planning import Speed
-    from datavol.sweep.predicting import is_predicted
+    from datavol.planning.plan import Speed
+    from datavol.planning.prediction import is_predicted
 
     config = plan.run.config
     if config.plan.images_per_second is not None:
@@ -105,8 +105,8 @@ def _find_speed(plan: Plan) -> Speed:
 
 def _predict(plan: Plan, can_time: bool) -> Speed:
     """Predict the speed of devices that are not here; evaluation counts as no faster than training."""
-    from datavol.sweep.planning import Speed
-    from datavol.sweep.predicting import given_steps, one_device, scale
+    from datavol.planning.plan import Speed
+    from datavol.planning.prediction import given_steps, one_device, scale
 
     config, start_seconds = plan.run.config, 0.0
     steps, decode = given_steps(config), config.plan.decode_per_core
@@ -122,7 +122,7 @@ def _predict(plan: Plan, can_time: bool) -> Speed:
 
 
 def _time(run: Run, what: str) -> tuple[dict[str, Any], float]:
-    """Figures of `datavol.sweep.timing`, a process of its own so that this one stays light, and how long it started."""
+    """Figures of `datavol.planning.throughput`, measured in a process of its own, and its start-up seconds."""
     from datavol.sweep.job import write_job
 
     print(f"timing {run.config.model.name} on {run.config.data.name} ...", file=sys.stderr, flush=True)
@@ -130,7 +130,7 @@ def _time(run: Run, what: str) -> tuple[dict[str, Any], float]:
         file = Path(place) / "run.json"
         write_job(file, run)
         began = time.time()
-        command = [sys.executable, "-m", "datavol.sweep.timing", str(file), what]
+        command = [sys.executable, "-m", "datavol.planning.throughput", str(file), what]
         answer = subprocess.run(command, stdout=subprocess.PIPE, text=True, cwd=Path.cwd())
     if answer.returncode:
         raise ConfigError("plan.timing must succeed, and it failed as said above; try plan.timing=false")
@@ -204,7 +204,7 @@ def _cells(plan: Plan, speed: Speed) -> list[str]:
 
 
 def _sums(plans: list[Plan], wall: float | None, places: int) -> list[str]:
-    from datavol.sweep.planning import existing
+    from datavol.planning.plan import existing
 
     size = sum(plan.checkpoint_bytes or 0 for plan in plans if plan.state != "finished")
     place = existing(plans[0].run.folder)

@@ -6,11 +6,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from datavol.command import Parser, one_line
+from datavol.cli.boundary import Parser, one_line
 from datavol.errors import ConfigError
 
 if TYPE_CHECKING:
-    from datavol.study.contents import Contents
+    from datavol.study.report.report_data import Contents
 
 
 @one_line
@@ -50,17 +50,17 @@ def report(
     """
     from rich.console import Console
 
-    from datavol.study.contents import contents_of
-    from datavol.study.loading import load_study
-    from datavol.study.tables import results_table
-    from datavol.study.writing import write_report
+    from datavol.study.load.study import load_study
+    from datavol.study.report.report_data import contents_of
+    from datavol.study.report.writer import write_report
+    from datavol.study.tables.summaries import results_table
 
     _check_per_cent("delta", delta, 1)
     _check_per_cent("target", target, 95)
     study = load_study(studies)
     upload = None
     if wandb:
-        from datavol.publishing import destination, publish
+        from datavol.tracking.publishing import destination, publish
 
         upload = destination(study.runs)  # first: whether W&B takes anything is told before the work
     contents = contents_of(study, delta=delta / 100, target=None if target is None else target / 100)

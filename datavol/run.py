@@ -10,10 +10,10 @@ import hydra
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
-from datavol.command import one_line
-from datavol.composition import HYDRA_VERSION, compose, conf_dir, container, parse, typed
+from datavol.cli.boundary import one_line
 from datavol.config import Run
-from datavol.records import RunFolder
+from datavol.config.compose import HYDRA_VERSION, compose, conf_dir, container, parse, typed
+from datavol.runs.folder import RunFolder
 from datavol.sweep.job import is_first_rank, train_run
 from datavol.sweep.slurm import check_slurm
 
@@ -26,7 +26,7 @@ def main() -> None:
     if is_first_rank() and not only_asks:  # Lightning starts the other ranks with this same command line
         runs = compose(arguments.overrides, multirun=arguments.multirun)
         if not arguments.cfg and not arguments.info:
-            from datavol.checking import check_runs  # after the configuration: it opens the data
+            from datavol.training.preflight import check_runs  # after the configuration: it opens the data
 
             elsewhere = any(text.startswith("hydra/launcher=") for text in arguments.overrides)
             if elsewhere:

@@ -10,15 +10,15 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from datavol.command import Parser, one_line
-from datavol.composition import compose
+from datavol.cli.boundary import Parser, one_line
+from datavol.config.compose import compose
 from datavol.errors import ConfigError
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from datavol.config import Run
-    from datavol.data.preparation import Prepared
+    from datavol.data.prepare import Prepared
 
 
 @one_line
@@ -47,7 +47,7 @@ def shared(prepared: list[Prepared]) -> pd.DataFrame:
     """
     import pandas as pd
 
-    from datavol.study.overlap import shared_in_all, shared_per_class, subsets_of
+    from datavol.study.tables.overlap import shared_in_all, shared_per_class, subsets_of
 
     manifests = pd.DataFrame([one.manifest for one in prepared]).rename(columns={"sha256": "subset_sha256"})
     subsets = subsets_of(manifests.assign(indices=[one.subset.indices for one in prepared]))
@@ -63,8 +63,8 @@ def prepare_subsets(runs: list[Run]) -> list[Prepared]:
     Raises:
         ConfigError: If the runs are of several data sets, or their data do not allow what is asked for.
     """
-    from datavol.data.preparation import prepare  # after the configuration: it opens the data
-    from datavol.sweep.planning import planned_source
+    from datavol.data.prepare import prepare  # after the configuration: it opens the data
+    from datavol.planning.plan import planned_source
 
     first = runs[0].config
     if any((run.config.data, run.config.plan) != (first.data, first.plan) for run in runs):

@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from datavol.composition import compose
 from datavol.config import Run
+from datavol.config.compose import compose
 
 TINY = ["logger=csv", "data.image_size=16", "data.resize=16", "recipe.batch_size=128", "epochs=3", "fraction=0.25"]
 TINY += ["trainer.precision=32", "trainer.memory_format=channels_last"]

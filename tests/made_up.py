@@ -9,11 +9,11 @@ from typing import Any
 
 import numpy as np
 
-from datavol.budget import plan_budget
-from datavol.composition import compose
-from datavol.data.subset import Subset, draw_subset
-from datavol.predictions import KEPT, Predictions
-from datavol.records import Row, RunFolder, best_of
+from datavol.config.compose import compose
+from datavol.data.budget import plan_budget
+from datavol.data.subsets import Subset, draw_subset
+from datavol.runs.folder import Row, RunFolder, best_of
+from datavol.runs.predictions import KEPT, Predictions
 
 SIZES = (250, 230, 200, 180, 150, 140, 120, 110, 100, 90)
 """Training images of each class: 1,570 in all."""

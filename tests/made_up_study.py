@@ -8,7 +8,7 @@ from itertools import product
 import numpy as np
 import pandas as pd
 
-from datavol.study.loading import Study, runs_frame, with_evaluations
+from datavol.study.load.study import Study, runs_frame, with_evaluations
 
 FULL_SIZE = 1_281_167
 PER_EPOCH = 5005

@@ -10,9 +10,9 @@ import numpy as np
 import pandas as pd
 from scipy.special import expit, logit
 
-from datavol.study.facts import COLUMNS
-from datavol.study.loading import Study
-from datavol.study.measured import Measured, measured_curves
+from datavol.study.load.run_row import COLUMNS
+from datavol.study.load.study import Study
+from datavol.study.questions.curve_runs import Measured, measured_curves
 
 Truth = Callable[[np.ndarray], np.ndarray]
 SEEDS = ["draw_seed", "init_seed", "order_seed"]

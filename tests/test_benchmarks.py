@@ -15,7 +15,7 @@ from scipy import stats
 from benchmarks import bench, fashion_mnist, photographs, results
 from benchmarks.peers.job import batches_of
 from benchmarks.processes import run_timed
-from datavol.data.arrays import ArraySplit
+from datavol.data.sources.arrays import ArraySplit
 
 PLACE = {
     "date": "2026-01-01",

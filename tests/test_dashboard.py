@@ -11,8 +11,8 @@ from wandb_workspaces import workspaces as ws
 from datavol import dashboard
 from datavol.dashboard import save_dashboard
 from datavol.errors import ConfigError
-from datavol.study import wandb_project
-from datavol.study.workspace import workspace_of
+from datavol.study.load import wandb_project
+from datavol.tracking.workspace import workspace_of
 
 
 def panels(spec: dict[str, Any]) -> dict[str, dict[str, Any]]:

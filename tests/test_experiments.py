@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from datavol.composition import compose, conf_dir
-from datavol.data.preparation import prepare
+from datavol.config.compose import compose, conf_dir
+from datavol.data.prepare import prepare
 from datavol.plan import plan_runs
-from datavol.records import runs_of
-from datavol.study.loading import load_study
-from datavol.study.tables import volume_table
+from datavol.runs.folder import runs_of
+from datavol.study.load.study import load_study
+from datavol.study.tables.summaries import volume_table
 
 THESIS = sorted((conf_dir() / "experiment" / "thesis").glob("*.yaml"))
 SMALL = ["data=digits", "epochs=2", "logger=csv", "data.image_size=16", "data.resize=16", "recipe.batch_size=128"]

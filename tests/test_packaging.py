@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from datavol.composition import conf_dir
+from datavol.config.compose import conf_dir
 
 ROOT = Path(__file__).parents[1]
 
@@ -48,7 +48,7 @@ def test_unpacked_wheel_composes_from_its_own_conf(wheel: Path, tmp_path: Path):
     unpacked, elsewhere = tmp_path / "unpacked", tmp_path / "elsewhere"
     elsewhere.mkdir()
     zipfile.ZipFile(wheel).extractall(unpacked)
-    program = "from datavol.composition import compose, conf_dir; print(conf_dir()); assert len(compose([])) == 1"
+    program = "from datavol.config.compose import compose, conf_dir; print(conf_dir()); assert len(compose([])) == 1"
     # -S: no .pth files, so that an editable install of the checkout is out of sight.
     paths = [str(unpacked), sysconfig.get_path("purelib"), sysconfig.get_path("platlib")]
     done = subprocess.run(

@@ -15,11 +15,11 @@ from wandb_file import read_wandb_file
 from well_formed import Page
 
 from datavol.errors import ConfigError
-from datavol.publishing import destination
 from datavol.report import main, report
-from datavol.study.contents import contents_of
-from datavol.study.exporting import as_markdown
-from datavol.study.loading import load_study
+from datavol.study.load.study import load_study
+from datavol.study.report.report_data import contents_of
+from datavol.study.tables.formats import as_markdown
+from datavol.tracking.publishing import destination
 
 
 @pytest.fixture(scope="module")

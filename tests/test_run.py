@@ -12,9 +12,9 @@ import torch
 import yaml
 from wandb_file import read_wandb_file
 
-from datavol.data.preparation import prepare
+from datavol.data.prepare import prepare
 from datavol.errors import ConfigError
-from datavol.records import RunFolder
+from datavol.runs.folder import RunFolder
 from datavol.training.evaluation import load_weights
 from datavol.training.trainer import build_module
 

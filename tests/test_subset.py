@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 from scipy.stats import hypergeom
 
-from datavol.composition import compose
-from datavol.data.imagenet_shape import imagenet_class_sizes
-from datavol.data.preparation import prepare
+from datavol.config.compose import compose
+from datavol.data.prepare import prepare
+from datavol.data.sources.imagenet_shape import imagenet_class_sizes
 from datavol.errors import ConfigError
-from datavol.study.thesis import thesis_numbers
+from datavol.study.tables.thesis import thesis_numbers
 from datavol.subset import main, prepare_subsets, shared
 
 THREE = ["experiment=thesis/three_subsets", "plan.images=1281167"]

@@ -13,7 +13,7 @@ from torchvision import transforms as T
 
 from benchmarks.peers.job import autocast, batches_of, epoch_done, in_memory, laid_out, pillow
 from benchmarks.presets import MEAN, STD
-from datavol.data.arrays import ArraySplit
+from datavol.data.sources.arrays import ArraySplit
 
 
 def bare_loop(job: argparse.Namespace) -> None:

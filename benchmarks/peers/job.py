@@ -15,7 +15,7 @@ from PIL import Image
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from datavol.data.arrays import ArraySplit, fashion_mnist
+from datavol.data.sources.arrays import ArraySplit, fashion_mnist
 
 WORKERS = 2
 MODELS = ("mobilenet_v2", "resnet50")

@@ -15,7 +15,6 @@ from datavol.config.data import (
     TableConfig,
     TorchvisionConfig,
 )
-from datavol.config.keys import Section, hashed_values, key, marks
 from datavol.config.place import (
     TORCHVISION_NETWORKS,
     CheckpointConfig,
@@ -29,6 +28,7 @@ from datavol.config.place import (
 )
 from datavol.config.recipe import AugmentConfig, EvaluateConfig, OptimiserConfig, RecipeConfig, ScheduleConfig
 from datavol.config.run import Config, Run, check_batch_shares
+from datavol.config.section import Section, hashed_values, key, marks
 
 __all__ = [
     "TORCHVISION_NETWORKS",

@@ -36,8 +36,9 @@ SMALL_IMAGES = ("digits", "fashion_mnist", "cifar10", "cifar100")
 
 def conf_dir() -> Path:
     """`conf/`: inside the package in a wheel, beside it in a checkout."""
-    inside = Path(__file__).parent / "conf"
-    return inside if inside.is_dir() else Path(__file__).parent.parent / "conf"
+    package = Path(__file__).parents[1]
+    inside = package / "conf"
+    return inside if inside.is_dir() else package.parent / "conf"
 
 
 def recipe_for(data: str, model: str) -> str:

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from datavol.config.keys import Section, Share, key
+from datavol.config.section import Section, Share, key
 from datavol.errors import ConfigError
 
 

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, model_validator
 
-from datavol.config.keys import Section, Text, key
+from datavol.config.section import Section, Text, key
 from datavol.errors import ConfigError
 
 TORCHVISION_NETWORKS = ("mobilenet_v2", "resnet50")

@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import model_validator
 
-from datavol.config.keys import Section, Share, key
+from datavol.config.section import Section, Share, key
 from datavol.errors import ConfigError
 
 

@@ -12,7 +12,6 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, model_validator
 
 from datavol.config.data import AnyData, ImbalanceConfig
-from datavol.config.keys import Section, Text, hashed_values, key
 from datavol.config.place import (
     CheckpointConfig,
     CsvConfig,
@@ -23,6 +22,7 @@ from datavol.config.place import (
     WandbConfig,
 )
 from datavol.config.recipe import RecipeConfig
+from datavol.config.section import Section, Text, hashed_values, key
 from datavol.errors import ConfigError
 
 SEED: dict[str, Any] = {"ge": 0, "lt": 2**63}

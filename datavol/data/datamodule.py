@@ -9,19 +9,19 @@ import lightning as L
 import numpy as np
 from torch.utils.data import DataLoader
 
-from datavol.budget import Budget
 from datavol.config import AnyData, FilesConfig, RecipeConfig
-from datavol.data.arrays import ArraySplit
-from datavol.data.decoding import decoded
-from datavol.data.images import ArrayReader, Batch, EvaluationImages, FileReader, Reader, TrainingImages
-from datavol.data.packed import PackedImages, cache_folder, store_of
-from datavol.data.packing import fill
+from datavol.data.augment.transforms import Augmentation
+from datavol.data.budget import Budget
+from datavol.data.images.cache_reader import PackedImages, cache_folder, store_of
+from datavol.data.images.cache_writer import fill
+from datavol.data.images.dataset import ArrayReader, Batch, EvaluationImages, FileReader, Reader, TrainingImages
+from datavol.data.images.decode import decoded
 from datavol.data.sampler import BudgetSampler, UnpaddedSampler
-from datavol.data.sources import Source, Split
-from datavol.data.subset import Subset
-from datavol.data.transforms import Augmentation
+from datavol.data.sources.arrays import ArraySplit
+from datavol.data.sources.open import Source, Split
+from datavol.data.subsets import Subset
 from datavol.data.workers import loading_workers
-from datavol.provenance import cores
+from datavol.runs.provenance import cores
 
 
 class SubsetDataModule(L.LightningDataModule):

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from datavol.budget import Budget, plan_budget
 from datavol.config import Config, DataConfig
-from datavol.data.sources import Source, open_source
-from datavol.data.subset import Subset, class_shares, draw_subset, read_subset
+from datavol.data.budget import Budget, plan_budget
+from datavol.data.sources.open import Source, open_source
+from datavol.data.subsets import Subset, class_shares, draw_subset, read_subset
 from datavol.errors import ConfigError
-from datavol.records import RunFolder
+from datavol.runs.folder import RunFolder
 
 
 @dataclass(frozen=True)

@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 from torch.utils.data import Sampler
 
-from datavol.budget import Budget
-from datavol.data.randomness import permutation
+from datavol.data.budget import Budget
+from datavol.runs.randomness import permutation
 
 
 def sample_order(subset: NDArray[np.int64], order_seed: int, start: int, stop: int) -> NDArray[np.int64]:

@@ -2,7 +2,7 @@
 
 Per class, round(n_c x fraction) images are drawn without replacement. `fraction` counts as the decimal that the user
 wrote, and halves go to the even number, as Python's `round` does (thesis appendix A.1). The generator is named in
-`datavol.data.randomness`.
+`datavol.runs.randomness`.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from datavol.data.randomness import permutation
 from datavol.errors import ConfigError
+from datavol.runs.randomness import permutation
 
 Indices = NDArray[np.int64]
 

@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from datavol.budget import ThesisUnits, thesis_units
 from datavol.config import Config, ModelConfig, Run
-from datavol.data import imagenet_shape
-from datavol.data.arrays import ArraySplit
-from datavol.data.preparation import Prepared, prepare
-from datavol.data.sources import Source, open_source
-from datavol.records import RunFolder
+from datavol.data.budget import ThesisUnits, thesis_units
+from datavol.data.prepare import Prepared, prepare
+from datavol.data.sources import imagenet_shape
+from datavol.data.sources.arrays import ArraySplit
+from datavol.data.sources.open import Source, open_source
+from datavol.runs.folder import RunFolder
 
 if TYPE_CHECKING:
-    from datavol.sweep.predicting import Scaling
+    from datavol.planning.prediction import Scaling
 
 PARAMETERS = {"mobilenet_v2": (2_223_872, 1281), "resnet50": (23_508_032, 2049)}
 """Parameters of the networks of torchvision: without a last layer, and of it per class."""

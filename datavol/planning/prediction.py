@@ -9,14 +9,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from datavol.config import Config, FilesConfig, ModelConfig, NodeConfig, TrainerConfig, check_batch_shares
-from datavol.data.arrays import ArraySplit
-from datavol.data.preparation import Prepared
-from datavol.data.sources import Split
+from datavol.data.prepare import Prepared
+from datavol.data.sources.arrays import ArraySplit
+from datavol.data.sources.open import Split
 from datavol.errors import ConfigError
-from datavol.provenance import cores
+from datavol.planning.plan import parameters
+from datavol.planning.scaling_model import Link, Measured, Node, Prediction, predict, step_line
+from datavol.runs.provenance import cores
 from datavol.sweep.devices import visible_gpus
-from datavol.sweep.planning import parameters
-from datavol.sweep.scaling import Link, Measured, Node, Prediction, predict, step_line
 
 LINK_LATENCY, NETWORK_LATENCY = 10e-6, 50e-6
 """Assumed seconds of a round of the ring, inside a machine and over Ethernet."""

@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 
 from datavol.config import Config
-from datavol.learning_rate import learning_rates
-from datavol.sweep.planning import Plan
+from datavol.planning.learning_rates import learning_rates
+from datavol.planning.plan import Plan
 
 SAMPLES = 2000
 """Iterations of a run at which its learning rate is looked up, evenly spread."""

@@ -1,4 +1,4 @@
-"""A few seconds of a run: `python -m datavol.sweep.timing <file> run|device|loading` prints how fast it is.
+"""A few seconds of a run: `python -m datavol.planning.throughput <file> run|device|loading` prints how fast it is.
 
 `run` trains and evaluates it as it is; `device` times one device on its share of a batch, and `loading` one core.
 Nothing is recorded or kept. It is a process of its own, so that the plan need not import torch.
@@ -19,16 +19,16 @@ import torch
 from lightning.pytorch.callbacks import Checkpoint
 from torch.utils.data import DataLoader, Dataset
 
-from datavol.command import one_line
+from datavol.cli.boundary import one_line
 from datavol.config import Config, Run
 from datavol.data.datamodule import SubsetDataModule
-from datavol.data.preparation import Prepared, prepare
+from datavol.data.prepare import Prepared, prepare
+from datavol.planning.prediction import one_device, with_batch
 from datavol.sweep.job import is_first_rank, read_job
-from datavol.sweep.predicting import one_device, with_batch
 from datavol.sweep.processes import die_with_parent
-from datavol.training.callbacks import Margins, StopOnNonFinite
+from datavol.training.autotune import settle
+from datavol.training.callbacks.monitoring import Margins, StopOnNonFinite
 from datavol.training.memory import keep_freed_memory
-from datavol.training.settling import settle
 from datavol.training.trainer import build_data, build_module, build_trainer, fewer_warnings
 
 WARM_UP_BATCHES = 5

@@ -34,7 +34,7 @@ import yaml
 from numpy.typing import NDArray
 
 from datavol.errors import ConfigError, RunHeld
-from datavol.predictions import Predictions
+from datavol.runs.predictions import Predictions
 
 Row = dict[str, float]
 

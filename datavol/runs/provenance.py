@@ -37,7 +37,7 @@ def cores() -> int:
 
 
 def _git(*arguments: str) -> str | None:
-    root = Path(__file__).parent.parent
+    root = Path(__file__).parents[2]
     if not (root / ".git").exists():
         return None
     command = ["git", "-C", str(root), *arguments]

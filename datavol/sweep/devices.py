@@ -7,7 +7,7 @@ import subprocess
 
 from datavol.config import TrainerConfig
 from datavol.errors import ConfigError
-from datavol.provenance import cores
+from datavol.runs.provenance import cores
 
 
 def shares(parallel: int | str, trainer: TrainerConfig, runs: int) -> list[dict[str, str]]:

@@ -13,11 +13,11 @@ import sys
 from contextlib import suppress
 from pathlib import Path
 
-from datavol.command import one_line
-from datavol.composition import check
+from datavol.cli.boundary import one_line
 from datavol.config import Run
+from datavol.config.compose import check
 from datavol.errors import RunHeld, RunWarned
-from datavol.records import RunFolder, write_whole
+from datavol.runs.folder import RunFolder, write_whole
 from datavol.sweep.processes import die_with_parent
 
 
@@ -30,7 +30,7 @@ def train_run(run: Run) -> None:
     """
     if _finished(run):
         return
-    from datavol.data.preparation import prepare
+    from datavol.data.prepare import prepare
     from datavol.training.trainer import train  # late: torch and Lightning take seconds
 
     prepared = prepare(run.config)

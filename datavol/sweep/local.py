@@ -15,7 +15,7 @@ from types import FrameType
 from typing import NoReturn
 
 from datavol.config import Run, SweepConfig
-from datavol.records import RunFolder
+from datavol.runs.folder import RunFolder
 from datavol.sweep.devices import shares
 from datavol.sweep.job import write_job
 from datavol.sweep.processes import JobProcess

@@ -15,10 +15,10 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from datavol.command import one_line
+from datavol.cli.boundary import one_line
 from datavol.config import Run, SweepConfig
 from datavol.errors import ConfigError
-from datavol.sweep.launching import Job, conclude, ended_by_signal, last_line, prepared_jobs, signals_noted
+from datavol.sweep.local import Job, conclude, ended_by_signal, last_line, prepared_jobs, signals_noted
 from datavol.sweep.status import Display
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ class TrainRun:
     """What each rank of a SLURM job does. submitit keeps it, with its run's finished configuration, as a file."""
 
     def __call__(self, run: Run) -> None:
-        """Train the run; it ends with the exit codes of `datavol.command`."""
+        """Train the run; it ends with the exit codes of `datavol.cli.boundary`."""
         from datavol.sweep.job import train_run
 
         signal.signal(signal.SIGTERM, signal.SIG_DFL)  # submitit has it ignored

@@ -13,7 +13,7 @@ from tqdm import tqdm
 
 from datavol.config import Run
 from datavol.errors import HELD
-from datavol.records import RunFolder, now
+from datavol.runs.folder import RunFolder, now
 
 ELSEWHERE = "is being trained by another process"
 STYLES = {"running": "bold", "finished": "green", "skipped": "dim", "failed": "red", "refused": "red"}

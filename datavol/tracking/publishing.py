@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from datavol.composition import compose
 from datavol.config import WandbConfig
+from datavol.config.compose import compose
 from datavol.errors import ConfigError
-from datavol.records import RunFolder
-from datavol.study.wandb_project import NOT_RUNS
-from datavol.training.wandb_run import check_wandb
+from datavol.runs.folder import RunFolder
+from datavol.study.load.wandb_project import NOT_RUNS
+from datavol.tracking.run import check_wandb
 
 if TYPE_CHECKING:
     import wandb

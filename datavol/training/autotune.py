@@ -16,12 +16,12 @@ from typing import Any
 
 import torch
 
-from datavol import provenance
 from datavol.config import Config, FilesConfig, Run
-from datavol.data.caching import short_side
-from datavol.data.preparation import Prepared
-from datavol.records import RunFolder, now, write_whole
-from datavol.training.arithmetic import AUTO, StepTimer, choose
+from datavol.data.images.cache_policy import short_side
+from datavol.data.prepare import Prepared
+from datavol.runs import provenance
+from datavol.runs.folder import RunFolder, now, write_whole
+from datavol.training.step_timing import AUTO, StepTimer, choose
 
 FILE = "settled.json"
 GPU_ONLY = ("compile", "cudnn_benchmark")

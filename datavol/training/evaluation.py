@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from datavol.config import Config
-from datavol.data.preparation import prepare
+from datavol.data.prepare import prepare
 from datavol.errors import ConfigError
-from datavol.training.callbacks import Margins
-from datavol.training.classifier import Classifier
+from datavol.training.autotune import as_recorded
+from datavol.training.callbacks.monitoring import Margins
 from datavol.training.memory import keep_freed_memory
-from datavol.training.settling import as_recorded
-from datavol.training.starting import read_checkpoint
+from datavol.training.module import Classifier
+from datavol.training.resume import read_checkpoint
 from datavol.training.trainer import build_data, build_module, build_trainer, check_ranks, fewer_warnings
 
 

@@ -10,11 +10,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from datavol.budget import Budget
 from datavol.config import RecipeConfig
-from datavol.data.images import Batch
-from datavol.data.randomness import seed_for
-from datavol.data.transforms import Finish
+from datavol.data.augment.transforms import Finish
+from datavol.data.budget import Budget
+from datavol.data.images.dataset import Batch
+from datavol.runs.randomness import seed_for
 from datavol.training.metrics import Accuracy, predict
 from datavol.training.optimisation import build_optimiser, build_schedule
 

@@ -10,7 +10,7 @@ from torch import nn
 
 from datavol.config import Config, ModelConfig
 from datavol.errors import ConfigError
-from datavol.training.starting import read_checkpoint
+from datavol.training.resume import read_checkpoint
 
 
 def check_image_size(config: Config) -> None:

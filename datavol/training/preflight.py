@@ -6,10 +6,10 @@ import difflib
 from pathlib import Path
 
 from datavol.config import Config, Run, TrainerConfig, WandbConfig, check_batch_shares
-from datavol.data.preparation import Prepared, check_manifest, prepare_all
+from datavol.data.prepare import Prepared, check_manifest, prepare_all
 from datavol.errors import ConfigError
-from datavol.records import RunFolder, check_world_size
-from datavol.training.wandb_run import check_wandb
+from datavol.runs.folder import RunFolder, check_world_size
+from datavol.tracking.run import check_wandb
 
 
 def check_runs(runs: list[Run], *, here: bool = True) -> list[Prepared]:
@@ -43,7 +43,7 @@ def _check_start(run: Run, prepared: Prepared) -> None:
     if folder.state is not None:
         check_manifest(folder, prepared)
     elif run.config.start_from is not None:
-        from datavol.training.starting import find_start  # late: it imports torch
+        from datavol.training.resume import find_start  # late: it imports torch
 
         find_start(run.config, folder, prepared)
 

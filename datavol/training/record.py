@@ -11,17 +11,17 @@ from typing import Any
 import lightning as L
 import torch
 
-from datavol import provenance
-from datavol.budget import thesis_units
 from datavol.config import Config, Run, WandbConfig
-from datavol.data.preparation import Prepared
+from datavol.data.budget import thesis_units
+from datavol.data.prepare import Prepared
 from datavol.errors import RunError
-from datavol.records import RunFolder, now
-from datavol.training.keeping import Keeper
-from datavol.training.settling import ARITHMETIC
-from datavol.training.signals import Signals
-from datavol.training.starting import Start
-from datavol.training.wandb_run import open_wandb_run
+from datavol.runs import provenance
+from datavol.runs.folder import RunFolder, now
+from datavol.tracking.run import open_wandb_run
+from datavol.training.autotune import ARITHMETIC
+from datavol.training.callbacks.checkpoints import Keeper
+from datavol.training.callbacks.signals import Signals
+from datavol.training.resume import Start
 
 
 def open_record(

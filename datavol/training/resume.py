@@ -11,9 +11,9 @@ from typing import Any
 import torch
 
 from datavol.config import Config, hashed_values
-from datavol.data.preparation import Prepared, check_manifest
+from datavol.data.prepare import Prepared, check_manifest
 from datavol.errors import ConfigError
-from datavol.records import WITHIN, Row, RunFolder
+from datavol.runs.folder import WITHIN, Row, RunFolder
 
 
 @dataclass(frozen=True)

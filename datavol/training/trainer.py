@@ -14,20 +14,20 @@ from lightning.pytorch.plugins.environments import SLURMEnvironment
 from lightning.pytorch.utilities.exceptions import MisconfigurationException
 
 from datavol.config import Config, Run, TrainerConfig, check_batch_shares
+from datavol.data.augment.transforms import Finish, mixing
 from datavol.data.datamodule import SubsetDataModule
-from datavol.data.preparation import Prepared
-from datavol.data.transforms import Finish, mixing
+from datavol.data.prepare import Prepared
 from datavol.errors import ConfigError
-from datavol.records import RunFolder, check_world_size
-from datavol.training.callbacks import Margins, Progress, StopOnNonFinite, Threads, Timing
-from datavol.training.classifier import Classifier
-from datavol.training.keeping import Damage, Keeper, PredictionKeeper
+from datavol.runs.folder import RunFolder, check_world_size
+from datavol.training.autotune import settle
+from datavol.training.callbacks.checkpoints import Damage, Keeper, PredictionKeeper
+from datavol.training.callbacks.monitoring import Margins, Progress, StopOnNonFinite, Threads, Timing
+from datavol.training.callbacks.signals import Signals
 from datavol.training.memory import keep_freed_memory
+from datavol.training.module import Classifier
 from datavol.training.networks import build_network
-from datavol.training.recording import open_record, recorded, wandb_curves
-from datavol.training.settling import settle
-from datavol.training.signals import Signals
-from datavol.training.starting import find_start
+from datavol.training.record import open_record, recorded, wandb_curves
+from datavol.training.resume import find_start
 
 
 def train(run: Run, prepared: Prepared) -> None:

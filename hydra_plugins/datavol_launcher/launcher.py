@@ -35,7 +35,7 @@ class DatavolLauncher(Launcher):
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
         """Train the runs; the process ends with exit code 1 if one of them failed."""
-        from datavol.composition import to_run
+        from datavol.config.compose import to_run
 
         composed = [self._loader.load_sweep_config(self._master, list(overrides)) for overrides in job_overrides]
         runs = [
@@ -48,7 +48,7 @@ class DatavolLauncher(Launcher):
         return [JobReturn(overrides=overrides, status=JobStatus.COMPLETED) for overrides in job_overrides]
 
     def _train(self, runs: list[Run]) -> None:
-        from datavol.sweep.launching import launch
+        from datavol.sweep.local import launch
 
         launch(runs, runs[0].config.sweep)
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from datavol.composition import _sections_in, compose, conf_dir, override, recipe_for
 from datavol.config import Config, Section, marks
+from datavol.config.compose import _sections_in, compose, conf_dir, override, recipe_for
 from datavol.errors import ConfigError
 
 NEEDED = {"data=image_folder": "data.root=x", "data=imagenet": "data.root=x", "data=table": "data.table=x"}

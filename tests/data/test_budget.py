@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from datavol.budget import plan_budget, thesis_units
+from datavol.data.budget import plan_budget, thesis_units
 from datavol.errors import ConfigError
 
 # Thesis table 6, its intended values: fraction: MobileNetV2 (epochs, step), ResNet50 (epochs, warm-up, step)

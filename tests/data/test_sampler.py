@@ -6,9 +6,9 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from datavol.budget import Budget
-from datavol.data.randomness import permutation
+from datavol.data.budget import Budget
 from datavol.data.sampler import BudgetSampler, UnpaddedSampler, balanced_order, sample_order
+from datavol.runs.randomness import permutation
 
 SIZES = st.integers(1, 40)
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from datavol.data.subset import class_shares, draw_subset, read_subset
+from datavol.data.subsets import class_shares, draw_subset, read_subset
 from datavol.errors import ConfigError
 
 NAMES = [f"class {c}" for c in range(10)]
@@ -90,7 +90,7 @@ def test_the_same_labels_give_the_same_bytes_everywhere():
 def test_a_permutation_is_philox_bits_sorted():
     from hashlib import sha256
 
-    from datavol.data.randomness import permutation
+    from datavol.runs.randomness import permutation
 
     key = np.frombuffer(sha256(b"a|1").digest()[:16], dtype="<u8")
     bits = np.random.Philox(key=key).random_raw(1000)

@@ -18,16 +18,16 @@ import numpy as np
 import torch
 from made_up import LABELS
 
-from datavol.composition import compose, conf_dir
-from datavol.data.preparation import prepare
-from datavol.data.randomness import permutation, seed_for, uniforms
+from datavol.config.compose import compose, conf_dir
+from datavol.data.prepare import prepare
 from datavol.data.sampler import balanced_order, sample_order
-from datavol.data.subset import class_shares, draw_subset
-from datavol.records import RunFolder
-from datavol.study.answers import answers
-from datavol.study.audit import audit
-from datavol.study.contents import contents_of
-from datavol.study.loading import load_study
+from datavol.data.subsets import class_shares, draw_subset
+from datavol.runs.folder import RunFolder
+from datavol.runs.randomness import permutation, seed_for, uniforms
+from datavol.study.audit.comparability import audit
+from datavol.study.load.study import load_study
+from datavol.study.questions.answers import answers
+from datavol.study.report.report_data import contents_of
 from datavol.training.trainer import train
 
 FILE = Path(__file__).parent / "golden.json"

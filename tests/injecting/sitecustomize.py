@@ -94,11 +94,11 @@ def linger(module: Any, name: str) -> None:
 
 PATCHES = {
     "before fit": ("datavol.training.trainer", before_fit),
-    "full disk": ("datavol.training.keeping", full_disk),
-    "start-up": ("datavol.training.starting", lambda module: (happened(), time.sleep(1))),
-    "training": ("datavol.training.classifier", lambda module: linger(module, "Classifier.training_step")),
-    "evaluation": ("datavol.training.classifier", lambda module: linger(module, "Classifier.validation_step")),
-    "checkpoint": ("datavol.training.keeping", lambda module: linger(module, "Keeper._save")),
+    "full disk": ("datavol.training.callbacks.checkpoints", full_disk),
+    "start-up": ("datavol.training.resume", lambda module: (happened(), time.sleep(1))),
+    "training": ("datavol.training.module", lambda module: linger(module, "Classifier.training_step")),
+    "evaluation": ("datavol.training.module", lambda module: linger(module, "Classifier.validation_step")),
+    "checkpoint": ("datavol.training.callbacks.checkpoints", lambda module: linger(module, "Keeper._save")),
 }
 
 
@@ -126,4 +126,4 @@ class Finder(importlib.abc.MetaPathFinder):
 
 
 if WHAT and in_the_job():
-    sys.meta_path.insert(0, Finder(*PATCHES.get(WHAT, ("datavol.training.classifier", into_training))))
+    sys.meta_path.insert(0, Finder(*PATCHES.get(WHAT, ("datavol.training.module", into_training))))

@@ -10,12 +10,12 @@ import pytest
 import torch
 from matplotlib.figure import Figure
 
-from datavol.composition import compose
-from datavol.learning_rate import learning_rates
+from datavol.config.compose import compose
 from datavol.plan import main, plan_runs
-from datavol.study.drawing import draw_into
+from datavol.planning.learning_rates import learning_rates
+from datavol.planning.schedules import schedule_curves
 from datavol.study.figures import learning_rate_curves
-from datavol.sweep.schedules import schedule_curves
+from datavol.study.report.renderer import draw_into
 from datavol.training.optimisation import build_schedule
 
 PER_EPOCH = 13

@@ -5,11 +5,11 @@ import time
 import pytest
 import torch
 
-from datavol.composition import compose
+from datavol.config.compose import compose
 from datavol.errors import ConfigError
 from datavol.plan import find_speeds, plan_runs
-from datavol.records import RunFolder
-from datavol.sweep.planning import PARAMETERS, Speed, wall_seconds
+from datavol.planning.plan import PARAMETERS, Speed, wall_seconds
+from datavol.runs.folder import RunFolder
 from datavol.training.networks import build_network
 
 IMAGENET = ["data=imagenet", "plan.images=1281167", "plan.classes=1000", "plan.images_per_second=1200"]
@@ -24,7 +24,7 @@ def test_the_parameters_are_torchvision_s(name, classes):
 
 
 def test_a_checkpoint_s_size_is_close(tiny, elsewhere):
-    from datavol.data.preparation import prepare
+    from datavol.data.prepare import prepare
     from datavol.training.trainer import train
 
     run = tiny("epochs=1")
@@ -116,7 +116,7 @@ def test_a_network_of_timm_is_counted_without_its_weights():
 
 
 def test_files_are_weighed_and_images_in_memory_are_not(photos):
-    from datavol.sweep.predicting import _bytes_per_image
+    from datavol.planning.prediction import _bytes_per_image
 
     (plan,) = plan_runs(compose(["data=image_folder", f"data.root={photos}", "recipe.batch_size=4"]))
     sizes = [file.stat().st_size for file in (photos / "train").rglob("*.png")]

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from datavol.errors import ConfigError
-from datavol.sweep.scaling import (
+from datavol.planning.scaling_model import (
     BUCKET_BYTES,
     Link,
     Measured,

@@ -14,12 +14,12 @@ from matplotlib.figure import Figure
 
 from datavol.errors import ConfigError
 from datavol.study import figures
-from datavol.study.confidence import class_accuracies, margins, reliability_bins, risk_coverage
-from datavol.study.curves import fit_learning_curve
+from datavol.study.curves.learning_curve import fit_learning_curve
 from datavol.study.figures.style import ordered_marks, told_of_runs, unordered_marks
-from datavol.study.points import labelled, training_points
-from datavol.study.tables import learning_curve_points
-from datavol.study.thesis import thesis_accuracies, thesis_numbers
+from datavol.study.load.labels import labelled, training_points
+from datavol.study.tables.confidence import class_accuracies, margins, reliability_bins, risk_coverage
+from datavol.study.tables.summaries import learning_curve_points
+from datavol.study.tables.thesis import thesis_accuracies, thesis_numbers
 
 TWELVE = (0.01, 0.02, 0.03, 0.05, 0.08, 0.125, 0.2, 0.25, 0.375, 0.5, 0.75, 1.0)
 SHAPES = {

@@ -8,14 +8,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from datavol.data.arrays import FASHION_CLASSES
-from datavol.records import RunFolder
-from datavol.study.answers import answers
-from datavol.study.audit import audit
-from datavol.study.confidence import class_accuracies, margins, reliability_bins
-from datavol.study.curves import fit_learning_curve
-from datavol.study.loading import Study, load_study
-from datavol.study.overlap import expected_overlap, overlap_matrix
+from datavol.data.sources.arrays import FASHION_CLASSES
+from datavol.runs.folder import RunFolder
+from datavol.study.audit.comparability import audit
+from datavol.study.curves.learning_curve import fit_learning_curve
+from datavol.study.load.study import Study, load_study
+from datavol.study.questions.answers import answers
+from datavol.study.tables.confidence import class_accuracies, margins, reliability_bins
+from datavol.study.tables.overlap import expected_overlap, overlap_matrix
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "fashion_mnist"
 SHARES = [0.05, 0.125, 0.25, 0.5, 0.75, 1.0]

@@ -8,8 +8,8 @@ from matplotlib.figure import Figure
 from rich.console import Console
 
 from datavol.study.figures import STYLE, accuracy_against_volume
-from datavol.study.loading import load_study
-from datavol.study.tables import learning_curve_points, results_table
+from datavol.study.load.study import load_study
+from datavol.study.tables.summaries import learning_curve_points, results_table
 
 
 def test_points_are_finished_runs_with_their_wilson_interval(study):

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from datavol.records import RunFolder, runs_of
+from datavol.runs.folder import RunFolder, runs_of
 from datavol.sweep.processes import MARKER, processes_with
 
 INJECTING = Path(__file__).parents[1] / "injecting"

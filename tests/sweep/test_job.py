@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from datavol.composition import compose
+from datavol.config.compose import compose
 from datavol.sweep.job import read_job, write_job
 
 

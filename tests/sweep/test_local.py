@@ -9,10 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from datavol.composition import compose
 from datavol.config import SweepConfig
-from datavol.records import RunFolder
-from datavol.sweep import launching, status
+from datavol.config.compose import compose
+from datavol.runs.folder import RunFolder
+from datavol.sweep import local as launching
+from datavol.sweep import status
 from datavol.sweep.devices import shares
 from datavol.sweep.job import read_job
 

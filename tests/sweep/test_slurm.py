@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from datavol.records import WITHIN, RunFolder, runs_of
+from datavol.runs.folder import WITHIN, RunFolder, runs_of
 
 PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch", "squeue", "scontrol", "scancel")
 MISSING = [name for name in PROGRAMS if shutil.which(name, path=f"{os.environ['PATH']}:/usr/sbin") is None]

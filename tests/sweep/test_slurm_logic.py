@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from datavol.composition import compose
+from datavol.config.compose import compose
 from datavol.errors import ConfigError
-from datavol.records import WITHIN, RunFolder, runs_of
+from datavol.runs.folder import WITHIN, RunFolder, runs_of
 from datavol.sweep import slurm
 
 TWO_RANKS = ["hydra/launcher=submitit_slurm", "trainer=cpu", "trainer.devices=2", "trainer.strategy=ddp"]

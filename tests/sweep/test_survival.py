@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from wandb_file import read_wandb_file
 
-from datavol.records import RunFolder, runs_of
+from datavol.runs.folder import RunFolder, runs_of
 from datavol.sweep.processes import MARKER, processes_with
 
 SWEEP = ["-m", "fraction=0.1,0.25", "logger=csv", "data.image_size=16", "data.resize=16", "recipe.batch_size=128"]

@@ -21,8 +21,8 @@ from wandb_file import WandbFile, read_wandb_file
 
 from datavol.config import WandbConfig
 from datavol.errors import ConfigError
-from datavol.training import wandb_run
-from datavol.training.wandb_run import WandbRun, check_wandb, open_wandb_run
+from datavol.tracking import run as wandb_run
+from datavol.tracking.run import WandbRun, check_wandb, open_wandb_run
 
 API_KEY = "0123456789" * 4
 CLOSED_PORT = "http://127.0.0.1:9"
@@ -407,5 +407,5 @@ def test_a_server_that_never_answers_does_not_hold_up_the_exit(folder: Path, mon
 
 
 def test_importing_the_module_is_cheap() -> None:
-    code = "import sys, datavol.training.wandb_run; print(*{'wandb', 'torch', 'lightning'} & set(sys.modules))"
+    code = "import sys, datavol.tracking.run; print(*{'wandb', 'torch', 'lightning'} & set(sys.modules))"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "\n"

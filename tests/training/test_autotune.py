@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from datavol.composition import compose
-from datavol.data.preparation import prepare
-from datavol.records import RunFolder
-from datavol.training import settling
-from datavol.training.settling import FILE, as_recorded, settle
+from datavol.config.compose import compose
+from datavol.data.prepare import prepare
+from datavol.runs.folder import RunFolder
+from datavol.training import autotune as settling
+from datavol.training.autotune import FILE, as_recorded, settle
 from datavol.training.trainer import train
 
 OPEN = ["trainer.precision=auto", "trainer.memory_format=auto"]

@@ -9,8 +9,8 @@ import torch
 from torch.optim import SGD
 from torch.optim.lr_scheduler import CosineAnnealingLR, LinearLR, SequentialLR, StepLR
 
-from datavol.budget import plan_budget
-from datavol.composition import compose
+from datavol.config.compose import compose
+from datavol.data.budget import plan_budget
 from datavol.training.optimisation import build_optimiser, build_schedule
 
 IMAGENET = 1_281_167

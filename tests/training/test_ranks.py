@@ -10,10 +10,10 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from datavol.composition import compose
-from datavol.data.preparation import prepare
+from datavol.config.compose import compose
+from datavol.data.prepare import prepare
 from datavol.data.sampler import BudgetSampler
-from datavol.records import RunFolder
+from datavol.runs.folder import RunFolder
 
 SMALL = [
     "logger=csv",

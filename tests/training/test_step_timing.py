@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 import torch
 
-from datavol.composition import compose
-from datavol.training import arithmetic
-from datavol.training.arithmetic import Arithmetic, StepTimer, choose
+from datavol.config.compose import compose
+from datavol.training import step_timing as arithmetic
+from datavol.training.step_timing import Arithmetic, StepTimer, choose
 
 CPU, GPU = torch.device("cpu"), torch.device("cuda")
 

@@ -8,8 +8,8 @@ import pytest
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from datavol.data.preparation import prepare
-from datavol.training.classifier import seed_generators
+from datavol.data.prepare import prepare
+from datavol.training.module import seed_generators
 from datavol.training.trainer import build_trainer, train
 
 READS = ("aten._local_scalar_dense.default", "aten.nonzero.default", "aten.masked_select.default")

@@ -10,13 +10,13 @@ import torch
 from torch.nn import functional as F
 from torchvision.models import mobilenet_v2
 
-from datavol.checking import check_runs
-from datavol.data.preparation import prepare
-from datavol.data.randomness import permutation
+from datavol.data.prepare import prepare
 from datavol.errors import ConfigError, RunError
-from datavol.records import RunFolder
+from datavol.runs.folder import RunFolder
+from datavol.runs.randomness import permutation
 from datavol.training import trainer as trainer_module
-from datavol.training.callbacks import Progress
+from datavol.training.callbacks.monitoring import Progress
+from datavol.training.preflight import check_runs
 from datavol.training.trainer import train
 
 TIMES = ("seconds/train", "seconds/val", "images_per_second")

@@ -21,8 +21,8 @@ from torchvision.transforms import v2
 from torchvision.transforms.v2 import functional as F
 
 from datavol.config import AugmentConfig, EvaluateConfig
-from datavol.data.boxes import CHANCES, Boxes, erasures, random_crops
-from datavol.data.randomness import seed_for, uniforms
+from datavol.data.augment.random_boxes import CHANCES, Boxes, erasures, random_crops
+from datavol.runs.randomness import seed_for, uniforms
 
 Images = Tensor | Sequence[Tensor]  # (B, C, H, W), or B times (3, H, W) of any sizes; uint8
 

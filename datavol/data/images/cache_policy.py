@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from datavol.config import FilesConfig
-from datavol.data.folders import FileSplit
-from datavol.data.packed import cache_folder, estimated_bytes
-from datavol.data.sources import Source
+from datavol.data.images.cache_reader import cache_folder, estimated_bytes
+from datavol.data.sources.file_table import FileSplit
+from datavol.data.sources.open import Source
 
 LEAST = 256
 """Pixels of the short side; a crop of 8 % of the area is some 80 pixels wide then."""

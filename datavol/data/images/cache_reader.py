@@ -35,10 +35,10 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
-from datavol.data.folders import FileSplit, cache_path
-from datavol.data.randomness import permutation
+from datavol.data.sources.file_table import FileSplit, cache_path
 from datavol.errors import ConfigError
-from datavol.records import write_whole
+from datavol.runs.folder import write_whole
+from datavol.runs.randomness import permutation
 
 STORE_FORMAT = "datavol packed images 1"  # count up when the pixels or the files change
 SHARED_MEMORY = "/dev/shm"

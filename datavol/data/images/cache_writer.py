@@ -19,9 +19,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 from tqdm import tqdm
 
-from datavol.data.folders import DamagedImage, FileSplit
-from datavol.data.packed import ABSENT, PackedImages, Store, Unusable, new_index, read_index, write_index
-from datavol.data.transforms import shrunk
+from datavol.data.augment.transforms import shrunk
+from datavol.data.images.cache_reader import ABSENT, PackedImages, Store, Unusable, new_index, read_index, write_index
+from datavol.data.sources.file_table import DamagedImage, FileSplit
 
 PUBLISH_SECONDS = 30.0
 BLOCK = 256  # images that may be decoded ahead of the one to write

@@ -11,13 +11,13 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from datavol.config import EvaluateConfig
-from datavol.data.arrays import ArraySplit
-from datavol.data.boxes import Boxes
-from datavol.data.decoding import decoded
-from datavol.data.folders import DamagedImage, FileSplit
-from datavol.data.packed import PackedImages
-from datavol.data.sources import Split
-from datavol.data.transforms import Augmentation, Images, evaluation_view, shrunk
+from datavol.data.augment.random_boxes import Boxes
+from datavol.data.augment.transforms import Augmentation, Images, evaluation_view, shrunk
+from datavol.data.images.cache_reader import PackedImages
+from datavol.data.images.decode import decoded
+from datavol.data.sources.arrays import ArraySplit
+from datavol.data.sources.file_table import DamagedImage, FileSplit
+from datavol.data.sources.open import Split
 
 Positions = NDArray[np.int64]
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 from torch import Tensor
 
-from datavol.data.folders import DamagedImage, FileSplit
+from datavol.data.sources.file_table import DamagedImage, FileSplit
 
 JPEG = b"\xff\xd8\xff"
 INKS = "CMYK"  # libjpeg does not turn them into RGB

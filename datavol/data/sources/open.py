@@ -14,12 +14,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from datavol.config import AnyData, DigitsConfig, ImageFolderConfig, ImageNetConfig, TableConfig, TorchvisionConfig
-from datavol.data.arrays import ArraySplit, cifar, digits, fashion_mnist
-from datavol.data.folders import IMAGE_ENDINGS, FileSplit, FileTable, file_table, joined, parted
-from datavol.data.folders import DamagedImage as DamagedImage  # part of what a split promises
-from datavol.data.narrowing import narrowed
-from datavol.data.randomness import permutation
+from datavol.data.sources.arrays import ArraySplit, cifar, digits, fashion_mnist
+from datavol.data.sources.file_table import IMAGE_ENDINGS, FileSplit, FileTable, file_table, joined, parted
+from datavol.data.sources.file_table import DamagedImage as DamagedImage  # part of what a split promises
+from datavol.data.sources.restrict import narrowed
 from datavol.errors import ConfigError
+from datavol.runs.randomness import permutation
 
 Split = ArraySplit | FileSplit
 AnySplit = TypeVar("AnySplit", ArraySplit, FileSplit)

@@ -10,11 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from datavol.config import DataConfig
-from datavol.data.arrays import ArraySplit
-from datavol.data.folders import FileSplit
-from datavol.data.randomness import permutation
-from datavol.data.subset import draw_subset
+from datavol.data.sources.arrays import ArraySplit
+from datavol.data.sources.file_table import FileSplit
+from datavol.data.subsets import draw_subset
 from datavol.errors import ConfigError
+from datavol.runs.randomness import permutation
 
 Classes = tuple[str, ...]
 AnySplit = TypeVar("AnySplit", ArraySplit, FileSplit)

@@ -13,9 +13,9 @@ from typing import Any
 
 import pandas as pd
 
-from datavol.study.findings import SEVERITIES, Finding, Severity, names, shares
-from datavol.study.loading import Study, finished_of
-from datavol.study.subset_audit import audit_subsets
+from datavol.study.audit.findings import SEVERITIES, Finding, Severity, names, shares
+from datavol.study.audit.subsets import audit_subsets
+from datavol.study.load.study import Study, finished_of
 
 CURVE = ["data", "model", "recipe", "budget"]
 NOISE = 1.96

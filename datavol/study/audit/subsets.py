@@ -9,8 +9,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from datavol.errors import ConfigError
-from datavol.study.findings import Finding, names
-from datavol.study.overlap import Counts, class_counts, common_images, index_lists, most_images, subsets_of
+from datavol.study.audit.findings import Finding, names
+from datavol.study.tables.overlap import Counts, class_counts, common_images, index_lists, most_images, subsets_of
 
 CHANCE = 1e-6
 """How often honest draws may be blamed for their overlap, per data set at most."""

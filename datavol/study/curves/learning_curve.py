@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 
 from datavol.errors import CannotSay, ConfigError
-from datavol.study.curve_checks import (
+from datavol.study.curves.checks import (
     Numbers,
     check_curve,
     check_settings,
@@ -25,9 +25,9 @@ from datavol.study.curve_checks import (
     checked_runs,
     checked_sizes,
 )
-from datavol.study.error_scale import ErrorScale
-from datavol.study.forecasts import Gain, ImagesNeeded
-from datavol.study.slope_process import LCDB_PRIOR, Array, Mixture, Prior, SlopeProcess, condition
+from datavol.study.curves.error_scale import ErrorScale
+from datavol.study.curves.forecasts import Gain, ImagesNeeded
+from datavol.study.curves.slope_process import LCDB_PRIOR, Array, Mixture, Prior, SlopeProcess, condition
 
 REACH = 4.0
 """Forecasts were validated up to this many times the largest n."""

@@ -24,7 +24,7 @@ Beyond the thesis: `accuracy_against_volume` (`tables.learning_curve_points`), `
 `margin_distributions`, `risk_coverage_curves` and `class_heat_map`; `learning_rate_curves` of what is planned
 (`sweep.schedules.schedule_curves`); `images_by_fate` (`learned.learned_images`).
 
-Many take `thesis`, the numbers that it prints (`datavol.study.thesis`), to lay over: those of ImageNet.
+Many take `thesis`, the numbers that it prints (`datavol.study.tables.thesis`), to lay over: those of ImageNet.
 """
 
 from datavol.study.figures.confidence import (

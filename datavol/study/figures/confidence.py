@@ -1,4 +1,4 @@
-"""How sure the networks are, and how rightly; the frames are those of `datavol.study.confidence`, over runs.
+"""How sure the networks are, and how rightly; the frames are those of `datavol.study.tables.confidence`, over runs.
 
 A panel per network, a line per fraction; the images of several seeds are taken together, class accuracies averaged.
 """

@@ -14,7 +14,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure, SubFigure
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
-from datavol.study.curves import LearningCurve
+from datavol.study.curves.learning_curve import LearningCurve
+from datavol.study.curves.power_laws import PowerLaw, fit_power_law, fit_power_law_with_floor
 from datavol.study.figures.style import (
     GREY,
     Mark,
@@ -26,7 +27,6 @@ from datavol.study.figures.style import (
     unordered_marks,
     wrapped_panels,
 )
-from datavol.study.power_laws import PowerLaw, fit_power_law, fit_power_law_with_floor
 
 ACCURACIES = (0, 10, 20, 30, 40, 50, 60, 70, 80, 90, 95, 98, 99, 99.5, 99.8, 99.9, 99.95, 99.98, 99.99)
 """Per cent, of the ticks; those that fit are labelled."""

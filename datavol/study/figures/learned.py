@@ -1,4 +1,4 @@
-"""Which images only larger subsets learn; the frame is that of `datavol.study.learned`."""
+"""Which images only larger subsets learn; the frame is that of `datavol.study.tables.image_fates`."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from matplotlib.figure import Figure, SubFigure
 
 from datavol.study.figures.confidence import NAMED_CLASSES
 from datavol.study.figures.style import legend_of, ordered_marks, outer_labels, share, titled, wrapped_panels
-from datavol.study.learned import FORGOTTEN, NEVER, fate_counts
+from datavol.study.tables.image_fates import FORGOTTEN, NEVER, fate_counts
 
 NOT_LEARNED: dict[str, dict[str, Any]] = {
     FORGOTTEN: {"color": "0.75", "hatch": "////", "label": "forgotten"},

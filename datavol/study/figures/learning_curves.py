@@ -25,7 +25,7 @@ from datavol.study.figures.style import (
     volume_axis,
     wrapped_panels,
 )
-from datavol.study.points import labelled
+from datavol.study.load.labels import labelled
 
 ACCURACIES = {"top1": "top-1", "top5": "top-5"}
 EACH = "dashes: each run"

@@ -1,4 +1,4 @@
-"""The numbers that the thesis prints (`datavol.study.thesis`), laid over a study's own."""
+"""The numbers that the thesis prints (`datavol.study.tables.thesis`), laid over a study's own."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Learning rates against iterations, as they are planned; the frame is that of `datavol.sweep.schedules`."""
+"""Learning rates against iterations, as they are planned; the frame is that of `datavol.planning.schedules`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Subsets: the images of each class, and what two of them share. The frames are those of `datavol.study.overlap`."""
+"""Subsets: the images of each class, and what two of them share; frames of `datavol.study.tables.overlap`."""
 
 from __future__ import annotations
 

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from datavol.errors import ConfigError
-from datavol.records import FIRST_COLUMNS
+from datavol.runs.folder import FIRST_COLUMNS
 
 CHUNK_BYTES = 2**25
 Table = tuple[int, bytes]

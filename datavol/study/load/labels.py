@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
-from datavol.study.loading import UNUSED, Study, finished_of
+from datavol.study.load.study import UNUSED, Study, finished_of
 
 NAMING = ("data", "recipe", "budget", "draw")
 """What is named beside the network where it differs within a frame."""

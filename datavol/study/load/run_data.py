@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from datavol.errors import ConfigError
-from datavol.records import RunFolder
+from datavol.runs.folder import RunFolder
 
 if TYPE_CHECKING:
-    from datavol.data.sources import Source
+    from datavol.data.sources.open import Source
 
 
 def source_of(folder: Path | str) -> Source:
@@ -18,8 +18,8 @@ def source_of(folder: Path | str) -> Source:
     Raises:
         ConfigError: If the data are not where the run found them, or have changed since.
     """
-    from datavol.composition import check
-    from datavol.data.sources import open_source
+    from datavol.config.compose import check
+    from datavol.data.sources.open import open_source
 
     run = RunFolder(Path(folder))
     source = open_source(check(run.values).data)

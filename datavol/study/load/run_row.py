@@ -1,4 +1,4 @@
-"""What `run.json` says as one flat row; the columns are described in `datavol.study.loading`."""
+"""What `run.json` says as one flat row; the columns are described in `datavol.study.load.study`."""
 
 from __future__ import annotations
 

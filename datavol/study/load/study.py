@@ -35,9 +35,9 @@ from pathlib import Path
 import pandas as pd
 
 from datavol.errors import ConfigError
-from datavol.records import RunFolder, traces_of
-from datavol.study.epochs import check_table, stacked
-from datavol.study.facts import COLUMNS, WHOLE, Fact, facts_of
+from datavol.runs.folder import RunFolder, traces_of
+from datavol.study.load.epochs import check_table, stacked
+from datavol.study.load.run_row import COLUMNS, WHOLE, Fact, facts_of
 
 ORDER = ["data", "model", "recipe", "fraction", "seed", "folder"]
 STATES = ("finished", "running", "failed", "superseded", "unreadable")
@@ -47,7 +47,7 @@ UNUSED = ("superseded", "unreadable")
 
 @dataclass(frozen=True, eq=False)
 class Study:
-    """What runs left behind; the columns are described in `datavol.study.loading`.
+    """What runs left behind; the columns are described in `datavol.study.load.study`.
 
     Attributes:
         runs: A row per run, sorted by data, network, recipe, fraction and seed, with the index 0, 1, ...

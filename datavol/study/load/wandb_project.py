@@ -12,12 +12,12 @@ from typing import Any
 
 import pandas as pd
 
-from datavol.budget import plan_budget
+from datavol.data.budget import plan_budget
 from datavol.errors import ConfigError
-from datavol.records import FIRST_COLUMNS, Row, best_of
-from datavol.study.epochs import together
-from datavol.study.facts import Fact, evaluations, sections, shrunk_to
-from datavol.study.loading import Study, runs_frame, with_evaluations
+from datavol.runs.folder import FIRST_COLUMNS, Row, best_of
+from datavol.study.load.epochs import together
+from datavol.study.load.run_row import Fact, evaluations, sections, shrunk_to
+from datavol.study.load.study import Study, runs_frame, with_evaluations
 
 NOT_RUNS = "report"
 """The job type of what `python -m datavol.report --wandb` uploads, which is no training."""

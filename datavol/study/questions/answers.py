@@ -10,16 +10,16 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
+from datavol.cli.text import per_cent, points
 from datavol.errors import CannotSay, ConfigError
-from datavol.study.doubling import doubling
-from datavol.study.loading import Study
-from datavol.study.measured import Measured, Metric, measured_curves
-from datavol.study.next_run import ASKED, Asked, next_run
-from datavol.study.per_class import classes_that_gain
-from datavol.study.saturation import saturation
-from datavol.study.target import images_for_target
-from datavol.study.variance import seeds_needed, variance
-from datavol.study.words import per_cent, points
+from datavol.study.load.study import Study
+from datavol.study.questions.curve_runs import Measured, Metric, measured_curves
+from datavol.study.questions.doubling import doubling
+from datavol.study.questions.next_run import ASKED, Asked, next_run
+from datavol.study.questions.per_class import classes_that_gain
+from datavol.study.questions.saturation import saturation
+from datavol.study.questions.target import images_for_target
+from datavol.study.questions.variance import seeds_needed, variance
 
 State = Literal["answered", "cannot say"]
 

@@ -12,10 +12,10 @@ import numpy as np
 import pandas as pd
 
 from datavol.errors import CannotSay, ConfigError
-from datavol.records import RunFolder
-from datavol.study.curves import LearningCurve, fit_learning_curve
-from datavol.study.findings import shares
-from datavol.study.loading import STATES, Study, finished_of
+from datavol.runs.folder import RunFolder
+from datavol.study.audit.findings import shares
+from datavol.study.curves.learning_curve import LearningCurve, fit_learning_curve
+from datavol.study.load.study import STATES, Study, finished_of
 
 Metric = Literal["top1", "top5"]
 RANKS: dict[str, int] = {"top1": 1, "top5": 5}

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from datavol.study.forecasts import Gain
-from datavol.study.measured import Measured
-from datavol.study.words import per_cent, points, span
+from datavol.cli.text import per_cent, points, span
+from datavol.study.curves.forecasts import Gain
+from datavol.study.questions.curve_runs import Measured
 
 DRAWS = 4000
 SLACK = 1.01

@@ -13,12 +13,12 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
+from datavol.cli.text import per_cent
 from datavol.errors import CannotSay, ConfigError
-from datavol.study.curve_checks import AT_CHANCE
-from datavol.study.curves import REACH, LearningCurve
-from datavol.study.measured import Measured
-from datavol.study.saturation import full_curve
-from datavol.study.words import per_cent
+from datavol.study.curves.checks import AT_CHANCE
+from datavol.study.curves.learning_curve import REACH, LearningCurve
+from datavol.study.questions.curve_runs import Measured
+from datavol.study.questions.saturation import full_curve
 
 Asked = Literal["full", "saturation", "target"]
 ASKED = {

@@ -12,12 +12,12 @@ import numpy as np
 import pandas as pd
 from scipy.stats import binom, t
 
+from datavol.cli.text import per_cent
 from datavol.errors import CannotSay
-from datavol.predictions import Predictions
-from datavol.records import RunFolder
-from datavol.study.loading import Study, finished_of
-from datavol.study.measured import RANKS, Measured, Metric
-from datavol.study.words import per_cent
+from datavol.runs.folder import RunFolder
+from datavol.runs.predictions import Predictions
+from datavol.study.load.study import Study, finished_of
+from datavol.study.questions.curve_runs import RANKS, Measured, Metric
 
 COLUMNS = ["run", "fraction", "images_per_class", "class", "accuracy", "count"]
 NONE_KEPT = "what networks said of the validation images was not kept; train with predictions=last"

@@ -7,10 +7,10 @@ from typing import Literal
 
 import numpy as np
 
+from datavol.cli.text import per_cent, points, probability
 from datavol.errors import CannotSay, ConfigError
-from datavol.study.curves import REACH, LearningCurve
-from datavol.study.measured import Measured
-from datavol.study.words import per_cent, points, probability
+from datavol.study.curves.learning_curve import REACH, LearningCurve
+from datavol.study.questions.curve_runs import Measured
 
 DRAWS = 4000
 """Curves that probabilities are counted from: to within 0.016."""

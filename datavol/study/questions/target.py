@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from datavol.cli.text import per_cent
 from datavol.errors import CannotSay, ConfigError
-from datavol.study.forecasts import ImagesNeeded
-from datavol.study.measured import Measured
-from datavol.study.words import per_cent
+from datavol.study.curves.forecasts import ImagesNeeded
+from datavol.study.questions.curve_runs import Measured
 
 
 @dataclass(frozen=True)

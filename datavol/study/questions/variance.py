@@ -17,11 +17,11 @@ import numpy as np
 import pandas as pd
 from scipy.stats import nct, t
 
+from datavol.cli.text import per_cent, points, span
 from datavol.errors import CannotSay, ConfigError
-from datavol.study.error_scale import ErrorScale
-from datavol.study.findings import shares
-from datavol.study.measured import Measured
-from datavol.study.words import per_cent, points, span
+from datavol.study.audit.findings import shares
+from datavol.study.curves.error_scale import ErrorScale
+from datavol.study.questions.curve_runs import Measured
 
 DRAWS = 20_000
 MOST_SEEDS = 1000

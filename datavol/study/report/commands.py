@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from datavol.records import RunFolder
+from datavol.runs.folder import RunFolder
 
 RUN = "python -m datavol.run"
 Overrides = tuple[str, ...]

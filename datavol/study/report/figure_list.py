@@ -9,14 +9,15 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from datavol.errors import CannotSay
-from datavol.study import confidence, figures
-from datavol.study.curves import LearningCurve
-from datavol.study.learned import learned_images
-from datavol.study.loading import Study, finished_of
-from datavol.study.measured import measured_curves
-from datavol.study.overlap import images_per_class, overlap_matrix
-from datavol.study.points import curve_labels, training_points
-from datavol.study.tables import LEVEL, learning_curve_points
+from datavol.study import figures
+from datavol.study.curves.learning_curve import LearningCurve
+from datavol.study.load.labels import curve_labels, training_points
+from datavol.study.load.study import Study, finished_of
+from datavol.study.questions.curve_runs import measured_curves
+from datavol.study.tables import confidence
+from datavol.study.tables.image_fates import learned_images
+from datavol.study.tables.overlap import images_per_class, overlap_matrix
+from datavol.study.tables.summaries import LEVEL, learning_curve_points
 
 Draw = Callable[[Figure], object]
 

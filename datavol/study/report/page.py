@@ -9,9 +9,9 @@ import pandas as pd
 from jinja2 import Environment, StrictUndefined
 from pandas.api.types import is_numeric_dtype
 
-from datavol.study.contents import Contents
-from datavol.study.drawing import Picture
-from datavol.study.exporting import texts
+from datavol.study.report.renderer import Picture
+from datavol.study.report.report_data import Contents
+from datavol.study.tables.formats import texts
 
 ONE_DIGIT = ("(%)", "(s)", "(min)")
 """Columns of these units are shown with one digit, all others with three."""

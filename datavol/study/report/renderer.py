@@ -12,9 +12,9 @@ import matplotlib as mpl
 from matplotlib.figure import Figure
 
 from datavol.errors import CannotSay, ConfigError
-from datavol.records import write_whole
+from datavol.runs.folder import write_whole
 from datavol.study.figures import STYLE
-from datavol.study.illustrations import Draw, Illustration
+from datavol.study.report.figure_list import Draw, Illustration
 
 FILES: dict[str, dict[str, Any]] = {"svg": {"Date": None}, "pdf": {"CreationDate": None}, "png": {}}
 """The formats, and what keeps each the same from one drawing to the next."""

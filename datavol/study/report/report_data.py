@@ -9,14 +9,14 @@ from dataclasses import dataclass
 import pandas as pd
 
 from datavol.errors import ConfigError
-from datavol.study.answers import Answer, answers
-from datavol.study.audit import audit
-from datavol.study.commands import commands_of
-from datavol.study.confidence import class_names
-from datavol.study.findings import Finding, shares
-from datavol.study.learned import learned_images, learned_table
-from datavol.study.loading import STATES, Study, finished_of
-from datavol.study.tables import (
+from datavol.study.audit.comparability import audit
+from datavol.study.audit.findings import Finding, shares
+from datavol.study.load.study import STATES, Study, finished_of
+from datavol.study.questions.answers import Answer, answers
+from datavol.study.report.commands import commands_of
+from datavol.study.tables.confidence import class_names
+from datavol.study.tables.image_fates import learned_images, learned_table
+from datavol.study.tables.summaries import (
     benchmark_table,
     full_data_table,
     overlap_table,
@@ -25,7 +25,7 @@ from datavol.study.tables import (
     training_time_table,
     volume_table,
 )
-from datavol.study.thesis import thesis_accuracies
+from datavol.study.tables.thesis import thesis_accuracies
 
 WIDEST = 14
 """Columns; a wider table is in its files alone."""

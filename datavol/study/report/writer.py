@@ -7,13 +7,13 @@ from dataclasses import replace
 from pathlib import Path
 
 from datavol.errors import ConfigError
-from datavol.records import write_whole
-from datavol.study.contents import Contents
-from datavol.study.drawing import Picture, draw
-from datavol.study.exporting import KINDS, write_table
-from datavol.study.illustrations import illustrations
-from datavol.study.loading import Study
-from datavol.study.page import page
+from datavol.runs.folder import write_whole
+from datavol.study.load.study import Study
+from datavol.study.report.figure_list import illustrations
+from datavol.study.report.page import page
+from datavol.study.report.renderer import Picture, draw
+from datavol.study.report.report_data import Contents
+from datavol.study.tables.formats import KINDS, write_table
 
 
 def write_report(study: Study, contents: Contents, folder: Path) -> Path:

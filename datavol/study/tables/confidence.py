@@ -16,9 +16,9 @@ import pandas as pd
 from sklearn.metrics import recall_score
 
 from datavol.errors import ConfigError
-from datavol.predictions import Predictions
-from datavol.records import RunFolder
-from datavol.study.points import labelled
+from datavol.runs.folder import RunFolder
+from datavol.runs.predictions import Predictions
+from datavol.study.load.labels import labelled
 
 BINS = 15
 """As many as those of `val/calibration_error`."""

@@ -20,13 +20,13 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from datavol.cli.text import per_cent
 from datavol.errors import ConfigError
-from datavol.predictions import Predictions
-from datavol.records import RunFolder
-from datavol.study.loading import finished_of
-from datavol.study.points import comparable_labels
-from datavol.study.run_data import source_of
-from datavol.study.words import per_cent
+from datavol.runs.folder import RunFolder
+from datavol.runs.predictions import Predictions
+from datavol.study.load.labels import comparable_labels
+from datavol.study.load.run_data import source_of
+from datavol.study.load.study import finished_of
 
 MAJORITY = 0.5
 RIGHT = "right_"

@@ -18,8 +18,8 @@ from scipy.sparse import csr_array
 from scipy.stats import binom
 
 from datavol.errors import ConfigError
-from datavol.records import RunFolder
-from datavol.study.run_data import source_of
+from datavol.runs.folder import RunFolder
+from datavol.study.load.run_data import source_of
 
 Of = Literal["row", "smaller"]
 Counts = NDArray[np.int64]

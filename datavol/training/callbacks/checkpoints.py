@@ -18,10 +18,10 @@ from torch import Tensor
 
 from datavol.config import CheckpointConfig
 from datavol.errors import RunError, RunWarned
-from datavol.predictions import Predictions
-from datavol.records import WITHIN, Row, RunFolder, best_of, put_in_place
-from datavol.training.classifier import EVALUATED
-from datavol.training.signals import Signals
+from datavol.runs.folder import WITHIN, Row, RunFolder, best_of, put_in_place
+from datavol.runs.predictions import Predictions
+from datavol.training.callbacks.signals import Signals
+from datavol.training.module import EVALUATED
 
 
 class Keeper(Checkpoint):

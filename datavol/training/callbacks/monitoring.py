@@ -13,9 +13,9 @@ from torch import Tensor
 from tqdm import tqdm
 
 from datavol.errors import RunError
-from datavol.records import RunFolder
-from datavol.training.classifier import EVALUATED, Classifier
+from datavol.runs.folder import RunFolder
 from datavol.training.metrics import CalibrationError, ConfidenceMargin, Predictions
+from datavol.training.module import EVALUATED, Classifier
 
 
 class Margins(Callback):

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from scipy.stats import ks_2samp
 from torchvision.transforms import v2
 
-from datavol.data.boxes import CHANCES, erasures, random_crops
-from datavol.data.randomness import uniforms
+from datavol.data.augment.random_boxes import CHANCES, erasures, random_crops
+from datavol.runs.randomness import uniforms
 
 SIDES = st.integers(1, 600)
 MANY = 4000

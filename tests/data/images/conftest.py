@@ -10,8 +10,8 @@ import pytest
 from image_stores import NAMES, SIDE, SIZES, write_photo
 from tqdm import tqdm
 
-from datavol.data.folders import FileSplit, joined
-from datavol.data.packed import Store, store_of
+from datavol.data.images.cache_reader import Store, store_of
+from datavol.data.sources.file_table import FileSplit, joined
 
 
 @pytest.fixture(autouse=True)

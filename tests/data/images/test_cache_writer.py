@@ -31,12 +31,13 @@ from image_stores import (
 )
 from torchvision.io import ImageReadMode, decode_image
 
-from datavol.data import packed, packing
-from datavol.data.decoding import decoded
-from datavol.data.folders import DamagedImage, FileSplit, joined
-from datavol.data.packed import PackedImages, store_of
-from datavol.data.packing import fill
-from datavol.data.transforms import shrunk
+from datavol.data.augment.transforms import shrunk
+from datavol.data.images.cache_reader import PackedImages, store_of
+from datavol.data.images.cache_writer import fill
+from datavol.data.images.dataset import cache_reader as packed
+from datavol.data.images.dataset import cache_writer as packing
+from datavol.data.images.decode import decoded
+from datavol.data.sources.file_table import DamagedImage, FileSplit, joined
 from datavol.errors import RunError
 
 fork = multiprocessing.get_context("fork")

@@ -11,14 +11,9 @@ from torchvision import transforms as v1
 from torchvision.transforms import v2
 from torchvision.transforms.v2 import functional as F
 
-from datavol.composition import compose
-from datavol.data.boxes import CHANCES, random_crops
-from datavol.data.decoding import decoded
-from datavol.data.images import ArrayReader, EvaluationImages, FileReader, TrainingImages
-from datavol.data.preparation import prepare
-from datavol.data.randomness import seed_for
-from datavol.data.sources import DamagedImage, open_source
-from datavol.data.transforms import (
+from datavol.config.compose import compose
+from datavol.data.augment.random_boxes import CHANCES, random_crops
+from datavol.data.augment.transforms import (
     Augmentation,
     Augmented,
     Finish,
@@ -28,6 +23,11 @@ from datavol.data.transforms import (
     seeded,
     shrunk,
 )
+from datavol.data.images.dataset import ArrayReader, EvaluationImages, FileReader, TrainingImages
+from datavol.data.images.decode import decoded
+from datavol.data.prepare import prepare
+from datavol.data.sources.open import DamagedImage, open_source
+from datavol.runs.randomness import seed_for
 
 THESIS = ("thesis_mobilenet_v2", "thesis_resnet50")
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from datavol.data.arrays import FASHION_CLASSES, ArraySplit, cifar, digits, fashion_mnist, read_idx
+from datavol.data.sources.arrays import FASHION_CLASSES, ArraySplit, cifar, digits, fashion_mnist, read_idx
 from datavol.errors import ConfigError, RunError
 
 DEBIAN = Path("/usr/share/datasets/fashion-mnist")
@@ -274,7 +274,8 @@ def test_no_root_is_said_by_name():
 
 def test_torch_stays_out_where_it_is_not_needed():
     code = (
-        "import sys, datavol.data.sources, datavol.data.arrays as a; lazy = 'sklearn' not in sys.modules; a.digits();"
+        "import sys, datavol.data.sources.open, datavol.data.sources.arrays as a;"
+        "lazy = 'sklearn' not in sys.modules; a.digits();"
         "sys.exit(not (lazy and 'torch' not in sys.modules))"
     )
     assert subprocess.run([sys.executable, "-c", code], env={**os.environ}, check=False).returncode == 0

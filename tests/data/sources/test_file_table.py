@@ -15,9 +15,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from datavol.data import folders
-from datavol.data.decoding import decoded
-from datavol.data.folders import DamagedImage, FileSplit, cache_path, file_table, joined, parted
+from datavol.data.images.decode import decoded
+from datavol.data.sources.file_table import DamagedImage, FileSplit, cache_path, file_table, joined, parted
+from datavol.data.sources.open import file_table as folders
 from datavol.errors import ConfigError, RunError
 
 FILES = ["cat/b.PNG", "cat/a.jpg", "cat/deep/er/c.webp", "dog-2/x.ppm", "dog/y.Jpeg", "dog/a/z.tiff"]

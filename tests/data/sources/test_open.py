@@ -13,13 +13,13 @@ from PIL import Image
 from pydantic import TypeAdapter
 
 from datavol.config import AnyData
-from datavol.data.arrays import ArraySplit, digits
-from datavol.data.decoding import decoded
-from datavol.data.folders import FileSplit
-from datavol.data.sources import Source, open_source, stratified_split
+from datavol.data.images.decode import decoded
+from datavol.data.sources.arrays import ArraySplit, digits
+from datavol.data.sources.file_table import FileSplit
+from datavol.data.sources.open import Source, open_source, stratified_split
 from datavol.errors import ConfigError
 
-CONF = Path(__file__).parents[2] / "conf" / "data"
+CONF = Path(__file__).parents[3] / "conf" / "data"
 
 
 @pytest.fixture

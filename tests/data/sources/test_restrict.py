@@ -5,10 +5,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from datavol.composition import compose
-from datavol.data.arrays import ArraySplit
-from datavol.data.preparation import prepare
-from datavol.data.sources import open_source
+from datavol.config.compose import compose
+from datavol.data.prepare import prepare
+from datavol.data.sources.arrays import ArraySplit
+from datavol.data.sources.open import open_source
 from datavol.errors import ConfigError
 
 

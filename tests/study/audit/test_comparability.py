@@ -6,10 +6,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from made_up import LABELS, write_run
 
-from datavol.data.subset import Subset, draw_subset
-from datavol.records import RunFolder
-from datavol.study.audit import audit
-from datavol.study.loading import load_study
+from datavol.data.subsets import Subset, draw_subset
+from datavol.runs.folder import RunFolder
+from datavol.study.audit.comparability import audit
+from datavol.study.load.study import load_study
 
 CLASSES = [str(c) for c in range(10)]
 

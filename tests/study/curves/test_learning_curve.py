@@ -14,11 +14,11 @@ from scipy.integrate import dblquad
 from scipy.stats import t as student
 
 from datavol.errors import CannotSay, ConfigError
-from datavol.study.curves import LearningCurve, fit_learning_curve
-from datavol.study.power_laws import fit_power_law, fit_power_law_with_floor
-from datavol.study.slope_process import LCDB_PRIOR, LEVEL_SD, SCALES, WIGGLE_DECAY, Prior, condition
+from datavol.study.curves.learning_curve import LearningCurve, fit_learning_curve
+from datavol.study.curves.power_laws import fit_power_law, fit_power_law_with_floor
+from datavol.study.curves.slope_process import LCDB_PRIOR, LEVEL_SD, SCALES, WIGGLE_DECAY, Prior, condition
 
-BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
+BENCHMARKS = Path(__file__).parents[3] / "benchmarks"
 SIZES = 1000 * 2.0 ** np.arange(6)
 THESIS = np.array([0.05, 0.125, 0.25, 0.5, 0.75, 1.0]) * 1_281_167
 TRUTHS = {

@@ -10,11 +10,11 @@ from hypothesis import strategies as st
 from made_up import LABELS, true_top1, write_run
 
 from datavol.errors import ConfigError
-from datavol.records import RunFolder
-from datavol.study.audit import audit
-from datavol.study.facts import COLUMNS
-from datavol.study.loading import load_study
-from datavol.study.tables import learning_curve_points, results_table
+from datavol.runs.folder import RunFolder
+from datavol.study.audit.comparability import audit
+from datavol.study.load.run_row import COLUMNS
+from datavol.study.load.study import load_study
+from datavol.study.tables.summaries import learning_curve_points, results_table
 
 
 def test_every_run_is_a_row_whatever_its_state(study):

@@ -8,14 +8,14 @@ import pytest
 import wandb
 from made_up import write_run
 
-from datavol.composition import compose
+from datavol.config.compose import compose
 from datavol.errors import ConfigError
-from datavol.records import RunFolder
-from datavol.study.audit import audit
-from datavol.study.loading import load_study
-from datavol.study.tables import learning_curve_points
-from datavol.study.wandb_project import load_wandb
-from datavol.training import recording
+from datavol.runs.folder import RunFolder
+from datavol.study.audit.comparability import audit
+from datavol.study.load.study import load_study
+from datavol.study.load.wandb_project import load_wandb
+from datavol.study.tables.summaries import learning_curve_points
+from datavol.training import record as recording
 
 UNSENT = ["folder", "fingerprint", "subset_sha256", "threads", "commit", "code_changed"]
 UNSENT += ["versions", "machine", "started", "ended", "study"]

@@ -12,9 +12,9 @@ from made_up import write_run
 from simulated import FRACTIONS, grid, power_law, saturating, simulated_study
 
 from datavol.errors import CannotSay, ConfigError
-from datavol.study.answers import Answer, answers
-from datavol.study.loading import Study, load_study
-from datavol.study.measured import measured_curves
+from datavol.study.load.study import Study, load_study
+from datavol.study.questions.answers import Answer, answers
+from datavol.study.questions.curve_runs import measured_curves
 
 CROSSED = list(product((0, 1), (0, 1)))
 

@@ -5,8 +5,8 @@ import pytest
 from simulated import FRACTIONS, grid, power_law, saturating, simulated_curves, simulated_errors, simulated_study
 
 from datavol.errors import CannotSay, ConfigError
-from datavol.study.measured import measured_curves
-from datavol.study.next_run import next_run, next_runs
+from datavol.study.questions.curve_runs import measured_curves
+from datavol.study.questions.next_run import next_run, next_runs
 
 
 def curve(fractions=FRACTIONS, seeds=((0, 0),), truth=power_law, columns=None, **changed):

@@ -7,11 +7,11 @@ from hypothesis import strategies as st
 from made_up import write_run
 
 from datavol.errors import CannotSay
-from datavol.predictions import Predictions
-from datavol.study.answers import answers
-from datavol.study.loading import load_study
-from datavol.study.measured import measured_curves
-from datavol.study.per_class import class_gains, classes_that_gain, holm, per_class_accuracy
+from datavol.runs.predictions import Predictions
+from datavol.study.load.study import load_study
+from datavol.study.questions.answers import answers
+from datavol.study.questions.curve_runs import measured_curves
+from datavol.study.questions.per_class import class_gains, classes_that_gain, holm, per_class_accuracy
 
 LABELS = np.repeat(np.arange(10), 40)
 

@@ -20,12 +20,12 @@ from simulated import (
 )
 
 from datavol.errors import CannotSay, ConfigError
-from datavol.study.curves import RUN_NOISE
-from datavol.study.doubling import doubling
-from datavol.study.measured import Measured, measured_curves
-from datavol.study.saturation import saturation
-from datavol.study.slope_process import LCDB_PRIOR
-from datavol.study.target import images_for_target
+from datavol.study.curves.learning_curve import RUN_NOISE
+from datavol.study.curves.slope_process import LCDB_PRIOR
+from datavol.study.questions.curve_runs import Measured, measured_curves
+from datavol.study.questions.doubling import doubling
+from datavol.study.questions.saturation import saturation
+from datavol.study.questions.target import images_for_target
 
 COUNTS = [50, pytest.param(500, marks=pytest.mark.slow)]
 THREE = [(seed, seed) for seed in range(3)]

@@ -12,8 +12,8 @@ from scipy.stats import ttest_ind
 from simulated import CHANCE, grid, saturating, simulated_curves, simulated_study
 
 from datavol.errors import CannotSay, ConfigError
-from datavol.study.measured import measured_curves
-from datavol.study.variance import seeds_for, seeds_needed, variance
+from datavol.study.questions.curve_runs import measured_curves
+from datavol.study.questions.variance import seeds_for, seeds_needed, variance
 
 HALF = saturating(16_000)
 UNIT = HALF * (1 - HALF / CHANCE)

@@ -4,9 +4,9 @@ from itertools import product
 
 import pytest
 
-from datavol.composition import compose
-from datavol.study.commands import commands, commands_of
-from datavol.study.loading import load_study
+from datavol.config.compose import compose
+from datavol.study.load.study import load_study
+from datavol.study.report.commands import commands, commands_of
 
 GRID = [(f"model={model}", f"fraction={f}") for model, f in product(["resnet50", "mobilenet_v2"], ["0.25", "0.05"])]
 CASES = {

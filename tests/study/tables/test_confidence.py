@@ -6,11 +6,11 @@ from made_up import made_up_predictions, write_run
 from sklearn.calibration import calibration_curve
 
 from datavol.errors import ConfigError
-from datavol.predictions import Predictions
-from datavol.study.confidence import class_accuracies, margins, over_runs, reliability_bins, risk_coverage
-from datavol.study.loading import load_study
-from datavol.study.overlap import images_per_class
-from datavol.study.points import training_points
+from datavol.runs.predictions import Predictions
+from datavol.study.load.labels import training_points
+from datavol.study.load.study import load_study
+from datavol.study.tables.confidence import class_accuracies, margins, over_runs, reliability_bins, risk_coverage
+from datavol.study.tables.overlap import images_per_class
 
 TOLD = made_up_predictions(0.7, images=1000)
 

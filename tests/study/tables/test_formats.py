@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from datavol.errors import ConfigError
-from datavol.study.exporting import as_csv, as_latex, as_markdown, write_table
+from datavol.study.tables.formats import as_csv, as_latex, as_markdown, write_table
 
 TABLE = pd.DataFrame(
     {"network": ["mobilenet_v2", "a|b"], "runs": pd.array([3, None], "Int64"), "top-1 (%)": [67.51234567, float("nan")]}

@@ -8,13 +8,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from made_up import made_up_predictions, write_run
 
-from datavol.composition import compose
-from datavol.data.preparation import prepare
+from datavol.config.compose import compose
+from datavol.data.prepare import prepare
 from datavol.errors import ConfigError
-from datavol.predictions import Predictions
-from datavol.records import RunFolder
-from datavol.study.learned import fate_counts, learned_from, learned_images, learned_table, validation_keys
-from datavol.study.loading import load_study
+from datavol.runs.folder import RunFolder
+from datavol.runs.predictions import Predictions
+from datavol.study.load.study import load_study
+from datavol.study.tables.image_fates import fate_counts, learned_from, learned_images, learned_table, validation_keys
 
 LABELS = np.array([0, 0, 0, 1, 1, 3])
 

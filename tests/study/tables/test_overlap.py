@@ -7,13 +7,13 @@ from hypothesis import strategies as st
 from made_up import LABELS, SIZES, write_run
 from scipy.stats import hypergeom
 
-from datavol.composition import compose
-from datavol.data.preparation import prepare
-from datavol.data.subset import draw_subset
+from datavol.config.compose import compose
+from datavol.data.prepare import prepare
+from datavol.data.subsets import draw_subset
 from datavol.errors import ConfigError
-from datavol.records import RunFolder
-from datavol.study.loading import load_study
-from datavol.study.overlap import (
+from datavol.runs.folder import RunFolder
+from datavol.study.load.study import load_study
+from datavol.study.tables.overlap import (
     class_counts,
     common_images,
     expected_overlap,

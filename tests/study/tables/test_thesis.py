@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from datavol.study.thesis import thesis_accuracies, thesis_numbers
+from datavol.study.tables.thesis import thesis_accuracies, thesis_numbers
 
 
 def test_every_number_has_its_place_and_its_unit():

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from datavol.config import CheckpointConfig
-from datavol.data.preparation import prepare
-from datavol.records import RunFolder, runs_of, write_whole
-from datavol.training.keeping import Keeper
-from datavol.training.signals import Signals
+from datavol.data.prepare import prepare
+from datavol.runs.folder import RunFolder, runs_of, write_whole
+from datavol.training.callbacks.checkpoints import Keeper
+from datavol.training.callbacks.signals import Signals
 from datavol.training.trainer import train
 
 

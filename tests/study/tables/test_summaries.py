@@ -4,16 +4,16 @@ import pytest
 from made_up import true_top1, write_run
 
 from datavol.errors import ConfigError
-from datavol.records import RunFolder
-from datavol.study.loading import load_study
-from datavol.study.tables import (
+from datavol.runs.folder import RunFolder
+from datavol.study.load.study import load_study
+from datavol.study.tables.summaries import (
     benchmark_table,
     full_data_table,
     overlap_table,
     schedule_table,
     training_time_table,
 )
-from datavol.study.thesis import thesis_accuracies, thesis_numbers
+from datavol.study.tables.thesis import thesis_accuracies, thesis_numbers
 
 FRACTIONS = (0.05, 0.125, 0.25, 0.5, 0.75, 1.0)
 

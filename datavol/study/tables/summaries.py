@@ -13,11 +13,11 @@ import pandas as pd
 from rich.table import Table
 from scipy.stats import binomtest
 
-from datavol.budget import ThesisUnits, thesis_units
+from datavol.data.budget import ThesisUnits, thesis_units
 from datavol.errors import ConfigError
-from datavol.study.loading import UNUSED, finished_of
-from datavol.study.overlap import Of, overlap_matrix
-from datavol.study.points import curve_labels
+from datavol.study.load.labels import curve_labels
+from datavol.study.load.study import UNUSED, finished_of
+from datavol.study.tables.overlap import Of, overlap_matrix
 
 LEVEL = 0.95
 ACCURACIES = {"top1": "top-1 (%)", "top5": "top-5 (%)", "best_top1": "best top-1 (%)"}
