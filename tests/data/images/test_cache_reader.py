@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 from image_stores import EVERYTHING, NAMES, SIDE, SIZES, check, expected, filled, pixels_file, pixels_of, warnings_of
 from torch.utils.data import DataLoader
 
+from datavol.data.images import cache_reader as packed
 from datavol.data.images.cache_reader import PackedImages, cache_folder, estimated_bytes, store_of
-from datavol.data.images.dataset import cache_reader as packed
 from datavol.data.sources.file_table import FileSplit, joined
 from datavol.errors import ConfigError
 

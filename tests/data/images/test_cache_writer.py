@@ -32,10 +32,10 @@ from image_stores import (
 from torchvision.io import ImageReadMode, decode_image
 
 from datavol.data.augment.transforms import shrunk
+from datavol.data.images import cache_reader as packed
+from datavol.data.images import cache_writer as packing
 from datavol.data.images.cache_reader import PackedImages, store_of
 from datavol.data.images.cache_writer import fill
-from datavol.data.images.dataset import cache_reader as packed
-from datavol.data.images.dataset import cache_writer as packing
 from datavol.data.images.decode import decoded
 from datavol.data.sources.file_table import DamagedImage, FileSplit, joined
 from datavol.errors import RunError
