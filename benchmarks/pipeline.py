@@ -131,7 +131,7 @@ def datavol_batches(root: Path, *overrides: str) -> Sizes:
     from datavol.config.compose import compose
     from datavol.data.augment.transforms import Finish
     from datavol.data.prepare import prepare
-    from datavol.training.autotune import settle
+    from datavol.training.autotune import resolve_auto
     from datavol.training.memory import keep_freed_memory
     from datavol.training.trainer import build_data
 
@@ -140,7 +140,7 @@ def datavol_batches(root: Path, *overrides: str) -> Sizes:
     step = ["trainer.precision=32", "trainer.memory_format=channels_last"]  # there is none here, so nothing to time
     run = compose([*data, *step, "recipe=plain", f"recipe.batch_size={BATCH_SIZE}", *overrides])[0]
     prepared = prepare(run.config)
-    config = settle(run, prepared, keep=False)
+    config = resolve_auto(run, prepared, keep=False)
     images = build_data(config, prepared)
     images.fill_cache()
     finish = Finish(config.data.mean, config.data.std)

@@ -33,7 +33,7 @@ from datavol.data.prepare import prepare
 from datavol.plan import print_scaling
 from datavol.planning.plan import parameters
 from datavol.planning.prediction import Steps, scale
-from datavol.planning.scaling_model import BUCKET_BYTES, Link, Measured, Node, Prediction, predict, step_line
+from datavol.planning.scaling_model import BUCKET_BYTES, DeviceSpeed, Link, Node, Prediction, predict_speed, step_line
 from datavol.runs.folder import runs_of
 from datavol.sweep.job import write_job
 
@@ -99,8 +99,8 @@ def check(options: list[str], ranks: int) -> Check:
     gradients = 4 * (parameters(run.config.model, classes) or 0)
     link = time_link(gradients) if ranks > 1 else Link(math.inf)
     node = Node(ranks, ranks, math.inf, link, link, workers=0)
-    measured = Measured(*step_line(min(steps), max(steps)), decode, 0.0, gradients)
-    return Check(predict(measured, node, run.config.recipe.batch_size, ranks), train(run, options))
+    measured = DeviceSpeed(*step_line(min(steps), max(steps)), decode, 0.0, gradients)
+    return Check(predict_speed(measured, node, run.config.recipe.batch_size, ranks), train(run, options))
 
 
 def time_devices(run: Run, ranks: int) -> tuple[Steps, float]:

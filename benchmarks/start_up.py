@@ -97,7 +97,7 @@ def watched() -> None:
 
     real, times = trainer.settle, [0.0, 0.0]
 
-    def settle(*given: Any) -> Any:
+    def resolve_auto(*given: Any) -> Any:
         times[0] = time.time()
         settled = real(*given)
         times[1] = time.time()
@@ -107,7 +107,7 @@ def watched() -> None:
         print(json.dumps(found | {SETTLED: times[1] - times[0], STARTED: time.time() - began}), flush=True)
         os._exit(0)
 
-    trainer.settle = settle
+    trainer.settle = resolve_auto
     Classifier.training_step = first_step  # type: ignore[assignment, method-assign]
     run.main()
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from datavol.cli.boundary import Parser, one_line
+from datavol.cli.boundary import Parser, cli_errors
 from datavol.errors import ConfigError
 
 
-@one_line
+@cli_errors
 def main() -> None:
     """Save a workspace with learning curves, training curves and confidence, and say where it is."""
     parser = Parser(prog="python -m datavol.dashboard", description=__doc__)

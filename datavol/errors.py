@@ -18,13 +18,13 @@ class RunError(RuntimeError):
         super().__init__(line.partition(": ")[2] if traceback else line)
 
 
-class RunHeld(RunError):
+class RunLocked(RunError):
     """Another process is training the run. Exit code 75."""
 
 
-class RunWarned(RunError):
+class RunPreempted(RunError):
     """SLURM has warned the run that its time is nearly up; it is saved and goes on once it is queued again."""
 
 
-class CannotSay(ValueError):
+class InsufficientData(ValueError):
     """A question that was put well and that the measurements do not answer: show the line in the answer's place."""

@@ -8,14 +8,14 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from datavol.cli.boundary import Parser, one_line
+from datavol.cli.boundary import Parser, cli_errors
 from datavol.config import Config
 from datavol.config.compose import compose, override
 from datavol.errors import ConfigError
 from datavol.runs.folder import RunFolder, write_whole
 
 
-@one_line
+@cli_errors
 def main() -> None:
     """Evaluate one checkpoint, or all that a run kept, on its validation set."""
     parser = Parser(prog="python -m datavol.evaluate", description=__doc__)

@@ -13,7 +13,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from datavol.cli.boundary import one_line
+from datavol.cli.boundary import cli_errors
 from datavol.config import Run
 from datavol.config.compose import compose, parse
 from datavol.errors import ConfigError
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from datavol.planning.prediction import Scaling
 
 
-@one_line
+@cli_errors
 def main() -> None:
     """Print what each run would do, whether it is done, and what the sweep would take."""
     arguments = parse(sys.argv[1:])

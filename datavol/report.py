@@ -6,14 +6,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from datavol.cli.boundary import Parser, one_line
+from datavol.cli.boundary import Parser, cli_errors
 from datavol.errors import ConfigError
 
 if TYPE_CHECKING:
-    from datavol.study.report.report_data import Contents
+    from datavol.study.report.report_data import ReportData
 
 
-@one_line
+@cli_errors
 def main() -> None:
     """Print answers, audit and results, and write report.html, tables/ and figures/ into the first study's folder."""
     parser = Parser(prog="python -m datavol.report", description=__doc__)
@@ -51,7 +51,7 @@ def report(
     from rich.console import Console
 
     from datavol.study.load.study import load_study
-    from datavol.study.report.report_data import contents_of
+    from datavol.study.report.report_data import report_data
     from datavol.study.report.writer import write_report
     from datavol.study.tables.summaries import results_table
 
@@ -63,7 +63,7 @@ def report(
         from datavol.tracking.publishing import destination, publish
 
         upload = destination(study.runs)  # first: whether W&B takes anything is told before the work
-    contents = contents_of(study, delta=delta / 100, target=None if target is None else target / 100)
+    contents = report_data(study, delta=delta / 100, target=None if target is None else target / 100)
     console = Console(width=None if Console().is_terminal else 160)
 
     def say(line: object) -> None:
@@ -80,7 +80,7 @@ def report(
         say(f"W&B: {publish(page, study.runs['study'].iloc[0], upload)}")
 
 
-def _conclusions(contents: Contents) -> Iterator[str]:
+def _conclusions(contents: ReportData) -> Iterator[str]:
     """What the terminal gets of a report, line by line."""
     if contents.pending:
         yield f"nothing to conclude yet: {contents.pending}"

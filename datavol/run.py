@@ -10,7 +10,7 @@ import hydra
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
-from datavol.cli.boundary import one_line
+from datavol.cli.boundary import cli_errors
 from datavol.config import Run
 from datavol.config.compose import HYDRA_VERSION, compose, conf_dir, container, parse, typed
 from datavol.runs.folder import RunFolder
@@ -18,7 +18,7 @@ from datavol.sweep.job import is_first_rank, train_run
 from datavol.sweep.slurm import check_slurm
 
 
-@one_line
+@cli_errors
 def main() -> None:
     """Compose and check everything that is asked for, then let Hydra start the run or the sweep."""
     arguments = parse(sys.argv[1:])
@@ -43,7 +43,7 @@ def _task(cfg: DictConfig) -> None:
     if run.config.sweep.rerun and is_first_rank():
         RunFolder(folder).supersede()
     try:
-        one_line(lambda: train_run(run))()
+        cli_errors(lambda: train_run(run))()
     finally:
         for place in (folder, folder.parent):  # Hydra has made them; a run that never started leaves none
             if place.is_dir() and not any(place.iterdir()):

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from datavol.cli.boundary import Parser, one_line
+from datavol.cli.boundary import Parser, cli_errors
 from datavol.config.compose import compose
 from datavol.errors import ConfigError
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from datavol.data.prepare import Prepared
 
 
-@one_line
+@cli_errors
 def main() -> None:
     """Print one relative path (files) or index (arrays) per line; `subset_file=...` reads such a list."""
     parser = Parser(prog="python -m datavol.subset", description=__doc__)

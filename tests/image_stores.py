@@ -13,7 +13,7 @@ from torchvision.transforms.v2 import functional as F
 
 from datavol.data.images.cache_reader import PackedImages, Store
 from datavol.data.images.cache_writer import fill
-from datavol.data.images.decode import decoded
+from datavol.data.images.decode import decode_file
 from datavol.data.sources.file_table import FileSplit
 
 SIDE = 16
@@ -45,7 +45,7 @@ class Decoder:
         self.asked.append(i)
         if i in self.instead:
             self.instead[i]()
-        return decoded(self.split, i)
+        return decode_file(self.split, i)
 
 
 def filled(store: Store, split: FileSplit, positions=EVERYTHING, limit: int = PLENTY, threads: int = 2, **instead):

@@ -12,7 +12,7 @@ from scipy.special import expit, logit
 
 from datavol.study.load.run_row import COLUMNS
 from datavol.study.load.study import Study
-from datavol.study.questions.curve_runs import Measured, measured_curves
+from datavol.study.questions.curve_runs import CurveRuns, curves_of_study
 
 Truth = Callable[[np.ndarray], np.ndarray]
 SEEDS = ["draw_seed", "init_seed", "order_seed"]
@@ -85,9 +85,9 @@ def simulated_study(
 
 def simulated_curves(
     rng: np.random.Generator, runs: pd.DataFrame, truth: Truth = saturating, *, count: int, **settings: Any
-) -> Iterator[Measured]:
+) -> Iterator[CurveRuns]:
     """Many curves of the same runs: one goes through the frames, the others only differ in their errors."""
-    (first,) = measured_curves(simulated_study(rng, runs, truth, **settings))
+    (first,) = curves_of_study(simulated_study(rng, runs, truth, **settings))
     for _ in range(count):
         errors = simulated_errors(rng, runs, truth, **settings)
         yield replace(first, runs=first.runs.assign(error=errors, best_error=errors))

@@ -17,7 +17,7 @@ from well_formed import Page
 from datavol.errors import ConfigError
 from datavol.report import main, report
 from datavol.study.load.study import load_study
-from datavol.study.report.report_data import contents_of
+from datavol.study.report.report_data import report_data
 from datavol.study.tables.formats import as_markdown
 from datavol.tracking.publishing import destination
 
@@ -111,7 +111,7 @@ def test_the_thesis_s_benchmarks_stand_beside_full_runs_on_imagenet_alone(tmp_pa
         write_run(tmp_path / name, fraction=1.0, planted={"config.data.name": name})
 
     def tables(name: str) -> dict[str, pd.DataFrame]:
-        return {one.name: one.table for one in contents_of(load_study(tmp_path / name)).tables}
+        return {one.name: one.table for one in report_data(load_study(tmp_path / name)).tables}
 
     table = tables("imagenet")["benchmark_mobilenet_v2"]
     assert table["weights"].tolist() == ["trained here", "published"]

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from functools import wraps
 from typing import NoReturn
 
-from datavol.errors import HELD, ConfigError, RunError, RunHeld
+from datavol.errors import HELD, ConfigError, RunError, RunLocked
 
 
 class Parser(argparse.ArgumentParser):
@@ -21,12 +21,12 @@ class Parser(argparse.ArgumentParser):
 
 def exit_code(error: Exception) -> int:
     """What a mistake or a stop ends a process with."""
-    if isinstance(error, RunHeld):
+    if isinstance(error, RunLocked):
         return HELD
     return 2 if isinstance(error, ConfigError) else 1
 
 
-def one_line(entry: Callable[[], None]) -> Callable[[], None]:
+def cli_errors(entry: Callable[[], None]) -> Callable[[], None]:
     """End an entry point with one line instead of a traceback.
 
     Exit code 2 for a mistake, 1 for a run that stopped, 75 for one that is trained elsewhere, 130 for Ctrl-C.

@@ -15,7 +15,7 @@ from datavol.data.budget import Budget
 from datavol.data.images.cache_reader import PackedImages, cache_folder, store_of
 from datavol.data.images.cache_writer import fill
 from datavol.data.images.dataset import ArrayReader, Batch, EvaluationImages, FileReader, Reader, TrainingImages
-from datavol.data.images.decode import decoded
+from datavol.data.images.decode import decode_file
 from datavol.data.sampler import BudgetSampler, UnpaddedSampler
 from datavol.data.sources.arrays import ArraySplit
 from datavol.data.sources.open import Source, Split
@@ -60,7 +60,7 @@ class SubsetDataModule(L.LightningDataModule):
                 assert isinstance(self.data, FilesConfig)
                 split, store = reader.split, reader.packed.store
                 limit = round(self.data.cache_gb * 1e9)
-                fill(store, split, partial(decoded, split), positions, limit, threads=cores())
+                fill(store, split, partial(decode_file, split), positions, limit, threads=cores())
                 reader.packed = PackedImages(store)
 
     def train_dataloader(self) -> DataLoader[Batch]:

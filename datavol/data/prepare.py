@@ -9,7 +9,7 @@ from typing import Any
 from datavol.config import Config, DataConfig
 from datavol.data.budget import Budget, plan_budget
 from datavol.data.sources.open import Source, open_source
-from datavol.data.subsets import Subset, class_shares, draw_subset, read_subset
+from datavol.data.subsets import Subset, class_weights, draw_subset, read_subset
 from datavol.errors import ConfigError
 from datavol.runs.folder import RunFolder
 
@@ -52,7 +52,7 @@ def _subset(config: Config, source: Source) -> Subset:
         keys = [source.train.key(place) for place in range(len(labels))]
         return read_subset(Path(config.subset_file), labels, source.classes, keys)
     imbalance, classes = config.imbalance, source.classes
-    shares = class_shares(imbalance.profile, imbalance.ratio, len(classes), imbalance.seed)
+    shares = class_weights(imbalance.profile, imbalance.ratio, len(classes), imbalance.seed)
     seeds = config.draw_seed, config.data.partition_seed
     return draw_subset(labels, classes, config.fraction, config.draw, *seeds, shares)
 

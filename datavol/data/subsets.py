@@ -96,13 +96,13 @@ def draw_subset(
     return Subset(np.sort(np.concatenate(chosen)), tuple(counts), len(labels), float(fraction), draw, draw_seed)
 
 
-def class_shares(profile: str, ratio: float, classes: int, seed: int) -> list[float] | None:
+def class_weights(profile: str, ratio: float, classes: int, seed: int) -> list[float] | None:
     """What an imbalanced draw takes of each class, the fullest one 1 and the rarest one 1 / ratio.
 
     `long_tail` falls exponentially over the classes (Cui et al. 2019, arXiv 1901.05555), `step` gives half of them all
     and the others the least (Buda et al. 2018, arXiv 1710.05381). Which classes are rare is drawn by `seed`.
 
-    >>> class_shares("step", 10, 4, 0)
+    >>> class_weights("step", 10, 4, 0)
     [0.1, 0.1, 1.0, 1.0]
     """
     if profile == "none":

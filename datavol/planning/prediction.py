@@ -14,7 +14,7 @@ from datavol.data.sources.arrays import ArraySplit
 from datavol.data.sources.open import Split
 from datavol.errors import ConfigError
 from datavol.planning.plan import parameters
-from datavol.planning.scaling_model import Link, Measured, Node, Prediction, predict, step_line
+from datavol.planning.scaling_model import DeviceSpeed, Link, Node, Prediction, predict_speed, step_line
 from datavol.runs.provenance import cores
 from datavol.sweep.devices import visible_gpus
 
@@ -96,7 +96,7 @@ def scale(config: Config, prepared: Prepared, steps: Steps, decode_per_core: flo
         ConfigError: If the batch does not divide evenly among the devices, or a file is gone.
     """
     size = 1000 * config.plan.image_kb if config.plan.image_kb else _bytes_per_image(prepared.source.train)
-    measured = Measured(
+    measured = DeviceSpeed(
         *step_line(min(steps), max(steps)),
         decode_per_core or math.inf,
         size or 0.0,
@@ -109,8 +109,8 @@ def scale(config: Config, prepared: Prepared, steps: Steps, decode_per_core: flo
     )
     return Scaling(
         f"{config.model.name} on {count} device{'s' * (count > 1)}, {node.devices} per node",
-        predict(measured, node, batch, count),
-        [predict(measured, node, batch, other) for other in COUNTS if batch % other == 0],
+        predict_speed(measured, node, batch, count),
+        [predict_speed(measured, node, batch, other) for other in COUNTS if batch % other == 0],
         _assumed(config.plan.node, node, unknown),
     )
 

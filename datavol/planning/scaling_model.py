@@ -19,7 +19,7 @@ BUCKET_BYTES = 25 * 2**20  # DistributedDataParallel's bucket_cap_mb, which Ligh
 
 
 @dataclass(frozen=True)
-class Measured:
+class DeviceSpeed:
     """One device and the data, each alone.
 
     Attributes:
@@ -85,7 +85,7 @@ class Prediction:
     limiting: str
 
 
-def predict(measured: Measured, node: Node, batch_size: int, devices: int) -> Prediction:
+def predict_speed(measured: DeviceSpeed, node: Node, batch_size: int, devices: int) -> Prediction:
     """Predict the pace of `devices` devices that share global batches, filled node by node.
 
     Raises:
@@ -112,7 +112,7 @@ def predict(measured: Measured, node: Node, batch_size: int, devices: int) -> Pr
         pace, limiting = limits[slowest], slowest
     else:
         pace, limiting = batch_size / step, min(within, key=limits.__getitem__)
-    alone = pace if devices == 1 else predict(measured, node, batch_size, 1).images_per_second
+    alone = pace if devices == 1 else predict_speed(measured, node, batch_size, 1).images_per_second
     return Prediction(devices, pace, pace / (devices * alone), limits, limiting)
 
 

@@ -19,14 +19,14 @@ import torch
 from lightning.pytorch.callbacks import Checkpoint
 from torch.utils.data import DataLoader, Dataset
 
-from datavol.cli.boundary import one_line
+from datavol.cli.boundary import cli_errors
 from datavol.config import Config, Run
 from datavol.data.datamodule import SubsetDataModule
 from datavol.data.prepare import Prepared, prepare
 from datavol.planning.prediction import one_device, with_batch
 from datavol.sweep.job import is_first_rank, read_job
 from datavol.sweep.processes import die_with_parent
-from datavol.training.autotune import settle
+from datavol.training.autotune import resolve_auto
 from datavol.training.callbacks.monitoring import Margins, StopOnNonFinite
 from datavol.training.memory import keep_freed_memory
 from datavol.training.trainer import build_data, build_module, build_trainer, fewer_warnings
@@ -88,7 +88,7 @@ class Again(Dataset[Any]):
 def measure_run(run: Run) -> dict[str, Any]:
     """Train and evaluate for some seconds: images per second of each, all ranks together."""
     prepared = prepare(run.config)
-    config = settle(run, prepared, keep=False)
+    config = resolve_auto(run, prepared, keep=False)
     clock = Clock(config.trainer.threads)
     _fit(config, prepared, build_data(config, prepared), clock, MOST_BATCHES // 4)
     return {
@@ -100,7 +100,7 @@ def measure_run(run: Run) -> dict[str, Any]:
 
 def measure_device(run: Run) -> dict[str, Any]:
     """Time steps of one device at its share of a batch and a quarter of it, without loading; then loading alone."""
-    alone = one_device(settle(run, prepare(run.config), keep=False))
+    alone = one_device(resolve_auto(run, prepare(run.config), keep=False))
     share = alone.recipe.batch_size
     smaller = max(2, share // 4)  # batch norm needs two
     clocks = {size: _time_steps(with_batch(alone, size)) for size in sorted({min(smaller, share), share})}
@@ -111,7 +111,7 @@ def measure_device(run: Run) -> dict[str, Any]:
 def measure_loading(run: Run) -> dict[str, Any]:
     """Time how many images per second one core loads, the second time around: the disk is another matter."""
     prepared = prepare(run.config)
-    data = build_data(settle(run, prepared, keep=False), prepared)
+    data = build_data(resolve_auto(run, prepared, keep=False), prepared)
     data.workers = 0
     threads = torch.get_num_threads()
     torch.set_num_threads(1)  # as in a loading process
@@ -154,7 +154,7 @@ def _rate(times: list[float], skip: int) -> float:
     return (len(kept) - 1) / (kept[-1] - kept[0]) if len(kept) > 1 else math.inf
 
 
-@one_line
+@cli_errors
 def main() -> None:
     """Print the figures of the run of the file as JSON."""
     die_with_parent()

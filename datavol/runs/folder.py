@@ -33,7 +33,7 @@ import numpy as np
 import yaml
 from numpy.typing import NDArray
 
-from datavol.errors import ConfigError, RunHeld
+from datavol.errors import ConfigError, RunLocked
 from datavol.runs.predictions import Predictions
 
 Row = dict[str, float]
@@ -210,14 +210,14 @@ class RunFolder:
         across machines on file systems that support it (NFS 4, Lustre, GPFS).
 
         Raises:
-            RunHeld: If another process holds it.
+            RunLocked: If another process holds it.
         """
         self.path.mkdir(parents=True, exist_ok=True)
         with (self.path / ".lock").open("a") as file:
             try:
                 fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except (BlockingIOError, PermissionError):
-                raise RunHeld(f"{self.path} is being trained by another process") from None
+                raise RunLocked(f"{self.path} is being trained by another process") from None
             try:
                 yield
             finally:
@@ -229,7 +229,7 @@ class RunFolder:
         """Move the run to `superseded/` of its study, where tables do not look; nothing that was measured is lost.
 
         Raises:
-            RunHeld: If another process is training it.
+            RunLocked: If another process is training it.
         """
         if not self.record:
             return
@@ -285,7 +285,7 @@ def runs_of(study: Path) -> list[RunFolder]:
     return [RunFolder(file.parent) for file in sorted(study.glob("*/run.json"))]
 
 
-def traces_of(study: Path) -> list[RunFolder]:
+def folders_in(study: Path) -> list[RunFolder]:
     """Everything that runs left in a study, in the order of paths: whole, half-written, and superseded ones too."""
     places = [*study.iterdir(), *(study / SUPERSEDED).glob("*")]
     return [RunFolder(place) for place in sorted(places) if any((place / trace).exists() for trace in TRACES)]

@@ -13,10 +13,10 @@ import sys
 from contextlib import suppress
 from pathlib import Path
 
-from datavol.cli.boundary import one_line
+from datavol.cli.boundary import cli_errors
 from datavol.config import Run
 from datavol.config.compose import check
-from datavol.errors import RunHeld, RunWarned
+from datavol.errors import RunLocked, RunPreempted
 from datavol.runs.folder import RunFolder, write_whole
 from datavol.sweep.processes import die_with_parent
 
@@ -35,15 +35,15 @@ def train_run(run: Run) -> None:
 
     prepared = prepare(run.config)
     if not is_first_rank():
-        with suppress(RunWarned):  # a rank that failed would end the first one before it has asked
+        with suppress(RunPreempted):  # a rank that failed would end the first one before it has asked
             train(run, prepared)
         return
     with RunFolder(run.folder).held():
         if RunFolder(run.folder).state == "finished":
-            raise RunHeld(f"{run.folder} has been trained by another process meanwhile")
+            raise RunLocked(f"{run.folder} has been trained by another process meanwhile")
         try:
             train(run, prepared)
-        except RunWarned:
+        except RunPreempted:
             requeue()
             raise
 
@@ -80,7 +80,7 @@ def read_job(file: Path) -> Run:
     return Run(tuple(content["overrides"]), values, check(values), Path(content["folder"]))
 
 
-@one_line
+@cli_errors
 def main() -> None:
     """Train the run of the file that the command line names."""
     die_with_parent()

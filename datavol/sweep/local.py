@@ -35,14 +35,14 @@ class Job:
     place: int = 0
 
 
-def launch(runs: Sequence[Run], settings: SweepConfig) -> None:
+def launch_here(runs: Sequence[Run], settings: SweepConfig) -> None:
     """Train the runs; finished ones are skipped, and one that fails does not stop the others.
 
     Raises:
         SystemExit: With code 1 if a run failed, and 128 + the signal's number after SIGINT and SIGTERM.
     """
     environments = shares(settings.parallel, runs[0].config.trainer, len(runs))
-    jobs = prepared_jobs(runs, settings)
+    jobs = jobs_of(runs, settings)
     with tempfile.TemporaryDirectory(prefix="datavol-") as scratch, Display() as display, signals_noted() as told:
         _train_all(jobs, environments, settings, Path(scratch), display, told)
         if told:
@@ -51,7 +51,7 @@ def launch(runs: Sequence[Run], settings: SweepConfig) -> None:
         conclude(jobs, display)
 
 
-def prepared_jobs(runs: Sequence[Run], settings: SweepConfig) -> list[Job]:
+def jobs_of(runs: Sequence[Run], settings: SweepConfig) -> list[Job]:
     """The runs as a sweep finds them; with `rerun` the old ones are moved away first."""
     if settings.rerun:
         for run in runs:

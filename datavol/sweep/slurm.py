@@ -15,10 +15,10 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from datavol.cli.boundary import one_line
+from datavol.cli.boundary import cli_errors
 from datavol.config import Run, SweepConfig
 from datavol.errors import ConfigError
-from datavol.sweep.local import Job, conclude, ended_by_signal, last_line, prepared_jobs, signals_noted
+from datavol.sweep.local import Job, conclude, ended_by_signal, jobs_of, last_line, signals_noted
 from datavol.sweep.status import Display
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ class TrainRun:
         from datavol.sweep.job import train_run
 
         signal.signal(signal.SIGTERM, signal.SIG_DFL)  # submitit has it ignored
-        one_line(lambda: train_run(run))()
+        cli_errors(lambda: train_run(run))()
 
     def checkpoint(self, run: Run) -> Any:
         """What submitit queues again for a run that SLURM warns before its training has begun: the same."""
@@ -58,7 +58,7 @@ def check_slurm() -> None:
         )
 
 
-def launch(runs: Sequence[Run], settings: SweepConfig, parameters: Mapping[str, Any]) -> None:
+def launch_on_slurm(runs: Sequence[Run], settings: SweepConfig, parameters: Mapping[str, Any]) -> None:
     """Submit the runs that are not finished, and watch them until they have ended.
 
     Args:
@@ -70,7 +70,7 @@ def launch(runs: Sequence[Run], settings: SweepConfig, parameters: Mapping[str, 
         SystemExit: With code 1 if a run failed, and 128 + the signal's number after SIGINT and SIGTERM, which cancel
             the jobs. When the terminal is closed (SIGHUP) they stay in the queue.
     """
-    jobs = prepared_jobs(runs, settings)
+    jobs = jobs_of(runs, settings)
     executor = _executor(parameters)
     with Display() as display, signals_noted() as told:
         for attempt in range(1 + settings.retries):

@@ -25,10 +25,10 @@ from datavol.training.step_timing import AUTO, StepTimer, choose
 
 FILE = "settled.json"
 GPU_ONLY = ("compile", "cudnn_benchmark")
-ARITHMETIC = ("precision", "memory_format", *GPU_ONLY)
+STEP_KEYS = ("precision", "memory_format", *GPU_ONLY)
 
 
-def settle(run: Run, prepared: Prepared, *, keep: bool = True) -> Config:
+def resolve_auto(run: Run, prepared: Prepared, *, keep: bool = True) -> Config:
     """The run's configuration with nothing of its arithmetic and pixels left to `auto`.
 
     Args:
@@ -37,7 +37,7 @@ def settle(run: Run, prepared: Prepared, *, keep: bool = True) -> Config:
         keep: Whether to write down what is decided here.
     """
     record = RunFolder(run.folder).record
-    if all(name in record for name in (*ARITHMETIC, "short_side")):
+    if all(name in record for name in (*STEP_KEYS, "short_side")):
         return _with_cache(_with(run.config, record))
     config = run.config
     if _device(config).type == "cpu":  # which has neither
@@ -64,7 +64,7 @@ def _decided(study: Path, what: str, keep: bool, decide: Callable[[], dict[str, 
     return entries[what]
 
 
-def as_recorded(config: Config, record: dict[str, Any]) -> Config:
+def recorded_auto(config: Config, record: dict[str, Any]) -> Config:
     """The configuration with the arithmetic of a run's record for every `auto`; plain arithmetic without a record."""
     plain = {"precision": "32", "memory_format": "channels_last", "compile": False, "cudnn_benchmark": False}
     known = {"short_side": None} | plain | record
@@ -74,7 +74,7 @@ def as_recorded(config: Config, record: dict[str, Any]) -> Config:
 
 
 def _arithmetic(config: Config) -> dict[str, Any]:
-    return {name: getattr(config.trainer, name) for name in ARITHMETIC}
+    return {name: getattr(config.trainer, name) for name in STEP_KEYS}
 
 
 def _network(config: Config) -> str:
@@ -102,7 +102,7 @@ def _timed(config: Config, prepared: Prepared) -> dict[str, Any]:
     timer = StepTimer(config, len(prepared.source.classes), share, device)
     chosen, seconds = choose(config.trainer, device, prepared.budget.iterations, timer)
     return {
-        **{name: getattr(chosen, name) for name in ARITHMETIC},
+        **{name: getattr(chosen, name) for name in STEP_KEYS},
         "images_per_second": {str(way): round(len(timer.images) / taken, 1) for way, taken in seconds.items()},
         "device": torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu",
         "machine": provenance.machine(),
@@ -116,7 +116,7 @@ def _device(config: Config) -> torch.device:
 
 
 def _with(config: Config, decided: Mapping[str, Any]) -> Config:
-    trainer = {name: decided[name] for name in ARITHMETIC if name in decided}
+    trainer = {name: decided[name] for name in STEP_KEYS if name in decided}
     sections: dict[str, Any] = {"trainer": config.trainer.model_copy(update=trainer)}
     if isinstance(config.data, FilesConfig) and "short_side" in decided:
         sections["data"] = config.data.model_copy(update={"short_side": decided["short_side"]})

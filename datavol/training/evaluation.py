@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from datavol.config import Config
 from datavol.data.prepare import prepare
 from datavol.errors import ConfigError
-from datavol.training.autotune import as_recorded
+from datavol.training.autotune import recorded_auto
 from datavol.training.callbacks.monitoring import Margins
 from datavol.training.memory import keep_freed_memory
 from datavol.training.module import Classifier
@@ -44,7 +44,7 @@ def evaluate(config: Config, checkpoints: Sequence[Path], record: dict[str, Any]
     """
     keep_freed_memory()
     whole = {"fraction": 1.0, "subset_file": None, "draw": "independent", "evaluate_train": False}
-    config = as_recorded(config.model_copy(update=whole), record)  # no subset is needed
+    config = recorded_auto(config.model_copy(update=whole), record)  # no subset is needed
     prepared = prepare(config)
     trainer = build_trainer(config.trainer, [Margins()])
     check_ranks(trainer, prepared)

@@ -16,7 +16,7 @@ TOP = 5
 CALIBRATION_BINS = 15
 
 
-class Predictions(NamedTuple):
+class TopPredictions(NamedTuple):
     """What the metrics need of a batch.
 
     Attributes:
@@ -37,7 +37,7 @@ class Predictions(NamedTuple):
         return self.top_classes[:, 0] == self.targets
 
 
-def predict(logits: Tensor, targets: Tensor) -> Predictions:
+def top_predictions(logits: Tensor, targets: Tensor) -> TopPredictions:
     """Reduce logits (B, classes) to what the metrics need; targets are classes (B,) or label shares (B, classes).
 
     Half precision would move margins by 1e-3 and make ties, so logits are raised to single precision first. Mixed
@@ -48,7 +48,7 @@ def predict(logits: Tensor, targets: Tensor) -> Predictions:
         logits = logits.float()
     top_logits, top_classes = logits.topk(min(TOP, logits.shape[1]), dim=1)
     confidence = torch.exp(top_logits[:, 0] - logits.logsumexp(dim=1))
-    return Predictions(top_logits, top_classes, confidence, targets if targets.ndim == 1 else targets.argmax(dim=1))
+    return TopPredictions(top_logits, top_classes, confidence, targets if targets.ndim == 1 else targets.argmax(dim=1))
 
 
 def confidence_margin(top_logits: Tensor) -> Tensor:
@@ -93,7 +93,7 @@ class Accuracy(Sums):
         self.add_sum("count", dtype=torch.int64)
         self.add_sum("loss")
 
-    def update(self, predictions: Predictions, loss: Tensor) -> None:
+    def update(self, predictions: TopPredictions, loss: Tensor) -> None:
         """Add a batch with its summed loss."""
         found = predictions.top_classes == predictions.targets[:, None]
         self.hits += torch.stack([found[:, 0].sum(), found.sum()])
@@ -121,7 +121,7 @@ class ConfidenceMargin(Sums):
         self.add_sum("margins", 2)
         self.add_sum("counts", 2, dtype=torch.int64)
 
-    def update(self, predictions: Predictions) -> None:
+    def update(self, predictions: TopPredictions) -> None:
         """Add a batch."""
         group = (~predictions.correct).long()
         self.margins.index_add_(0, group, confidence_margin(predictions.top_logits).double())
@@ -148,7 +148,7 @@ class CalibrationError(Sums):
         for name in ("confidences", "corrects", "counts"):
             self.add_sum(name, CALIBRATION_BINS)
 
-    def update(self, predictions: Predictions) -> None:
+    def update(self, predictions: TopPredictions) -> None:
         """Add a batch."""
         confidence = predictions.confidence.double()
         bins = (torch.ceil(confidence * CALIBRATION_BINS).long() - 1).clamp(0, CALIBRATION_BINS - 1)

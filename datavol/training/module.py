@@ -11,11 +11,11 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from datavol.config import RecipeConfig
-from datavol.data.augment.transforms import Finish
+from datavol.data.augment.transforms import DeviceTransform
 from datavol.data.budget import Budget
 from datavol.data.images.dataset import Batch
 from datavol.runs.randomness import seed_for
-from datavol.training.metrics import Accuracy, predict
+from datavol.training.metrics import Accuracy, top_predictions
 from datavol.training.optimisation import build_optimiser, build_schedule
 
 EVALUATED = ("val/", "train/clean_")
@@ -45,7 +45,7 @@ class Classifier(L.LightningModule):
         self,
         network: nn.Module,
         classes: int,
-        finish: Finish,
+        finish: DeviceTransform,
         recipe: RecipeConfig,
         budget: Budget,
         mix: Mixing | None = None,
@@ -84,7 +84,7 @@ class Classifier(L.LightningModule):
             images, labels = self.mix(images, labels)
         logits = self(images)
         loss = F.cross_entropy(logits, labels, label_smoothing=self.recipe.label_smoothing)
-        predictions = predict(logits, labels)
+        predictions = top_predictions(logits, labels)
         self.train_accuracy.update(predictions, loss.detach().double() * len(images))
         return {"loss": loss, "predictions": predictions, "damaged": batch.damaged}
 
@@ -93,7 +93,7 @@ class Classifier(L.LightningModule):
         if len(batch.images) == 0:
             return {"predictions": None, "damaged": batch.damaged}
         logits = self(self.finish(batch.images))
-        predictions = predict(logits, batch.labels)
+        predictions = top_predictions(logits, batch.labels)
         accuracy = self.clean_accuracy if dataloader_idx else self.val_accuracy
         losses = F.cross_entropy(logits.float(), batch.labels, reduction="none")
         accuracy.update(predictions, losses.double().sum())  # image by image, so that the batches do not show

@@ -18,8 +18,8 @@ from datavol.errors import RunError
 from datavol.runs import provenance
 from datavol.runs.folder import RunFolder, now
 from datavol.tracking.run import open_wandb_run
-from datavol.training.autotune import ARITHMETIC
-from datavol.training.callbacks.checkpoints import Keeper
+from datavol.training.autotune import STEP_KEYS
+from datavol.training.callbacks.checkpoints import RunWriter
 from datavol.training.callbacks.signals import Signals
 from datavol.training.resume import Start
 
@@ -80,7 +80,7 @@ def _place(run: Run, folder: RunFolder, trainer: L.Trainer, start: Start, settle
     return {
         "world_size": trainer.world_size,
         "images_per_rank": run.config.recipe.batch_size // trainer.world_size,  # which batch norm normalises together
-        **{name: getattr(settled.trainer, name) for name in ARITHMETIC},
+        **{name: getattr(settled.trainer, name) for name in STEP_KEYS},
         "short_side": getattr(settled.data, "short_side", None),
         "sessions": [*folder.record.get("sessions", []), session],
     }
@@ -127,7 +127,7 @@ def _fail(folder: RunFolder, reason: str) -> str:
 
 
 @contextmanager
-def wandb_curves(run: Run, keeper: Keeper, is_global_zero: bool) -> Iterator[None]:
+def wandb_curves(run: Run, keeper: RunWriter, is_global_zero: bool) -> Iterator[None]:
     """Send every row to W&B as well, if that is the logger."""
     settings, config = run.config.logger, run.config
     if not isinstance(settings, WandbConfig) or not is_global_zero:
@@ -145,7 +145,7 @@ def wandb_curves(run: Run, keeper: Keeper, is_global_zero: bool) -> Iterator[Non
     }
     sections = {f"{name}_settings": run.values[name] for name in ("model", "data", "recipe", "trainer")}
     sections["trainer_settings"] = sections["trainer_settings"] | {
-        name: record[name] for name in ARITHMETIC if name in record
+        name: record[name] for name in STEP_KEYS if name in record
     }
     if "short_side" in sections["data_settings"]:
         sections["data_settings"] = sections["data_settings"] | {"short_side": record["short_side"]}

@@ -31,7 +31,7 @@ MEMORY_FORMATS = {"channels_last": torch.channels_last, "contiguous": torch.cont
 
 
 @dataclass(frozen=True)
-class Arithmetic:
+class StepOptions:
     """What is the same for all runs of a study, whichever machine they are on."""
 
     precision: str
@@ -45,13 +45,13 @@ class Arithmetic:
         return " ".join(parts)
 
 
-Step = Callable[[Arithmetic], float]
+Step = Callable[[StepOptions], float]
 """Takes one step and gives its seconds."""
 
 
 def choose(
     trainer: TrainerConfig, device: torch.device, iterations: int, step: Step
-) -> tuple[Arithmetic, dict[Arithmetic, float]]:
+) -> tuple[StepOptions, dict[StepOptions, float]]:
     """Time the ways to compute a step that `trainer` leaves open, and choose.
 
     Args:
@@ -63,9 +63,9 @@ def choose(
     Returns:
         The choice, and the seconds of a step of each that was timed; none where nothing is open.
     """
-    seconds: dict[Arithmetic, float] = {}
+    seconds: dict[StepOptions, float] = {}
 
-    def best_of(ways: Sequence[Arithmetic]) -> Arithmetic:
+    def best_of(ways: Sequence[StepOptions]) -> StepOptions:
         """By turns, so that a machine that is busy for a while is so for all of them."""
         for turn in range(1 + STEPS):
             for way in ways:
@@ -75,7 +75,7 @@ def choose(
         return min(seconds, key=lambda way: seconds[way] * _handicap(way))
 
     gpu = device.type == "cuda"
-    fixed = Arithmetic(
+    fixed = StepOptions(
         trainer.precision,
         trainer.memory_format,
         trainer.compile is True,
@@ -95,7 +95,7 @@ def choose(
     return best, seconds
 
 
-def _handicap(way: Arithmetic) -> float:
+def _handicap(way: StepOptions) -> float:
     lower = LOWER_MUST_GAIN if way.precision != "32" else 1.0
     return lower * (COMPILED_MUST_GAIN if way.compile else 1.0)
 
@@ -119,9 +119,9 @@ class StepTimer:
         self.config, self.classes, self.device = config, classes, device
         self.images = torch.zeros(images, 3, size, size, device=device).uniform_(-2, 2)
         self.labels = torch.arange(images, device=device) % classes
-        self.steps: dict[Arithmetic, Callable[[], None]] = {}
+        self.steps: dict[StepOptions, Callable[[], None]] = {}
 
-    def __call__(self, way: Arithmetic) -> float:
+    def __call__(self, way: StepOptions) -> float:
         """Take a step; gives its seconds."""
         if way not in self.steps:
             self.steps[way] = self._step(way)
@@ -132,7 +132,7 @@ class StepTimer:
             torch.cuda.synchronize(self.device)
         return time.perf_counter() - began
 
-    def _step(self, way: Arithmetic) -> Callable[[], None]:
+    def _step(self, way: StepOptions) -> Callable[[], None]:
         form = MEMORY_FORMATS[way.memory_format]
         network: nn.Module = build_network(self.config.model, self.classes, self.config.recipe.dropout, 0)
         network = network.to(self.device).to(memory_format=form)

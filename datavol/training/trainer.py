@@ -14,13 +14,13 @@ from lightning.pytorch.plugins.environments import SLURMEnvironment
 from lightning.pytorch.utilities.exceptions import MisconfigurationException
 
 from datavol.config import Config, Run, TrainerConfig, check_batch_shares
-from datavol.data.augment.transforms import Finish, mixing
+from datavol.data.augment.transforms import DeviceTransform, mixing
 from datavol.data.datamodule import SubsetDataModule
 from datavol.data.prepare import Prepared
 from datavol.errors import ConfigError
 from datavol.runs.folder import RunFolder, check_world_size
-from datavol.training.autotune import settle
-from datavol.training.callbacks.checkpoints import Damage, Keeper, PredictionKeeper
+from datavol.training.autotune import resolve_auto
+from datavol.training.callbacks.checkpoints import Damage, PredictionWriter, RunWriter
 from datavol.training.callbacks.monitoring import Margins, Progress, StopOnNonFinite, Threads, Timing
 from datavol.training.callbacks.signals import Signals
 from datavol.training.memory import keep_freed_memory
@@ -40,15 +40,15 @@ def train(run: Run, prepared: Prepared) -> None:
     keep_freed_memory()
     folder = RunFolder(run.folder)
     start = find_start(run.config, folder, prepared)
-    config = settle(run, prepared)
+    config = resolve_auto(run, prepared)
     data = build_data(config, prepared)
     data.fill_cache()  # before the other ranks are started, or while they wait for its lock
     signals = Signals()
-    keeper = Keeper(folder, config.checkpoint, config.check_every, start.rows, signals, send=lambda row: None)
+    keeper = RunWriter(folder, config.checkpoint, config.check_every, start.rows, signals, send=lambda row: None)
     title = f"{config.model.name} {100 * prepared.subset.fraction:g} %"
     threads = Threads(start.threads or config.trainer.threads, folder)
     watching = [threads, Margins(), StopOnNonFinite(config.check_every), Timing(), Damage(folder), Progress(title)]
-    keepers = [PredictionKeeper(folder, config.predictions), keeper]
+    keepers = [PredictionWriter(folder, config.predictions), keeper]
     trainer = build_trainer(config.trainer, [signals, *watching, *keepers], max_epochs=config.epochs)
     check_ranks(trainer, prepared)
     check_batch_shares(config.recipe.batch_size, trainer.world_size)
@@ -128,7 +128,7 @@ def build_module(config: Config, prepared: Prepared) -> Classifier:
     return Classifier(
         network,
         classes,
-        Finish(config.data.mean, config.data.std),
+        DeviceTransform(config.data.mean, config.data.std),
         config.recipe,
         prepared.budget,
         mixing(config.recipe.augment, classes),

@@ -48,9 +48,9 @@ class DatavolLauncher(Launcher):
         return [JobReturn(overrides=overrides, status=JobStatus.COMPLETED) for overrides in job_overrides]
 
     def _train(self, runs: list[Run]) -> None:
-        from datavol.sweep.local import launch
+        from datavol.sweep.local import launch_here
 
-        launch(runs, runs[0].config.sweep)
+        launch_here(runs, runs[0].config.sweep)
 
 
 class SlurmLauncher(DatavolLauncher):
@@ -63,6 +63,6 @@ class SlurmLauncher(DatavolLauncher):
         }
 
     def _train(self, runs: list[Run]) -> None:
-        from datavol.sweep.slurm import launch
+        from datavol.sweep.slurm import launch_on_slurm
 
-        launch(runs, runs[0].config.sweep, self._parameters)
+        launch_on_slurm(runs, runs[0].config.sweep, self._parameters)

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from datavol.data.subsets import class_shares, draw_subset, read_subset
+from datavol.data.subsets import class_weights, draw_subset, read_subset
 from datavol.errors import ConfigError
 
 NAMES = [f"class {c}" for c in range(10)]
@@ -154,16 +154,16 @@ def test_imagenet_s_size_takes_under_a_second_and_200_mb():
 
 @given(ratio=st.floats(1, 200), classes=st.integers(2, 100), seed=st.integers(0, 5))
 def test_imbalanced_draws_fall_from_all_to_one_over_the_ratio(ratio, classes, seed):
-    tail = np.sort(class_shares("long_tail", ratio, classes, seed))[::-1]
+    tail = np.sort(class_weights("long_tail", ratio, classes, seed))[::-1]
     np.testing.assert_allclose(tail, ratio ** (-np.arange(classes) / (classes - 1)))
-    step = class_shares("step", ratio, classes, seed)
+    step = class_weights("step", ratio, classes, seed)
     assert Counter(step)[1.0] >= (classes + 1) // 2
     assert min(step) == pytest.approx(1 / ratio)
 
 
 def test_an_imbalanced_draw_takes_these_shares_and_lies_within_the_balanced_one_when_nested():
     labels = np.repeat(np.arange(4), 200)
-    shares = class_shares("long_tail", 8, 4, 0)
+    shares = class_weights("long_tail", 8, 4, 0)
     subset = draw_subset(labels, ["a", "b", "c", "d"], 0.5, "nested", 0, 0, shares)
     assert subset.images_per_class == tuple(round(100 * share) for share in shares)
     assert set(subset.indices) <= set(draw_subset(labels, ["a", "b", "c", "d"], 0.5, "nested", 0).indices)

@@ -21,13 +21,13 @@ from made_up import LABELS
 from datavol.config.compose import compose, conf_dir
 from datavol.data.prepare import prepare
 from datavol.data.sampler import balanced_order, sample_order
-from datavol.data.subsets import class_shares, draw_subset
+from datavol.data.subsets import class_weights, draw_subset
 from datavol.runs.folder import RunFolder
 from datavol.runs.randomness import permutation, seed_for, uniforms
 from datavol.study.audit.comparability import audit
 from datavol.study.load.study import load_study
 from datavol.study.questions.answers import answers
-from datavol.study.report.report_data import contents_of
+from datavol.study.report.report_data import report_data
 from datavol.training.trainer import train
 
 FILE = Path(__file__).parent / "golden.json"
@@ -84,7 +84,7 @@ def subsets() -> dict[str, Any]:
         for fraction in (0.05, 0.125, 0.3):
             for seed in (0, 2):
                 for profile in ("none", "long_tail", "step"):
-                    shares = class_shares(profile, 3, 10, 1)
+                    shares = class_weights(profile, 3, 10, 1)
                     subset = draw_subset(LABELS, CLASSES, fraction, draw, seed, 0, shares)
                     found[f"{draw} {fraction} {seed} {profile}"] = [digest(subset.indices), *subset.images_per_class]
     for line in ("", "fraction=0.1", "data.images=300", "data.classes=4 fraction=0.5", "data.val_fraction=0.4"):
@@ -113,7 +113,7 @@ def conclusions() -> dict[str, Any]:
         [answer.curve, answer.question, answer.answer, answer.reason, answer.runs, answer.state, dict(answer.numbers)]
         for answer in answers(study, delta=0.01, target=0.85)
     ]
-    contents = contents_of(study, delta=0.01, target=0.85)
+    contents = report_data(study, delta=0.01, target=0.85)
     runs = study.runs.drop(columns=["folder"])
     return {
         "answers": plain(said),

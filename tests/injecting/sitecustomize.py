@@ -68,13 +68,13 @@ def full_disk(module: Any) -> None:
     import resource
 
     resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, resource.RLIM_INFINITY))
-    save = module.Keeper._save
+    save = module.RunWriter._save
 
     def _save(self: Any, trainer: Any, name: str) -> None:
         happened()
         save(self, trainer, name)
 
-    module.Keeper._save = _save
+    module.RunWriter._save = _save
 
 
 def linger(module: Any, name: str) -> None:
@@ -98,7 +98,7 @@ PATCHES = {
     "start-up": ("datavol.training.resume", lambda module: (happened(), time.sleep(1))),
     "training": ("datavol.training.module", lambda module: linger(module, "Classifier.training_step")),
     "evaluation": ("datavol.training.module", lambda module: linger(module, "Classifier.validation_step")),
-    "checkpoint": ("datavol.training.callbacks.checkpoints", lambda module: linger(module, "Keeper._save")),
+    "checkpoint": ("datavol.training.callbacks.checkpoints", lambda module: linger(module, "RunWriter._save")),
 }
 
 

@@ -16,16 +16,16 @@ from hypothesis import strategies as st
 from datavol.errors import ConfigError
 from datavol.planning.scaling_model import (
     BUCKET_BYTES,
+    DeviceSpeed,
     Link,
-    Measured,
     Node,
     all_reduce_seconds,
     loading_workers,
-    predict,
+    predict_speed,
     step_line,
 )
 
-MEASURED = Measured(
+MEASURED = DeviceSpeed(
     step_seconds=0.01, image_seconds=0.002, decode_per_core=500, bytes_per_image=1e5, gradient_bytes=1e8
 )
 NODE = Node(
@@ -33,7 +33,7 @@ NODE = Node(
 )
 
 
-def simulated(measured: Measured, node: Node, batch_size: int, devices: int, steps: int = 400) -> float:
+def simulated(measured: DeviceSpeed, node: Node, batch_size: int, devices: int, steps: int = 400) -> float:
     """Images per second of ranks that load, compute and pass gradients on, one event after another."""
     share, here = batch_size // devices, min(devices, node.devices)
     workers = max(1, min(8, node.cores // here)) if node.workers is None else node.workers
@@ -92,7 +92,7 @@ def test_the_closed_form_is_what_a_simulation_finds(case, devices):
     measured, node = CASES[case]
     tolerance = 0.005 if measured.bytes_per_image == 0 else 0.03  # a worker that waits for the disk does not decode
     pace = simulated(measured, node, 256, devices)
-    assert predict(measured, node, 256, devices).images_per_second == pytest.approx(pace, rel=tolerance)
+    assert predict_speed(measured, node, 256, devices).images_per_second == pytest.approx(pace, rel=tolerance)
 
 
 @pytest.mark.parametrize("devices", [2, 3, 4, 7])
@@ -123,7 +123,7 @@ def test_a_ring_that_passes_arrays_on_takes_as_long_and_ends_with_the_sum(device
 )
 def test_the_scarce_resource_is_named_and_more_of_it_helps(scarce, limiting):
     measured, node = scarce
-    prediction = predict(measured, node, 256, 8)
+    prediction = predict_speed(measured, node, 256, 8)
     assert prediction.limiting == limiting
     assert min(prediction.limits, key=prediction.limits.get) == limiting
     more = {
@@ -132,7 +132,7 @@ def test_the_scarce_resource_is_named_and_more_of_it_helps(scarce, limiting):
         "decode": (replace(measured, decode_per_core=2 * measured.decode_per_core), node),
         "disk": (measured, replace(node, disk_bytes_per_second=2e7)),
     }
-    faster = {name: predict(*changed, 256, 8).images_per_second for name, changed in more.items()}
+    faster = {name: predict_speed(*changed, 256, 8).images_per_second for name, changed in more.items()}
     assert max(faster, key=faster.get) == limiting
     assert faster[limiting] > 1.2 * prediction.images_per_second
 
@@ -148,9 +148,9 @@ positive = st.floats(1e-4, 1e4)
     devices=st.sampled_from([1, 2, 4, 8, 16, 32, 64]),
 )
 def test_more_of_anything_never_slows_down(seconds, rates, sizes, node, devices):
-    measured = Measured(*seconds, rates[0], *sizes)
+    measured = DeviceSpeed(*seconds, rates[0], *sizes)
     machine = Node(node[0], node[1], 1e3 * rates[1], Link(1e6 * rates[2], 1e-5), Link(1e5 * rates[2], 1e-4), node[2])
-    found = predict(measured, machine, 64, devices)
+    found = predict_speed(measured, machine, 64, devices)
     pace = found.images_per_second * (1 - 1e-9)
     assert 0 < pace <= min(found.limits.values())
     assert 0 < found.efficiency <= 1 + 1e-9
@@ -162,11 +162,11 @@ def test_more_of_anything_never_slows_down(seconds, rates, sizes, node, devices)
         (measured, replace(machine, network=machine.link)),
     ]
     for changed in better:
-        assert predict(*changed, 64, devices).images_per_second >= pace
+        assert predict_speed(*changed, 64, devices).images_per_second >= pace
 
 
 def test_one_device_exchanges_nothing_and_is_all_of_itself():
-    prediction = predict(MEASURED, NODE, 256, 1)
+    prediction = predict_speed(MEASURED, NODE, 256, 1)
     assert prediction.limits["all-reduce"] == math.inf
     assert prediction.efficiency == 1
     assert prediction.images_per_second == pytest.approx(256 / (0.01 + 256 * 0.002))
@@ -174,7 +174,7 @@ def test_one_device_exchanges_nothing_and_is_all_of_itself():
 
 def test_a_batch_that_does_not_divide_is_refused():
     with pytest.raises(ConfigError, match=r"recipe\.batch_size must divide evenly among 3 devices, got 256"):
-        predict(MEASURED, NODE, 256, 3)
+        predict_speed(MEASURED, NODE, 256, 3)
 
 
 def test_a_step_is_a_line_in_its_images():

@@ -12,7 +12,7 @@ from datavol.config.compose import compose
 from datavol.data.prepare import prepare
 from datavol.runs.folder import RunFolder
 from datavol.training import autotune as settling
-from datavol.training.autotune import FILE, as_recorded, settle
+from datavol.training.autotune import FILE, recorded_auto, resolve_auto
 from datavol.training.trainer import train
 
 OPEN = ["trainer.precision=auto", "trainer.memory_format=auto"]
@@ -20,7 +20,7 @@ DECIDED = {"precision": "bf16-mixed", "memory_format": "contiguous", "compile": 
 
 
 def settled(run):
-    return settle(run, prepare(run.config))
+    return resolve_auto(run, prepare(run.config))
 
 
 @pytest.fixture
@@ -56,7 +56,7 @@ def test_what_is_given_is_no_matter_of_the_study(tiny, elsewhere, decided):
 
 def test_a_plan_decides_without_writing(tiny, elsewhere, decided):
     run = tiny(*OPEN)
-    assert settle(run, prepare(run.config), keep=False).trainer.memory_format == "contiguous"
+    assert resolve_auto(run, prepare(run.config), keep=False).trainer.memory_format == "contiguous"
     assert not Path("studies").exists()
 
 
@@ -68,8 +68,8 @@ def test_a_run_that_goes_on_keeps_its_own(tiny, elsewhere, decided):
     assert record["config"]["trainer"]["precision"] == "auto"
     Path("studies/digits", FILE).unlink()
     assert settled(run).trainer.precision == "bf16-mixed"
-    assert as_recorded(run.config, record).trainer.memory_format == "contiguous"
-    assert as_recorded(run.config, {}).trainer.precision == "32"
+    assert recorded_auto(run.config, record).trainer.memory_format == "contiguous"
+    assert recorded_auto(run.config, {}).trainer.precision == "32"
 
 
 def test_the_hash_holds_what_the_user_wrote(tiny):

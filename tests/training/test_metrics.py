@@ -9,7 +9,7 @@ from sklearn.metrics import accuracy_score, log_loss, top_k_accuracy_score
 from torch.nn import functional as F
 from torchmetrics.classification import MulticlassAccuracy
 
-from datavol.training.metrics import Accuracy, CalibrationError, ConfidenceMargin, confidence_margin, predict
+from datavol.training.metrics import Accuracy, CalibrationError, ConfidenceMargin, confidence_margin, top_predictions
 
 
 def batches(classes: int, sizes: list[int], seed: int) -> list[tuple[torch.Tensor, torch.Tensor]]:
@@ -21,7 +21,7 @@ def batches(classes: int, sizes: list[int], seed: int) -> list[tuple[torch.Tenso
 def measured(classes: int, data: list[tuple[torch.Tensor, torch.Tensor]]) -> dict[str, float]:
     metrics = [Accuracy(classes), ConfidenceMargin(), CalibrationError()]
     for logits, targets in data:
-        predictions = predict(logits, targets)
+        predictions = top_predictions(logits, targets)
         metrics[0].update(predictions, F.cross_entropy(logits, targets, reduction="none").double().sum())
         metrics[1].update(predictions)
         metrics[2].update(predictions)
@@ -81,13 +81,15 @@ def test_the_margin_needs_no_softmax_and_is_kept_in_single_precision():
     logits = torch.tensor([[10.0, 9.999, 0.0]])
     shares = logits.double().softmax(1)[0]
     exact = float((shares[0] - shares[1]) / shares[0])
-    assert float(confidence_margin(predict(logits, torch.tensor([0])).top_logits)[0]) == pytest.approx(exact, rel=1e-3)
-    assert predict(logits.bfloat16(), torch.tensor([0])).top_logits.dtype == torch.float32
+    assert float(confidence_margin(top_predictions(logits, torch.tensor([0])).top_logits)[0]) == pytest.approx(
+        exact, rel=1e-3
+    )
+    assert top_predictions(logits.bfloat16(), torch.tensor([0])).top_logits.dtype == torch.float32
 
 
 def test_confidence_0_and_1_fall_into_the_first_and_the_last_bin():
     metric = CalibrationError()
-    certain = predict(torch.tensor([[1000.0, 0.0]]), torch.tensor([0]))
+    certain = top_predictions(torch.tensor([[1000.0, 0.0]]), torch.tensor([0]))
     assert float(certain.confidence) == 1
     metric.update(certain)
     metric.update(certain._replace(confidence=torch.tensor([0.0])))
@@ -103,7 +105,7 @@ def test_without_wrong_predictions_their_margin_is_nan():
 
 def test_mixed_labels_count_as_their_larger_share():
     mixed = torch.tensor([[0.3, 0.7, 0.0], [0.6, 0.0, 0.4]])
-    assert predict(torch.randn(2, 3), mixed).targets.tolist() == [1, 0]
+    assert top_predictions(torch.randn(2, 3), mixed).targets.tolist() == [1, 0]
 
 
 @given(split=st.integers(1, 99))

@@ -7,7 +7,7 @@ import torch
 
 from datavol.config.compose import compose
 from datavol.training import step_timing as arithmetic
-from datavol.training.step_timing import Arithmetic, StepTimer, choose
+from datavol.training.step_timing import StepOptions, StepTimer, choose
 
 CPU, GPU = torch.device("cpu"), torch.device("cuda")
 
@@ -17,17 +17,17 @@ def trainer(*overrides: str):
 
 
 def way(precision: str = "32", memory_format: str = "channels_last", compiled: bool = False, search: bool = False):
-    return Arithmetic(precision, memory_format, compiled, search)
+    return StepOptions(precision, memory_format, compiled, search)
 
 
 class Steps:
     """Steps that take what a table says; the first of each way takes 50 % more."""
 
-    def __init__(self, seconds: dict[Arithmetic, float], otherwise: float = 1.0) -> None:
+    def __init__(self, seconds: dict[StepOptions, float], otherwise: float = 1.0) -> None:
         self.seconds, self.otherwise = seconds, otherwise
-        self.taken: list[Arithmetic] = []
+        self.taken: list[StepOptions] = []
 
-    def __call__(self, one: Arithmetic) -> float:
+    def __call__(self, one: StepOptions) -> float:
         first = one not in self.taken
         self.taken.append(one)
         return self.seconds.get(one, self.otherwise) * (1.5 if first else 1.0)

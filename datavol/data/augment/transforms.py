@@ -78,7 +78,7 @@ def pixel_by_pixel(image: Tensor) -> Tensor:
     return image.permute(1, 2, 0).contiguous()[None].permute(0, 3, 1, 2)
 
 
-def shrunk(image: Tensor, side: int) -> Tensor:
+def shrink(image: Tensor, side: int) -> Tensor:
     """An image (3, H, W) uint8 whose short side is at most `side` pixels; a smaller one as it is."""
     if min(image.shape[-2:]) <= side:
         return image
@@ -139,7 +139,7 @@ def evaluation_view(images: Images, evaluate: EvaluateConfig) -> Tensor:
     return F.center_crop(F.resize(images, [evaluate.resize], antialias=True), [evaluate.crop_size])
 
 
-class Finish(nn.Module):
+class DeviceTransform(nn.Module):
     """The rest, on the device and a batch at once: bytes to normalised numbers, and erased boxes to zero."""
 
     mean: Tensor

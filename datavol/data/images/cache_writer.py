@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from tqdm import tqdm
 
-from datavol.data.augment.transforms import shrunk
+from datavol.data.augment.transforms import shrink
 from datavol.data.images.cache_reader import ABSENT, PackedImages, Store, Unusable, new_index, read_index, write_index
 from datavol.data.sources.file_table import DamagedImage, FileSplit
 
@@ -133,7 +133,7 @@ def _tell(progress: bool, line: str) -> None:
 def _packed(decode: Callable[[int], Tensor], side: int, position: int) -> NDArray[np.uint8] | None:
     """What is stored of an image, (height, width, 3); nothing of a damaged one, which its reader will meet again."""
     try:
-        image = shrunk(decode(position), side)
+        image = shrink(decode(position), side)
     except DamagedImage:
         return None
     return np.ascontiguousarray(image.numpy().transpose(1, 2, 0))  # torch would start threads of its own in each thread

@@ -12,9 +12,9 @@ from torch.utils.data import Dataset
 
 from datavol.config import EvaluateConfig
 from datavol.data.augment.random_boxes import Boxes
-from datavol.data.augment.transforms import Augmentation, Images, evaluation_view, shrunk
+from datavol.data.augment.transforms import Augmentation, Images, evaluation_view, shrink
 from datavol.data.images.cache_reader import PackedImages
-from datavol.data.images.decode import decoded
+from datavol.data.images.decode import decode_file
 from datavol.data.sources.arrays import ArraySplit
 from datavol.data.sources.file_table import DamagedImage, FileSplit
 from datavol.data.sources.open import Split
@@ -86,8 +86,8 @@ class FileReader:
         kept = self.packed.image(position) if self.packed else None
         if kept is not None:
             return kept
-        image = decoded(self.split, position)
-        return image if self.short_side is None else shrunk(image, self.short_side)
+        image = decode_file(self.split, position)
+        return image if self.short_side is None else shrink(image, self.short_side)
 
 
 class TrainingImages(Dataset[Batch]):

@@ -20,7 +20,7 @@ JPEG = b"\xff\xd8\xff"
 INKS = "CMYK"  # libjpeg does not turn them into RGB
 
 
-def decoded(split: FileSplit, position: int) -> Tensor:
+def decode_file(split: FileSplit, position: int) -> Tensor:
     """An image in RGB, uint8 (3, H, W); gray is replicated, transparency dropped, 16 bits cut to 8.
 
     Raises:

@@ -17,7 +17,7 @@ from datavol.config import AnyData, DigitsConfig, ImageFolderConfig, ImageNetCon
 from datavol.data.sources.arrays import ArraySplit, cifar, digits, fashion_mnist
 from datavol.data.sources.file_table import IMAGE_ENDINGS, FileSplit, FileTable, file_table, joined, parted
 from datavol.data.sources.file_table import DamagedImage as DamagedImage  # part of what a split promises
-from datavol.data.sources.restrict import narrowed
+from datavol.data.sources.restrict import restrict
 from datavol.errors import ConfigError
 from datavol.runs.randomness import permutation
 
@@ -52,7 +52,7 @@ def open_source(data: AnyData) -> Source:
     Raises:
         ConfigError: what is on disk is not what the source needs.
     """
-    classes, train, val = narrowed(data, *_opened(data))  # type: ignore[type-var]
+    classes, train, val = restrict(data, *_opened(data))  # type: ignore[type-var]
     content = hashlib.sha256(joined(map(os.fsencode, classes)) + train.digest() + val.digest())
     return Source(data.source, classes, train, val, content.hexdigest())
 

@@ -20,7 +20,7 @@ Classes = tuple[str, ...]
 AnySplit = TypeVar("AnySplit", ArraySplit, FileSplit)
 
 
-def narrowed(data: DataConfig, classes: Classes, train: AnySplit, val: AnySplit) -> tuple[Classes, AnySplit, AnySplit]:
+def restrict(data: DataConfig, classes: Classes, train: AnySplit, val: AnySplit) -> tuple[Classes, AnySplit, AnySplit]:
     """The data set with `data.classes` alone, and of their training images a stratified `data.images`.
 
     Raises:

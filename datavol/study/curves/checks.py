@@ -8,7 +8,7 @@ from typing import TypeAlias
 import numpy as np
 import pandas as pd
 
-from datavol.errors import CannotSay, ConfigError
+from datavol.errors import ConfigError, InsufficientData
 
 Array: TypeAlias = np.ndarray
 Numbers: TypeAlias = Sequence[float] | np.ndarray | pd.Series
@@ -47,7 +47,7 @@ def check_curve(n: Array, error: Array, chance_error: float) -> None:
         named = " and ".join(f"{size:,.0f}" for size in n)
         raise ConfigError(f"n must hold at least 3 distinct sizes, got {len(n)} ({named}); train on more subsets")
     if error[-1] > AT_CHANCE * chance_error:
-        raise CannotSay(
+        raise InsufficientData(
             f"cannot say what more data would buy: the error at the largest size ({n[-1]:,.0f} images) is "
             f"{error[-1]:.3g}, above {AT_CHANCE:g} of chance ({chance_error:g}); train on more images"
         )

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 import pandas as pd
 
-from datavol.errors import CannotSay, ConfigError
+from datavol.errors import ConfigError, InsufficientData
 from datavol.study.curves.checks import (
     Numbers,
     check_curve,
@@ -120,7 +120,7 @@ class LearningCurve:
 
         Raises:
             ConfigError: If n or error is out of range.
-            CannotSay: If the error at the largest size is at chance then.
+            InsufficientData: If the error at the largest size is at chance then.
         """
         return fit_learning_curve(
             np.append(self.n, n),
@@ -190,7 +190,7 @@ class LearningCurve:
                 level=self.level,
                 prior=self._process.prior,
             )
-        except CannotSay:
+        except InsufficientData:
             return []
         told = refit.predict(self.n[~known])
         inside = (told["low"] <= self.error[~known]) & (self.error[~known] <= told["high"])
@@ -229,7 +229,7 @@ def fit_learning_curve(
 
     Raises:
         ConfigError: If the input is no learning curve or has fewer than three distinct sizes.
-        CannotSay: If the error at the largest size is at chance.
+        InsufficientData: If the error at the largest size is at chance.
     """
     sizes, errors = checked_runs(n, error)
     check_settings(chance_error, test_size, level)

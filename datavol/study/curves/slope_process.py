@@ -178,7 +178,7 @@ def condition(x: Array, z: Array, noise: Array, prior: Prior = LCDB_PRIOR) -> Sl
 
     Args:
         x: log2 n, ascending and distinct, less the largest (sizes,); the last is 0.
-        z: Measured z (sizes,).
+        z: CurveRuns z (sizes,).
         noise: Its known variances (sizes,), 0 where nothing but the wiggle is known of.
         prior: The prior.
     """

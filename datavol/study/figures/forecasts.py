@@ -36,7 +36,7 @@ FORECAST_PANEL = 3.3
 def fitted_learning_curves(
     curves: Mapping[str, LearningCurve], figure: Figure | SubFigure, accuracy: str = "top-1"
 ) -> np.ndarray:
-    """Measured runs, the fit with its interval for a new run, its extrapolation to 4 N, and two power laws.
+    """CurveRuns runs, the fit with its interval for a new run, its extrapolation to 4 N, and two power laws.
 
     The companion of thesis figures 18 and 19 that looks ahead. The fit is solid to the largest size measured and dashed
     up to four times that, where forecasts were validated. The power laws, whose formulas stand above each panel, have

@@ -44,7 +44,7 @@ COLUMNS = (
 )
 
 
-def facts_of(record: Json) -> dict[str, Fact]:
+def run_row(record: Json) -> dict[str, Fact]:
     """A record as a row.
 
     Raises:

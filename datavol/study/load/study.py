@@ -35,9 +35,9 @@ from pathlib import Path
 import pandas as pd
 
 from datavol.errors import ConfigError
-from datavol.runs.folder import RunFolder, traces_of
+from datavol.runs.folder import RunFolder, folders_in
 from datavol.study.load.epochs import check_table, stacked
-from datavol.study.load.run_row import COLUMNS, WHOLE, Fact, facts_of
+from datavol.study.load.run_row import COLUMNS, WHOLE, Fact, run_row
 
 ORDER = ["data", "model", "recipe", "fraction", "seed", "folder"]
 STATES = ("finished", "running", "failed", "superseded", "unreadable")
@@ -117,7 +117,7 @@ def _runs_in(study: Path) -> list[RunFolder]:
         raise ConfigError(f"a study must be a folder, got {kind} at {study}; see studies/ for those that are there")
     if (study / "run.json").exists():
         raise ConfigError(f"a study must be a folder of run folders, got the run {study}; try {study.parent}")
-    if folders := traces_of(study):
+    if folders := folders_in(study):
         return folders
     raise ConfigError(f"a study must be a folder with runs in it, got {study}; see studies/ for those that are there")
 
@@ -127,7 +127,7 @@ def _row(folder: RunFolder) -> dict[str, Fact]:
     home = folder.path.parent.parent if folder.superseded else folder.path.parent
     known: dict[str, Fact] = {"run": folder.path.name, "folder": str(folder.path), "study": home.name}
     try:
-        row = known | facts_of(folder.record)
+        row = known | run_row(folder.record)
     except (ConfigError, OSError) as error:
         return known | {"state": "unreadable", "reason": str(error)}
     return row | ({"state": "superseded", "reason": "trained again since"} if folder.superseded else {})

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from typing import Literal, Protocol
 
 from datavol.cli.text import per_cent, points
-from datavol.errors import CannotSay, ConfigError
+from datavol.errors import ConfigError, InsufficientData
 from datavol.study.load.study import Study
-from datavol.study.questions.curve_runs import Measured, Metric, measured_curves
+from datavol.study.questions.curve_runs import CurveRuns, Metric, curves_of_study
 from datavol.study.questions.doubling import doubling
 from datavol.study.questions.next_run import ASKED, Asked, next_run
 from datavol.study.questions.per_class import classes_that_gain
@@ -92,14 +92,14 @@ def answers(
         raise ConfigError(f"target must be an accuracy between 0 and 1, got {target:g}; give a share, 0.9 for 90 %")
     if not 0 < level < 1:
         raise ConfigError(f"level must be between 0 and 1, got {level:g}; 0.95 for 95 %")
-    curves = measured_curves(study, metric)
+    curves = curves_of_study(study, metric)
     return [
         _asked(curve, question, ask) for curve in curves for question, ask in _questions(curve, delta, target, level)
     ]
 
 
 def _questions(
-    measured: Measured, delta: float, target: float | None, level: float
+    measured: CurveRuns, delta: float, target: float | None, level: float
 ) -> Iterator[tuple[str, Callable[[], _Found]]]:
     yield f"How much data is enough, to {points(delta)}?", lambda: saturation(measured, delta, level)
     yield "What would twice the data buy?", lambda: doubling(measured, level)
@@ -114,7 +114,7 @@ def _questions(
         yield f"Which run would next tell most of {ASKED[which]}?", _next(measured, which, delta, target, level)
 
 
-def _next(measured: Measured, which: Asked, delta: float, target: float | None, level: float) -> Callable[[], _Found]:
+def _next(measured: CurveRuns, which: Asked, delta: float, target: float | None, level: float) -> Callable[[], _Found]:
     return lambda: next_run(measured, which, delta=delta, target=target, level=level)
 
 
@@ -122,12 +122,12 @@ def _sentence(text: str) -> str:
     return f"{text[:1].upper()}{text[1:]}."
 
 
-def _asked(measured: Measured, question: str, ask: Callable[[], _Found]) -> Answer:
+def _asked(measured: CurveRuns, question: str, ask: Callable[[], _Found]) -> Answer:
     try:
         if measured.runs.empty:
-            raise CannotSay("cannot say: no run has finished; wait, or type its command again")
+            raise InsufficientData("cannot say: no run has finished; wait, or type its command again")
         found = ask()
-    except CannotSay as no:
+    except InsufficientData as no:
         return Answer(measured.whose, question, str(no), "", measured.provenance, {}, "cannot say", None)
     reason, numbers = found.reason, found.numbers
     return Answer(measured.whose, question, str(found), reason, measured.provenance, numbers, "answered", found)

@@ -11,7 +11,7 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
-from datavol.errors import CannotSay, ConfigError
+from datavol.errors import ConfigError, InsufficientData
 from datavol.runs.folder import RunFolder
 from datavol.study.audit.findings import shares
 from datavol.study.curves.learning_curve import LearningCurve, fit_learning_curve
@@ -25,7 +25,7 @@ CURVE = ["data", "model", "recipe", "budget", "draw"]
 
 
 @dataclass(frozen=True, eq=False)
-class Measured:
+class CurveRuns:
     """The finished runs of one learning curve.
 
     Attributes:
@@ -60,19 +60,19 @@ class Measured:
         else equal.
 
         Raises:
-            CannotSay: If the runs were trained on different versions of the data, nothing tells of the classes, or
-                guessing is always right.
+            InsufficientData: If the runs were trained on different versions of the data, nothing tells of the
+                classes, or guessing is always right.
         """
         for column in ("full_size", "fingerprint", "classes"):
             if self.runs[column].nunique() > 1:
-                raise CannotSay(
+                raise InsufficientData(
                     f"cannot say: these runs were trained on different versions of the data ({column}); bring one "
                     "version back, and train those runs again"
                 )
         frequency = _class_frequencies(self.runs)
         chance = 1 - float(np.sort(frequency)[::-1][: RANKS[self.metric]].sum())
         if chance < 1e-9:
-            raise CannotSay(
+            raise InsufficientData(
                 f"cannot say: with {len(frequency)} classes every {self.metric} guess is right; ask of top1"
             )
         return chance
@@ -90,14 +90,17 @@ class Measured:
         """The learning curve.
 
         Raises:
-            CannotSay: If there are fewer than three fractions, the curve is at chance, or a run lacks the metric.
+            InsufficientData: If there are fewer than three fractions, the curve is at chance, or a run lacks the
+                metric.
         """
         if self.runs[column].isna().any():
-            raise CannotSay(f"cannot say: not every run recorded {self.metric}; ask of top1")
+            raise InsufficientData(f"cannot say: not every run recorded {self.metric}; ask of top1")
         fractions = sorted(self.runs["fraction"].unique())
         if len(fractions) < 3 or self.runs["images"].nunique() < 3:
             there = f"{len(fractions)} ({shares(fractions)})" if fractions else "none"
-            raise CannotSay(f"cannot say: a curve takes three measured fractions, there are {there}; train on more")
+            raise InsufficientData(
+                f"cannot say: a curve takes three measured fractions, there are {there}; train on more"
+            )
         return fit_learning_curve(
             self.runs["images"].to_numpy(float),
             self.runs[column].to_numpy(float),
@@ -112,7 +115,7 @@ class Measured:
         return float(known[n]) if n in known else n / self.full_size
 
 
-def measured_curves(study: Study, metric: Metric = "top1") -> list[Measured]:
+def curves_of_study(study: Study, metric: Metric = "top1") -> list[CurveRuns]:
     """The learning curves of a study, in the order of their names: data, network, recipe, budget and draw.
 
     Only finished runs are used; the others are counted, those whose record cannot be read with every curve.
@@ -126,7 +129,7 @@ def measured_curves(study: Study, metric: Metric = "top1") -> list[Measured]:
     known = study.runs[~lost]
     varied = [name for name in ("budget", "draw") if known[name].nunique() > 1]
     return [
-        Measured(_whose(curve.iloc[0], varied), metric, _errors(curve, metric), _unused(curve, study.runs[lost]))
+        CurveRuns(_whose(curve.iloc[0], varied), metric, _errors(curve, metric), _unused(curve, study.runs[lost]))
         for _, curve in known.groupby(CURVE)
     ]
 
@@ -155,5 +158,5 @@ def _class_frequencies(runs: pd.DataFrame) -> np.ndarray:
         counts = folder.images_per_class if kept is None else np.bincount(kept.labels)
         return counts / counts.sum()
     if pd.isna(largest["classes"]):
-        raise CannotSay("cannot say: nothing tells how many classes there are; load the study's folder")
+        raise InsufficientData("cannot say: nothing tells how many classes there are; load the study's folder")
     return np.full(int(largest["classes"]), 1 / int(largest["classes"]))

@@ -12,7 +12,7 @@ import numpy as np
 
 from datavol.cli.text import per_cent, points, span
 from datavol.study.curves.forecasts import Gain
-from datavol.study.questions.curve_runs import Measured
+from datavol.study.questions.curve_runs import CurveRuns
 
 DRAWS = 4000
 SLACK = 1.01
@@ -92,13 +92,13 @@ class Doubling:
         return gain | bound | {"tests": len(self.earlier), "held": self.held, "broke": self.broke}
 
 
-def doubling(measured: Measured, level: float = 0.95) -> Doubling:
+def doubling(measured: CurveRuns, level: float = 0.95) -> Doubling:
     """What twice the largest subset would buy.
 
     Gains between sizes that were not run themselves are read off the learning curve.
 
     Raises:
-        CannotSay: If no curve can be fitted.
+        InsufficientData: If no curve can be fitted.
     """
     curve = measured.fit(level)
     halvings = max(1, int(np.log2(SLACK * curve.largest / curve.n[0])))

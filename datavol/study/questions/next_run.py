@@ -14,10 +14,10 @@ import numpy as np
 import pandas as pd
 
 from datavol.cli.text import per_cent
-from datavol.errors import CannotSay, ConfigError
+from datavol.errors import ConfigError, InsufficientData
 from datavol.study.curves.checks import AT_CHANCE
 from datavol.study.curves.learning_curve import REACH, LearningCurve
-from datavol.study.questions.curve_runs import Measured
+from datavol.study.questions.curve_runs import CurveRuns
 from datavol.study.questions.saturation import full_curve
 
 Asked = Literal["full", "saturation", "target"]
@@ -81,22 +81,23 @@ class NextRun:
 
 
 def next_run(
-    measured: Measured, asked: Asked, *, delta: float = 0.01, target: float | None = None, level: float = 0.95
+    measured: CurveRuns, asked: Asked, *, delta: float = 0.01, target: float | None = None, level: float = 0.95
 ) -> NextRun:
     """The run that is expected to narrow the asked interval most per hour.
 
     Raises:
         ConfigError: If `asked` is unknown, or `target` without a target.
-        CannotSay: If no curve can be fitted, times were not recorded, or no single run would narrow the interval.
+        InsufficientData: If no curve can be fitted, times were not recorded, or no single run would narrow the
+            interval.
     """
     candidates = next_runs(measured, asked, delta=delta, target=target, level=level)
     best = candidates.iloc[0]
     if not best["now"] > 0:
-        raise CannotSay(
+        raise InsufficientData(
             f"cannot say which run is best: all of the interval of {ASKED[asked]} lies beyond the sizes searched"
         )
     if not best["now"] - best["then"] > WORTH * best["now"]:
-        raise CannotSay(
+        raise InsufficientData(
             f"cannot say which run is best: none of {len(candidates)} would by itself narrow the interval of "
             f"{ASKED[asked]}; train several at {per_cent(best['fraction'])}"
         )
@@ -105,7 +106,7 @@ def next_run(
 
 
 def next_runs(
-    measured: Measured, asked: Asked, *, delta: float = 0.01, target: float | None = None, level: float = 0.95
+    measured: CurveRuns, asked: Asked, *, delta: float = 0.01, target: float | None = None, level: float = 0.95
 ) -> pd.DataFrame:
     """All candidates, the best first: measured fractions again, their doubles and halves, and the full set.
 
@@ -115,7 +116,7 @@ def next_runs(
 
     Raises:
         ConfigError: If `asked` is unknown, or `target` without a target.
-        CannotSay: If no curve can be fitted, or times were not recorded.
+        InsufficientData: If no curve can be fitted, or times were not recorded.
     """
     if asked not in ASKED:
         raise ConfigError(f"asked must be one of {', '.join(ASKED)}, got {asked!r}")
@@ -144,7 +145,7 @@ def _seconds(runs: pd.DataFrame, images: int) -> float:
     """What a run on so many images takes: with equal iterations the median; with equal epochs it grows with n."""
     seconds = runs["seconds_train"] + runs["seconds_val"]
     if seconds.isna().all() or not seconds.median() > 0:
-        raise CannotSay("cannot say which run is best per hour: the seconds that runs took were not recorded")
+        raise InsufficientData("cannot say which run is best per hour: the seconds that runs took were not recorded")
     if runs["budget"].iloc[0] == "iterations":
         return float(seconds.median())
     return float((seconds / runs["images"]).median() * images)
@@ -155,7 +156,7 @@ def _unused_seed(runs: pd.DataFrame, fraction: float) -> int:
     return next(seed for seed in range(len(used) + 1) if seed not in used)
 
 
-def _width(asked: Asked, measured: Measured, delta: float, target: float | None, level: float) -> Width:
+def _width(asked: Asked, measured: CurveRuns, delta: float, target: float | None, level: float) -> Width:
     """How wide the asked interval is, as a function of the curve."""
     if asked == "target" and target is None:
         raise ConfigError("target must be an accuracy, got None; give a share, 0.9 for 90 %")

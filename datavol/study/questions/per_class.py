@@ -13,11 +13,11 @@ import pandas as pd
 from scipy.stats import binom, t
 
 from datavol.cli.text import per_cent
-from datavol.errors import CannotSay
+from datavol.errors import InsufficientData
 from datavol.runs.folder import RunFolder
 from datavol.runs.predictions import Predictions
 from datavol.study.load.study import Study, finished_of
-from datavol.study.questions.curve_runs import RANKS, Measured, Metric
+from datavol.study.questions.curve_runs import RANKS, CurveRuns, Metric
 
 COLUMNS = ["run", "fraction", "images_per_class", "class", "accuracy", "count"]
 NONE_KEPT = "what networks said of the validation images was not kept; train with predictions=last"
@@ -83,7 +83,7 @@ def per_class_accuracy(study: Study, metric: Metric = "top1") -> pd.DataFrame:
     images).
 
     Raises:
-        CannotSay: If no finished run kept its predictions.
+        InsufficientData: If no finished run kept its predictions.
     """
     tables = []
     for index, run in finished_of(study.runs).iterrows():
@@ -96,11 +96,11 @@ def per_class_accuracy(study: Study, metric: Metric = "top1") -> pd.DataFrame:
         values = (index, run["fraction"], images, np.arange(len(images)), accuracy, counts)
         tables.append(pd.DataFrame(dict(zip(COLUMNS, values, strict=True))))
     if not tables:
-        raise CannotSay(f"cannot say anything of single classes: {NONE_KEPT}")
+        raise InsufficientData(f"cannot say anything of single classes: {NONE_KEPT}")
     return pd.concat(tables, ignore_index=True)
 
 
-def classes_that_gain(measured: Measured, level: float = 0.95) -> PerClass:
+def classes_that_gain(measured: CurveRuns, level: float = 0.95) -> PerClass:
     """Which classes the last doubling of a curve still helped.
 
     A class gains if more of its validation images are recognised more often at the larger fraction than at the smaller
@@ -108,14 +108,17 @@ def classes_that_gain(measured: Measured, level: float = 0.95) -> PerClass:
     whose variance is pooled over classes); the larger p counts, so that a claim holds for other images and other runs.
 
     Raises:
-        CannotSay: If predictions were not kept, of two sizes a doubling apart, or of different validation images.
+        InsufficientData: If predictions were not kept, of two sizes a doubling apart, or of different validation
+            images.
     """
     kept = {index: found for index, folder in measured.runs["folder"].items() if (found := _kept(folder)) is not None}
     if not kept:
-        raise CannotSay(f"cannot say anything of single classes: {NONE_KEPT}")
+        raise InsufficientData(f"cannot say anything of single classes: {NONE_KEPT}")
     labels = next(iter(kept.values())).labels
     if any(not np.array_equal(labels, found.labels) for found in kept.values()):
-        raise CannotSay("cannot say anything of single classes: runs were measured on different validation images")
+        raise InsufficientData(
+            "cannot say anything of single classes: runs were measured on different validation images"
+        )
     runs = measured.runs.loc[list(kept)]
     small, large = _doubling(runs)
     right = {index: _right(found, measured.metric) for index, found in kept.items()}
@@ -181,7 +184,7 @@ def _doubling(runs: pd.DataFrame) -> tuple[int, int]:
     sizes = np.unique(runs["images"].to_numpy())
     away = np.abs(np.log2(sizes[-1] / sizes) - 1)
     if away.min() > HALF:
-        raise CannotSay(
+        raise InsufficientData(
             f"cannot say which classes the last doubling helped: of runs that kept predictions the largest has "
             f"{sizes[-1]:,} images and none about half of that; train one"
         )

@@ -8,9 +8,9 @@ from typing import Literal
 import numpy as np
 
 from datavol.cli.text import per_cent, points, probability
-from datavol.errors import CannotSay, ConfigError
+from datavol.errors import ConfigError, InsufficientData
 from datavol.study.curves.learning_curve import REACH, LearningCurve
-from datavol.study.questions.curve_runs import Measured
+from datavol.study.questions.curve_runs import CurveRuns
 
 DRAWS = 4000
 """Curves that probabilities are counted from: to within 0.016."""
@@ -97,12 +97,12 @@ class Saturation:
         return {name: getattr(self, name) for name in names} | by_best
 
 
-def saturation(measured: Measured, delta: float = 0.01, level: float = 0.95) -> Saturation:
+def saturation(measured: CurveRuns, delta: float = 0.01, level: float = 0.95) -> Saturation:
     """The smallest measured fraction within `delta` of the full accuracy, by the last evaluations.
 
     Raises:
         ConfigError: If delta is not a share between 0 and 1.
-        CannotSay: If no curve can be fitted, or the full set is beyond four times the largest subset.
+        InsufficientData: If no curve can be fitted, or the full set is beyond four times the largest subset.
     """
     if not 0 < delta < 1:
         raise ConfigError(f"delta must be a share between 0 and 1, got {delta:g}; 0.01 for one point")
@@ -110,23 +110,23 @@ def saturation(measured: Measured, delta: float = 0.01, level: float = 0.95) -> 
     return replace(last, by_best=_saturation(measured, delta, level, "best_error"))
 
 
-def full_curve(measured: Measured, level: float, column: Literal["error", "best_error"] = "error") -> LearningCurve:
+def full_curve(measured: CurveRuns, level: float, column: Literal["error", "best_error"] = "error") -> LearningCurve:
     """The learning curve, if it reaches the full set.
 
     Raises:
-        CannotSay: If no curve can be fitted, or the full set is beyond four times the largest subset.
+        InsufficientData: If no curve can be fitted, or the full set is beyond four times the largest subset.
     """
     curve = measured.fit(level, column)
     times = 1 / measured.fraction_of(curve.largest)  # as asked for: a quarter may be an image short of one
     if times > REACH * (1 + 1e-9):
-        raise CannotSay(
+        raise InsufficientData(
             f"cannot say what the full set gives: it is {times:.3g} times the largest "
             f"subset, and nothing validates forecasts beyond {REACH:g} times; train on a larger fraction"
         )
     return curve
 
 
-def _saturation(measured: Measured, delta: float, level: float, column: Literal["error", "best_error"]) -> Saturation:
+def _saturation(measured: CurveRuns, delta: float, level: float, column: Literal["error", "best_error"]) -> Saturation:
     curve = full_curve(measured, level, column)
     sizes, full = np.unique(curve.n), float(measured.full_size)
     errors = curve.average_errors([*sizes, full], DRAWS)

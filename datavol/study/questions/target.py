@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from datavol.cli.text import per_cent
-from datavol.errors import CannotSay, ConfigError
+from datavol.errors import ConfigError, InsufficientData
 from datavol.study.curves.forecasts import ImagesNeeded
-from datavol.study.questions.curve_runs import Measured
+from datavol.study.questions.curve_runs import CurveRuns
 
 
 @dataclass(frozen=True)
@@ -43,19 +43,21 @@ class Target:
         return {"target": self.accuracy} | {name: getattr(self.needed, name) for name in ("low", "estimate", "high")}
 
 
-def images_for_target(measured: Measured, target: float, level: float = 0.95) -> Target:
+def images_for_target(measured: CurveRuns, target: float, level: float = 0.95) -> Target:
     """How many images a target accuracy takes.
 
     Raises:
         ConfigError: If the target is not a share between 0 and 1.
-        CannotSay: If no curve can be fitted, or guessing reaches the target.
+        InsufficientData: If no curve can be fitted, or guessing reaches the target.
     """
     if not 0 < target < 1:
         raise ConfigError(f"target must be an accuracy between 0 and 1, got {target:g}; give a share, 0.9 for 90 %")
     curve = measured.fit(level)
     if 1 - target >= curve.chance_error:
         guess = per_cent(1 - curve.chance_error)
-        raise CannotSay(f"cannot say how many images {per_cent(target)} takes: guessing reaches {guess}; ask for more")
+        raise InsufficientData(
+            f"cannot say how many images {per_cent(target)} takes: guessing reaches {guess}; ask for more"
+        )
     needed = curve.images_for(1 - target)
     edges = (needed.low, needed.estimate, needed.high)
     low, estimate, high = (None if edge is None else edge / measured.full_size for edge in edges)

@@ -18,10 +18,10 @@ import pandas as pd
 from scipy.stats import nct, t
 
 from datavol.cli.text import per_cent, points, span
-from datavol.errors import CannotSay, ConfigError
+from datavol.errors import ConfigError, InsufficientData
 from datavol.study.audit.findings import shares
 from datavol.study.curves.error_scale import ErrorScale
-from datavol.study.questions.curve_runs import Measured
+from datavol.study.questions.curve_runs import CurveRuns
 
 DRAWS = 20_000
 MOST_SEEDS = 1000
@@ -152,27 +152,27 @@ def _count(seeds: int | None) -> str:
     return f"more than {MOST_SEEDS:,} seeds" if seeds is None else f"{seeds} seeds"
 
 
-def variance(measured: Measured, level: float = 0.95) -> Variance:
+def variance(measured: CurveRuns, level: float = 0.95) -> Variance:
     """Split the variance between runs into that of the subset and that of the training seed.
 
     Raises:
-        CannotSay: If there are no repeats, or the seeds do not tell the sources apart.
+        InsufficientData: If there are no repeats, or the seeds do not tell the sources apart.
     """
     found = _variance(measured, level)
     if len(found.parts) == 1:
         spread = f"together they move a run by {points(found.together.sd)} (standard deviation"
         whole = f"{spread} at {per_cent(found.fraction)} of the data)"
         asked = "cannot say what the subset and what the training seed does"
-        raise CannotSay(f"{asked}: {_why(measured.runs)}; {whole}; {SEPARATE}")
+        raise InsufficientData(f"{asked}: {_why(measured.runs)}; {whole}; {SEPARATE}")
     return found
 
 
-def seeds_needed(measured: Measured, delta: float = 0.01, level: float = 0.95, power: float = 0.8) -> SeedsNeeded:
+def seeds_needed(measured: CurveRuns, delta: float = 0.01, level: float = 0.95, power: float = 0.8) -> SeedsNeeded:
     """How many seeds it takes to tell two fractions, or two networks, whose accuracies differ by `delta`.
 
     Raises:
         ConfigError: If delta is not a share between 0 and 1.
-        CannotSay: If there are no repeats.
+        InsufficientData: If there are no repeats.
     """
     if not 0 < delta < 1:
         raise ConfigError(f"delta must be a share between 0 and 1, got {delta:g}; 0.01 for one point")
@@ -202,7 +202,7 @@ def seeds_for(delta: float, sd: float, level: float = 0.95, power: float = 0.8) 
     return seeds if seeds <= MOST_SEEDS else None
 
 
-def _variance(measured: Measured, level: float) -> Variance:
+def _variance(measured: CurveRuns, level: float) -> Variance:
     runs = _repeated(measured.runs)
     scale = ErrorScale.of(measured.runs["error"].to_numpy(float), measured.chance_error, measured.test_size)
     estimates, draws = _components(scale.z(runs["error"].to_numpy(float)), runs)
@@ -229,7 +229,9 @@ def _repeated(runs: pd.DataFrame) -> pd.DataFrame:
     below = repeated[repeated["fraction"] < 1]
     if repeated.empty:
         there = shares(runs["fraction"].tolist()) if len(runs) else "none"
-        raise CannotSay(f"cannot say how much runs differ: no fraction was run twice ({there}); train with seed=0,1,2")
+        raise InsufficientData(
+            f"cannot say how much runs differ: no fraction was run twice ({there}); train with seed=0,1,2"
+        )
     return below if len(below) else repeated
 
 

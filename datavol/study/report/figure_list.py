@@ -8,12 +8,12 @@ from dataclasses import dataclass
 import pandas as pd
 from matplotlib.figure import Figure
 
-from datavol.errors import CannotSay
+from datavol.errors import InsufficientData
 from datavol.study import figures
 from datavol.study.curves.learning_curve import LearningCurve
 from datavol.study.load.labels import curve_labels, training_points
 from datavol.study.load.study import Study, finished_of
-from datavol.study.questions.curve_runs import measured_curves
+from datavol.study.questions.curve_runs import curves_of_study
 from datavol.study.tables import confidence
 from datavol.study.tables.image_fates import learned_images
 from datavol.study.tables.overlap import images_per_class, overlap_matrix
@@ -23,14 +23,14 @@ Draw = Callable[[Figure], object]
 
 
 @dataclass(frozen=True)
-class Illustration:
+class ReportFigure:
     """A figure that can be drawn.
 
     Attributes:
         name: Of its files.
         title: What it shows.
         caption: How to read it.
-        draw: Draws it into an empty figure; raises a ConfigError or CannotSay where the study does not hold it.
+        draw: Draws it into an empty figure; raises a ConfigError or InsufficientData where the study does not hold it.
     """
 
     name: str
@@ -39,7 +39,7 @@ class Illustration:
     draw: Draw
 
 
-def illustrations(study: Study) -> list[Illustration]:
+def report_figures(study: Study) -> list[ReportFigure]:
     """All figures of a study, the main one first; what some need may turn out not to be there."""
     finished = finished_of(study.runs)
     found = [*_against_volume(study)] if len(finished) else []
@@ -48,9 +48,9 @@ def illustrations(study: Study) -> list[Illustration]:
     return [*found, *_confidence(finished), *_subsets(finished)] if len(finished) else found
 
 
-def _against_volume(study: Study) -> Iterator[Illustration]:
+def _against_volume(study: Study) -> Iterator[ReportFigure]:
     runs, images = study.runs, int(study.finished["validation_images"].max())
-    yield Illustration(
+    yield ReportFigure(
         "accuracy_against_volume",
         "Accuracy against data volume",
         "Every mark is a run; a line joins the means over seeds. The further to the right, the more training images: "
@@ -58,7 +58,7 @@ def _against_volume(study: Study) -> Iterator[Illustration]:
         f"{images:,} validation images leave; they hold neither another subset nor another seed.",
         lambda figure: figures.accuracy_against_volume(learning_curve_points(runs), figure.subplots()),
     )
-    yield Illustration(
+    yield ReportFigure(
         "learning_curve_fit",
         "Learning curve and forecast",
         "The line is fitted to the runs and goes on, dashed, to four times the largest subset, as far as forecasts "
@@ -66,21 +66,21 @@ def _against_volume(study: Study) -> Iterator[Illustration]:
         "or seeds are needed before deciding. Both axes are logarithmic, so that a power law is straight.",
         lambda figure: figures.fitted_learning_curves(learning_curves(study), figure),
     )
-    yield Illustration(
+    yield ReportFigure(
         "backtest",
         "Would the forecast have been right?",
         "The largest sizes, forecast from the smaller ones alone, beside what was then measured. Marks inside their "
         "bars speak for the forecast above.",
         lambda figure: figures.backtests(learning_curves(study), figure),
     )
-    yield Illustration(
+    yield ReportFigure(
         "best_and_last",
         "Best and last evaluation",
         "Where best and last are far apart, training ended past its best; a best is picked on the validation images "
         "and flatters. The companion of the thesis's figures 18 and 19.",
         lambda figure: figures.best_and_last(runs, figure),
     )
-    yield Illustration(
+    yield ReportFigure(
         "training_time",
         "Training time",
         "Level where every fraction trains for the same number of iterations on one machine: data cost no time here.",
@@ -92,14 +92,14 @@ def learning_curves(study: Study) -> dict[str, LearningCurve]:
     """The learning curves of a study that can be fitted, by the names that figures give them.
 
     Raises:
-        CannotSay: If none can; the reason is that of the last.
+        InsufficientData: If none can; the reason is that of the last.
     """
-    curves, reason = dict[str, LearningCurve](), CannotSay("cannot say: no run has finished")
+    curves, reason = dict[str, LearningCurve](), InsufficientData("cannot say: no run has finished")
     labels = curve_labels(study.finished)
-    for measured in measured_curves(study):
+    for measured in curves_of_study(study):
         try:
             curve = measured.fit(LEVEL)
-        except CannotSay as no:
+        except InsufficientData as no:
             reason = no
         else:
             curves[str(labels[measured.runs.index[0]])] = curve
@@ -108,8 +108,8 @@ def learning_curves(study: Study) -> dict[str, LearningCurve]:
     return curves
 
 
-def _over_iterations(points: pd.DataFrame) -> Iterator[Illustration]:
-    yield Illustration(
+def _over_iterations(points: pd.DataFrame) -> Iterator[ReportFigure]:
+    yield ReportFigure(
         "accuracy_over_iterations",
         "Validation accuracy over the training",
         "A line per fraction, the darker the more data; every evaluation is at the same iterations for all of them. "
@@ -117,21 +117,21 @@ def _over_iterations(points: pd.DataFrame) -> Iterator[Illustration]:
         "Thesis figures 14 and 15.",
         lambda figure: figures.accuracy_over_iterations(points, figure),
     )
-    yield Illustration(
+    yield ReportFigure(
         "train_and_validation",
         "Training and validation accuracy",
         "The wider the two part, the more the network has learnt its subset by heart. Training accuracy is counted "
         "under augmentation, which makes it lower. Thesis figures 16 and 17.",
         lambda figure: figures.train_and_validation(points, figure),
     )
-    yield Illustration(
+    yield ReportFigure(
         "gap_over_iterations",
         "Overfitting",
         "Training less validation top-1: above 0 the network does better on what it has seen. Small fractions part "
         "first.",
         lambda figure: figures.gap_over_iterations(points, figure),
     )
-    yield Illustration(
+    yield ReportFigure(
         "margins_over_iterations",
         "Confidence margins over the training",
         "The margin is (C1 - C2) / C1 of the two likeliest classes. Good: high where correct (solid) and low where "
@@ -141,7 +141,7 @@ def _over_iterations(points: pd.DataFrame) -> Iterator[Illustration]:
     groups = [group for _, group in points.groupby(["label", "fraction"])]
     repeats = max(groups, key=lambda group: group["name"].nunique())
     if repeats["name"].nunique() > 1:
-        yield Illustration(
+        yield ReportFigure(
             "repeats",
             "Repeats of one training",
             "Runs that differ by nothing but their seeds, at the fraction with the most of them: what lies within "
@@ -150,38 +150,38 @@ def _over_iterations(points: pd.DataFrame) -> Iterator[Illustration]:
         )
 
 
-def _confidence(finished: pd.DataFrame) -> Iterator[Illustration]:
-    yield Illustration(
+def _confidence(finished: pd.DataFrame) -> Iterator[ReportFigure]:
+    yield ReportFigure(
         "margins_against_volume",
         "Confidence margins against data volume",
         "How sure the network is at the end, where it is right and where it is wrong. More data should part the two.",
         lambda figure: figures.margins_against_volume(finished, figure.subplots()),
     )
-    yield Illustration(
+    yield ReportFigure(
         "calibration_against_volume",
         "Calibration against data volume",
         "How far confidence and accuracy are apart on average; 0 is perfect.",
         lambda figure: figures.calibration_against_volume(finished, figure.subplots()),
     )
-    yield Illustration(
+    yield ReportFigure(
         "reliability",
         "Can confidence be taken at its word?",
         "On the diagonal, of the images that the network calls 80 % sure 80 % are right. Below it, it is too sure.",
         lambda figure: figures.reliability_diagram(confidence.over_runs(finished, confidence.reliability_bins), figure),
     )
-    yield Illustration(
+    yield ReportFigure(
         "margin_distributions",
         "How confidence margins are distributed",
         "What stands behind the mean margins: a mean in the middle may be two heaps at the ends.",
         lambda figure: figures.margin_distributions(confidence.over_runs(finished, confidence.margins), figure),
     )
-    yield Illustration(
+    yield ReportFigure(
         "risk_coverage",
         "Error if the unsure images went to a person",
         "From right to left, more and more of the least sure images are left out; the error among the others falls.",
         lambda figure: figures.risk_coverage_curves(confidence.over_runs(finished, confidence.risk_coverage), figure),
     )
-    yield Illustration(
+    yield ReportFigure(
         "class_accuracies",
         "Accuracy of every class",
         "A row per class, the best on top; columns are fractions. A row that changes most to the right needs the data.",
@@ -189,7 +189,7 @@ def _confidence(finished: pd.DataFrame) -> Iterator[Illustration]:
             confidence.over_runs(finished, confidence.class_accuracies), figure, confidence.class_names(finished)
         ),
     )
-    yield Illustration(
+    yield ReportFigure(
         "images_by_fate",
         "Images that only larger subsets learn",
         "From which fraction on a validation image is recognised, which asks more than half of the runs there and at "
@@ -199,8 +199,8 @@ def _confidence(finished: pd.DataFrame) -> Iterator[Illustration]:
     )
 
 
-def _subsets(finished: pd.DataFrame) -> Iterator[Illustration]:
-    yield Illustration(
+def _subsets(finished: pd.DataFrame) -> Iterator[ReportFigure]:
+    yield ReportFigure(
         "class_sizes",
         "Training images of every class",
         "The largest class first. Stratified subsets keep the shape and scale it. Thesis figure 8.",
@@ -208,7 +208,7 @@ def _subsets(finished: pd.DataFrame) -> Iterator[Illustration]:
     )
     below = finished[finished["fraction"] < 1]
     if below["subset_sha256"].nunique() > 1:
-        yield Illustration(
+        yield ReportFigure(
             "overlap",
             "What the subsets share",
             "Common images in per cent of the smaller subset. Independent draws share about the larger fraction; "

@@ -10,7 +10,7 @@ from jinja2 import Environment, StrictUndefined
 from pandas.api.types import is_numeric_dtype
 
 from datavol.study.report.renderer import Picture
-from datavol.study.report.report_data import Contents
+from datavol.study.report.report_data import ReportData
 from datavol.study.tables.formats import texts
 
 ONE_DIGIT = ("(%)", "(s)", "(min)")
@@ -32,7 +32,7 @@ class Column:
     cells: list[str]
 
 
-def page(contents: Contents, pictures: list[Picture]) -> str:
+def page(contents: ReportData, pictures: list[Picture]) -> str:
     """The page as HTML.
 
     Args:

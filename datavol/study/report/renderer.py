@@ -11,10 +11,10 @@ from typing import Any
 import matplotlib as mpl
 from matplotlib.figure import Figure
 
-from datavol.errors import CannotSay, ConfigError
+from datavol.errors import ConfigError, InsufficientData
 from datavol.runs.folder import write_whole
 from datavol.study.figures import STYLE
-from datavol.study.report.figure_list import Draw, Illustration
+from datavol.study.report.figure_list import Draw, ReportFigure
 
 FILES: dict[str, dict[str, Any]] = {"svg": {"Date": None}, "pdf": {"CreationDate": None}, "png": {}}
 """The formats, and what keeps each the same from one drawing to the next."""
@@ -64,13 +64,13 @@ def draw_into(file: Path, drawing: Draw) -> None:
         ) from None
 
 
-def draw(illustration: Illustration, folder: Path) -> Picture | str:
+def draw(illustration: ReportFigure, folder: Path) -> Picture | str:
     """Draw an illustration into its three files; where the study does not hold it, the reason."""
     with mpl.rc_context({**STYLE, **SETTINGS}):
         figure = Figure(figsize=(7, 4.5), layout="constrained", dpi=150)
         try:
             illustration.draw(figure)
-        except (ConfigError, CannotSay) as error:
+        except (ConfigError, InsufficientData) as error:
             return str(error)
         figure.draw_without_rendering()
         figure.set_layout_engine("none")  # the layout is found: not once more for each format

@@ -32,7 +32,7 @@ WIDEST = 14
 
 
 @dataclass(frozen=True)
-class Shown:
+class ReportTable:
     """A table of the report.
 
     Attributes:
@@ -54,7 +54,7 @@ class Shown:
 
 
 @dataclass(frozen=True)
-class Contents:
+class ReportData:
     """What a report says.
 
     Attributes:
@@ -77,7 +77,7 @@ class Contents:
     pending: str | None
     answers: list[Answer]
     findings: list[Finding]
-    tables: list[Shown]
+    tables: list[ReportTable]
     lists: dict[str, pd.DataFrame]
     runs: pd.DataFrame
     missing: list[str]
@@ -98,11 +98,11 @@ class Contents:
         return unused.assign(reason=unused["reason"].fillna(unused["done"] + " budget epochs done"))
 
 
-def contents_of(study: Study, *, delta: float = 0.01, target: float | None = None) -> Contents:
+def report_data(study: Study, *, delta: float = 0.01, target: float | None = None) -> ReportData:
     """What a report says of a study; `delta` and `target` are shares, as `answers` takes them."""
     runs, missing, pending = study.runs, list[str](), _pending(study)
     images = _learned(runs)
-    return Contents(
+    return ReportData(
         title=", ".join(sorted(runs["study"].dropna().unique())),
         summary=_summary(runs),
         pending=pending,
@@ -142,7 +142,7 @@ def _validation(finished: pd.DataFrame) -> str:
     return " or ".join(f"{images:,}" for images in sorted(finished["validation_images"].unique()))
 
 
-def _tables(runs: pd.DataFrame, missing: list[str]) -> Iterator[Shown]:
+def _tables(runs: pd.DataFrame, missing: list[str]) -> Iterator[ReportTable]:
     """The tables that hold something; `missing` takes down why one could not be made."""
     made: tuple[tuple[str, str, str, Callable[[pd.DataFrame], pd.DataFrame]], ...] = (
         (
@@ -175,21 +175,21 @@ def _tables(runs: pd.DataFrame, missing: list[str]) -> Iterator[Shown]:
     for name, title, caption, make in made:
         table = make(runs)
         if len(table):
-            yield Shown(name, title, caption, table)
+            yield ReportTable(name, title, caption, table)
     yield from _benchmarks(runs)
     yield from _overlaps(runs, missing)
 
 
-def _benchmarks(runs: pd.DataFrame) -> Iterator[Shown]:
+def _benchmarks(runs: pd.DataFrame) -> Iterator[ReportTable]:
     """Per network the longest training on the full ImageNet against PyTorch's published accuracies."""
     imagenet = finished_of(runs).query("data == 'imagenet' and fraction == 1")
     for model in sorted(set(imagenet["model"]) & set(thesis_accuracies()["model"])):
         caption = "The longest training on the full set, beside PyTorch's published weights as the thesis quotes them."
         table = benchmark_table(imagenet, model, thesis_accuracies())
-        yield Shown(f"benchmark_{model}", f"{model} against published weights", caption, table)
+        yield ReportTable(f"benchmark_{model}", f"{model} against published weights", caption, table)
 
 
-def _overlaps(runs: pd.DataFrame, missing: list[str]) -> Iterator[Shown]:
+def _overlaps(runs: pd.DataFrame, missing: list[str]) -> Iterator[ReportTable]:
     """How much the subsets of each data set share."""
     below = finished_of(runs).query("fraction < 1")
     sets = below.groupby("fingerprint")
@@ -203,7 +203,7 @@ def _overlaps(runs: pd.DataFrame, missing: list[str]) -> Iterator[Shown]:
             continue
         caption = "Common images, in per cent of the smaller subset. Independent draws share about the larger fraction."
         if len(table) > 1:
-            yield Shown(f"overlap{apart}", title, caption, table)
+            yield ReportTable(f"overlap{apart}", title, caption, table)
 
 
 def _learned(runs: pd.DataFrame) -> pd.DataFrame:
@@ -214,7 +214,7 @@ def _learned(runs: pd.DataFrame) -> pd.DataFrame:
         return pd.DataFrame()
 
 
-def _fates(runs: pd.DataFrame, images: pd.DataFrame) -> Iterator[Shown]:
+def _fates(runs: pd.DataFrame, images: pd.DataFrame) -> Iterator[ReportTable]:
     """From which fraction on the validation images are recognised."""
     if images.empty:
         return
@@ -224,7 +224,7 @@ def _fates(runs: pd.DataFrame, images: pd.DataFrame) -> Iterator[Shown]:
         "tables/learned_images.csv has the fate of every image, by its place in the validation set."
     )
     table = learned_table(images, class_names(finished_of(runs)))
-    yield Shown("learned", "Images that only larger subsets learn", caption, table)
+    yield ReportTable("learned", "Images that only larger subsets learn", caption, table)
 
 
 def _versions(runs: pd.DataFrame) -> dict[str, str]:

@@ -9,14 +9,14 @@ from pathlib import Path
 from datavol.errors import ConfigError
 from datavol.runs.folder import write_whole
 from datavol.study.load.study import Study
-from datavol.study.report.figure_list import illustrations
+from datavol.study.report.figure_list import report_figures
 from datavol.study.report.page import page
 from datavol.study.report.renderer import Picture, draw
-from datavol.study.report.report_data import Contents
+from datavol.study.report.report_data import ReportData
 from datavol.study.tables.formats import KINDS, write_table
 
 
-def write_report(study: Study, contents: Contents, folder: Path) -> Path:
+def write_report(study: Study, contents: ReportData, folder: Path) -> Path:
     """Write the page, the tables and the figures of a study into a folder; gives the page.
 
     Raises:
@@ -40,7 +40,7 @@ def write_report(study: Study, contents: Contents, folder: Path) -> Path:
 
 def _pictures(study: Study, folder: Path, missing: list[str]) -> Iterator[Picture]:
     """The figures that the study holds; `missing` takes down why one could not be drawn."""
-    for illustration in illustrations(study):
+    for illustration in report_figures(study):
         drawn = draw(illustration, folder)
         if isinstance(drawn, Picture):
             yield drawn

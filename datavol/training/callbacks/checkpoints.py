@@ -17,14 +17,13 @@ from lightning.pytorch.callbacks import Callback, Checkpoint
 from torch import Tensor
 
 from datavol.config import CheckpointConfig
-from datavol.errors import RunError, RunWarned
+from datavol.errors import RunError, RunPreempted
 from datavol.runs.folder import WITHIN, Row, RunFolder, best_of, put_in_place
-from datavol.runs.predictions import Predictions
 from datavol.training.callbacks.signals import Signals
 from datavol.training.module import EVALUATED
 
 
-class Keeper(Checkpoint):
+class RunWriter(Checkpoint):
     """Writes the run folder. As a `Checkpoint` it comes after all other callbacks at the end of a budget epoch.
 
     The row is written before the checkpoint: a run that dies in between resumes from the checkpoint before, drops the
@@ -78,7 +77,9 @@ class Keeper(Checkpoint):
             self._stop(pl_module.iteration)
 
     def _stop(self, iteration: int) -> None:
-        raise RunWarned(f"warned by SLURM that its time is nearly up; saved at iteration {iteration} and queued again")
+        raise RunPreempted(
+            f"warned by SLURM that its time is nearly up; saved at iteration {iteration} and queued again"
+        )
 
     def catch_up(self) -> None:
         """Do what a run that goes on may have died before doing: `best`, and the record of its last row."""
@@ -144,7 +145,7 @@ def _written_whole(target: Path) -> Iterator[Path]:
         ) from error
 
 
-class PredictionKeeper(Callback):
+class PredictionWriter(Callback):
     """Keeps what the network said of every validation image, of the last evaluation or of all."""
 
     def __init__(self, folder: RunFolder, which: str) -> None:

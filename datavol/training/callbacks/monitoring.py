@@ -14,7 +14,7 @@ from tqdm import tqdm
 
 from datavol.errors import RunError
 from datavol.runs.folder import RunFolder
-from datavol.training.metrics import CalibrationError, ConfidenceMargin, Predictions
+from datavol.training.metrics import CalibrationError, ConfidenceMargin, TopPredictions
 from datavol.training.module import EVALUATED, Classifier
 
 
@@ -40,7 +40,7 @@ class Margins(Callback):
         for metric, totals in zip(self.metrics["train/"], state_dict["train"], strict=True):
             metric.go_on(totals, self.keeps)
 
-    def _update(self, prefix: str, predictions: Predictions | None) -> None:
+    def _update(self, prefix: str, predictions: TopPredictions | None) -> None:
         if predictions is not None:
             for metric in self.metrics[prefix]:
                 metric.update(predictions)

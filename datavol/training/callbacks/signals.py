@@ -13,7 +13,7 @@ EARLY_WARNINGS = (signal.SIGUSR1, signal.SIGUSR2)
 
 
 class Signals(Callback):
-    """SIGTERM ends a run as Ctrl-C does; SLURM's early warning is noted, for `Keeper` to save at its next look.
+    """SIGTERM ends a run as Ctrl-C does; SLURM's early warning is noted, for `RunWriter` to save at its next look.
 
     Set once training starts, when Lightning has set its own handlers: on SIGTERM that one waits for the other ranks
     inside the handler, where they may be waiting for this one in another collective.

@@ -29,14 +29,14 @@ from image_stores import (
     warnings_of,
     write_photo,
 )
-from torchvision.io import ImageReadMode, decode_image
+from torchvision.io import ImageReadMode
 
-from datavol.data.augment.transforms import shrunk
+from datavol.data.augment.transforms import shrink
 from datavol.data.images import cache_reader as packed
 from datavol.data.images import cache_writer as packing
 from datavol.data.images.cache_reader import PackedImages, store_of
 from datavol.data.images.cache_writer import fill
-from datavol.data.images.decode import decoded
+from datavol.data.images.decode import decode_file
 from datavol.data.sources.file_table import DamagedImage, FileSplit, joined
 from datavol.errors import RunError
 
@@ -56,7 +56,7 @@ def test_the_pixels_are_also_those_of_torchvision_s_decoder(store, split):
 
     fill(store, split, decode, EVERYTHING, PLENTY, 2)
     images = PackedImages(store)
-    assert all(torch.equal(images.image(i), shrunk(decode(i), SIDE)) for i in EVERYTHING.tolist())
+    assert all(torch.equal(images.image(i), shrink(decode(i), SIDE)) for i in EVERYTHING.tolist())
 
 
 def test_runs_share_a_store_and_decode_only_what_it_lacks(store, split):
@@ -119,7 +119,7 @@ def test_few_images_are_decoded_ahead(store, split, monkeypatch):
 
     def decode(i: int) -> torch.Tensor:
         ahead.append(i - len(written))
-        return decoded(split, i)
+        return decode_file(split, i)
 
     fill(store, split, decode, EVERYTHING, PLENTY, 4)
     assert 1 <= max(ahead) < 3

@@ -16,15 +16,15 @@ from datavol.data.augment.random_boxes import CHANCES, random_crops
 from datavol.data.augment.transforms import (
     Augmentation,
     Augmented,
-    Finish,
+    DeviceTransform,
     evaluation_view,
     mixing,
     resized_crops,
     seeded,
-    shrunk,
+    shrink,
 )
 from datavol.data.images.dataset import ArrayReader, EvaluationImages, FileReader, TrainingImages
-from datavol.data.images.decode import decoded
+from datavol.data.images.decode import decode_file
 from datavol.data.prepare import prepare
 from datavol.data.sources.open import DamagedImage, open_source
 from datavol.runs.randomness import seed_for
@@ -61,7 +61,7 @@ def test_the_next_sound_image_of_the_class_in_the_subset_takes_its_place(damaged
         sound = [i for i in after if i not in damaged]
         skipped = after[: after.index(sound[0])]
         batch = images.__getitems__([(0, 12), (1, position), (2, 20)])
-        expected = torch.stack([decoded(source.train, i) for i in (12, sound[0], 20)])
+        expected = torch.stack([decode_file(source.train, i) for i in (12, sound[0], 20)])
         assert torch.equal(batch.images, expected)
         assert batch.labels.tolist() == [1, 0, 1]
         assert batch.damaged == tuple(f"cat/{i:02d}.png" for i in skipped)
@@ -129,23 +129,23 @@ def test_the_evaluation_transform_is_the_reference_preset_s(photos):
     evaluate = compose(["data=imagenet", "data.root=x", "recipe=thesis_resnet50"])[0].config.recipe.evaluate
     reference = v1.Compose([v1.Resize(256), v1.CenterCrop(224), v1.ToTensor(), v1.Normalize(MEAN, STD)])
     view = evaluation_view([F.pil_to_tensor(image)], evaluate)
-    assert view.is_contiguous(memory_format=torch.channels_last)  # which `Finish` is fast with
+    assert view.is_contiguous(memory_format=torch.channels_last)  # which `DeviceTransform` is fast with
     # torch and Pillow round the resized bytes differently at times, by one level
-    assert torch.allclose(Finish(MEAN, STD)(view)[0], reference(image), atol=1.01 / 255 / min(STD))
+    assert torch.allclose(DeviceTransform(MEAN, STD)(view)[0], reference(image), atol=1.01 / 255 / min(STD))
 
 
 @pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
 def test_the_device_s_part_is_the_reference_preset_s(rng, layout):
     images = torch.from_numpy(rng.integers(0, 256, (3, 3, 8, 6), dtype=np.uint8)).to(memory_format=layout)
     reference = v1.Normalize(MEAN, STD)(images.float() / 255)
-    finished = Finish(MEAN, STD)(images)
+    finished = DeviceTransform(MEAN, STD)(images)
     assert torch.allclose(finished, reference, atol=1e-6)
     assert finished.is_contiguous(memory_format=layout)  # else the network's first layer has to turn it round
     gray = images[:, :1]
-    assert torch.equal(Finish(MEAN, STD)(gray), Finish(MEAN, STD)(gray.expand(-1, 3, -1, -1)))
+    assert torch.equal(DeviceTransform(MEAN, STD)(gray), DeviceTransform(MEAN, STD)(gray.expand(-1, 3, -1, -1)))
     boxes = np.array([[0, 0, 0, 0], [2, 1, 5, 4], [0, 0, 8, 6]])
     for ours, image, (top, left, height, width) in zip(
-        Finish(MEAN, STD)(images, boxes), reference, boxes.tolist(), strict=True
+        DeviceTransform(MEAN, STD)(images, boxes), reference, boxes.tolist(), strict=True
     ):
         assert torch.allclose(ours, F.erase(image, top, left, height, width, torch.tensor(0.0)), atol=1e-6)
 
@@ -156,7 +156,7 @@ def test_arrays_and_files_are_cropped_alike(rng):
         boxes = random_crops(rng.random((40, CHANCES)), np.full(40, 20), np.full(40, 30), 0.08)
         flips = rng.random(40) < 0.5
         at_once, one_by_one = (resized_crops(kind, boxes, flips, size) for kind in (images, list(images)))
-        assert one_by_one.is_contiguous(memory_format=torch.channels_last)  # which `Finish` is fast with
+        assert one_by_one.is_contiguous(memory_format=torch.channels_last)  # which `DeviceTransform` is fast with
         assert (at_once.int() - one_by_one.int()).abs().max() <= 1  # torch rounds between rows and columns too
         for view, image, box, flip in zip(at_once, images, boxes.tolist(), flips, strict=True):
             exact = F.resized_crop(image.double(), *box, [size, size], antialias=True)
@@ -228,13 +228,13 @@ def test_mixing_chooses_mixup_or_cutmix_per_batch():
 @given(st.integers(1, 80), st.integers(1, 80), st.integers(2, 60), st.integers(0, 99))
 def test_shrinking_leaves_the_short_side_and_does_not_depend_on_the_layout(height, width, side, seed):
     image = torch.from_numpy(np.random.default_rng(seed).integers(0, 256, (3, height, width), dtype=np.uint8))
-    small = shrunk(image, side)
+    small = shrink(image, side)
     if min(height, width) <= side:
         assert small is image
         return
     scale = side / min(height, width)
     assert min(small.shape[1:]) == side
     assert small.shape[1:] == (max(side, int(scale * height + 1e-9)), max(side, int(scale * width + 1e-9)))
-    assert torch.equal(shrunk(image.permute(1, 2, 0).contiguous().permute(2, 0, 1), side), small)
+    assert torch.equal(shrink(image.permute(1, 2, 0).contiguous().permute(2, 0, 1), side), small)
     by_pillow = F.pil_to_tensor(F.to_pil_image(image).resize((small.shape[2], small.shape[1]), Image.BILINEAR))
     assert (small.int() - by_pillow.int()).abs().max() <= 1

@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from datavol.data.images.decode import decoded
+from datavol.data.images.decode import decode_file
 from datavol.data.sources.file_table import DamagedImage, FileSplit, cache_path, file_table, joined, parted
 from datavol.data.sources.open import file_table as folders
 from datavol.errors import ConfigError, RunError
@@ -118,7 +118,7 @@ def test_the_files_are_those_of_torchvision(images, cache):
     assert ours == sorted(peer.samples)
     theirs = {path: np.asarray(peer.loader(path)) for path, _ in peer.samples}
     for i in range(len(split)):
-        assert np.array_equal(decoded(split, i).permute(1, 2, 0), theirs[os.path.join(split.root, split.key(i))])
+        assert np.array_equal(decode_file(split, i).permute(1, 2, 0), theirs[os.path.join(split.root, split.key(i))])
 
 
 @pytest.mark.skipif(os.name == "nt", reason="POSIX names")
@@ -132,7 +132,7 @@ def test_strange_names_survive_scan_cache_and_pickling(images, cache, scans):
     for split in (tables[0].in_classes(), pickle.loads(pickle.dumps(tables[1].in_classes()))):
         found = {os.fsencode(split.key(i)): i for i in range(len(split))}
         assert set(strange) <= set(found)
-        assert all(decoded(split, found[name]).shape == (3, 8, 9) for name in strange)
+        assert all(decode_file(split, found[name]).shape == (3, 8, 9) for name in strange)
 
 
 @given(st.lists(st.binary(max_size=5).map(lambda name: name.replace(b"\0", b"")), max_size=9))
@@ -310,7 +310,7 @@ def test_images_of_all_modes_come_in_rgb(tmp_path):
     names = sorted(path.name for path in tmp_path.iterdir())
     split = split_of(tmp_path, *names)
     for i in range(len(names)):
-        image = decoded(split, i)
+        image = decode_file(split, i)
         assert (image.dtype, image.shape) == (torch.uint8, (3, 8, 9))
         assert np.abs(image.numpy().astype(int) - levels).max() <= 1, names[i]
 
@@ -340,7 +340,7 @@ def test_a_damaged_image_is_named(tmp_path, name):
     content, reason = damaged_files(tmp_path)[name]
     (tmp_path / name).write_bytes(content)
     with pytest.raises(DamagedImage) as caught:
-        decoded(split_of(tmp_path, name), 0)
+        decode_file(split_of(tmp_path, name), 0)
     message = str(caught.value)
     assert message.startswith(f"an image must be whole, got {str(tmp_path / name)!r} ({reason}")
     assert message.endswith("); mend or remove it, or try data.on_damaged=replace")
@@ -353,5 +353,5 @@ def test_a_missing_file_is_not_a_damaged_image(tmp_path):
     path = str(tmp_path / "gone.png")
     message = f"an image must be readable, got {path!r} (No such file or directory); check data.root"
     with pytest.raises(RunError, match=f"^{re.escape(message)}$") as caught:
-        decoded(split_of(tmp_path, "gone.png"), 0)
+        decode_file(split_of(tmp_path, "gone.png"), 0)
     assert not isinstance(caught.value, DamagedImage)

@@ -13,7 +13,7 @@ from PIL import Image
 from pydantic import TypeAdapter
 
 from datavol.config import AnyData
-from datavol.data.images.decode import decoded
+from datavol.data.images.decode import decode_file
 from datavol.data.sources.arrays import ArraySplit, digits
 from datavol.data.sources.file_table import FileSplit
 from datavol.data.sources.open import Source, open_source, stratified_split
@@ -150,8 +150,8 @@ def test_images_are_read_from_their_split(opened, root):
         (root / name).parent.mkdir(parents=True, exist_ok=True)
         Image.new("RGB", (8, 8), (200, 0, 0) if name.startswith("val") else (0, 0, 200)).save(root / name)
     source = pickle.loads(pickle.dumps(opened("image_folder", root=root)))
-    assert decoded(source.train, 0)[:, 0, 0].tolist() == [0, 0, 200]
-    assert decoded(source.val, 1)[:, 0, 0].tolist() == [200, 0, 0]
+    assert decode_file(source.train, 0)[:, 0, 0].tolist() == [0, 0, 200]
+    assert decode_file(source.val, 1)[:, 0, 0].tolist() == [200, 0, 0]
 
 
 def test_a_fingerprint_follows_content_and_not_place(opened, root):

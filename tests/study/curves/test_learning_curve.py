@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from scipy.integrate import dblquad
 from scipy.stats import t as student
 
-from datavol.errors import CannotSay, ConfigError
+from datavol.errors import ConfigError, InsufficientData
 from datavol.study.curves.learning_curve import LearningCurve, fit_learning_curve
 from datavol.study.curves.power_laws import fit_power_law, fit_power_law_with_floor
 from datavol.study.curves.slope_process import LCDB_PRIOR, LEVEL_SD, SCALES, WIGGLE_DECAY, Prior, condition
@@ -176,7 +176,7 @@ def test_bad_questions_get_one_line():
 
 def test_a_curve_at_chance_cannot_say():
     line = r"^cannot say what more .*: the error at the largest size \(400 images\) is 0\.86, above 0\.95 of chance"
-    with pytest.raises(CannotSay, match=line):
+    with pytest.raises(InsufficientData, match=line):
         fit_learning_curve([100, 200, 400], [0.9, 0.89, 0.86], chance_error=0.9)
     left = fit_learning_curve([100, 200, 400], [0.9, 0.89, 0.85], chance_error=0.9)
     assert left.predict([800])["high"][0] <= 0.9

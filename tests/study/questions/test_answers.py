@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 from made_up import write_run
 from simulated import FRACTIONS, grid, power_law, saturating, simulated_study
 
-from datavol.errors import CannotSay, ConfigError
+from datavol.errors import ConfigError, InsufficientData
 from datavol.study.load.study import Study, load_study
 from datavol.study.questions.answers import Answer, answers
-from datavol.study.questions.curve_runs import measured_curves
+from datavol.study.questions.curve_runs import curves_of_study
 
 CROSSED = list(product((0, 1), (0, 1)))
 
@@ -94,7 +94,7 @@ def test_networks_data_sets_and_draws_are_answered_apart():
         one(2, columns={"data": "other", "classes": 100, "validation_images": 500}),
         one(3, columns={"draw": "nested"}),
     )
-    curves = measured_curves(study)
+    curves = curves_of_study(study)
     assert [curve.whose for curve in curves] == [
         "resnet50 by plain on made_up (draw independent)",
         "resnet50 by plain on made_up (draw nested)",
@@ -116,14 +116,14 @@ def test_chance_is_that_of_the_classes(tmp_path):
     for fraction in (0.25, 0.5, 1.0):
         write_run(tmp_path, fraction=fraction)
     study = load_study(tmp_path)
-    (top1,), (top5,) = measured_curves(study), measured_curves(study, "top5")
+    (top1,), (top5,) = curves_of_study(study), curves_of_study(study, "top5")
     assert top1.chance_error == pytest.approx(1 - 250 / 1570)
     assert top5.chance_error == pytest.approx(1 - (250 + 230 + 200 + 180 + 150) / 1570)
-    (few,) = measured_curves(one(columns={"classes": 4}), "top5")
-    with pytest.raises(CannotSay, match="with 4 classes every top5 guess is right; ask of top1"):
+    (few,) = curves_of_study(one(columns={"classes": 4}), "top5")
+    with pytest.raises(InsufficientData, match="with 4 classes every top5 guess is right; ask of top1"):
         _ = few.chance_error
-    (unknown,) = measured_curves(one(columns={"classes": None}))
-    with pytest.raises(CannotSay, match="nothing tells how many classes there are; load the study's folder"):
+    (unknown,) = curves_of_study(one(columns={"classes": None}))
+    with pytest.raises(InsufficientData, match="nothing tells how many classes there are; load the study's folder"):
         _ = unknown.chance_error
 
 

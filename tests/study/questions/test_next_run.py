@@ -4,14 +4,14 @@ import numpy as np
 import pytest
 from simulated import FRACTIONS, grid, power_law, saturating, simulated_curves, simulated_errors, simulated_study
 
-from datavol.errors import CannotSay, ConfigError
-from datavol.study.questions.curve_runs import measured_curves
+from datavol.errors import ConfigError, InsufficientData
+from datavol.study.questions.curve_runs import curves_of_study
 from datavol.study.questions.next_run import next_run, next_runs
 
 
 def curve(fractions=FRACTIONS, seeds=((0, 0),), truth=power_law, columns=None, **changed):
     study = simulated_study(np.random.default_rng(0), grid(fractions, seeds), truth, columns=columns, **changed)
-    (measured,) = measured_curves(study)
+    (measured,) = curves_of_study(study)
     return measured
 
 
@@ -39,7 +39,7 @@ def test_hours_are_equal_with_equal_iterations_and_grow_with_n_with_equal_epochs
     seconds = 3600 * np.array(FRACTIONS)
     growing = next_runs(curve(columns={"budget": "epochs", "seconds_train": seconds}), "full")
     np.testing.assert_allclose(growing["hours"], growing["fraction"])
-    with pytest.raises(CannotSay, match="the seconds that runs took were not recorded"):
+    with pytest.raises(InsufficientData, match="the seconds that runs took were not recorded"):
         next_runs(curve(columns={"seconds_train": np.nan}), "full")
 
 
@@ -58,11 +58,13 @@ def test_sizes_are_asked_in_doublings(asked):
 
 
 def test_it_refuses_what_the_data_do_not_allow():
-    with pytest.raises(CannotSay, match="a curve takes three measured fractions"):
+    with pytest.raises(InsufficientData, match="a curve takes three measured fractions"):
         next_run(curve(FRACTIONS[:2]), "full")
-    with pytest.raises(CannotSay, match="cannot say what the full set gives"):
+    with pytest.raises(InsufficientData, match="cannot say what the full set gives"):
         next_run(curve((0.025, 0.05, 0.1)), "full")
-    with pytest.raises(CannotSay, match="all of the interval of the images needed lies beyond the sizes searched"):
+    with pytest.raises(
+        InsufficientData, match="all of the interval of the images needed lies beyond the sizes searched"
+    ):
         next_run(curve(), "target", target=0.3)
     with pytest.raises(ConfigError, match="asked must be one of full, saturation, target, got 'best'"):
         next_run(curve(), "best")  # type: ignore[arg-type]
@@ -85,12 +87,12 @@ def test_expected_widths_come_true():
 
 
 def test_the_chosen_run_narrows_more_than_the_last_candidate():
-    rng, narrowed = np.random.default_rng(1), []
+    rng, restrict = np.random.default_rng(1), []
     for one in simulated_curves(rng, grid(FRACTIONS[:3]), saturating, count=8):
         told, widths = next_runs(one, "full"), []
         for fraction in told["fraction"].iloc[[0, -1]]:
             error = simulated_errors(rng, grid((fraction,)), saturating)
             errors = one.fit(0.95).with_run(32_000 * fraction, error[0]).average_errors([32_000], 1000)
             widths.append(np.subtract(*np.quantile(errors, [0.975, 0.025])))
-        narrowed.append(widths[1] - widths[0])
-    assert np.mean(narrowed) > 0.02
+        restrict.append(widths[1] - widths[0])
+    assert np.mean(restrict) > 0.02

@@ -6,11 +6,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from made_up import write_run
 
-from datavol.errors import CannotSay
+from datavol.errors import InsufficientData
 from datavol.runs.predictions import Predictions
 from datavol.study.load.study import load_study
 from datavol.study.questions.answers import answers
-from datavol.study.questions.curve_runs import measured_curves
+from datavol.study.questions.curve_runs import curves_of_study
 from datavol.study.questions.per_class import class_gains, classes_that_gain, holm, per_class_accuracy
 
 LABELS = np.repeat(np.arange(10), 40)
@@ -60,7 +60,7 @@ def test_a_row_per_run_and_class(kept):
 
 
 def test_the_classes_that_still_gain_and_those_that_are_starved(kept):
-    (measured,) = measured_curves(load_study(kept))
+    (measured,) = curves_of_study(load_study(kept))
     found = classes_that_gain(measured)
     assert found.classes.loc[found.classes["gains"], "class"].tolist() == [3, 7]
     assert found.classes.loc[found.classes["starved"], "class"].tolist() == [3]
@@ -79,7 +79,7 @@ def test_classes_that_do_not_gain_are_not_starved(tmp_path):
     right = np.arange(len(LABELS)) % 2 == 0
     for fraction in (0.25, 0.5):
         write_run(tmp_path, fraction=fraction).write_predictions("last", made_up_predictions(right))
-    (measured,) = measured_curves(load_study(tmp_path))
+    (measured,) = curves_of_study(load_study(tmp_path))
     found = classes_that_gain(measured)
     assert str(found) == (
         "none that can be told: none of 10 classes gained significantly from 25 % to 50 % of the data"
@@ -90,23 +90,23 @@ def test_classes_that_do_not_gain_are_not_starved(tmp_path):
 def test_without_predictions_it_says_which_key_keeps_them(clean):
     study = load_study(clean)
     line = "cannot say anything of single classes: .* was not kept; train with predictions=last$"
-    with pytest.raises(CannotSay, match=line):
+    with pytest.raises(InsufficientData, match=line):
         per_class_accuracy(study)
-    with pytest.raises(CannotSay, match=line):
-        classes_that_gain(measured_curves(study)[0])
+    with pytest.raises(InsufficientData, match=line):
+        classes_that_gain(curves_of_study(study)[0])
 
 
 def test_sizes_far_from_a_doubling_and_other_validation_images_are_refused(tmp_path):
     right = np.ones(len(LABELS), dtype=bool)
     for fraction in (0.1, 0.5):
         write_run(tmp_path, fraction=fraction).write_predictions("last", made_up_predictions(right))
-    (measured,) = measured_curves(load_study(tmp_path))
-    with pytest.raises(CannotSay, match=r"the largest has 785 images and none about half of that; train one"):
+    (measured,) = curves_of_study(load_study(tmp_path))
+    with pytest.raises(InsufficientData, match=r"the largest has 785 images and none about half of that; train one"):
         classes_that_gain(measured)
     other = made_up_predictions(right, LABELS[::-1].copy())
     write_run(tmp_path, fraction=0.25).write_predictions("last", other)
-    (measured,) = measured_curves(load_study(tmp_path))
-    with pytest.raises(CannotSay, match="measured on different validation images"):
+    (measured,) = curves_of_study(load_study(tmp_path))
+    with pytest.raises(InsufficientData, match="measured on different validation images"):
         classes_that_gain(measured)
 
 

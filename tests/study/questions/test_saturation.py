@@ -19,10 +19,10 @@ from simulated import (
     simulated_study,
 )
 
-from datavol.errors import CannotSay, ConfigError
+from datavol.errors import ConfigError, InsufficientData
 from datavol.study.curves.learning_curve import RUN_NOISE
 from datavol.study.curves.slope_process import LCDB_PRIOR
-from datavol.study.questions.curve_runs import Measured, measured_curves
+from datavol.study.questions.curve_runs import CurveRuns, curves_of_study
 from datavol.study.questions.doubling import doubling
 from datavol.study.questions.saturation import saturation
 from datavol.study.questions.target import images_for_target
@@ -31,9 +31,9 @@ COUNTS = [50, pytest.param(500, marks=pytest.mark.slow)]
 THREE = [(seed, seed) for seed in range(3)]
 
 
-def one_curve(truth=saturating, fractions=FRACTIONS, seeds=THREE, columns=None, **changed) -> Measured:
+def one_curve(truth=saturating, fractions=FRACTIONS, seeds=THREE, columns=None, **changed) -> CurveRuns:
     study = simulated_study(np.random.default_rng(0), grid(fractions, seeds), truth, columns=columns, **changed)
-    (measured,) = measured_curves(study)
+    (measured,) = curves_of_study(study)
     return measured
 
 
@@ -72,7 +72,7 @@ def test_without_the_full_set_its_accuracy_is_a_forecast_up_to_four_times_the_da
     assert found.low < 1 - power_law(32_000) < found.high
     assert str(found).startswith("more than 25 % of the data: even that is within 1 point")
     assert "is a forecast" in found.reason
-    with pytest.raises(CannotSay, match="it is 5 times the largest subset, and nothing validates"):
+    with pytest.raises(InsufficientData, match="it is 5 times the largest subset, and nothing validates"):
         saturation(one_curve(power_law, (0.05, 0.1, 0.2)))
     rounded = one_curve(power_law, FRACTIONS[:3])
     images = rounded.runs["images"].replace(8000, 7990)  # classes are rounded one by one
@@ -89,9 +89,11 @@ def test_the_best_stands_beside_the_last():
 
 
 def test_it_refuses_what_the_data_do_not_allow():
-    with pytest.raises(CannotSay, match=r"takes three measured fractions, there are 2 \(6\.25, 12\.5 %\); train"):
+    with pytest.raises(
+        InsufficientData, match=r"takes three measured fractions, there are 2 \(6\.25, 12\.5 %\); train"
+    ):
         saturation(one_curve(fractions=FRACTIONS[:2]))
-    with pytest.raises(CannotSay, match=r"the error at the largest size .* is 0\.8.*, above 0\.95 of chance"):
+    with pytest.raises(InsufficientData, match=r"the error at the largest size .* is 0\.8.*, above 0\.95 of chance"):
         saturation(one_curve(lambda n: np.full_like(n, 0.89, dtype=float)))
     with pytest.raises(ConfigError, match=r"delta must be a share between 0 and 1, got 1; 0\.01 for one point"):
         saturation(one_curve(), 1)
@@ -209,7 +211,7 @@ def test_a_target_is_told_in_images_and_in_shares_of_the_full_set():
 
 
 def test_targets_that_guessing_reaches_or_that_are_no_shares_are_refused():
-    with pytest.raises(CannotSay, match="guessing reaches 10 %; ask for more"):
+    with pytest.raises(InsufficientData, match="guessing reaches 10 %; ask for more"):
         images_for_target(one_curve(), 0.1)
     with pytest.raises(ConfigError, match=r"target must be an accuracy between 0 and 1, got 90; give a share, 0\.9"):
         images_for_target(one_curve(), 90)

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from scipy.stats import ttest_ind
 from simulated import CHANCE, grid, saturating, simulated_curves, simulated_study
 
-from datavol.errors import CannotSay, ConfigError
-from datavol.study.questions.curve_runs import measured_curves
+from datavol.errors import ConfigError, InsufficientData
+from datavol.study.questions.curve_runs import curves_of_study
 from datavol.study.questions.variance import seeds_for, seeds_needed, variance
 
 HALF = saturating(16_000)
@@ -26,7 +26,7 @@ DESIGNS = {
 
 
 def curve(runs, **changed):
-    (measured,) = measured_curves(simulated_study(np.random.default_rng(0), runs, **changed))
+    (measured,) = curves_of_study(simulated_study(np.random.default_rng(0), runs, **changed))
     return measured
 
 
@@ -84,7 +84,7 @@ REFUSED = {
 @pytest.mark.parametrize("case", REFUSED)
 def test_seeds_that_do_not_tell_sources_apart_are_refused(case):
     seeds, why = REFUSED[case]
-    with pytest.raises(CannotSay, match=f"^cannot say .*{why}") as told:
+    with pytest.raises(InsufficientData, match=f"^cannot say .*{why}") as told:
         variance(curve(grid(seeds=seeds)))
     if case != "no repeats":
         assert "together they move a run by" in str(told.value)

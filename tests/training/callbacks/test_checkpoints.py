@@ -10,7 +10,7 @@ import pytest
 from datavol.config import CheckpointConfig
 from datavol.data.prepare import prepare
 from datavol.runs.folder import RunFolder, runs_of, write_whole
-from datavol.training.callbacks.checkpoints import Keeper
+from datavol.training.callbacks.checkpoints import RunWriter
 from datavol.training.callbacks.signals import Signals
 from datavol.training.trainer import train
 
@@ -67,10 +67,10 @@ def test_ranks_keep_one_list_in_the_order_of_the_validation_set(command, elsewhe
 
 
 @pytest.fixture
-def keeper(tmp_path) -> Keeper:
+def keeper(tmp_path) -> RunWriter:
     (tmp_path / "checkpoints").mkdir()
     settings = CheckpointConfig(keep="last_and_best", every_minutes=0)
-    return Keeper(RunFolder(tmp_path), settings, 1, [], Signals(), send=lambda row: None)
+    return RunWriter(RunFolder(tmp_path), settings, 1, [], Signals(), send=lambda row: None)
 
 
 @pytest.mark.parametrize("links", [True, False], ids=["hard links", "a file system without"])
