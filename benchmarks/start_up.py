@@ -95,7 +95,7 @@ def watched() -> None:
     from datavol.training import trainer
     from datavol.training.module import Classifier
 
-    real, times = trainer.settle, [0.0, 0.0]
+    real, times = trainer.resolve_auto, [0.0, 0.0]
 
     def resolve_auto(*given: Any) -> Any:
         times[0] = time.time()
@@ -107,7 +107,7 @@ def watched() -> None:
         print(json.dumps(found | {SETTLED: times[1] - times[0], STARTED: time.time() - began}), flush=True)
         os._exit(0)
 
-    trainer.settle = resolve_auto
+    trainer.resolve_auto = resolve_auto
     Classifier.training_step = first_step  # type: ignore[assignment, method-assign]
     run.main()
 

@@ -19,6 +19,7 @@ from torch import Tensor
 from datavol.config import CheckpointConfig
 from datavol.errors import RunError, RunPreempted
 from datavol.runs.folder import WITHIN, Row, RunFolder, best_of, put_in_place
+from datavol.runs.predictions import Predictions
 from datavol.training.callbacks.signals import Signals
 from datavol.training.module import EVALUATED
 

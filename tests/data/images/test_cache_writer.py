@@ -29,7 +29,7 @@ from image_stores import (
     warnings_of,
     write_photo,
 )
-from torchvision.io import ImageReadMode
+from torchvision.io import ImageReadMode, decode_image
 
 from datavol.data.augment.transforms import shrink
 from datavol.data.images import cache_reader as packed
