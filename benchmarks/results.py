@@ -17,7 +17,8 @@ import numpy as np
 from scipy import stats
 
 from datavol.runs import provenance
-from datavol.runs.folder import now, write_whole
+from datavol.runs.files import write_whole
+from datavol.runs.folder import now
 
 FOLDER = Path(__file__).parent
 HEAD = """# Results

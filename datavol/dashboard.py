@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datavol.cli.boundary import Parser, cli_errors
-from datavol.errors import ConfigError
+from datavol.errors import ConfigError, flat
 
 
 @cli_errors
@@ -25,7 +25,7 @@ def save_dashboard(project: str, entity: str | None, study: str | None) -> str:
     """
     import wandb
 
-    from datavol.study.load.wandb_project import logged_in_api
+    from datavol.tracking.session import logged_in_api
     from datavol.tracking.workspace import workspace_of
 
     workspace = workspace_of(project, entity or "", study)  # first: what is not installed needs no login to be told
@@ -36,7 +36,7 @@ def save_dashboard(project: str, entity: str | None, study: str | None) -> str:
     except ConfigError:
         raise
     except (wandb.Error, ValueError) as error:
-        told = " ".join(str(error).split())
+        told = flat(error)
         raise ConfigError(
             f"project must be a W&B project that you can change, got {project}: {told}; check it and --entity"
         ) from None

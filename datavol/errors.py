@@ -28,3 +28,8 @@ class RunPreempted(RunError):
 
 class InsufficientData(ValueError):
     """A question that was put well and that the measurements do not answer: show the line in the answer's place."""
+
+
+def flat(error: object) -> str:
+    """Flatten the text of an error into one line."""
+    return " ".join(str(error).split())

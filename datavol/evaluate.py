@@ -9,10 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from datavol.cli.boundary import Parser, cli_errors
+from datavol.cli.console import console as open_console
 from datavol.config import Config
 from datavol.config.compose import compose, override
 from datavol.errors import ConfigError
-from datavol.runs.folder import RunFolder, write_whole
+from datavol.runs.files import write_whole
+from datavol.runs.folder import RunFolder
 
 
 @cli_errors
@@ -58,7 +60,6 @@ def find(target: Path, overrides: list[str]) -> tuple[Config, list[Path], RunFol
 
 
 def _print(rows: list[dict[str, Any]]) -> None:
-    from rich.console import Console
     from rich.table import Table
 
     table = Table(title=f"{rows[0]['val/images']:,.0f} validation images (shares in [0, 1])")
@@ -67,7 +68,7 @@ def _print(rows: list[dict[str, Any]]) -> None:
         table.add_column(name.removeprefix("val/"))
     for row in rows:
         table.add_row(*(_shown(row[name]) for name in names))
-    console = Console(width=None if Console().is_terminal else 160)
+    console = open_console()
     console.print(table)
 
 

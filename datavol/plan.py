@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from datavol.cli.boundary import cli_errors
+from datavol.cli.console import console as open_console
 from datavol.config import Run
 from datavol.config.compose import compose, parse
 from datavol.errors import ConfigError
@@ -139,7 +140,6 @@ def _time(run: Run, what: str) -> tuple[dict[str, Any], float]:
 
 
 def _print(plans: list[Plan], speeds: list[Speed], wall: float | None, places: int) -> None:
-    from rich.console import Console
     from rich.table import Table
 
     table = Table(title="what the sweep would do")
@@ -150,7 +150,7 @@ def _print(plans: list[Plan], speeds: list[Speed], wall: float | None, places: i
     table.add_column("still takes", justify="right")
     for plan, speed in zip(plans, speeds, strict=True):
         table.add_row(*_cells(plan, speed))
-    console = Console(width=None if Console().is_terminal else 180)
+    console = open_console(180)
     console.print(table)
     console.print(
         "LR step and warm-up in passes over the subset, as the thesis's table 6; * rounding changes them there"

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from datavol.cli.boundary import Parser, cli_errors
+from datavol.cli.console import console as open_console
 from datavol.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -48,8 +49,6 @@ def report(
     Raises:
         ConfigError: If a folder is missing or holds no run, or `delta` or `target` is no per cent.
     """
-    from rich.console import Console
-
     from datavol.study.load.study import load_study
     from datavol.study.report.report_data import report_data
     from datavol.study.report.writer import write_report
@@ -64,7 +63,7 @@ def report(
 
         upload = destination(study.runs)  # first: whether W&B takes anything is told before the work
     contents = report_data(study, delta=delta / 100, target=None if target is None else target / 100)
-    console = Console(width=None if Console().is_terminal else 160)
+    console = open_console()
 
     def say(line: object) -> None:
         console.print(str(line), markup=False, highlight=False, soft_wrap=True)

@@ -12,7 +12,8 @@ from omegaconf import DictConfig
 
 from datavol.cli.boundary import cli_errors
 from datavol.config import Run
-from datavol.config.compose import HYDRA_VERSION, compose, conf_dir, container, parse, typed
+from datavol.config.compose import HYDRA_VERSION, compose, container, parse, typed
+from datavol.config.section import conf_dir
 from datavol.runs.folder import RunFolder
 from datavol.sweep.job import is_first_rank, train_run
 from datavol.sweep.slurm import check_slurm

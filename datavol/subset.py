@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from datavol.cli.boundary import Parser, cli_errors
+from datavol.cli.console import console as open_console
 from datavol.config.compose import compose
 from datavol.errors import ConfigError
 
@@ -74,7 +75,6 @@ def prepare_subsets(runs: list[Run]) -> list[Prepared]:
 
 
 def _print_shared(pairs: pd.DataFrame, classes: Sequence[str]) -> None:
-    from rich.console import Console
     from rich.table import Table
 
     table = Table(title="what the subsets share")
@@ -84,7 +84,7 @@ def _print_shared(pairs: pd.DataFrame, classes: Sequence[str]) -> None:
         counts = [f"{pair[name]:,}" for name in ("images", "common")]
         shares = [f"{100 * pair[name]:.2f}" for name in ("share", "expected_share", "largest_share")]
         table.add_row(pair["first"], pair["second"], *counts, *shares, classes[pair["class"]])
-    console = Console(width=None if Console().is_terminal else 160)
+    console = open_console()
     console.print(table)
     console.print("of the smaller subset's images (of the class); by chance: two independent draws", soft_wrap=True)
 

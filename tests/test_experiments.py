@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from datavol.config.compose import compose, conf_dir
+from datavol.config.compose import compose
+from datavol.config.section import conf_dir
 from datavol.data.prepare import prepare
 from datavol.plan import plan_runs
 from datavol.runs.folder import runs_of

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from datavol.config.compose import conf_dir
+from datavol.config.section import conf_dir
 
 ROOT = Path(__file__).parents[1]
 

@@ -15,20 +15,14 @@ from datavol.config.data import (
     TableConfig,
     TorchvisionConfig,
 )
-from datavol.config.place import (
-    TORCHVISION_NETWORKS,
-    CheckpointConfig,
-    CsvConfig,
-    ModelConfig,
-    NodeConfig,
-    PlanConfig,
-    SweepConfig,
-    TrainerConfig,
-    WandbConfig,
-)
+from datavol.config.logger import CsvConfig, WandbConfig
+from datavol.config.model import TORCHVISION_NETWORKS, ModelConfig
+from datavol.config.plan import NodeConfig, PlanConfig
 from datavol.config.recipe import AugmentConfig, EvaluateConfig, OptimiserConfig, RecipeConfig, ScheduleConfig
 from datavol.config.run import Config, Run, check_batch_shares
 from datavol.config.section import Section, hashed_values, key, marks
+from datavol.config.sweep import SweepConfig
+from datavol.config.trainer import CheckpointConfig, TrainerConfig
 
 __all__ = [
     "TORCHVISION_NETWORKS",

@@ -7,38 +7,31 @@ composes and checks here first: all jobs of a sweep, before anything is written.
 from __future__ import annotations
 
 import argparse
-import difflib
-import json
-import re
 from collections.abc import Mapping, Sequence
 from contextvars import ContextVar
 from pathlib import Path
-from typing import Any, NoReturn, get_args
+from typing import Any, NoReturn
 
 from hydra import initialize_config_dir
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra._internal.utils import get_args_parser
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.errors import HydraException, OverrideParseException
+from hydra.errors import HydraException
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import InterpolationResolutionError, OmegaConfBaseException
+from omegaconf.errors import OmegaConfBaseException
 from pydantic import ValidationError
 
-from datavol.config import TORCHVISION_NETWORKS, Config, Run, Section, marks
+from datavol.config.messages import hydra_message, schema_message
+from datavol.config.model import TORCHVISION_NETWORKS
+from datavol.config.run import Config, Run
+from datavol.config.section import conf_dir
 from datavol.errors import ConfigError
 
 HYDRA_VERSION = "1.3"
 
 SMALL_IMAGES = ("digits", "fashion_mnist", "cifar10", "cifar100")
-
-
-def conf_dir() -> Path:
-    """`conf/`: inside the package in a wheel, beside it in a checkout."""
-    package = Path(__file__).parents[1]
-    inside = package / "conf"
-    return inside if inside.is_dir() else package.parent / "conf"
 
 
 def recipe_for(data: str, model: str) -> str:
@@ -105,7 +98,7 @@ def compose(overrides: Sequence[str], *, multirun: bool = False) -> list[Run]:
             raise
         except (HydraException, OmegaConfBaseException, ValueError, IndexError, TypeError) as error:
             # the last three are Hydra's own slips over unusual values, such as model=null
-            raise ConfigError(_one_line_of_hydra(error)) from None
+            raise ConfigError(hydra_message(error)) from None
 
 
 def _split(master: DictConfig, overrides: Sequence[str], loader: Any) -> list[list[str]]:
@@ -174,7 +167,7 @@ def override(values: dict[str, Any], overrides: Sequence[str]) -> Config:
             if name.partition(".")[0] not in groups:
                 OmegaConf.update(changed, name, one.value(), merge=False)
     except (HydraException, OmegaConfBaseException) as error:
-        raise ConfigError(_one_line_of_hydra(error)) from None
+        raise ConfigError(hydra_message(error)) from None
     return typed(changed)
 
 
@@ -192,94 +185,4 @@ def check(values: dict[str, Any]) -> Config:
     try:
         return Config.model_validate(values)
     except ValidationError as error:
-        raise ConfigError(_one_line_of_schema(error)) from None
-
-
-def _one_line_of_schema(error: ValidationError) -> str:
-    first = error.errors()[0]
-    cause = first.get("ctx", {}).get("error")
-    if isinstance(cause, ConfigError):
-        return str(cause)
-    path = _path(first["loc"])
-    name, (sections, field) = ".".join(path), _field(path)
-    if field is None:
-        return _unknown_key(name, [".".join([*path[:-1], known]) for s in sections for known in s.model_fields])
-    remedy = marks(field)["remedy"]
-    got = "nothing" if first["type"] == "missing" else json.dumps(first["input"], default=str)
-    return f"{name} must be {field.description}, got {got}" + (f"; try {remedy}" if remedy else "; see --help")
-
-
-def _path(location: tuple[int | str, ...]) -> list[str]:
-    """A pydantic location as a config path: without the tags of unions, and no further than a key."""
-    tagged = location[:1] in (("data",), ("logger",))
-    path: list[str] = []
-    for place, part in enumerate(location):
-        if tagged and place == 1:
-            continue
-        path.append(str(part))
-        field = _field(path)[1]
-        if field is None or not _sections_in(field.annotation):
-            break
-    return path
-
-
-def _field(path: Sequence[str]) -> tuple[list[type[Section]], Any]:
-    """The sections in which the last part of a path is looked up, and its field there."""
-    sections: list[type[Section]] = [Config]
-    for place, part in enumerate(path):
-        found = [section.model_fields[part] for section in sections if part in section.model_fields]
-        if not found or place == len(path) - 1:
-            return sections, found[0] if found else None
-        sections = [inner for field in found for inner in _sections_in(field.annotation)]
-    return sections, None
-
-
-def _sections_in(annotation: Any) -> list[type[Section]]:
-    if isinstance(annotation, type) and issubclass(annotation, Section):
-        return [annotation]
-    return [section for part in get_args(annotation) for section in _sections_in(part)]
-
-
-def _unknown_key(name: str, known: Sequence[str]) -> str:
-    if name in known:
-        group = name.partition(".")[0]
-        return f"{name} must be a key of the chosen {group}, got one of another choice; leave {name} out"
-    same_end = [key for key in known if key.endswith("." + name.rpartition(".")[2])]
-    near = same_end[:1] or difflib.get_close_matches(name, known, n=1)
-    remedy = f"did you mean {near[0]}?" if near else "--help lists the keys"
-    return f"{name} must be a key of conf/, got an unknown one; {remedy}"
-
-
-def _one_line_of_hydra(error: Exception) -> str:
-    """Hydra's and OmegaConf's errors as one line with name, rule, value and remedy."""
-    text = " ".join(line.strip() for line in str(error).splitlines() if line.strip())
-    if ambiguous := re.search(r"Ambiguous value for argument '([^']*)'", text):
-        name = ambiguous[1].partition("=")[0]
-        return f"{name} must be one value without -m, got {ambiguous[1]}; try -m {ambiguous[1]}"
-    if isinstance(error, OverrideParseException):
-        return f"an override must be written name=value, got '{error.override}'; quote what is special: 'name=\"a b\"'"
-    if isinstance(error, InterpolationResolutionError) and error.full_key:
-        return f"{error.full_key} must refer to a key or variable that exists, got: {text}; write a value instead"
-    if choice := re.search(r"Could not find '([\w/]+)/([^']*)'", text):
-        return _unknown_choice(choice[1], choice[2])
-    for pattern in (r"full_key: ([\w.]+)", r"Could not (?:override|append|delete)[^']*'([^'=]+)"):
-        if unknown := re.search(pattern, text):
-            return _unknown_key(unknown[1], _all_keys())
-    return f"the configuration must compose, got: {text}; see --help"
-
-
-def _unknown_choice(group: str, got: str) -> str:
-    known = sorted(
-        path.relative_to(conf_dir() / group).with_suffix("").as_posix() for path in (conf_dir() / group).rglob("*.yaml")
-    )
-    near = (difflib.get_close_matches(got, known, n=1, cutoff=0.4) + known + ["null"])[0]
-    return f"{group} must be one of {', '.join(known)}, got '{got}'; try {group}={near}"
-
-
-def _all_keys(section: type[Section] = Config, prefix: str = "") -> list[str]:
-    keys = []
-    for name, field in section.model_fields.items():
-        keys.append(prefix + name)
-        for inner in _sections_in(field.annotation):
-            keys += _all_keys(inner, f"{prefix}{name}.")
-    return keys
+        raise ConfigError(schema_message(error)) from None

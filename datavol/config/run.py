@@ -12,17 +12,13 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, model_validator
 
 from datavol.config.data import AnyData, ImbalanceConfig
-from datavol.config.place import (
-    CheckpointConfig,
-    CsvConfig,
-    ModelConfig,
-    PlanConfig,
-    SweepConfig,
-    TrainerConfig,
-    WandbConfig,
-)
+from datavol.config.logger import CsvConfig, WandbConfig
+from datavol.config.model import ModelConfig
+from datavol.config.plan import PlanConfig
 from datavol.config.recipe import RecipeConfig
 from datavol.config.section import Section, Text, hashed_values, key
+from datavol.config.sweep import SweepConfig
+from datavol.config.trainer import CheckpointConfig, TrainerConfig
 from datavol.errors import ConfigError
 
 SEED: dict[str, Any] = {"ge": 0, "lt": 2**63}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
@@ -39,3 +40,10 @@ def marks(field: Any) -> dict[str, Any]:
     if not isinstance(extra, dict) or "hashed" not in extra:
         raise TypeError(f"a key of the schema has no mark: {field!r}")
     return extra
+
+
+def conf_dir() -> Path:
+    """`conf/`: inside the package in a wheel, beside it in a checkout."""
+    package = Path(__file__).parents[1]
+    inside = package / "conf"
+    return inside if inside.is_dir() else package.parent / "conf"

@@ -14,15 +14,13 @@
 from __future__ import annotations
 
 import csv
-import fcntl
 import io
 import json
 import math
 import os
-import tempfile
 import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
@@ -33,7 +31,8 @@ import numpy as np
 import yaml
 from numpy.typing import NDArray
 
-from datavol.errors import ConfigError, RunLocked
+from datavol.errors import ConfigError, RunLocked, flat
+from datavol.runs.files import file_lock, write_whole
 from datavol.runs.predictions import Predictions
 
 Row = dict[str, float]
@@ -47,27 +46,6 @@ TRACES = ("run.json", ".hydra", "subset.json", "metrics.csv", "output.log")
 
 FIRST_COLUMNS = ("budget_epoch", "iteration", "images_seen", "lr")
 WHOLE_COLUMNS = FIRST_COLUMNS[:3]
-
-
-def write_whole(path: Path, content: bytes) -> None:
-    """Write a file so that a reader sees the old one or the new one, never a part: temporary name, then rename."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-        os.chmod(name, 0o644)
-        put_in_place(Path(name), path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
-
-
-def put_in_place(unfinished: Path, path: Path) -> None:
-    """Rename a written file, once it is on the disk, so that a power cut leaves the old one or the new one too."""
-    with unfinished.open("rb") as file:
-        os.fsync(file.fileno())
-    os.replace(unfinished, path)
 
 
 @dataclass(frozen=True)
@@ -206,23 +184,20 @@ class RunFolder:
     def held(self) -> Iterator[None]:
         """Hold the run for this process, so that no other trains it at the same time.
 
-        A POSIX record lock: it dies with its owner, however that ends, is not inherited by data workers, and holds
-        across machines on file systems that support it (NFS 4, Lustre, GPFS).
-
         Raises:
             RunLocked: If another process holds it.
         """
-        self.path.mkdir(parents=True, exist_ok=True)
-        with (self.path / ".lock").open("a") as file:
+        lock = self.path / ".lock"
+        with ExitStack() as stack:
             try:
-                fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except (BlockingIOError, PermissionError):
+                stack.enter_context(file_lock(lock, wait=False))
+            except BlockingIOError:
                 raise RunLocked(f"{self.path} is being trained by another process") from None
             try:
                 yield
             finally:
                 if self.path.is_dir() and os.listdir(self.path) == [".lock"]:  # nothing came of it
-                    os.unlink(file.name)
+                    lock.unlink()
                     self.path.rmdir()
 
     def supersede(self) -> None:
@@ -302,7 +277,7 @@ def now() -> str:
 
 
 def _unreadable(file: Path, error: Exception) -> ConfigError:
-    said = " ".join(str(error).split())
+    said = flat(error)
     return ConfigError(
         f"{file} must be a file that datavol wrote, got {type(error).__name__} {said}; move its folder away"
     )

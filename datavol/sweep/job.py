@@ -17,7 +17,8 @@ from datavol.cli.boundary import cli_errors
 from datavol.config import Run
 from datavol.config.compose import check
 from datavol.errors import RunLocked, RunPreempted
-from datavol.runs.folder import RunFolder, write_whole
+from datavol.runs.files import write_whole
+from datavol.runs.folder import RunFolder
 from datavol.sweep.processes import die_with_parent
 
 

@@ -9,10 +9,9 @@ import pandas as pd
 
 from datavol.config import WandbConfig
 from datavol.config.compose import compose
-from datavol.errors import ConfigError
+from datavol.errors import ConfigError, flat
 from datavol.runs.folder import RunFolder
-from datavol.study.load.wandb_project import NOT_RUNS
-from datavol.tracking.run import check_wandb
+from datavol.tracking.session import NOT_RUNS, check_wandb
 
 if TYPE_CHECKING:
     import wandb
@@ -75,7 +74,7 @@ def publish(page: Path, study: str, settings: WandbConfig) -> str:
         run.finish()
         wandb.teardown()  # its service process writes the last of an offline run's file only when it ends
     except (wandb.Error, OSError, ValueError) as error:
-        told = " ".join(str(error).split())
+        told = flat(error)
         raise ConfigError(f"W&B must take the report, got: {told}; the page is in {page}, so try again later") from None
     if mode == "online":
         return str(run.url)

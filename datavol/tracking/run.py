@@ -8,11 +8,10 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Mapping
-from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
-from datavol.errors import ConfigError
+from datavol.tracking.session import Mode, check_wandb, describe, is_wandb_failure
 
 if TYPE_CHECKING:
     import wandb
@@ -22,7 +21,6 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 PATIENCE_SECONDS = 10.0  # for W&B to answer, once when a run opens and once when it ends
-Mode = Literal["online", "offline", "disabled"]
 
 
 class WandbRun:
@@ -40,7 +38,9 @@ class WandbRun:
             return
         try:
             self._run.log(dict(row), step=int(row["iteration"]), commit=True)
-        except _failures() as error:
+        except Exception as error:
+            if not is_wandb_failure(error):
+                raise
             self._give_up(error)
 
     def finish(self, summary: Mapping[str, Any], exit_code: int) -> None:
@@ -50,7 +50,9 @@ class WandbRun:
         try:
             self._run.summary.update(dict(summary))
             self._run.finish(exit_code)
-        except _failures() as error:
+        except Exception as error:
+            if not is_wandb_failure(error):
+                raise
             self._give_up(error)
         else:
             _stop_service()
@@ -58,38 +60,9 @@ class WandbRun:
     def _give_up(self, error: Exception) -> None:
         assert self._run is not None
         remedy = f"wandb sync --include-online {self._run.sync_dir}"
-        logger.warning("W&B failed (%s); the training goes on, and `%s` sends what W&B missed", _text(error), remedy)
+        logger.warning("W&B failed (%s); the training goes on, and `%s` sends what W&B missed", describe(error), remedy)
         self._run = None
         _stop_service()
-
-
-def check_wandb(settings: WandbConfig) -> Mode:
-    """The mode in which W&B will run. Asks neither the network nor the user.
-
-    `auto` follows WANDB_MODE or what `wandb offline` saved, and is otherwise online if you are logged in.
-
-    Raises:
-        ConfigError: Online was asked for without being logged in, or wandb refuses a setting.
-    """
-    import wandb
-    from wandb.sdk import wandb_setup
-
-    try:
-        wandb.Settings(project=settings.project, run_tags=tuple(settings.tags))
-        in_force = wandb_setup.singleton().settings  # from the WANDB_ variables and wandb's settings files
-        asked = _asked_mode(settings, in_force)
-        logged_in = asked in (None, "online") and _logged_in(in_force)
-    except (wandb.Error, ValueError) as error:
-        raise ConfigError(
-            f"logger and the WANDB_ variables must be as wandb allows, got: {_text(error)}; try logger=csv"
-        ) from error
-    if asked == "online" and not logged_in:
-        where = "logger.mode" if settings.mode == "online" else "WANDB_MODE"
-        raise ConfigError(
-            f"{where} must be auto or offline unless you are logged in to W&B, got online; "
-            "try `wandb login`, or logger.mode=offline"
-        )
-    return asked or ("online" if logged_in else "offline")
 
 
 def open_wandb_run(
@@ -120,13 +93,15 @@ def _open(mode: Mode, identity: dict[str, Any]) -> wandb.Run | None:
         return None
     try:
         return _start(mode, identity)
-    except _failures() as error:
+    except Exception as error:
+        if not is_wandb_failure(error):
+            raise
         _stop_service()  # it would refuse the same id a second time
         if mode == "offline":
-            logger.warning("W&B cannot write (%s); the training goes on without it", _text(error))
+            logger.warning("W&B cannot write (%s); the training goes on without it", describe(error))
             return None
         remedy = f"wandb sync {identity['dir']}/wandb/offline-run-*-{identity['id']}*"
-        logger.warning("W&B does not answer (%s); it goes on offline, and `%s` sends it later", _text(error), remedy)
+        logger.warning("W&B does not answer (%s); it goes on offline, and `%s` sends it later", describe(error), remedy)
         return _open("offline", identity)
 
 
@@ -157,43 +132,10 @@ def _start(mode: Mode, identity: dict[str, Any]) -> wandb.Run:
 def _stop_service() -> None:
     import wandb
 
-    # teardown exits with the service's own code when that is not 0, as after a kill.
-    with suppress(*_failures(), SystemExit):
+    try:
         wandb.teardown()
-
-
-def _asked_mode(settings: WandbConfig, in_force: wandb.Settings) -> Mode | None:
-    if settings.mode != "auto":
-        return settings.mode
-    if in_force.mode == "disabled":
-        return "disabled"
-    if in_force.mode in ("offline", "dryrun"):
-        return "offline"
-    return "online" if "WANDB_MODE" in os.environ else None  # online is also wandb's default
-
-
-def _logged_in(in_force: wandb.Settings) -> bool:
-    """Whether wandb would find an API key or identity token for its server; it looks at no network."""
-    from wandb.sdk.lib.wbauth import authenticate_session
-
-    found = authenticate_session(host=in_force.base_url, source="datavol", prompt=False, update_session=False)
-    return found is not None
-
-
-def _failures() -> tuple[type[Exception], ...]:
-    """What wandb 0.31 raises when its server, its disk, its settings or its service process fail.
-
-    They share no base class, and this list leaves out TypeError and its like, which would be our own mistakes.
-    """
-    from wandb.errors import Error
-    from wandb.sdk.lib.asyncio_manager import AlreadyJoinedError, RunCancelledError
-    from wandb.sdk.lib.service.service_token import WandbServiceConnectionError
-    from wandb.sdk.mailbox.mailbox import MailboxClosedError
-    from wandb.sdk.mailbox.mailbox_handle import HandleAbandonedError, ServerResponseError
-
-    service = (WandbServiceConnectionError, HandleAbandonedError, MailboxClosedError, ServerResponseError)
-    return (Error, OSError, ValueError, *service, AlreadyJoinedError, RunCancelledError)
-
-
-def _text(error: BaseException) -> str:
-    return " ".join(f"{type(error).__name__}: {error}".split())
+    except SystemExit:
+        return  # with the service's own code when that is not 0, as after a kill
+    except Exception as error:
+        if not is_wandb_failure(error):
+            raise

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from datavol.errors import ConfigError
-from datavol.study.load.wandb_project import NOT_RUNS
+from datavol.tracking.session import NOT_RUNS
 
 if TYPE_CHECKING:
     from wandb_workspaces.reports.v2.interface import PanelTypes

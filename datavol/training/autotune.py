@@ -6,11 +6,9 @@ session reads it. `settled.json` has an entry per network and image size; one th
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +18,8 @@ from datavol.config import Config, FilesConfig, Run
 from datavol.data.images.cache_policy import short_side
 from datavol.data.prepare import Prepared
 from datavol.runs import provenance
-from datavol.runs.folder import RunFolder, now, write_whole
+from datavol.runs.files import file_lock, write_whole
+from datavol.runs.folder import RunFolder, now
 from datavol.training.step_timing import AUTO, StepTimer, choose
 
 FILE = "settled.json"
@@ -56,7 +55,7 @@ def _decided(study: Path, what: str, keep: bool, decide: Callable[[], dict[str, 
     """The study's entry for `what`, made by `decide` if there is none."""
     if not keep:
         return _entries(study).get(what) or decide()
-    with _alone(study):
+    with file_lock(study / f".{FILE}.lock"):
         entries = _entries(study)
         if what not in entries:
             entries[what] = decide() | {"decided": now()}
@@ -135,12 +134,3 @@ def _with_cache(config: Config) -> Config:
 def _entries(study: Path) -> dict[str, dict[str, Any]]:
     file = study / FILE
     return dict(json.loads(file.read_text())) if file.exists() else {}
-
-
-@contextmanager
-def _alone(study: Path) -> Iterator[None]:
-    """While another run of the study decides, wait for it."""
-    study.mkdir(parents=True, exist_ok=True)
-    with (study / f".{FILE}.lock").open("w") as file:
-        fcntl.lockf(file, fcntl.LOCK_EX)
-        yield

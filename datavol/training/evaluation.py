@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from datavol.config import Config
 from datavol.data.prepare import prepare
-from datavol.errors import ConfigError
+from datavol.errors import ConfigError, flat
 from datavol.training.autotune import recorded_auto
 from datavol.training.callbacks.monitoring import Margins
 from datavol.training.memory import keep_freed_memory
@@ -72,7 +72,7 @@ def load_weights(module: Classifier, path: Path) -> dict[str, int]:
         else:
             module.network.load_state_dict(content)
     except RuntimeError as error:
-        first = " ".join(str(error).split())[:160]
+        first = flat(error)[:160]
         raise ConfigError(
             f"{path} must hold weights of the configured network, got: {first}; choose its model=..."
         ) from None

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from datavol.config import Config, ModelConfig
-from datavol.errors import ConfigError
+from datavol.errors import ConfigError, flat
 from datavol.training.resume import read_checkpoint
 
 
@@ -26,7 +26,7 @@ def check_image_size(config: Config) -> None:
                 RuntimeError,
                 ValueError,
             ) as error:
-                first = " ".join(str(error).split())[:100]
+                first = flat(error)[:100]
                 raise ConfigError(
                     f"recipe.{name}.crop_size must be a size that {config.model.name} takes, got {size} ({first}); "
                     "try data.image_size=224"

@@ -9,7 +9,7 @@ from datavol.config import Config, Run, TrainerConfig, WandbConfig, check_batch_
 from datavol.data.prepare import Prepared, check_manifest, prepare_all
 from datavol.errors import ConfigError
 from datavol.runs.folder import RunFolder, check_world_size
-from datavol.tracking.run import check_wandb
+from datavol.tracking.session import check_wandb
 
 
 def check_runs(runs: list[Run], *, here: bool = True) -> list[Prepared]:

@@ -14,7 +14,7 @@ import torch
 from datavol.config import Config, Run, WandbConfig
 from datavol.data.budget import thesis_units
 from datavol.data.prepare import Prepared
-from datavol.errors import RunError
+from datavol.errors import RunError, flat
 from datavol.runs import provenance
 from datavol.runs.folder import RunFolder, now
 from datavol.tracking.run import open_wandb_run
@@ -111,7 +111,7 @@ def recorded(folder: RunFolder, trainer: L.Trainer, signals: Signals) -> Iterato
         _fail(folder, str(error))
         raise
     except Exception as error:
-        first = _fail(folder, f"{type(error).__name__}: {' '.join(str(error).split())}")
+        first = _fail(folder, f"{type(error).__name__}: {flat(error)}")
         if trainer.world_size > 1 and str(error) not in first:
             raise RunError(first) from error
         raise

@@ -14,14 +14,16 @@ from lightning.pytorch.plugins.environments import SLURMEnvironment
 from lightning.pytorch.utilities.exceptions import MisconfigurationException
 
 from datavol.config import Config, Run, TrainerConfig, check_batch_shares
-from datavol.data.augment.transforms import DeviceTransform, mixing
+from datavol.data.augment.device import DeviceTransform, mixing
 from datavol.data.datamodule import SubsetDataModule
 from datavol.data.prepare import Prepared
-from datavol.errors import ConfigError
+from datavol.errors import ConfigError, flat
 from datavol.runs.folder import RunFolder, check_world_size
 from datavol.training.autotune import resolve_auto
-from datavol.training.callbacks.checkpoints import Damage, PredictionWriter, RunWriter
+from datavol.training.callbacks.checkpoints import RunWriter
+from datavol.training.callbacks.damage import Damage
 from datavol.training.callbacks.monitoring import Margins, Progress, StopOnNonFinite, Threads, Timing
+from datavol.training.callbacks.predictions import PredictionWriter
 from datavol.training.callbacks.signals import Signals
 from datavol.training.memory import keep_freed_memory
 from datavol.training.module import Classifier
@@ -83,7 +85,7 @@ def build_trainer(trainer: TrainerConfig, callbacks: list[Any], **options: Any) 
         with fewer_warnings():
             built = _lightning_trainer(trainer, accelerator, callbacks, options)
     except (MisconfigurationException, ValueError) as error:  # Lightning's words for devices that do not fit
-        first = " ".join(str(error).split())
+        first = flat(error)
         raise ConfigError(f"trainer must be what this machine allows, got: {first}; try trainer=auto") from None
     if not built.precision.startswith(trainer.precision):
         raise ConfigError(

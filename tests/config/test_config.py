@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from datavol.config import Config, Section, marks
-from datavol.config.compose import _sections_in, compose, conf_dir, override, recipe_for
+from datavol.config.compose import compose, override, recipe_for
+from datavol.config.messages import conf_dir, sections_in
 from datavol.errors import ConfigError
 
 NEEDED = {"data=image_folder": "data.root=x", "data=imagenet": "data.root=x", "data=table": "data.table=x"}
@@ -19,7 +20,7 @@ CHOICES = [
 
 
 def sections(section: type[Section] = Config) -> set[type[Section]]:
-    inner = [found for field in section.model_fields.values() for found in _sections_in(field.annotation)]
+    inner = [found for field in section.model_fields.values() for found in sections_in(field.annotation)]
     return {section}.union(*(sections(found) for found in inner))
 
 

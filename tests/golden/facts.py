@@ -18,7 +18,8 @@ import numpy as np
 import torch
 from made_up import LABELS
 
-from datavol.config.compose import compose, conf_dir
+from datavol.config.compose import compose
+from datavol.config.section import conf_dir
 from datavol.data.prepare import prepare
 from datavol.data.sampler import balanced_order, sample_order
 from datavol.data.subsets import class_weights, draw_subset

@@ -8,7 +8,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from datavol.errors import ConfigError
-from datavol.runs.folder import RunFolder, best_of, runs_of, write_whole
+from datavol.runs.files import write_whole
+from datavol.runs.folder import RunFolder, best_of, runs_of
 
 VALUES = st.floats(allow_nan=True, allow_infinity=False)
 

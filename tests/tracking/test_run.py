@@ -22,7 +22,8 @@ from wandb_file import WandbFile, read_wandb_file
 from datavol.config import WandbConfig
 from datavol.errors import ConfigError
 from datavol.tracking import run as wandb_run
-from datavol.tracking.run import WandbRun, check_wandb, open_wandb_run
+from datavol.tracking.run import WandbRun, open_wandb_run
+from datavol.tracking.session import check_wandb
 
 API_KEY = "0123456789" * 4
 CLOSED_PORT = "http://127.0.0.1:9"
@@ -392,7 +393,7 @@ def test_a_server_that_never_answers_does_not_hold_up_the_exit(folder: Path, mon
     monkeypatch.setenv("WANDB_API_KEY", API_KEY)
     code = f"""if True:
         from pathlib import Path
-        from tests.training import test_wandb_run as module
+        from tests.tracking import test_run as module
         module.wandb_run.PATIENCE_SECONDS = 1.0
         run = module.start(Path({str(folder)!r}))
         module.train(run)

@@ -36,8 +36,8 @@ from PIL import Image
 from torch import Tensor
 
 from datavol.data.sources.file_table import FileSplit, cache_path
-from datavol.errors import ConfigError
-from datavol.runs.folder import write_whole
+from datavol.errors import ConfigError, flat
+from datavol.runs.files import write_whole
 from datavol.runs.randomness import permutation
 
 STORE_FORMAT = "datavol packed images 1"  # count up when the pixels or the files change
@@ -126,7 +126,7 @@ def read_index(store: Store) -> Index:
             index = Index(str(kept["pixels"]), int(kept["length"]), kept["entries"])
         size = os.path.getsize(store.path(index.pixels))
     except (OSError, EOFError, ValueError, KeyError, RuntimeError, zipfile.BadZipFile, zlib.error) as error:
-        raise Unusable(" ".join(str(error).split())) from error  # RuntimeError: zipfile on flags it does not know
+        raise Unusable(flat(error)) from error  # RuntimeError: zipfile on flags it does not know
     if index.entries.dtype != ENTRY or index.entries.shape != (store.images,):
         raise Unusable("its index is of another table")
     if size < index.length:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import errno
-import fcntl
 import logging
 import os
 import sys
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from functools import partial
 from pathlib import Path
 
@@ -22,6 +21,7 @@ from tqdm import tqdm
 from datavol.data.augment.transforms import shrink
 from datavol.data.images.cache_reader import ABSENT, PackedImages, Store, Unusable, new_index, read_index, write_index
 from datavol.data.sources.file_table import DamagedImage, FileSplit
+from datavol.runs.files import file_lock
 
 PUBLISH_SECONDS = 30.0
 BLOCK = 256  # images that may be decoded ahead of the one to write
@@ -91,13 +91,13 @@ def _mtimes(split: FileSplit, positions: NDArray[np.int64], pool: ThreadPoolExec
 @contextmanager
 def _locked(store: Store, progress: bool) -> Iterator[None]:
     """Alone with the store, by a lock that dies with its owner."""
-    os.makedirs(store.folder, exist_ok=True)
-    with open(store.path("lock"), "a") as file:
+    lock = Path(store.path("lock"))
+    with ExitStack() as stack:
         try:
-            fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except (BlockingIOError, PermissionError):
+            stack.enter_context(file_lock(lock, wait=False))
+        except BlockingIOError:
             _tell(progress, f"another run is building {store.folder}; waiting for it")
-            fcntl.lockf(file, fcntl.LOCK_EX)
+            stack.enter_context(file_lock(lock))
         yield
 
 

@@ -15,6 +15,7 @@ from PIL import Image, UnidentifiedImageError
 from torch import Tensor
 
 from datavol.data.sources.file_table import DamagedImage, FileSplit
+from datavol.errors import flat
 
 JPEG = b"\xff\xd8\xff"
 INKS = "CMYK"  # libjpeg does not turn them into RGB
@@ -37,7 +38,7 @@ def decode_file(split: FileSplit, position: int) -> Tensor:
     except UnidentifiedImageError:
         reason = f"{len(content)} bytes of no known format"
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        reason = " ".join(str(error).split())
+        reason = flat(error)
     raise DamagedImage(
         f"an image must be whole, got {split.path(position)!r} ({reason}); mend or remove it, "
         "or try data.on_damaged=replace"

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from datavol.errors import ConfigError, RunError
+from datavol.errors import ConfigError, RunError, flat
 
 # The names that torchvision gives; the idx files hold numbers only.
 FASHION_CLASSES = (
@@ -109,7 +109,7 @@ def _fetched(reader: Any, place: str, name: str) -> Any:
     try:
         return reader(place, download=True)
     except (OSError, RuntimeError) as error:
-        reason = " ".join(str(error).split())
+        reason = flat(error)
         raise RunError(
             f"data.download=true must reach the server of {name} and write to {place}, got {reason}; "
             "try again or set data.root to files already there"

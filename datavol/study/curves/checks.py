@@ -8,7 +8,7 @@ from typing import TypeAlias
 import numpy as np
 import pandas as pd
 
-from datavol.errors import ConfigError, InsufficientData
+from datavol.errors import ConfigError, InsufficientData, flat
 
 Array: TypeAlias = np.ndarray
 Numbers: TypeAlias = Sequence[float] | np.ndarray | pd.Series
@@ -66,7 +66,7 @@ def _one_dimensional(name: str, values: Numbers) -> Array:
     try:
         array = np.asarray(values, dtype=float)
     except (TypeError, ValueError):
-        raise ConfigError(f"{name} must be numbers, got {' '.join(repr(values).split())}; give one per run") from None
+        raise ConfigError(f"{name} must be numbers, got {flat(repr(values))}; give one per run") from None
     if array.ndim != 1:
         raise ConfigError(f"{name} must have one dimension, got {array.ndim}; give one number per run")
     return array

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 import numpy as np
 import pandas as pd
 
-from datavol.errors import ConfigError
+from datavol.errors import ConfigError, flat
 from datavol.runs.folder import FIRST_COLUMNS
 
 CHUNK_BYTES = 2**25
@@ -78,7 +78,7 @@ def _parsed(chunk: list[Table]) -> pd.DataFrame:
     try:
         table = pd.read_csv(io.BytesIO(header + b"".join(bodies)), low_memory=False)
     except ValueError as error:
-        raise ConfigError(f"metrics.csv must be a table, got: {' '.join(str(error).split())}") from None
+        raise ConfigError(f"metrics.csv must be a table, got: {flat(error)}") from None
     wrong = [name for name in table if not pd.api.types.is_numeric_dtype(table[name])]
     if wrong or not set(FIRST_COLUMNS) <= set(table):
         raise ConfigError(f"metrics.csv must hold numbers under datavol's columns, got {wrong or list(table)}")

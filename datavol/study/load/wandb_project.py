@@ -13,14 +13,12 @@ from typing import Any
 import pandas as pd
 
 from datavol.data.budget import plan_budget
-from datavol.errors import ConfigError
+from datavol.errors import ConfigError, flat
 from datavol.runs.folder import FIRST_COLUMNS, Row, best_of
 from datavol.study.load.epochs import together
 from datavol.study.load.run_row import Fact, evaluations, sections, shrunk_to
 from datavol.study.load.study import Study, runs_frame, with_evaluations
-
-NOT_RUNS = "report"
-"""The job type of what `python -m datavol.report --wandb` uploads, which is no training."""
+from datavol.tracking.session import NOT_RUNS, logged_in_api
 
 STATES = {"finished": "finished", "running": "running", "pending": "running", "preempting": "running"}
 """Of W&B's states; any other, such as `crashed` or `killed`, is a failure."""
@@ -44,7 +42,7 @@ def load_wandb(project: str, api: Any = None) -> Study:
     except ConfigError:
         raise
     except (wandb.Error, ValueError) as error:
-        told = " ".join(str(error).split())
+        told = flat(error)
         raise ConfigError(
             f"project must be a W&B project that you can read, got {project}: {told}; try entity/project"
         ) from None
@@ -55,22 +53,6 @@ def load_wandb(project: str, api: Any = None) -> Study:
     tables = [loaded[place][1].assign(run=index) for index, place in enumerate(runs["evaluations"])]
     epochs = together([table[["run", *table.columns.drop("run")]] for table in tables])
     return Study(with_evaluations(runs, epochs), epochs)
-
-
-def logged_in_api() -> Any:
-    """A `wandb.Api`, which without this look would ask for a key at the terminal.
-
-    Raises:
-        ConfigError: If you are not logged in.
-    """
-    import wandb
-    from wandb.sdk import wandb_setup
-    from wandb.sdk.lib.wbauth import authenticate_session
-
-    host = wandb_setup.singleton().settings.base_url
-    if authenticate_session(host=host, source="datavol", prompt=False, update_session=False) is None:
-        raise ConfigError("W&B must know you first, got no login; try `wandb login`")
-    return wandb.Api()
 
 
 def _loaded(run: Any) -> tuple[dict[str, Fact], pd.DataFrame]:

@@ -12,7 +12,7 @@ import matplotlib as mpl
 from matplotlib.figure import Figure
 
 from datavol.errors import ConfigError, InsufficientData
-from datavol.runs.folder import write_whole
+from datavol.runs.files import write_whole
 from datavol.study.figures import STYLE
 from datavol.study.report.figure_list import Draw, ReportFigure
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from datavol.errors import ConfigError
-from datavol.runs.folder import write_whole
+from datavol.runs.files import write_whole
 from datavol.study.load.study import Study
 from datavol.study.report.figure_list import report_figures
 from datavol.study.report.page import page

@@ -9,7 +9,7 @@ import pandas as pd
 from pandas.api.types import is_float_dtype, is_numeric_dtype
 
 from datavol.errors import ConfigError
-from datavol.runs.folder import write_whole
+from datavol.runs.files import write_whole
 
 DIGITS = 3
 

@@ -11,17 +11,13 @@ from pathlib import Path
 from typing import Any
 
 import lightning as L
-import numpy as np
-import torch
-from lightning.pytorch.callbacks import Callback, Checkpoint
-from torch import Tensor
+from lightning.pytorch.callbacks import Checkpoint
 
 from datavol.config import CheckpointConfig
 from datavol.errors import RunError, RunPreempted
-from datavol.runs.folder import WITHIN, Row, RunFolder, best_of, put_in_place
-from datavol.runs.predictions import Predictions
+from datavol.runs.files import put_in_place
+from datavol.runs.folder import WITHIN, Row, RunFolder, best_of  # FIX
 from datavol.training.callbacks.signals import Signals
-from datavol.training.module import EVALUATED
 
 
 class RunWriter(Checkpoint):
@@ -144,91 +140,3 @@ def _written_whole(target: Path) -> Iterator[Path]:
             f"{target} could not be written: {error.strerror}; what was kept before stays, and the same command goes "
             "on once there is room"
         ) from error
-
-
-class PredictionWriter(Callback):
-    """Keeps what the network said of every validation image, of the last evaluation or of all."""
-
-    def __init__(self, folder: RunFolder, which: str) -> None:
-        self.folder, self.which = folder, which
-        self.batches: list[tuple[Tensor, ...]] = []
-
-    def on_validation_batch_end(
-        self, trainer: Any, pl_module: Any, outputs: Any, batch: Any, batch_idx: int, dataloader_idx: int = 0
-    ) -> None:
-        """Note a batch; it stays on the device until the evaluation ends."""
-        said = outputs["predictions"]
-        if self.which == "none" or dataloader_idx or said is None:
-            return
-        logarithms = said.top_logits - said.top_logits[:, :1] + said.confidence.log().unsqueeze(1)
-        self.batches.append((batch.places, said.targets, said.top_classes, logarithms.float()))
-
-    def on_validation_epoch_end(self, trainer: L.Trainer, pl_module: Any) -> None:
-        """Bring the ranks' images together, in the order of the validation set, and keep them."""
-        if self.which == "none":
-            return
-        own = [torch.cat(part).cpu().numpy() for part in zip(*self.batches, strict=True)]
-        self.batches.clear()
-        ranks = [parts for parts in _gathered(own) if parts]  # all of a rank's images may have been left out
-        if not ranks or not trainer.is_global_zero:
-            return
-        places, *said = (np.concatenate(part) for part in zip(*ranks, strict=True))
-        predictions = Predictions(*(part[np.argsort(places)] for part in said))
-        self.folder.write_predictions("last", predictions)
-        if self.which == "all":
-            self.folder.write_predictions(f"budget_epoch_{trainer.current_epoch + 1:04d}", predictions)
-
-
-class Damage(Callback):
-    """Counts and names the damaged images that were replaced in training or left out of an evaluation."""
-
-    def __init__(self, folder: RunFolder) -> None:
-        self.folder = folder
-        known = folder.record.get("damaged", {})  # of a run that goes on
-        self.found: dict[str, set[str]] = {split: set(found["images"]) for split, found in known.items()}
-
-    def _note(self, split: str, outputs: Any) -> None:
-        self.found.setdefault(split, set()).update(outputs["damaged"])
-
-    def state_dict(self) -> dict[str, Any]:
-        """What the ranks have found in the budget epoch in progress."""
-        return {"found": {split: sorted(_over_ranks(self.found.get(split, set()))) for split in ("train", "val")}}
-
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Take it up."""
-        for split, keys in state_dict["found"].items():
-            self.found.setdefault(split, set()).update(keys)
-
-    def on_train_batch_end(self, trainer: Any, pl_module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
-        """Note what the loader met."""
-        self._note("train", outputs)
-
-    def on_validation_batch_end(
-        self, trainer: Any, pl_module: Any, outputs: Any, batch: Any, batch_idx: int, dataloader_idx: int = 0
-    ) -> None:
-        """Note what the loader met."""
-        self._note(EVALUATED[dataloader_idx].partition("/")[0], outputs)
-
-    def on_validation_end(self, trainer: L.Trainer, pl_module: Any) -> None:
-        """Bring the ranks' findings together, and into the record."""
-        for split in ("train", "val"):
-            self.found[split] = _over_ranks(self.found.get(split, set()))
-        if trainer.is_global_zero:
-            self.folder.update(damaged=self.summary())
-
-    def summary(self) -> dict[str, Any]:
-        """Per split, how many images and which."""
-        return {split: {"count": len(keys), "images": sorted(keys)} for split, keys in self.found.items()}
-
-
-def _over_ranks(keys: set[str]) -> set[str]:
-    return set().union(*_gathered(keys))
-
-
-def _gathered(one: Any) -> list[Any]:
-    """What each rank has."""
-    if not torch.distributed.is_initialized():
-        return [one]
-    gathered: list[Any] = [None] * torch.distributed.get_world_size()
-    torch.distributed.all_gather_object(gathered, one)
-    return gathered

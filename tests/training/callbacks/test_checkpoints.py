@@ -9,7 +9,8 @@ import pytest
 
 from datavol.config import CheckpointConfig
 from datavol.data.prepare import prepare
-from datavol.runs.folder import RunFolder, runs_of, write_whole
+from datavol.runs.files import write_whole
+from datavol.runs.folder import RunFolder, runs_of
 from datavol.training.callbacks.checkpoints import RunWriter
 from datavol.training.callbacks.signals import Signals
 from datavol.training.trainer import train

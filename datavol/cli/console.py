@@ -1,0 +1,16 @@
+"""The console that commands print tables on."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+
+def console(width: int = 160) -> Console:
+    """Open the console, `width` columns wide where the output is no terminal."""
+    from rich.console import Console  # late: commands that print no table start without it
+
+    found = Console()
+    return found if found.is_terminal else Console(width=width)

@@ -1,0 +1,19 @@
+"""The keys of `conf/logger/`."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from datavol.config.section import Section, Text, key
+
+
+class WandbConfig(Section):
+    name: Literal["wandb"] = key("wandb", hashed=False)
+    mode: Literal["auto", "online", "offline"] = key("auto, online or offline", hashed=False, remedy="logger.mode=auto")
+    project: Text = key("a W&B project", hashed=False)
+    entity: Text | None = key("a W&B user or team, or null", hashed=False)
+    tags: list[Text] = key("a list of tags", hashed=False, remedy="logger.tags=[pilot]")
+
+
+class CsvConfig(Section):
+    name: Literal["csv"] = key("csv", hashed=False)

@@ -1,0 +1,110 @@
+"""Turns errors of pydantic, Hydra and OmegaConf into one line: name, rule, value, remedy."""
+
+from __future__ import annotations
+
+import difflib
+import json
+import re
+from collections.abc import Sequence
+from typing import Any, get_args
+
+from hydra.errors import OverrideParseException
+from omegaconf.errors import InterpolationResolutionError
+from pydantic import ValidationError
+
+from datavol.config.run import Config
+from datavol.config.section import Section, conf_dir, marks
+from datavol.errors import ConfigError
+
+
+def schema_message(error: ValidationError) -> str:
+    """Word the first error of a validation."""
+    first = error.errors()[0]
+    cause = first.get("ctx", {}).get("error")
+    if isinstance(cause, ConfigError):
+        return str(cause)
+    path = _path(first["loc"])
+    name, (sections, field) = ".".join(path), _field(path)
+    if field is None:
+        return _unknown_key(name, [".".join([*path[:-1], known]) for s in sections for known in s.model_fields])
+    remedy = marks(field)["remedy"]
+    got = "nothing" if first["type"] == "missing" else json.dumps(first["input"], default=str)
+    return f"{name} must be {field.description}, got {got}" + (f"; try {remedy}" if remedy else "; see --help")
+
+
+def _path(location: tuple[int | str, ...]) -> list[str]:
+    """A pydantic location as a config path: without the tags of unions, and no further than a key."""
+    tagged = location[:1] in (("data",), ("logger",))
+    path: list[str] = []
+    for place, part in enumerate(location):
+        if tagged and place == 1:
+            continue
+        path.append(str(part))
+        field = _field(path)[1]
+        if field is None or not sections_in(field.annotation):
+            break
+    return path
+
+
+def _field(path: Sequence[str]) -> tuple[list[type[Section]], Any]:
+    """The sections in which the last part of a path is looked up, and its field there."""
+    sections: list[type[Section]] = [Config]
+    for place, part in enumerate(path):
+        found = [section.model_fields[part] for section in sections if part in section.model_fields]
+        if not found or place == len(path) - 1:
+            return sections, found[0] if found else None
+        sections = [inner for field in found for inner in sections_in(field.annotation)]
+    return sections, None
+
+
+def sections_in(annotation: Any) -> list[type[Section]]:
+    """List the sections that a type annotation names."""
+    if isinstance(annotation, type) and issubclass(annotation, Section):
+        return [annotation]
+    return [section for part in get_args(annotation) for section in sections_in(part)]
+
+
+def _unknown_key(name: str, known: Sequence[str]) -> str:
+    if name in known:
+        group = name.partition(".")[0]
+        return f"{name} must be a key of the chosen {group}, got one of another choice; leave {name} out"
+    same_end = [key for key in known if key.endswith("." + name.rpartition(".")[2])]
+    near = same_end[:1] or difflib.get_close_matches(name, known, n=1)
+    remedy = f"did you mean {near[0]}?" if near else "--help lists the keys"
+    return f"{name} must be a key of conf/, got an unknown one; {remedy}"
+
+
+def hydra_message(error: Exception) -> str:
+    """Word an error of Hydra or OmegaConf."""
+    text = " ".join(line.strip() for line in str(error).splitlines() if line.strip())
+    if ambiguous := re.search(r"Ambiguous value for argument '([^']*)'", text):
+        name = ambiguous[1].partition("=")[0]
+        return f"{name} must be one value without -m, got {ambiguous[1]}; try -m {ambiguous[1]}"
+    if isinstance(error, OverrideParseException):
+        return f"an override must be written name=value, got '{error.override}'; quote what is special: 'name=\"a b\"'"
+    if isinstance(error, InterpolationResolutionError) and error.full_key:
+        return f"{error.full_key} must refer to a key or variable that exists, got: {text}; write a value instead"
+    if choice := re.search(r"Could not find '([\w/]+)/([^']*)'", text):
+        return _unknown_choice(choice[1], choice[2])
+    for pattern in (r"full_key: ([\w.]+)", r"Could not (?:override|append|delete)[^']*'([^'=]+)"):
+        if unknown := re.search(pattern, text):
+            return _unknown_key(unknown[1], all_keys())
+    return f"the configuration must compose, got: {text}; see --help"
+
+
+def _unknown_choice(group: str, got: str) -> str:
+    known = sorted(
+        path.relative_to(conf_dir() / group).with_suffix("").as_posix() for path in (conf_dir() / group).rglob("*.yaml")
+    )
+    near = (difflib.get_close_matches(got, known, n=1, cutoff=0.4) + known + ["null"])[0]
+    return f"{group} must be one of {', '.join(known)}, got '{got}'; try {group}={near}"
+
+
+def all_keys(section: type[Section] = Config, prefix: str = "") -> list[str]:
+    """List every key of the schema by its path."""
+    keys = []
+    for name, field in section.model_fields.items():
+        keys.append(prefix + name)
+        for inner in sections_in(field.annotation):
+            keys += all_keys(inner, f"{prefix}{name}.")
+    return keys
