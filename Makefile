@@ -47,9 +47,10 @@ bench: setup ## Speed against peers, into benchmarks/RESULTS.md; wants a quiet m
 bench-study: setup ## A sweep's wall time and the accuracy cost of bf16 and the cache, into the same file
 	$(BIN)/python -m benchmarks.bench --study $(BENCH_ARGS)
 
-lint: setup ## Check style and format
+lint: setup ## Check style, format and that imports point down
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports
 
 types: setup ## Check types
 	$(BIN)/mypy

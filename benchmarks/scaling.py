@@ -30,10 +30,10 @@ from torch import distributed, multiprocessing
 from datavol.config import Run
 from datavol.config.compose import compose
 from datavol.data.prepare import prepare
-from datavol.plan import print_scaling
 from datavol.planning.plan import parameters
 from datavol.planning.prediction import Steps, scale
 from datavol.planning.scaling_model import BUCKET_BYTES, DeviceSpeed, Link, Node, Prediction, predict_speed, step_line
+from datavol.planning.tables import print_scaling
 from datavol.runs.folder import runs_of
 from datavol.sweep.job import write_job
 

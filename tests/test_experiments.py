@@ -9,7 +9,7 @@ import pytest
 from datavol.config.compose import compose
 from datavol.config.section import conf_dir
 from datavol.data.prepare import prepare
-from datavol.plan import plan_runs
+from datavol.planning.plan import plan_runs
 from datavol.runs.folder import runs_of
 from datavol.study.load.study import load_study
 from datavol.study.tables.summaries import volume_table

@@ -3,43 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
-from datavol.config import Config, ModelConfig, Run
+from datavol.config import Config, Run
 from datavol.data.budget import ThesisUnits, thesis_units
 from datavol.data.prepare import Prepared, prepare
 from datavol.data.sources import imagenet_shape
 from datavol.data.sources.arrays import ArraySplit
 from datavol.data.sources.open import Source, open_source
+from datavol.planning.network_sizes import checkpoint_bytes
 from datavol.runs.folder import RunFolder
 
-if TYPE_CHECKING:
-    from datavol.planning.prediction import Scaling
-
-PARAMETERS = {"mobilenet_v2": (2_223_872, 1281), "resnet50": (23_508_032, 2049)}
-"""Parameters of the networks of torchvision: without a last layer, and of it per class."""
-
 RESUMABLE = ("running", "failed")
-
-
-@dataclass(frozen=True)
-class Speed:
-    """How fast one run trains on its devices.
-
-    Attributes:
-        train: Training images per second, or None where nobody knows.
-        val: Evaluated images per second.
-        start_seconds: From the command to the first iteration.
-        scaling: Where the speed is predicted from that of one device: the prediction.
-    """
-
-    train: float | None
-    val: float | None = None
-    start_seconds: float = 0.0
-    scaling: Scaling | None = None
 
 
 @dataclass(frozen=True)
@@ -62,16 +38,19 @@ class Plan:
     epochs_left: int
     checkpoint_bytes: int | None
 
-    def seconds(self, speed: Speed) -> float | None:
-        """How long the run still takes, or None where the speed is not known."""
-        if self.epochs_left == 0:
-            return 0.0
-        if speed.train is None:
-            return None
-        budget = self.prepared.budget
-        train = budget.iterations_per_epoch * budget.batch_size / speed.train
-        images = len(self.prepared.source.val.labels) if speed.val else 0
-        return speed.start_seconds + self.epochs_left * (train + images / (speed.val or 1.0))
+
+def plan_runs(runs: list[Run]) -> list[Plan]:
+    """Plan the runs, each data set opened once; torch is not imported."""
+    opened: list[tuple[object, object]] = []
+    plans = []
+    for run in runs:
+        asked = (run.config.data, run.config.plan)
+        source = next((source for known, source in opened if known == asked), None)
+        if source is None:
+            source = planned_source(run.config)
+            opened.append((asked, source))
+        plans.append(plan_run(run, source))  # type: ignore[arg-type]
+    return plans
 
 
 def plan_run(run: Run, source: Source | None) -> Plan:
@@ -88,26 +67,8 @@ def plan_run(run: Run, source: Source | None) -> Plan:
         thesis_units(share, run.config.epochs, schedule.step_size, schedule.warmup_epochs),
         state,
         0 if state == "finished" else run.config.epochs - done,
-        _checkpoint_bytes(run.config, len(prepared.source.classes)),
+        checkpoint_bytes(run.config, len(prepared.source.classes)),
     )
-
-
-def parameters(model: ModelConfig, classes: int) -> int | None:
-    """The parameters of a network of torchvision; None for another, which would have to be built to be counted."""
-    if model.name not in PARAMETERS:
-        return None
-    body, per_class = PARAMETERS[model.name]
-    return body + per_class * classes
-
-
-def _checkpoint_bytes(config: Config, classes: int) -> int | None:
-    """Weights and the optimiser's moments in single precision, of every checkpoint that is kept."""
-    weights = parameters(config.model, classes)
-    if weights is None:
-        return None
-    moments = {"sgd": 1 if config.recipe.optimiser.momentum else 0, "adamw": 2}[config.recipe.optimiser.name]
-    kept = 2 + (config.epochs if config.checkpoint.keep == "all" else 0)
-    return weights * 4 * (1 + moments) * kept
 
 
 def planned_source(config: Config) -> Source:
@@ -128,20 +89,3 @@ def stand_in(config: Config) -> Source:
         train = np.repeat(np.arange(plan.classes, dtype=np.int64), imagenet_shape.imagenet_class_sizes())
     classes = tuple(f"class {c}" for c in range(plan.classes))
     return Source(config.data.source, classes, ArraySplit(nothing, train), ArraySplit(nothing, val), "not here")
-
-
-def wall_seconds(plans: list[Plan], speeds: list[Speed], places: int) -> float | None:
-    """How long the sweep takes with `places` runs at once, started in order as places fall free."""
-    free = [0.0] * places
-    for plan, speed in zip(plans, speeds, strict=True):
-        seconds = plan.seconds(speed)
-        if seconds is None:
-            return None
-        free.sort()
-        free[0] += seconds
-    return max(free)
-
-
-def existing(place: Path) -> Path:
-    """The nearest folder above `place` that exists."""
-    return next(folder for folder in [place, *place.absolute().parents] if folder.is_dir())

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from datavol.config import Config, FilesConfig, ModelConfig, NodeConfig, TrainerConfig, check_batch_shares
+from datavol.config import Config, FilesConfig, NodeConfig, TrainerConfig, check_batch_shares
 from datavol.data.prepare import Prepared
 from datavol.data.sources.arrays import ArraySplit
 from datavol.data.sources.open import Split
 from datavol.errors import ConfigError
-from datavol.planning.plan import parameters
+from datavol.planning.network_sizes import count_parameters
 from datavol.planning.scaling_model import DeviceSpeed, Link, Node, Prediction, predict_speed, step_line
 from datavol.runs.provenance import cores
 from datavol.sweep.devices import visible_gpus
@@ -100,7 +100,7 @@ def scale(config: Config, prepared: Prepared, steps: Steps, decode_per_core: flo
         *step_line(min(steps), max(steps)),
         decode_per_core or math.inf,
         size or 0.0,
-        4.0 * _all_parameters(config.model, len(prepared.source.classes)),  # single precision, under autocast as well
+        4.0 * count_parameters(config.model, len(prepared.source.classes)),  # single precision, under autocast as well
     )
     node = as_node(config)
     batch, count = config.recipe.batch_size, _devices(config.trainer)
@@ -141,19 +141,6 @@ def _assumed(given: NodeConfig, node: Node, unknown: list[str]) -> str:
     for name in unknown:
         text += f"; {name} is not known and left out (try {remedies[name]}=...)"
     return text
-
-
-def _all_parameters(model: ModelConfig, classes: int) -> int:
-    known = parameters(model, classes)
-    if known is not None:
-        return known
-    import torch  # late: a network of timm must be built to be counted
-
-    from datavol.training.networks import build_network
-
-    with torch.device("meta"):
-        network = build_network(model.model_copy(update={"weights": None}), classes, None, 0)
-    return sum(parameter.numel() for parameter in network.parameters())
 
 
 def _bytes_per_image(split: Split) -> float | None:

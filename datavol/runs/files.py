@@ -48,3 +48,8 @@ def file_lock(path: Path, *, wait: bool = True) -> Iterator[None]:
         except PermissionError as error:  # what some systems answer for EWOULDBLOCK
             raise BlockingIOError(*error.args) from None
         yield
+
+
+def nearest_folder(path: Path) -> Path:
+    """Find the nearest existing folder at or above a path."""
+    return next(folder for folder in [path, *path.absolute().parents] if folder.is_dir())

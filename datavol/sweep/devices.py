@@ -10,7 +10,7 @@ from datavol.errors import ConfigError
 from datavol.runs.provenance import cores
 
 
-def shares(parallel: int | str, trainer: TrainerConfig, runs: int) -> list[dict[str, str]]:
+def run_environments(parallel: int | str, trainer: TrainerConfig, runs: int) -> list[dict[str, str]]:
     """The environments of the places in which runs train at once: disjoint GPUs, or a fair share of the CPU's threads.
 
     Args:

@@ -16,7 +16,7 @@ from typing import NoReturn
 
 from datavol.config import Run, SweepConfig
 from datavol.runs.folder import RunFolder
-from datavol.sweep.devices import shares
+from datavol.sweep.devices import run_environments
 from datavol.sweep.job import write_job
 from datavol.sweep.processes import JobProcess
 from datavol.sweep.status import ELSEWHERE, Display, Status
@@ -41,7 +41,7 @@ def launch_here(runs: Sequence[Run], settings: SweepConfig) -> None:
     Raises:
         SystemExit: With code 1 if a run failed, and 128 + the signal's number after SIGINT and SIGTERM.
     """
-    environments = shares(settings.parallel, runs[0].config.trainer, len(runs))
+    environments = run_environments(settings.parallel, runs[0].config.trainer, len(runs))
     jobs = jobs_of(runs, settings)
     with tempfile.TemporaryDirectory(prefix="datavol-") as scratch, Display() as display, signals_noted() as told:
         _train_all(jobs, environments, settings, Path(scratch), display, told)

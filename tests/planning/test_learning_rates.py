@@ -11,9 +11,9 @@ import torch
 from matplotlib.figure import Figure
 
 from datavol.config.compose import compose
-from datavol.plan import main, plan_runs
-from datavol.planning.learning_rates import learning_rates
-from datavol.planning.schedules import schedule_curves
+from datavol.plan import main
+from datavol.planning.learning_rates import learning_rates, schedule_curves
+from datavol.planning.plan import plan_runs
 from datavol.study.figures import learning_rate_curves
 from datavol.study.report.renderer import draw_into
 from datavol.training.optimisation import build_schedule

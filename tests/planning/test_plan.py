@@ -7,8 +7,9 @@ import torch
 
 from datavol.config.compose import compose
 from datavol.errors import ConfigError
-from datavol.plan import find_speeds, plan_runs
-from datavol.planning.plan import PARAMETERS, Speed, wall_seconds
+from datavol.planning.network_sizes import PARAMETERS
+from datavol.planning.plan import plan_runs
+from datavol.planning.speed import Speed, find_speeds, seconds_left, wall_seconds
 from datavol.runs.folder import RunFolder
 from datavol.training.networks import build_network
 
@@ -47,7 +48,7 @@ def test_the_thesis_s_grid_is_planned_without_imagenet():
 def test_time_is_the_sum_over_places():
     plans = plan_runs(compose(["fraction=0.1,0.2,0.3"], multirun=True))
     speed = Speed(train=1440, val=359, start_seconds=2)  # a second to train a budget epoch, one to evaluate
-    assert plans[0].seconds(speed) == pytest.approx(2 + 4 * 2)
+    assert seconds_left(plans[0], speed) == pytest.approx(2 + 4 * 2)
     assert wall_seconds(plans, [speed] * 3, places=1) == pytest.approx(30)
     assert wall_seconds(plans, [speed] * 3, places=2) == pytest.approx(20)
     assert wall_seconds(plans, [Speed(None)] * 3, places=2) is None

@@ -14,7 +14,7 @@ from datavol.config.compose import compose
 from datavol.runs.folder import RunFolder
 from datavol.sweep import local as launching
 from datavol.sweep import status
-from datavol.sweep.devices import shares
+from datavol.sweep.devices import run_environments
 from datavol.sweep.job import read_job
 
 
@@ -176,10 +176,10 @@ def test_runs_at_once_share_the_machine(pretend, monkeypatch):
 def test_gpus_are_shared_out_without_overlap(monkeypatch):
     trainer = compose(["trainer.devices=2", "recipe.batch_size=32"])[0].config.trainer
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0,1,2,5")
-    assert shares("auto", trainer, 9) == [{"CUDA_VISIBLE_DEVICES": "0,1"}, {"CUDA_VISIBLE_DEVICES": "2,5"}]
-    assert shares(1, trainer, 9) == [{}]
+    assert run_environments("auto", trainer, 9) == [{"CUDA_VISIBLE_DEVICES": "0,1"}, {"CUDA_VISIBLE_DEVICES": "2,5"}]
+    assert run_environments(1, trainer, 9) == [{}]
     with pytest.raises(ValueError, match=r"sweep\.parallel must be at most the 2 times .*, got 3"):
-        shares(3, trainer, 9)
+        run_environments(3, trainer, 9)
 
 
 def test_in_a_terminal_a_table_shows_every_run_at_once(pretend, monkeypatch, capsys):

@@ -10,6 +10,7 @@ from datavol.config import FilesConfig
 from datavol.data.images.cache_reader import cache_folder, estimated_bytes
 from datavol.data.sources.file_table import FileSplit
 from datavol.data.sources.open import Source
+from datavol.runs.files import nearest_folder
 
 LEAST = 256
 """Pixels of the short side; a crop of 8 % of the area is some 80 pixels wide then."""
@@ -34,7 +35,6 @@ def short_side(data: FilesConfig, source: Source) -> dict[str, Any]:
 def _room(data: FilesConfig) -> float:
     """Bytes that the cache may take of its disk, what it holds already included."""
     folder = Path(cache_folder("disk", data.cache_dir))
-    place = next(place for place in [folder, *folder.absolute().parents] if place.is_dir())
-    disk = shutil.disk_usage(place)
+    disk = shutil.disk_usage(nearest_folder(folder))
     held = sum(file.stat().st_size for file in folder.glob("*/pixels-*"))
     return disk.free + held - LEFT_FREE * disk.total

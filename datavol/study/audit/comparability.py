@@ -13,7 +13,7 @@ from typing import Any
 
 import pandas as pd
 
-from datavol.study.audit.findings import SEVERITIES, Finding, Severity, names, shares
+from datavol.study.audit.findings import SEVERITIES, Finding, Severity, list_fractions, run_names
 from datavol.study.audit.subsets import audit_subsets
 from datavol.study.load.study import Study, finished_of
 
@@ -84,8 +84,10 @@ def _difference(setting: Setting, curve: pd.DataFrame, whose: str) -> Finding:
     told = f"{setting.words} differ along the curve of {whose}: {_told(setting, values, curve['fraction'])}"
     if setting.axis and _crossed(values, curve["fraction"]):
         told += "; as every fraction has each, perhaps on purpose"
-        return Finding("note", setting.column, told, names(odd), "look at one at a time, or give each a recipe.name")
-    return Finding(setting.severity, setting.column, told, names(odd), setting.remedy)
+        return Finding(
+            "note", setting.column, told, run_names(odd), "look at one at a time, or give each a recipe.name"
+        )
+    return Finding(setting.severity, setting.column, told, run_names(odd), setting.remedy)
 
 
 def _crossed(values: pd.Series, fractions: pd.Series) -> bool:
@@ -96,7 +98,7 @@ def _crossed(values: pd.Series, fractions: pd.Series) -> bool:
 def _told(setting: Setting, values: pd.Series, fractions: pd.Series) -> str:
     if setting.column in JSON_COLUMNS:
         return _json_differences([part for text in values.unique() for part in text.split(" then ")])
-    groups = [(value, shares(group.tolist())) for value, group in fractions.groupby(values)]
+    groups = [(value, list_fractions(group.tolist())) for value, group in fractions.groupby(values)]
     return "; ".join(f"{_short(value)} at {fractions}" for value, fractions in groups)
 
 
@@ -125,7 +127,7 @@ def _schedules(finished: pd.DataFrame) -> Iterator[Finding]:
     early = finished[(finished["evaluations"] < finished["epochs"]) | (finished["iteration"] < finished["iterations"])]
     if len(early):
         what = "the accuracy was read before the schedule had ended: fewer budget epochs or iterations than asked for"
-        yield Finding("major", "schedule", what, names(early), AGAIN)
+        yield Finding("major", "schedule", what, run_names(early), AGAIN)
 
 
 def _best(finished: pd.DataFrame) -> Iterator[Finding]:
@@ -138,23 +140,27 @@ def _best(finished: pd.DataFrame) -> Iterator[Finding]:
             f"the best evaluation is up to {100 * (best - last).max():.1f} points of top-1 above the last, beyond noise"
         )
         remedy = "conclude from the last, as the report does: the best was picked on the validation images"
-        yield Finding("note", "best", what, names(apart), remedy)
+        yield Finding("note", "best", what, run_names(apart), remedy)
 
 
 def _mixed(finished: pd.DataFrame) -> Iterator[Finding]:
     if len(finished) == 1:
-        yield Finding("note", "one_run", "one run only: no curve", names(finished), "train on more fractions and seeds")
+        yield Finding(
+            "note", "one_run", "one run only: no curve", run_names(finished), "train on more fractions and seeds"
+        )
     if (sets := sorted(finished["data"].unique())) and len(sets) > 1:
         what = f"runs of {len(sets)} data sets are mixed: {', '.join(sets)}"
-        yield Finding("note", "data_sets", what, names(finished), "compare within each only, or report study by study")
+        yield Finding(
+            "note", "data_sets", what, run_names(finished), "compare within each only, or report study by study"
+        )
     again = finished[finished.duplicated(["hash"], keep=False)]
     if len(again):
         what = f"{again['hash'].nunique()} configurations were trained more than once, and every run counts"
-        yield Finding("minor", "repeated", what, names(again), "leave all but one of each out, or vary seed=...")
+        yield Finding("minor", "repeated", what, run_names(again), "leave all but one of each out, or vary seed=...")
     changed = finished[finished["code_changed"].eq(True)]
     if len(changed):
         what = "the code had changes that no commit holds"
-        yield Finding("note", "code_changed", what, names(changed), "commit before training what will be published")
+        yield Finding("note", "code_changed", what, run_names(changed), "commit before training what will be published")
 
 
 def _left_out(runs: pd.DataFrame) -> Iterator[Finding]:
@@ -168,4 +174,4 @@ def _left_out(runs: pd.DataFrame) -> Iterator[Finding]:
     for state, severity, remedy in rules:
         some = runs[runs["state"] == state]
         if len(some):
-            yield Finding(severity, state, f"{len(some)} {state} left out", names(some), remedy)
+            yield Finding(severity, state, f"{len(some)} {state} left out", run_names(some), remedy)

@@ -37,11 +37,11 @@ class Finding:
         return f"{self.severity}: {self.what} ({', '.join(self.runs[:SHOWN])}{more}); {self.remedy}"
 
 
-def names(runs: pd.DataFrame) -> tuple[str, ...]:
+def run_names(runs: pd.DataFrame) -> tuple[str, ...]:
     """The runs' names, for a finding."""
     return tuple(runs["run"])
 
 
-def shares(fractions: Sequence[float]) -> str:
+def list_fractions(fractions: Sequence[float]) -> str:
     """Fractions in words, such as `5, 12.5 %`."""
     return ", ".join(f"{100 * fraction:g}" for fraction in sorted(set(fractions))) + " %"

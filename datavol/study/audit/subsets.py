@@ -9,7 +9,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from datavol.errors import ConfigError
-from datavol.study.audit.findings import Finding, names
+from datavol.study.audit.findings import Finding, run_names
 from datavol.study.tables.overlap import Counts, class_counts, common_images, index_lists, most_images, subsets_of
 
 CHANCE = 1e-6
@@ -22,14 +22,14 @@ def audit_subsets(finished: pd.DataFrame) -> Iterator[Finding]:
     unknown = below[below["fingerprint"].isna()]
     if len(unknown):
         what = "the subsets could not be looked at: these records hold none"
-        yield Finding("minor", "subsets", what, names(unknown), "load the study's folder instead")
+        yield Finding("minor", "subsets", what, run_names(unknown), "load the study's folder instead")
     for _, runs in below.groupby("fingerprint"):
         subsets = subsets_of(runs)
         try:
             counts, lists = class_counts(subsets), index_lists(subsets)
         except ConfigError as error:
             what = f"the subsets could not be looked at: {error}"
-            yield Finding("minor", "subsets", what, names(subsets), "give the study's folder, whole")
+            yield Finding("minor", "subsets", what, run_names(subsets), "give the study's folder, whole")
             continue
         yield from _missing_classes(subsets, counts)
         yield from _equal(subsets)
@@ -43,14 +43,14 @@ def _missing_classes(subsets: pd.DataFrame, counts: Counts) -> Iterator[Finding]
     if missing.any():
         most = int((counts == 0).sum(axis=1).max())
         what = f"{most} of {counts.shape[1]} classes have no training image, which makes the task an easier one"
-        yield Finding("major", "classes", what, names(subsets[missing]), "take a larger fraction")
+        yield Finding("major", "classes", what, run_names(subsets[missing]), "take a larger fraction")
 
 
 def _equal(subsets: pd.DataFrame) -> Iterator[Finding]:
     for _, equal in subsets.groupby("subset_sha256"):
         if len(equal) > 1:
             what = f"equal subsets claim to be different draws: {'; '.join(equal['subset'])}"
-            yield Finding("major", "equal_subsets", what, names(equal), "train again with another draw_seed")
+            yield Finding("major", "equal_subsets", what, run_names(equal), "train again with another draw_seed")
 
 
 def _overlaps(subsets: pd.DataFrame, common: Counts, counts: Counts) -> Iterator[Finding]:

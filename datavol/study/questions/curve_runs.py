@@ -13,7 +13,7 @@ import pandas as pd
 
 from datavol.errors import ConfigError, InsufficientData
 from datavol.runs.folder import RunFolder
-from datavol.study.audit.findings import shares
+from datavol.study.audit.findings import list_fractions
 from datavol.study.curves.learning_curve import LearningCurve, fit_learning_curve
 from datavol.study.load.study import STATES, Study, finished_of
 
@@ -97,7 +97,7 @@ class CurveRuns:
             raise InsufficientData(f"cannot say: not every run recorded {self.metric}; ask of top1")
         fractions = sorted(self.runs["fraction"].unique())
         if len(fractions) < 3 or self.runs["images"].nunique() < 3:
-            there = f"{len(fractions)} ({shares(fractions)})" if fractions else "none"
+            there = f"{len(fractions)} ({list_fractions(fractions)})" if fractions else "none"
             raise InsufficientData(
                 f"cannot say: a curve takes three measured fractions, there are {there}; train on more"
             )

@@ -19,7 +19,7 @@ from scipy.stats import nct, t
 
 from datavol.cli.text import per_cent, points, span
 from datavol.errors import ConfigError, InsufficientData
-from datavol.study.audit.findings import shares
+from datavol.study.audit.findings import list_fractions
 from datavol.study.curves.error_scale import ErrorScale
 from datavol.study.questions.curve_runs import CurveRuns
 
@@ -228,7 +228,7 @@ def _repeated(runs: pd.DataFrame) -> pd.DataFrame:
     repeated = runs[runs.duplicated("fraction", keep=False)]
     below = repeated[repeated["fraction"] < 1]
     if repeated.empty:
-        there = shares(runs["fraction"].tolist()) if len(runs) else "none"
+        there = list_fractions(runs["fraction"].tolist()) if len(runs) else "none"
         raise InsufficientData(
             f"cannot say how much runs differ: no fraction was run twice ({there}); train with seed=0,1,2"
         )

@@ -10,7 +10,7 @@ import pandas as pd
 
 from datavol.errors import ConfigError
 from datavol.study.audit.comparability import audit
-from datavol.study.audit.findings import Finding, shares
+from datavol.study.audit.findings import Finding, list_fractions
 from datavol.study.load.study import STATES, Study, finished_of
 from datavol.study.questions.answers import Answer, answers
 from datavol.study.report.commands import commands_of
@@ -134,7 +134,8 @@ def _summary(runs: pd.DataFrame) -> str:
     sizes = finished.groupby("data")["full_size"].max()
     data = ", ".join(f"{name} ({full:,} training images)" for name, full in sizes.items())
     seeds = finished["seed"].nunique()
-    told += f": {networks} on {shares(finished['fraction'].tolist())} of {data}, {seeds} seed{'s' * (seeds > 1)}"
+    on = list_fractions(finished["fraction"].tolist())
+    told += f": {networks} on {on} of {data}, {seeds} seed{'s' * (seeds > 1)}"
     return f"{told}; every accuracy is that of the last evaluation, on {_validation(finished)} validation images"
 
 

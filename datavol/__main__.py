@@ -1,0 +1,36 @@
+"""Lists the commands, or runs one: `datavol run ...` is `python -m datavol.run ...`."""
+
+from __future__ import annotations
+
+import runpy
+import sys
+
+from datavol.cli.boundary import cli_errors
+from datavol.errors import ConfigError
+
+COMMANDS = {
+    "run": "train one run, or with -m a sweep",
+    "plan": "say what a sweep would do and take, before it trains",
+    "report": "write what a study found as a page, tables and figures",
+    "evaluate": "measure kept checkpoints",
+    "subset": "print a subset's index list",
+    "dashboard": "make a W&B workspace of a study",
+}
+
+
+@cli_errors
+def main() -> None:
+    """Run the command that the first argument names; without one, list them."""
+    command = sys.argv[1] if len(sys.argv) > 1 else "--help"
+    if command in ("-h", "--help"):
+        print("usage: datavol <command> [arguments]    (the same as python -m datavol.<command>)\n")
+        print("\n".join(f"  {name:<10} {what}" for name, what in COMMANDS.items()))
+        return
+    if command not in COMMANDS:
+        raise ConfigError(f"the command must be one of {', '.join(COMMANDS)}, got '{command}'; try datavol run")
+    del sys.argv[1]
+    runpy.run_module(f"datavol.{command}", run_name="__main__", alter_sys=True)
+
+
+if __name__ == "__main__":
+    main()

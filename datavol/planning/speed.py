@@ -1,0 +1,117 @@
+"""Finds how fast runs train: from a given figure, a timing, or a prediction from one device."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from datavol.config import Run
+from datavol.errors import ConfigError
+from datavol.planning.plan import Plan
+from datavol.planning.prediction import Scaling, given_steps, is_predicted, one_device, scale
+from datavol.sweep.job import write_job
+
+
+@dataclass(frozen=True)
+class Speed:
+    """How fast one run trains on its devices.
+
+    Attributes:
+        train: Training images per second, or None where nobody knows.
+        val: Evaluated images per second.
+        start_seconds: From the command to the first iteration.
+        scaling: Where the speed is predicted from that of one device: the prediction.
+    """
+
+    train: float | None
+    val: float | None = None
+    start_seconds: float = 0.0
+    scaling: Scaling | None = None
+
+
+def find_speeds(plans: list[Plan]) -> list[Speed]:
+    """The speed of every run: the figure given, or one timing or prediction per network, recipe, data and trainer."""
+    timed: list[tuple[object, Speed]] = []
+    speeds = []
+    for plan in plans:
+        config = plan.run.config
+        kind = (config.model, config.recipe, config.data, config.trainer, config.plan, plan.epochs_left == 0)
+        known = next((speed for other, speed in timed if other == kind), None)
+        if known is None:
+            known = _find_speed(plan)
+            timed.append((kind, known))
+        speeds.append(known)
+    return speeds
+
+
+def _find_speed(plan: Plan) -> Speed:
+    config = plan.run.config
+    if config.plan.images_per_second is not None:
+        return Speed(config.plan.images_per_second, config.plan.images_per_second)
+    can_time = config.plan.timing and not config.plan.images
+    if plan.epochs_left == 0 or not (can_time or config.plan.device_images_per_second):
+        return Speed(None)
+    if is_predicted(config):
+        return _predict(plan, can_time)
+    found, start_seconds = _time(plan.run, "run")
+    return Speed(found["train"], found["val"], start_seconds)
+
+
+def _predict(plan: Plan, can_time: bool) -> Speed:
+    """Predict the speed of devices that are not here; evaluation counts as no faster than training."""
+    config, start_seconds = plan.run.config, 0.0
+    steps, decode = given_steps(config), config.plan.decode_per_core
+    if steps is None:
+        one_device(config)  # raises before anything is timed
+        found, start_seconds = _time(plan.run, "device")
+        steps, decode = [(size, seconds) for size, seconds in found["steps"]], decode or found["decode_per_core"]
+    elif decode is None and can_time:
+        decode = _time(plan.run, "loading")[0]["decode_per_core"]
+    scaling = scale(config, plan.prepared, steps, decode)
+    pace = scaling.planned.images_per_second
+    return Speed(pace, pace, start_seconds, scaling)
+
+
+def _time(run: Run, what: str) -> tuple[dict[str, Any], float]:
+    """Figures of `datavol.planning.throughput`, measured in a process of its own, and its start-up seconds."""
+    print(f"timing {run.config.model.name} on {run.config.data.name} ...", file=sys.stderr, flush=True)
+    with tempfile.TemporaryDirectory(prefix="datavol-") as place:
+        file = Path(place) / "run.json"
+        write_job(file, run)
+        began = time.time()
+        command = [sys.executable, "-m", "datavol.planning.throughput", str(file), what]
+        answer = subprocess.run(command, stdout=subprocess.PIPE, text=True, cwd=Path.cwd())
+    if answer.returncode:
+        raise ConfigError("plan.timing must succeed, and it failed as said above; try plan.timing=false")
+    found = json.loads(answer.stdout.splitlines()[-1])
+    return found, found.get("first_iteration", began) - began
+
+
+def seconds_left(plan: Plan, speed: Speed) -> float | None:
+    """Estimate how long a run still takes; None where the speed is not known."""
+    if plan.epochs_left == 0:
+        return 0.0
+    if speed.train is None:
+        return None
+    budget = plan.prepared.budget
+    train = budget.iterations_per_epoch * budget.batch_size / speed.train
+    images = len(plan.prepared.source.val.labels) if speed.val else 0
+    return speed.start_seconds + plan.epochs_left * (train + images / (speed.val or 1.0))
+
+
+def wall_seconds(plans: list[Plan], speeds: list[Speed], places: int) -> float | None:
+    """How long the sweep takes with `places` runs at once, started in order as places fall free."""
+    free = [0.0] * places
+    for plan, speed in zip(plans, speeds, strict=True):
+        seconds = seconds_left(plan, speed)
+        if seconds is None:
+            return None
+        free.sort()
+        free[0] += seconds
+    return max(free)
