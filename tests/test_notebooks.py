@@ -5,7 +5,7 @@ from pathlib import Path
 
 import nbformat
 import pytest
-from made_up import made_up_predictions, true_top1, write_run
+from factories.run_folders import made_up_predictions, true_top1, write_run
 from nbclient import NotebookClient
 
 NOTEBOOKS = sorted((Path(__file__).parents[1] / "notebooks").glob("*.ipynb"))

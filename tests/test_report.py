@@ -10,7 +10,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import wandb
-from made_up import made_up_predictions, write_run
+from factories.run_folders import made_up_predictions, write_run
 from wandb_file import read_wandb_file
 from well_formed import Page
 

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from made_up import LABELS
+from factories.run_folders import LABELS
 
 from datavol.config.compose import compose
 from datavol.config.section import conf_dir

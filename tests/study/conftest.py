@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from made_up import write_run
+from factories.run_folders import write_run
 
 
 @pytest.fixture

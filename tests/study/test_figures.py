@@ -7,8 +7,8 @@ import matplotlib as mpl
 import numpy as np
 import pandas as pd
 import pytest
-from made_up import made_up_predictions
-from made_up_study import FULL_SIZE, PER_EPOCH, made_up_study
+from factories.run_folders import made_up_predictions
+from factories.study_frames import FULL_SIZE, PER_EPOCH, made_up_study
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 

@@ -2,9 +2,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from factories.run_folders import LABELS, write_run
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from made_up import LABELS, write_run
 
 from datavol.data.subsets import Subset, draw_subset
 from datavol.runs.folder import RunFolder

@@ -5,9 +5,9 @@ import shutil
 
 import numpy as np
 import pytest
+from factories.run_folders import LABELS, true_top1, write_run
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from made_up import LABELS, true_top1, write_run
 
 from datavol.errors import ConfigError
 from datavol.runs.folder import RunFolder

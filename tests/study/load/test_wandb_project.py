@@ -6,7 +6,7 @@ from typing import Any
 import pandas as pd
 import pytest
 import wandb
-from made_up import write_run
+from factories.run_folders import write_run
 
 from datavol.config.compose import compose
 from datavol.errors import ConfigError

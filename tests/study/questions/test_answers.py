@@ -6,10 +6,10 @@ from itertools import product
 import numpy as np
 import pandas as pd
 import pytest
+from factories.run_folders import write_run
+from factories.simulated_curves import FRACTIONS, grid, power_law, saturating, simulated_study
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from made_up import write_run
-from simulated import FRACTIONS, grid, power_law, saturating, simulated_study
 
 from datavol.errors import ConfigError, InsufficientData
 from datavol.study.load.study import Study, load_study

@@ -2,7 +2,15 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from simulated import FRACTIONS, grid, power_law, saturating, simulated_curves, simulated_errors, simulated_study
+from factories.simulated_curves import (
+    FRACTIONS,
+    grid,
+    power_law,
+    saturating,
+    simulated_curves,
+    simulated_errors,
+    simulated_study,
+)
 
 from datavol.errors import ConfigError, InsufficientData
 from datavol.study.questions.curve_runs import curves_of_study

@@ -2,9 +2,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from factories.run_folders import write_run
 from hypothesis import given
 from hypothesis import strategies as st
-from made_up import write_run
 
 from datavol.errors import InsufficientData
 from datavol.runs.predictions import Predictions

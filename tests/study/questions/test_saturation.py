@@ -5,10 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from scipy.special import expit, logit
-from simulated import (
+from factories.simulated_curves import (
     CHANCE,
     FRACTIONS,
     grid,
@@ -18,6 +15,9 @@ from simulated import (
     simulated_errors,
     simulated_study,
 )
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.special import expit, logit
 
 from datavol.errors import ConfigError, InsufficientData
 from datavol.study.curves.learning_curve import RUN_NOISE

@@ -6,10 +6,10 @@ from itertools import product
 import numpy as np
 import pandas as pd
 import pytest
+from factories.simulated_curves import CHANCE, grid, saturating, simulated_curves, simulated_study
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import ttest_ind
-from simulated import CHANCE, grid, saturating, simulated_curves, simulated_study
 
 from datavol.errors import ConfigError, InsufficientData
 from datavol.study.questions.curve_runs import curves_of_study

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from made_up import made_up_predictions, write_run
+from factories.run_folders import made_up_predictions, write_run
 from sklearn.calibration import calibration_curve
 
 from datavol.errors import ConfigError

@@ -4,9 +4,9 @@ import math
 
 import numpy as np
 import pytest
+from factories.run_folders import made_up_predictions, write_run
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from made_up import made_up_predictions, write_run
 
 from datavol.config.compose import compose
 from datavol.data.prepare import prepare

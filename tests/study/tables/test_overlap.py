@@ -2,9 +2,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from factories.run_folders import LABELS, SIZES, write_run
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from made_up import LABELS, SIZES, write_run
 from scipy.stats import hypergeom
 
 from datavol.config.compose import compose

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import pytest
-from made_up import true_top1, write_run
+from factories.run_folders import true_top1, write_run
 
 from datavol.errors import ConfigError
 from datavol.runs.folder import RunFolder
