@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 from datavol.errors import ConfigError
 from datavol.study import figures
 from datavol.study.curves.learning_curve import fit_learning_curve
-from datavol.study.figures.style import ordered_marks, told_of_runs, unordered_marks
+from datavol.study.figures.style import ordered_marks, runs_title, unordered_marks
 from datavol.study.load.labels import labelled, training_points
 from datavol.study.tables.confidence import class_accuracies, margins, reliability_bins, risk_coverage
 from datavol.study.tables.summaries import learning_curve_points
@@ -414,6 +414,6 @@ def test_networks_differ_in_colour_marker_and_line():
 
 
 def test_legends_tell_how_many_runs_a_mean_is_of():
-    assert told_of_runs("fraction", [1, 1]) == "fraction"
-    assert told_of_runs("fraction", []) == "fraction"
-    assert told_of_runs("fraction", [2, 3]) == "fraction\n(mean of 2 to 3 runs;\nthin: each run)"
+    assert runs_title("fraction", [1, 1]) == "fraction"
+    assert runs_title("fraction", []) == "fraction"
+    assert runs_title("fraction", [2, 3]) == "fraction\n(mean of 2 to 3 runs;\nthin: each run)"

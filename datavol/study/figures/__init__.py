@@ -1,4 +1,4 @@
-"""Figures: a frame in, axes out. No file is written, no global style changed.
+"""Plots figures: takes a frame, returns axes, changes no global style.
 
     with matplotlib.rc_context(STYLE):
         accuracy_over_iterations(training_points(load_study("studies/digits")), plt.figure())
@@ -9,20 +9,20 @@ Accuracies, margins and calibration errors are shares in the frames and per cent
 | thesis | function | frame |
 |---|---|---|
 | figure 8 | `class_sizes` | `overlap.images_per_class` |
-| figures 9, 11, 12, 13 | `curves_of_runs` | `points.training_points`, one network and fraction |
+| figures 9, 11, 12, 13 | `curves_of_runs` | `labels.training_points`, one network and fraction |
 | figure 10 | `class_overlaps` | `overlap.overlap_per_class` |
-| figures 14, 15 | `accuracy_over_iterations` | `points.training_points` |
-| figures 16, 17 | `train_and_validation` | `points.training_points` |
+| figures 14, 15 | `accuracy_over_iterations` | `labels.training_points` |
+| figures 16, 17 | `train_and_validation` | `labels.training_points` |
 | figures 18, 19 | `best_and_last` | `Study.runs` |
-| figures 20, 21 | `margins_over_iterations` | `points.training_points` |
+| figures 20, 21 | `margins_over_iterations` | `labels.training_points` |
 | table 1 | `overlap_heat_map` | `overlap.overlap_matrix` |
 | table 2 | `training_time` | `Study.runs` |
 
-Beyond the thesis: `accuracy_against_volume` (`tables.learning_curve_points`), `fitted_learning_curves` and `backtests`
-(`curves.fit_learning_curve` of each network), `margins_against_volume` and `calibration_against_volume` (`Study.runs`),
-`gap_over_iterations` (`points.training_points`), and from predictions (`confidence.over_runs`) `reliability_diagram`,
-`margin_distributions`, `risk_coverage_curves` and `class_heat_map`; `learning_rate_curves` of what is planned
-(`sweep.schedules.schedule_curves`); `images_by_fate` (`learned.learned_images`).
+Beyond the thesis: `accuracy_against_volume` (`summaries.learning_curve_points`), `fitted_learning_curves` and
+`backtests` (`curves.fit_learning_curve` of each network), `margins_against_volume` and `calibration_against_volume`
+(`Study.runs`), `gap_over_iterations` (`labels.training_points`), and from predictions (`confidence.over_runs`)
+`reliability_diagram`, `margin_distributions`, `risk_coverage_curves` and `class_heat_map`; `learning_rate_curves` of
+plans (`planning.learning_rates.schedule_curves`); `images_by_fate` (`image_fates.learned_images`).
 
 Many take `thesis`, the numbers that it prints (`datavol.study.tables.thesis`), to lay over: those of ImageNet.
 """
@@ -34,7 +34,7 @@ from datavol.study.figures.confidence import (
     risk_coverage_curves,
 )
 from datavol.study.figures.forecasts import backtests, fitted_learning_curves
-from datavol.study.figures.learned import images_by_fate
+from datavol.study.figures.image_fates import images_by_fate
 from datavol.study.figures.learning_curves import (
     accuracy_against_volume,
     best_and_last,

@@ -1,4 +1,7 @@
-"""What the figures share: a local style, marks that colour blindness and grey print leave apart, axes for people."""
+"""Defines what figures share: local style, marks, panels, legends and axes.
+
+Marks stay apart for the colour-blind and in grey print.
+"""
 
 from __future__ import annotations
 
@@ -15,6 +18,7 @@ from matplotlib.figure import Figure, SubFigure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullFormatter, NullLocator
 
+from datavol.cli.text import per_cent
 from datavol.errors import ConfigError
 
 STYLE: Any = {
@@ -26,36 +30,27 @@ STYLE: Any = {
 }
 """For `with matplotlib.rc_context(STYLE)`; the figures are legible without it as well."""
 
+METRIC_NAMES = {"top1": "top-1", "top5": "top-5"}
 MARKERS = ("o", "s", "D", "^", "v", "P", "X", "<", ">", "p", "h", "*")
 LINES = ("-", "--", "-.", (0, (1, 1)), (0, (5, 1, 1, 1, 1, 1)), (0, (8, 2)))
 GREY = "0.4"
-BAND_FROM = 4
-"""With so many runs a band from the lowest to the highest stands for them; fewer are drawn one by one."""
-PANEL = (3.3, 2.7)
-"""Inches of a panel in a grid."""
-LINE, LETTER = 0.23, 0.085
-"""Inches of a line and of a letter in a legend."""
+BAND_FROM = 4  # runs of a group from which a band replaces one line per run
+PANEL = (3.3, 2.7)  # inches: width and height of a panel in a grid
+LINE_HEIGHT, LETTER_WIDTH = 0.23, 0.085  # inches, of text in a legend
 
 
 @dataclass(frozen=True)
 class Mark:
-    """How one group is drawn.
-
-    Attributes:
-        colour: Its colour.
-        marker: Its marker.
-        line: Its line style.
-        place: Its place among the groups, from 0.
-    """
+    """Stores how one group is drawn, and the group's index from 0."""
 
     colour: Any
     marker: str
     line: Any
-    place: int
+    index: int
 
 
 def unordered_marks(names: Iterable[Any]) -> dict[Any, Mark]:
-    """Marks of things without an order, such as networks: colour, marker and line style differ."""
+    """Assign colours, markers and line styles to unordered groups, such as networks."""
     names = list(names)
     colours = sns.color_palette("colorblind", len(names))
     return {
@@ -65,8 +60,9 @@ def unordered_marks(names: Iterable[Any]) -> dict[Any, Mark]:
 
 
 def ordered_marks(values: Iterable[Any]) -> dict[Any, Mark]:
-    """Marks of things with an order, such as fractions: the more, the darker, also in grey; markers differ."""
+    """Assign shades to ordered groups, such as fractions: larger is darker."""
     values = sorted(values)
+    # viridis is monotonic in luminance, so the order survives grey print; its bright end is invisible on white.
     shades = np.linspace(0.82, 0.0, len(values)) if len(values) != 1 else [0.25]
     colours = sns.color_palette("viridis", as_cmap=True)(shades)
     return {
@@ -75,22 +71,17 @@ def ordered_marks(values: Iterable[Any]) -> dict[Any, Mark]:
     }
 
 
-def share(fraction: float) -> str:
-    """A fraction for people: `12.5 %`."""
-    return f"{100 * fraction:.3g} %"
-
-
 def panels(
     figure: Figure | SubFigure, rows: int, columns: int, *, height: float = PANEL[1], **shared: Any
 ) -> np.ndarray:
-    """An array of axes (rows, columns) in an empty figure, whose size is set to what they take.
+    """Fill an empty figure with (rows, columns) axes; set its size.
 
     Raises:
         ConfigError: If there is nothing to draw.
     """
     if not rows * columns:
         raise ConfigError("a figure must have runs to draw, got none of those it shows; wait, or select less strictly")
-    if isinstance(figure, Figure):
+    if isinstance(figure, Figure):  # a subfigure takes size and layout from its parent
         figure.set_layout_engine("constrained", w_pad=0.1)
         figure.set_size_inches(columns * PANEL[0], max(rows * height, 2.2) + 0.7)
     return figure.subplots(rows, columns, squeeze=False, **shared)
@@ -99,46 +90,46 @@ def panels(
 def wrapped_panels(
     figure: Figure | SubFigure, count: int, columns: int = 3, *, height: float = PANEL[1], **shared: Any
 ) -> list[Axes]:
-    """So many axes, row by row; places of the last row that are not needed stay empty."""
+    """Fill an empty figure with `count` axes, row by row."""
     columns = min(max(count, 1), columns)
-    axes = list(panels(figure, -(-count // columns), columns, height=height, **shared).flat)
+    axes = list(panels(figure, -(-count // columns), columns, height=height, **shared).flat)  # -(-a // b) rounds up
     for spare in axes[count:]:
         spare.remove()
-    for one in axes[max(0, count - columns) : count]:  # those with nothing below them show the shared axis
+    for one in axes[max(0, count - columns) : count]:  # sharex hides tick labels above, also of a removed panel
         one.tick_params(labelbottom=True)
     return axes[:count]
 
 
-def titled(axes: Axes, title: str, **more: Any) -> None:
-    """A title on the left, on as many lines as its panel's width asks for."""
-    axes.set_title(named(title), loc="left", **more)
+def set_title(axes: Axes, title: str, **more: Any) -> None:
+    """Set a wrapped title on the left."""
+    axes.set_title(wrap(title), loc="left", **more)
 
 
-def named(label: str) -> str:
-    """A curve's name, which grows with what varies in a study, on lines that a panel or a legend has room for."""
+def wrap(label: str) -> str:
+    """Break a curve's name into lines of a legend's width."""
     return textwrap.fill(label, 30, break_long_words=False, break_on_hyphens=False)
 
 
 def outer_labels(axes: Iterable[Axes], x: str, y: str) -> None:
-    """Label the x axis of the panels with nothing below them, and the y axis of the first column, and no other."""
+    """Label the lowest panel of each column, the first of each row."""
     axes = list(axes)
-    ends = {_column(one): one for one in axes}
+    lowest = {_column(one): one for one in axes}  # panels come row by row: the last of a column overwrites the others
     for one in axes:
-        one.set_xlabel(x if one is ends[_column(one)] else "")
+        one.set_xlabel(x if one is lowest[_column(one)] else "")
         one.set_ylabel(y if _column(one) == 0 else "")
 
 
 def _column(axes: Axes) -> int:
-    place = axes.get_subplotspec()
-    return place.colspan.start if place else 0
+    cell = axes.get_subplotspec()
+    return cell.colspan.start if cell else 0
 
 
-def legend_beside(axes: Axes, title: str, handles: Sequence[Any], right: float = 1.01) -> None:
-    """A legend to the right of the axes, where no data are."""
+def legend_beside(axes: Axes, title: str, extra: Iterable[Any] = (), right: float = 1.01) -> None:
+    """Put a legend, with `extra` entries, to the right of the axes."""
     axes.legend(
-        handles=handles,
+        handles=[*axes.get_legend_handles_labels()[0], *extra],
         loc="upper left",
-        bbox_to_anchor=(right, 1),
+        bbox_to_anchor=(right, 1),  # in shares of the axes' width and height
         borderaxespad=0,
         title=title,
         alignment="left",
@@ -146,76 +137,79 @@ def legend_beside(axes: Axes, title: str, handles: Sequence[Any], right: float =
     )
 
 
-def legend_of(figure: Figure | SubFigure, axes: Iterable[Axes], title: str, extra: Sequence[Any] = ()) -> None:
-    """One legend for all panels, to their right: what they label, each once, then `extra`; the figure gets room."""
+def figure_legend(figure: Figure | SubFigure, axes: Iterable[Axes], title: str, extra: Sequence[Any] = ()) -> None:
+    """Put one legend of all panels to their right."""
+    # A label that several panels use is listed once, with its last handle.
     labelled = {name: handle for one in axes for handle, name in zip(*one.get_legend_handles_labels(), strict=True)}
     handles = [*labelled.values(), *extra]
     names = [*labelled, *(handle.get_label() for handle in extra)]
     figure.legend(handles, names, loc="outside right upper", title=title, alignment="left", frameon=False)
-    if isinstance(figure, Figure):
+    if isinstance(figure, Figure):  # grow by the legend's estimated size, so that panels keep theirs
         lines = "\n".join([title, *names]).split("\n")
-        figure.set_figheight(max(figure.get_figheight(), LINE * len(lines) + 0.3))
-        figure.set_figwidth(figure.get_figwidth() + LETTER * max(map(len, lines)) + 0.5)
+        figure.set_figheight(max(figure.get_figheight(), LINE_HEIGHT * len(lines) + 0.3))
+        figure.set_figwidth(figure.get_figwidth() + LETTER_WIDTH * max(map(len, lines)) + 0.5)
 
 
-def sample(label: str, line: Any = "-", marker: str = "", colour: Any = GREY, **more: Any) -> Line2D:
-    """An entry of a legend for a line style or marker that all groups share."""
+def legend_entry(label: str, line: Any = "-", marker: str = "", colour: Any = GREY, **more: Any) -> Line2D:
+    """Make a legend entry of a line style or marker, without data."""
     return Line2D([], [], color=colour, linestyle=line, marker=marker, label=label, **more)
 
 
-def told_of_runs(title: str, counts: Iterable[int], each: str = "thin: each run", band: bool = True) -> str:
-    """A legend's title with a second line that says what stands for several runs, where there are several.
+def runs_title(title: str, counts: Iterable[int], each: str = "thin: each run", band: bool = True) -> str:
+    """Add to a legend's title how groups of several runs are drawn.
 
     Args:
         title: The first line.
         counts: The finished runs of every group.
         each: How single runs are drawn.
-        band: Whether a band stands for many.
+        band: Whether a band replaces single runs where there are many.
     """
     known = [count for count in counts if count]
     most = max(known, default=1)
     if most == 1:
         return title
     number = f"{most}" if min(known) == most else f"{min(known)} to {most}"
-    told = "band: lowest to highest" if band and most >= BAND_FROM else each
-    return f"{title}\n(mean of {number} runs;\n{told})"
+    spread = "band: lowest to highest" if band and most >= BAND_FROM else each
+    return f"{title}\n(mean of {number} runs;\n{spread})"
 
 
 def iteration_axis(points: pd.DataFrame, axes: Iterable[Axes]) -> str:
-    """Ticks of training curves in whole iterations, in thousands where they are many; returns the axis label."""
+    """Set whole (thousand) iterations as ticks; return the axis label."""
     thousands = points["iteration"].max() >= 20_000
     unit = 1000 if thousands else 1
     for one in axes:
         one.xaxis.set_major_locator(MaxNLocator(4, integer=True))
         one.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value / unit:,.4g}"))
         one.margins(x=0.02)
+    # Curves of several batch sizes have budget epochs of several lengths: then the label names none.
     per_epoch = (points["iteration"] / points["budget_epoch"]).round().unique()
-    told = f"\n(a budget epoch: {per_epoch[0]:,.0f})" if len(per_epoch) == 1 else ""
-    return f"{'thousand iterations' if thousands else 'iterations'}{told}"
+    epoch = f"\n(a budget epoch: {per_epoch[0]:,.0f})" if len(per_epoch) == 1 else ""
+    return f"{'thousand iterations' if thousands else 'iterations'}{epoch}"
 
 
 def volume_axis(images: pd.Series, fractions: pd.Series, axes: Axes) -> None:
-    """A logarithmic axis of training images, with a tick at every subset; images and shares stand where they fit."""
+    """Set a logarithmic axis of training images, ticks at the subsets."""
     sizes = {int(size): float(fraction) for size, fraction in zip(images, fractions, strict=True)}
-    names = {size: f"{size:,.0f}\n{share(sizes[size])}" for size in sorted(sizes)}
+    names = {size: f"{size:,.0f}\n{per_cent(sizes[size])}" for size in sorted(sizes)}
     axes.set_xscale("log")
     axes.set_xlabel("training images (share of the full set)")
-    axes.xaxis.set_minor_locator(NullLocator())
+    axes.xaxis.set_minor_locator(NullLocator())  # not at multiples of powers of ten
     if not names:
         return
-    named = that_fit(list(names), (min(names), max(names)), axes)
-    axes.xaxis.set_major_locator(FixedLocator(named))
-    axes.xaxis.set_minor_locator(FixedLocator([size for size in names if size not in named]))
+    labelled = fitting_ticks(list(names), (min(names), max(names)), axes)
+    axes.xaxis.set_major_locator(FixedLocator(labelled))
+    axes.xaxis.set_minor_locator(FixedLocator([size for size in names if size not in labelled]))  # ticks without names
     axes.xaxis.set_minor_formatter(NullFormatter())
     axes.xaxis.set_major_formatter(FuncFormatter(lambda size, _: names.get(round(size), "")))
 
 
-def that_fit(sizes: Sequence[float], limits: tuple[float, float], axes: Axes) -> list[float]:
-    """The largest size, and of the others those whose names do not run into a larger one's on a logarithmic axis."""
-    inches = 0.85 * axes.bbox.width / axes.figure.dpi
+def fitting_ticks(sizes: Sequence[float], limits: tuple[float, float], axes: Axes) -> list[float]:
+    """Select sizes whose labels fit a logarithmic axis, the largest first."""
+    inches = 0.85 * axes.bbox.width / axes.figure.dpi  # the layout will narrow the axes a little
     span = np.log(limits[1] / limits[0])
     kept: list[float] = []
     for size in sorted(sizes, reverse=True):
+        # Two centred labels touch when their centres are half of each one's width apart; 0.12 inches are the gap.
         letters = len(f"{kept[-1] if kept else size:,.0f}{size:,.0f}") / 2
         if not kept or np.log(kept[-1] / size) * inches >= (0.075 * letters + 0.12) * span:
             kept.append(size)

@@ -1,4 +1,4 @@
-"""Subsets: the images of each class, and what two of them share; frames of `datavol.study.tables.overlap`."""
+"""Plots class sizes and overlaps of subsets (`datavol.study.tables.overlap`)."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure, SubFigure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-from datavol.study.figures.overlay import LINE
+from datavol.cli.text import per_cent
+from datavol.study.figures.overlay import THESIS_LINE
 from datavol.study.figures.style import (
     GREY,
+    figure_legend,
     legend_beside,
-    legend_of,
+    legend_entry,
     ordered_marks,
     outer_labels,
-    sample,
-    share,
     wrapped_panels,
 )
 
@@ -29,10 +29,10 @@ NAMED_SUBSETS = 30
 
 
 def class_sizes(sizes: pd.DataFrame, axes: Axes, thesis: pd.DataFrame | None = None) -> Axes:
-    """The training images of every class, the largest class first, a line per fraction (thesis figure 8).
+    """Plot the training images of each class, largest first (thesis figure 8).
 
     Args:
-        sizes: As `overlap.images_per_class` gives them; several subsets of one fraction are averaged class by class.
+        sizes: `overlap.images_per_class(runs)`; several subsets of one fraction are averaged class by class.
         axes: Where to draw.
         thesis: `thesis.thesis_numbers()`, of which the smallest class and the mean of ImageNet (section 4.2) are laid
             over; both are approximate.
@@ -41,26 +41,26 @@ def class_sizes(sizes: pd.DataFrame, axes: Axes, thesis: pd.DataFrame | None = N
     for fraction, mark in sorted(ordered_marks(fractions).items(), reverse=True):
         counts = sizes[sizes["fraction"] == fraction].groupby("class")["images"].mean().sort_values(ascending=False)
         line = {"color": mark.colour, "marker": mark.marker, "markevery": max(1, len(counts) // 10), "markersize": 4.5}
-        axes.plot(np.arange(1, len(counts) + 1), counts, **line, label=share(fraction))
-    extra = [] if thesis is None else _section_4_2(thesis, axes)
+        axes.plot(np.arange(1, len(counts) + 1), counts, **line, label=per_cent(fraction))
+    extra = [] if thesis is None else _draw_section_4_2(thesis, axes)
     axes.set(xlabel="classes, the largest first", ylabel="training images of the class")
-    if len(fractions) > 1:
+    if len(fractions) > 1:  # scaled copies of one shape are parallel on a logarithmic axis
         axes.set_yscale("log")
     else:
         axes.set_ylim(bottom=0)
     axes.yaxis.set_major_formatter(FuncFormatter(lambda images, _: f"{images:,.4g}"))
     axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
-    legend_beside(axes, "fraction of the\ntraining set", [*axes.get_legend_handles_labels()[0], *extra])
+    legend_beside(axes, "fraction of the\ntraining set", extra)
     return axes
 
 
 def class_overlaps(overlap: pd.DataFrame, figure: Figure | SubFigure, thesis: pd.DataFrame | None = None) -> np.ndarray:
-    """What two subsets share in every class, the most first, a panel per pair (thesis figure 10).
+    """Plot overlaps of pairs of subsets class by class (thesis figure 10).
 
-    Of more than twelve pairs the twelve that share the most are drawn, and the figure says so.
+    Of more than twelve pairs the twelve that share the most are drawn, and the legend notes it.
 
     Args:
-        overlap: As `overlap.overlap_per_class` gives it.
+        overlap: `overlap.overlap_per_class(runs, labels)`.
         figure: An empty one; its size is set.
         thesis: `thesis.thesis_numbers()`, of which the largest share of any class (section 5.1) is laid over.
 
@@ -68,39 +68,35 @@ def class_overlaps(overlap: pd.DataFrame, figure: Figure | SubFigure, thesis: pd
         Axes (pairs,).
     """
     pairs = overlap.groupby(["first", "second"], sort=False)
-    shared = pairs["share"].mean().sort_values(ascending=False, kind="stable")
-    kept: Any = [pair for pair in pairs.groups if pair in shared.index[:MOST_PAIRS]]
+    shared = pairs["share"].mean().sort_values(ascending=False, kind="stable")  # over classes; a row per pair
+    kept: Any = [pair for pair in pairs.groups if pair in shared.index[:MOST_PAIRS]]  # in the frame's order
     grid = wrapped_panels(figure, len(kept), sharex=True, sharey=True)
     for (first, second), axes in zip(kept, grid, strict=True):
-        classes = 100 * pairs.get_group((first, second))[["share", "expected_share"]].sort_values(
-            "share", ascending=False
-        )
-        places = np.arange(1, len(classes) + 1)
-        axes.plot(places, classes["share"], color=sns.color_palette("colorblind")[0], label="measured")
-        axes.plot(
-            places, classes["expected_share"], color=GREY, linestyle="--", linewidth=1, label="expected by chance"
-        )
+        pair = pairs.get_group((first, second)).sort_values("share", ascending=False)
+        shares, expected, ranks = 100 * pair["share"], 100 * pair["expected_share"], np.arange(1, len(pair) + 1)
+        axes.plot(ranks, shares, color=sns.color_palette("colorblind")[0], label="measured")
+        axes.plot(ranks, expected, color=GREY, linestyle="--", linewidth=1, label="expected by chance")
         if thesis is not None:
             largest = thesis[(thesis["where"] == "section 5.1") & (thesis["quantity"] == "overlap")]["value"].max()
-            axes.axhline(100 * largest, **LINE, label=f"thesis: at most {100 * largest:.0f} %, two of 5 %")
+            axes.axhline(100 * largest, **THESIS_LINE, label=f"thesis: at most {100 * largest:.0f} %, two of 5 %")
         axes.set_title(f"{first}\nand {second}", loc="left", fontsize="medium")
         axes.xaxis.set_major_locator(MaxNLocator(4, integer=True))
     grid[0].set_ylim(bottom=0)
     outer_labels(grid, "classes, the most shared first", "shared of the class (%)")
-    told = f"{len(kept)} of {len(shared):,} pairs,\nthose that share the most" if len(shared) > len(kept) else "overlap"
-    legend_of(figure, grid, told)
+    some = f"{len(kept)} of {len(shared):,} pairs,\nthose that share the most"
+    figure_legend(figure, grid, some if len(shared) > len(kept) else "overlap")
     return np.array(grid, dtype=object)
 
 
 def overlap_heat_map(matrix: pd.DataFrame, axes: Axes) -> Axes:
-    """What every two subsets share, as a heat map, with numbers where they fit (companion of thesis table 1).
+    """Draw a heat map of pairwise overlaps (compare thesis table 1).
 
     Args:
-        matrix: As `overlap.overlap_matrix` or `overlap.expected_overlap` gives it; shares of the smaller subset.
+        matrix: From `overlap.overlap_matrix` or `overlap.expected_overlap`; shares of the smaller subset.
         axes: Where to draw.
     """
     size = len(matrix)
-    shown = sns.heatmap(
+    sns.heatmap(
         100 * matrix,
         ax=axes,
         vmin=0,
@@ -113,19 +109,19 @@ def overlap_heat_map(matrix: pd.DataFrame, axes: Axes) -> Axes:
         cbar_kws={"label": "shared of the smaller subset (%)"},
         rasterized=True,
     )
-    every = -(-size // NAMED_SUBSETS)
-    places, names = np.arange(0, size, every) + 0.5, list(matrix.index)[::every]
-    small = "small" if size <= 12 else "x-small"
-    shown.set_xticks(places, names, rotation=90, fontsize=small)
-    shown.set_yticks(places, names, rotation=0, fontsize=small)
+    every = -(-size // NAMED_SUBSETS)  # rounded up: of many subsets every second, third ... is named
+    ticks, names = np.arange(0, size, every) + 0.5, list(matrix.index)[::every]  # 0.5: the centre of a cell
+    fontsize = "small" if size <= 12 else "x-small"
+    axes.set_xticks(ticks, names, rotation=90, fontsize=fontsize)
+    axes.set_yticks(ticks, names, rotation=0, fontsize=fontsize)
     return axes
 
 
-def _section_4_2(thesis: pd.DataFrame, axes: Axes) -> list:
+def _draw_section_4_2(thesis: pd.DataFrame, axes: Axes) -> list:
     entries = []
     words = {"training_images_per_class": "mean", "smallest_class": "smallest"}
     for (quantity, word), line in zip(words.items(), ("--", ":"), strict=True):
         value = thesis[(thesis["where"] == "section 4.2") & (thesis["quantity"] == quantity)]["value"].iloc[0]
-        axes.axhline(value, color=LINE["color"], linestyle=line, linewidth=LINE["linewidth"])
-        entries.append(sample(f"thesis, {word}: about {value:,.0f}", line, colour=LINE["color"]))
+        axes.axhline(value, color=THESIS_LINE["color"], linestyle=line, linewidth=THESIS_LINE["linewidth"])
+        entries.append(legend_entry(f"thesis, {word}: about {value:,.0f}", line, colour=THESIS_LINE["color"]))
     return entries
