@@ -1,4 +1,4 @@
-"""What a learning curve must be given, and what says so in one line."""
+"""Checks the input of learning curves, with one-line errors."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ Array: TypeAlias = np.ndarray
 Numbers: TypeAlias = Sequence[float] | np.ndarray | pd.Series
 
 AT_CHANCE = 0.95
-"""Curves whose error at the largest n is above this share of chance cannot be forecast by anything that was tried."""
+"""Above this share of chance at the largest n, no method that was tried can forecast a curve."""
 
 
 def checked_runs(n: Numbers, error: Numbers) -> tuple[Array, Array]:
-    """Sizes and errors of runs as arrays, or a ConfigError."""
+    """Convert sizes and errors of runs to arrays, or raise a ConfigError."""
     sizes, errors = checked_sizes(n), _one_dimensional("error", error)
     if len(sizes) != len(errors):
         raise ConfigError(f"n and error must be equally long, got {len(sizes)} and {len(errors)}; give a pair per run")
-    wrong = errors[~((errors >= 0) & (errors <= 1))]
+    wrong = errors[~((errors >= 0) & (errors <= 1))]  # negated, so that NaN is wrong too
     if len(wrong):
         raise ConfigError(
             f"error must be shares in [0, 1], got {wrong[0]:g}; divide per cent by 100, drop missing runs"
@@ -31,7 +31,7 @@ def checked_runs(n: Numbers, error: Numbers) -> tuple[Array, Array]:
 
 
 def check_settings(chance_error: float, test_size: int | None, level: float) -> None:
-    """Raise a ConfigError unless these are settings of a fit."""
+    """Raise a ConfigError unless these settings of a fit are in range."""
     if not 0 < chance_error <= 1:
         raise ConfigError(
             f"chance_error must be a share above 0 and at most 1, got {chance_error}; 0.9 for ten classes"
@@ -42,7 +42,7 @@ def check_settings(chance_error: float, test_size: int | None, level: float) -> 
 
 
 def check_curve(n: Array, error: Array, chance_error: float) -> None:
-    """Raise unless these distinct sizes and their mean errors can be forecast from."""
+    """Raise unless these distinct, ascending sizes and mean errors allow a forecast."""
     if len(n) < 3:
         named = " and ".join(f"{size:,.0f}" for size in n)
         raise ConfigError(f"n must hold at least 3 distinct sizes, got {len(n)} ({named}); train on more subsets")
@@ -54,7 +54,7 @@ def check_curve(n: Array, error: Array, chance_error: float) -> None:
 
 
 def checked_sizes(n: Numbers) -> Array:
-    """Numbers of images as an array, or a ConfigError."""
+    """Convert numbers of images to an array, or raise a ConfigError."""
     sizes = _one_dimensional("n", n)
     wrong = sizes[~((sizes > 0) & np.isfinite(sizes))]
     if len(wrong):
@@ -73,7 +73,7 @@ def _one_dimensional(name: str, values: Numbers) -> Array:
 
 
 def checked_level(level: float) -> float:
-    """The level of an interval, or a ConfigError."""
+    """Return the level of an interval, or raise a ConfigError."""
     if not 0 < level < 1:
         raise ConfigError(f"level must be between 0 and 1, got {level:g}; 0.95 for 95 %")
     return level

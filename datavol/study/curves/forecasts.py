@@ -1,4 +1,4 @@
-"""What a learning curve foretells besides a table: objects whose `str` is a plain sentence."""
+"""Stores forecasts of a learning curve whose `str` is a sentence."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class ImagesNeeded:
-    """How many training images an error takes; `str` of it is a sentence.
+    """Stores how many training images reach an error.
 
     Attributes:
         error: The error asked for.
-        low: The fewest images: where the interval's lower edge first reaches the error. None if not within the limit.
-        estimate: Where the estimate does.
-        high: Where the upper edge does: with so many, even an unlucky run should.
+        low: Where the interval's lower edge first reaches the error, None if not up to `limit`.
+        estimate: The same of the estimate.
+        high: The same of the upper edge: with so many images even an unlucky run should reach the error.
         level: Of the interval.
-        smallest: The smallest n measured; answers equal to it mean "so many or fewer".
+        smallest: The smallest n measured; an edge equal to it means "so many or fewer".
         limit: Four times the largest n, where the search ends.
     """
 
@@ -31,7 +31,7 @@ class ImagesNeeded:
         return self.sentence(f"an error of {100 * self.error:.3g} %")
 
     def sentence(self, wanted: str) -> str:
-        """What is `wanted` takes so many images, such as `an accuracy of 90 %`."""
+        """Write the sentence about `wanted`, such as `an accuracy of 90 %`."""
         if self.low is None:
             return f"{wanted} is not within four times the data ({self.limit:,.0f} images)"
         if self.high == self.smallest:
@@ -44,12 +44,12 @@ class ImagesNeeded:
 
 @dataclass(frozen=True)
 class Gain:
-    """What multiplying the data buys; `str` of it is a sentence.
+    """Stores what multiplying the data buys.
 
     Attributes:
-        factor: Of the largest n.
-        n: The number of images after it.
-        gain: By how much the error falls (a share; negative: it rises), for the average run.
+        factor: Multiple of the largest n.
+        n: The number of images that it gives.
+        gain: Fall of the average run's error, a share (negative: it rises).
         low: Lower edge of the interval of the gain.
         high: Upper edge.
         level: Of the interval.

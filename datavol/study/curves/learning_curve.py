@@ -1,4 +1,4 @@
-"""Learning curves: what would more data buy, how sure is that, and how many images does an error need?
+"""Fits learning curves and forecasts errors, gains and the images needed.
 
     curve = fit_learning_curve(n, error, chance_error=0.9, test_size=10_000)
     curve.predict([100_000, 200_000])
@@ -18,6 +18,7 @@ import pandas as pd
 
 from datavol.errors import ConfigError, InsufficientData
 from datavol.study.curves.checks import (
+    Array,
     Numbers,
     check_curve,
     check_settings,
@@ -27,7 +28,7 @@ from datavol.study.curves.checks import (
 )
 from datavol.study.curves.error_scale import ErrorScale
 from datavol.study.curves.forecasts import Gain, ImagesNeeded
-from datavol.study.curves.slope_process import LCDB_PRIOR, Array, Mixture, Prior, SlopeProcess, condition
+from datavol.study.curves.slope_process import LCDB_PRIOR, Mixture, Prior, SlopeProcess, condition
 
 REACH = 4.0
 """Forecasts were validated up to this many times the largest n."""
@@ -37,12 +38,15 @@ RUN_NOISE = 0.01
 `benchmarks/data/fashion_mnist.csv` seeds differ by 0.2 to 1.7 %, of which the test set explains some."""
 
 REPEATS_TO_TELL = 3
-"""With so many repeats half of what a size has of its own is taken to be the size's, not the run's; with 0, nothing."""
+"""With so many repeats half of the wiggle's variance is taken to last (the size's, not the run's); with 0, nothing."""
+
+DRAWS = 4000
+"""Equally likely curves: probabilities counted from so many are within 0.016."""
 
 
 @dataclass(frozen=True, eq=False)
 class LearningCurve:
-    """A fitted learning curve; `fit_learning_curve` makes it.
+    """Stores a fitted learning curve; `fit_learning_curve` makes it.
 
     Attributes:
         n: Subset size of every run, ascending (runs,).
@@ -64,22 +68,22 @@ class LearningCurve:
 
     @property
     def largest(self) -> float:
-        """The largest n."""
+        """Return the largest n."""
         return float(self.n[-1])
 
     @property
     def limit(self) -> float:
-        """The n up to which forecasts are validated: four times the largest."""
+        """Return the n up to which forecasts are validated."""
         return REACH * self.largest
 
     def predict(self, n: Numbers, level: float | None = None) -> pd.DataFrame:
-        """The error that one new run would measure at every `n`, also between and at the sizes measured.
+        """Forecast the error that one new run would measure at every `n`.
 
-        Intervals hold what is not known of the curve, the noise between runs and that of the test set. They lie between
-        0 and chance, or the largest measured error where that is worse than chance.
+        Intervals account for the uncertainty of the curve, the noise between runs and that of the test set. They lie
+        between 0 and chance, or the largest measured error where that is worse than chance.
 
         Args:
-            n: Subset sizes, above 0.
+            n: Subset sizes, above 0; also measured ones and those between.
             level: Of the intervals; that of the curve by default.
 
         Returns:
@@ -91,50 +95,43 @@ class LearningCurve:
         """
         sizes = checked_sizes(n)
         level = checked_level(self.level if level is None else level)
-        runs = self._new_run(sizes)
+        runs = self._new_run(sizes)  # z; quantiles of z become quantiles of the error, as the scale is monotonic
         columns = {"error": 0.5, "low": (1 - level) / 2, "high": (1 + level) / 2}
         errors = {name: self._scale.error(runs.quantile(share)) for name, share in columns.items()}
-        # Below the floor errors are not told from 0
+        # Errors below the floor are not distinguished from 0, so the interval reaches down to it
         errors["low"] = np.where(errors["low"] > self._scale.floor, errors["low"], 0.0)
         return pd.DataFrame({"n": sizes, **errors, "beyond": sizes > self.limit * (1 + 1e-9)})
 
-    def average_errors(self, n: Numbers, draws: int, seed: int = 0) -> Array:
-        """What is believed of the error of the average run, at all sizes together: equally likely curves.
+    def average_errors(self, n: Numbers, draws: int = DRAWS, seed: int = 0) -> Array:
+        """Draw equally likely error curves of the average run.
 
         Args:
             n: Subset sizes, above 0 (sizes,).
             draws: How many curves.
-            seed: Of the generator: equal seeds give equal curves.
+            seed: Seed of the random numbers.
 
         Returns:
-            Errors, shares (draws, sizes).
+            Errors, shares, jointly drawn at all sizes (draws, sizes).
 
         Raises:
             ConfigError: If n is out of range.
         """
-        places = np.log2(checked_sizes(n) / self.largest)
-        return self._scale.error(self._process.draws(places, draws, np.random.default_rng(seed)))
+        x = np.log2(checked_sizes(n) / self.largest)
+        return self._scale.error(self._process.draws(x, draws, np.random.default_rng(seed)))
 
     def with_run(self, n: float, error: float) -> LearningCurve:
-        """The curve fitted again to these runs and one more.
+        """Fit the curve again, to these runs and one more.
 
         Raises:
             ConfigError: If n or error is out of range.
             InsufficientData: If the error at the largest size is at chance then.
         """
-        return fit_learning_curve(
-            np.append(self.n, n),
-            np.append(self.error, error),
-            chance_error=self.chance_error,
-            test_size=self.test_size,
-            level=self.level,
-            prior=self._process.prior,
-        )
+        return self._refit(np.append(self.n, n), np.append(self.error, error))
 
     def images_for(self, error: float) -> ImagesNeeded:
-        """How many images a run needs for this error, by inverting the estimate and both edges of the interval.
+        """Find how many images a run needs to reach this error.
 
-        The search runs from the smallest n to four times the largest.
+        The estimate and both edges of the interval are inverted, from the smallest n to four times the largest.
 
         Raises:
             ConfigError: If the error is not between 0 and chance.
@@ -150,7 +147,7 @@ class LearningCurve:
         )
 
     def gain_of(self, factor: float) -> Gain:
-        """What `factor` times the largest n buys: the fall of the average run's error, with its interval.
+        """Forecast how much `factor` times the largest n lowers the error.
 
         Raises:
             ConfigError: If the factor is not above 1 and at most 4.
@@ -159,46 +156,48 @@ class LearningCurve:
             raise ConfigError(
                 f"factor must be above 1 and at most {REACH:g}, got {factor:g}; nothing validates forecasts beyond that"
             )
-        here = self._process.at(np.zeros(1)).quantile(0.5)
+        here = self._process.at(np.zeros(1)).quantile(0.5)  # z at the largest n
+        # The change of z is forecast as such: the unknown level is part of both ends and cancels
         change = self._process.change(np.log2([factor]))
         shares = (0.5, (1 - self.level) / 2, (1 + self.level) / 2)
         now = self._scale.error(here)
+        # A low quantile of z is a low error afterwards, and therefore a high gain
         gain, high, low = (float((now - self._scale.error(here + change.quantile(share)))[0]) for share in shares)
         return Gain(factor, factor * self.largest, gain, low, high, self.level)
 
     def backtest(self) -> pd.DataFrame:
-        """Forecasts of the largest size and of the two largest from the smaller ones, beside what was measured there.
+        """Forecast the one and the two largest sizes from the smaller ones.
 
         Returns:
             A row per forecast and run: `fitted_to` (the largest n that was used), `n`, `error` (measured), `predicted`,
             `low`, `high`, `inside`. A refit needs three sizes and an error below chance, and its forecasts lie within
-            four times its largest n; what cannot be had is left out, so that the frame may be empty.
+            four times its largest n; other rows are left out, so that the frame may be empty.
         """
         columns = ["fitted_to", "n", "error", "predicted", "low", "high", "inside"]
-        rows = [row for held_back in np.unique(self.n)[3:][-2:] for row in self._held_back(held_back)]
+        # Held back is everything from one of the two largest sizes on; three smaller ones must remain
+        rows = [row for size in np.unique(self.n)[3:][-2:] for row in self._held_back(size)]
         return pd.DataFrame(rows, columns=columns).astype({"inside": bool})
 
     def _held_back(self, size: float) -> list[tuple[float | bool, ...]]:
-        """The rows of `backtest` from a refit to what is smaller than `size`."""
+        """Make the rows of `backtest` from a refit to sizes below `size`."""
         known = self.n < size
         try:
-            refit = fit_learning_curve(
-                self.n[known],
-                self.error[known],
-                chance_error=self.chance_error,
-                test_size=self.test_size,
-                level=self.level,
-                prior=self._process.prior,
-            )
+            refit = self._refit(self.n[known], self.error[known])
         except InsufficientData:
             return []
-        told = refit.predict(self.n[~known])
-        inside = (told["low"] <= self.error[~known]) & (self.error[~known] <= told["high"])
-        told = told.assign(measured=self.error[~known], inside=inside)[~told["beyond"]]
-        return [(refit.largest, r.n, r.measured, r.error, r.low, r.high, r.inside) for r in told.itertuples()]
+        measured, forecast = self.error[~known], refit.predict(self.n[~known])
+        inside = (forecast["low"] <= measured) & (measured <= forecast["high"])
+        rows = forecast.assign(measured=measured, inside=inside)[~forecast["beyond"]]
+        return [(refit.largest, r.n, r.measured, r.error, r.low, r.high, r.inside) for r in rows.itertuples()]
+
+    def _refit(self, n: Array, error: Array) -> LearningCurve:
+        chance, prior = self.chance_error, self._process.prior
+        return fit_learning_curve(
+            n, error, chance_error=chance, test_size=self.test_size, level=self.level, prior=prior
+        )
 
     def _new_run(self, n: Array) -> Mixture:
-        """What one run would measure, as z."""
+        """Forecast the z that one run would measure."""
         curve = self._process.at(np.log2(n / self.largest))
         repeats = len(self.n) - len(np.unique(self.n))
         # A variance from few repeats is often too small. From four repeats on this is, to 8 %, the squared ratio of the
@@ -235,33 +234,36 @@ def fit_learning_curve(
     check_settings(chance_error, test_size, level)
     order = np.lexsort((errors, sizes))
     sizes, errors = sizes[order], errors[order]
-    distinct, place, repeats = np.unique(sizes, return_inverse=True, return_counts=True)
-    means = np.bincount(place, errors) / repeats
+    # Repeats are averaged: a mean per distinct size (sizes,); `which` is the number of every run's size (runs,)
+    distinct, which, repeats = np.unique(sizes, return_inverse=True, return_counts=True)
+    means = np.bincount(which, errors) / repeats
     check_curve(distinct, means, chance_error)
     scale = ErrorScale.of(errors, chance_error, test_size)
     test_variance = scale.test_variance(means)
-    deviations = (errors - means[place]) * scale.steepness(means)[place]
+    # Small differences of errors become differences of z by the derivative dz/derror at the mean
+    deviations = (errors - means[which]) * scale.steepness(means)[which]
     run_variance = _run_variance(deviations, repeats, test_variance)
-    spare = len(errors) - len(distinct)
+    spare = len(errors) - len(distinct)  # repeats beyond the first run of each size
     process = condition(
         np.log2(distinct / distinct[-1]),
         scale.z(means),
-        (run_variance + test_variance) / repeats,
+        (run_variance + test_variance) / repeats,  # of a mean; test noise counts as independent between runs
         replace(prior, lasting=spare / (spare + REPEATS_TO_TELL)),
     )
     return LearningCurve(sizes, errors, chance_error, test_size, level, run_variance**0.5, scale, process)
 
 
 def _run_variance(deviations: Array, repeats: Array, test_variance: Array) -> float:
-    """Variance of z between runs, pooled over all sizes with repeats, less what the test set explains."""
-    spare = repeats - 1
+    """Estimate the variance of z between runs, pooled over all sizes."""
+    spare = repeats - 1  # degrees of freedom of every size
     if not spare.any():
         return RUN_NOISE**2
+    # The expected sum of squares of a size is spare * (run variance + test variance)
     return max(float((deviations**2).sum() - spare @ test_variance) / float(spare.sum()), RUN_NOISE**2)
 
 
 def _first_below(n: pd.Series, errors: pd.Series, wanted: float) -> float | None:
-    """The first n at which the error is as low as wanted, interpolated in log n; None if none is."""
+    """Find the first n whose error is at most `wanted`, or None."""
     reached = np.flatnonzero(errors <= wanted)
     if not len(reached):
         return None
@@ -269,5 +271,6 @@ def _first_below(n: pd.Series, errors: pd.Series, wanted: float) -> float | None
     if after == 0:
         return float(n[0])
     before = after - 1
+    # Linear interpolation of the error in log n, between the last size above the wanted error and the first below
     share = (errors[before] - wanted) / (errors[before] - errors[after])
     return float(n[before] * (n[after] / n[before]) ** share)

@@ -1,4 +1,4 @@
-"""Power laws of learning curves: readable companions of the forecasts in `curves`, for figures and tables.
+"""Fits power laws, the readable companions of forecasts in figures and tables.
 
 They have no intervals: bands from their parameters alone hold far fewer errors than they promise.
 """
@@ -13,19 +13,19 @@ from scipy.optimize import nnls
 from datavol.errors import ConfigError
 
 EXPONENTS = np.linspace(0.01, 2, 200)
-"""The slopes that are tried for a power law with a floor."""
+"""Slopes tried for a power law with a floor."""
 
 
 @dataclass(frozen=True)
 class PowerLaw:
-    """error(n) = floor + scale n^-slope; call it with n, `str` of it is the formula."""
+    """Computes error(n) = floor + scale n^-slope; its `str` is the formula."""
 
     scale: float
     slope: float
     floor: float = 0.0
 
     def __call__(self, n: np.ndarray) -> np.ndarray:
-        """The error at n, a share."""
+        """Return the error at n, a share."""
         return self.floor + self.scale * np.asarray(n, float) ** -self.slope
 
     def __str__(self) -> str:
@@ -34,24 +34,27 @@ class PowerLaw:
 
 
 def fit_power_law(n: np.ndarray, error: np.ndarray) -> PowerLaw:
-    """Least squares of a straight line in log error against log n; errors of 0 are left out.
+    """Fit a straight line to log error against log n.
 
     Args:
         n: Subset sizes (runs,), at least two different ones among the errors above 0.
-        error: Errors, shares (runs,).
+        error: Errors, shares (runs,); those of 0 are left out, as they have no logarithm.
 
     Raises:
         ConfigError: If fewer than two sizes have errors above 0.
     """
     n, error = np.asarray(n, float), np.asarray(error, float)
-    if len(np.unique(n[error > 0])) < 2:
+    n, error = n[error > 0], error[error > 0]
+    if len(np.unique(n)) < 2:
         raise ConfigError("a power law must have errors above 0 at 2 sizes or more, got fewer; train on more subsets")
-    slope, intercept = np.polyfit(np.log(n[error > 0]), np.log(error[error > 0]), 1)
+    slope, intercept = np.polyfit(np.log(n), np.log(error), 1)
     return PowerLaw(float(np.exp(intercept)), -float(slope))
 
 
 def fit_power_law_with_floor(n: np.ndarray, error: np.ndarray) -> PowerLaw:
-    """Least squares of the relative residuals, floor and scale at least 0, the slope searched in `EXPONENTS`.
+    """Fit floor + scale n^-slope by least squares of relative residuals.
+
+    Floor and scale are at least 0; the slope is the best of `EXPONENTS`.
 
     Args:
         n: Subset sizes (runs,).
@@ -60,11 +63,13 @@ def fit_power_law_with_floor(n: np.ndarray, error: np.ndarray) -> PowerLaw:
     n, error = np.asarray(n, float), np.asarray(error, float)
     if not error.any():
         return PowerLaw(0.0, float(EXPONENTS[0]))
-    relative = 1 / np.maximum(error, error[error > 0].min())
-    smallest = n.min()  # sizes in units of the smallest: n^-2 stays a number that can be fitted
+    weights = 1 / np.maximum(error, error[error > 0].min())  # turn residuals into shares of the measured error
+    smallest = n.min()  # sizes in units of the smallest: millions of images to the power -2 would be lost in rounding
     fits = []
     for slope in EXPONENTS:
-        columns = np.stack([np.ones_like(n), (n / smallest) ** -slope], axis=1) * relative[:, None]
-        (floor, scale), misfit = nnls(columns, error * relative)
+        # With the slope fixed, floor and scale are linear: non-negative least squares on two columns (runs, 2)
+        columns = np.stack([np.ones_like(n), (n / smallest) ** -slope], axis=1) * weights[:, None]
+        (floor, scale), misfit = nnls(columns, error * weights)
+        # scale (n / smallest)^-slope = scale smallest^slope n^-slope
         fits.append((misfit, PowerLaw(float(scale * smallest**slope), float(slope), float(floor))))
     return min(fits, key=lambda fit: fit[0])[1]

@@ -1,38 +1,38 @@
-"""A learning curve whose slope per doubling drifts: a Gaussian process with one unknown scale per curve.
+"""Models learning curves as Gaussian processes whose slope per doubling drifts.
 
-Pure mathematics on arrays; `curves` puts it to use. With x = log2 n, counted from the largest n, and z = logit(error /
-ceiling),
+Pure mathematics on arrays; `learning_curve` uses it. With x = log2 n, in doublings and counted from the largest n, and
+z = logit(error / ceiling),
 
-    z(x) = level + mean_slope x + scale (integral of the drift of the slope from 0 to x + wiggle(x)),
-    measured = z(x) + noise.
+    z(x) = level + mean_slope x + scale (integral of the slope's drift from 0 to x + wiggle(x)),
+    measured z = z(x) + noise.
 
-The drift is an Ornstein-Uhlenbeck process: a slope is remembered for some doublings and then returns to the mean, which
-damps forecasts. The wiggle is what a size has of its own: its variance falls as 1/n up to the largest n. Some of it
-lasts, and is shared by all runs of about this size; the rest is a run's. The level is left open.
+The drift is an Ornstein-Uhlenbeck process: a slope persists for some doublings, then returns to the mean, which damps
+forecasts. The wiggle is the deviation of single sizes from the smooth curve; its variance falls as 1/n up to the
+largest n. A part of it lasts, shared by all runs of about this size; the rest is a run's own. The level is unknown.
 
-The square of the scale has a scaled inverse chi-squared prior; its posterior is summed over a grid, so that forecasts
-are mixtures of normals. A steep or crooked curve has a large scale, and therefore wide intervals. Without noise the
-mixture is a Student t (Shah, Wilson and Ghahramani, *Student-t processes as alternatives to Gaussian processes*, 2014).
+The scale is unknown too, and differs between curves. Its square has a scaled inverse chi-squared prior; the posterior
+is computed on a grid, so that forecasts are mixtures of normals, one per scale. A steep or crooked curve has a large
+scale, and therefore wide intervals. Without noise the mixture is a Student t (Shah, Wilson and Ghahramani, *Student-t
+processes as alternatives to Gaussian processes*, 2014).
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TypeAlias
 
 import numpy as np
 from scipy.special import logsumexp, ndtr
 
-Array: TypeAlias = np.ndarray
+from datavol.study.curves.checks import Array
 
 SCALES = np.geomspace(0.1, 100, 25)
 """The grid of scales, in steps of a third; beyond it a curve would be 10 times calmer or 100 times wilder than most."""
 
 LEVEL_SD = 10.0
-"""Of the level around the last z: wide beside what test sets can tell (z = -9 is one image in ten thousand)."""
+"""Standard deviation of the level around the last z: wide beside what test sets resolve (z = -9: 1 image in 10,000)."""
 
 SMALLEST_VARIANCE = 1e-8
-"""Of a mixture's normals: a ten-thousandth in z, below everything that is measured."""
+"""Least variance of a mixture's normals: a standard deviation of 1e-4 in z, below everything that is measured."""
 
 WIGGLE_DECAY = 5.0
 """Rate at which the lasting wiggle is forgotten, per doubling: doublings are independent, 75 and 100 % share an eighth.
@@ -41,14 +41,14 @@ Not fitted (public curves have no neighbouring sizes); it only shapes the band b
 
 @dataclass(frozen=True)
 class Prior:
-    """What other curves teach about a new one.
+    """Stores what other curves teach about a new one.
 
     Attributes:
-        mean_slope: Of z, per doubling of n.
+        mean_slope: Mean slope of z, per doubling of n.
         drift: Standard deviation of the slope around it, per unit of scale.
         decay: Rate at which a slope is forgotten, per doubling.
         wiggle: Standard deviation of the wiggle from the largest n on, per unit of scale.
-        dof: Degrees of freedom of the scale's prior: the fewer, the more do curves differ.
+        dof: Degrees of freedom of the scale's prior: the fewer, the more curves differ.
         lasting: Share of the wiggle's variance that all runs of a size have in common.
     """
 
@@ -60,26 +60,33 @@ class Prior:
     lasting: float = 0.0
 
     def covariance(self, x: Array, y: Array) -> Array:
-        """Of runs at `x` (..., places) with others at `y` (..., others), at scale 1: (..., places, others)."""
+        """Compute the average run's covariance, at scale 1, without the level.
+
+        Points `x` (..., points) with `y` (..., others) give (..., points, others).
+        """
         x, y = x[..., :, None], y[..., None, :]
+        # The integral of a stationary drift has stationary increments, whose variance depends on the distance alone.
+        # It is 0 at 0, so Cov(W(x), W(y)) = (Var W(x) + Var W(y) - Var(W(x) - W(y))) / 2
         drift = 0.5 * (self._drift_variance(x) + self._drift_variance(y) - self._drift_variance(x - y))
+        # The product of both standard deviations times a correlation that decays with the distance
         wiggle = np.sqrt(self._wiggle_variance(x) * self._wiggle_variance(y)) * np.exp(-WIGGLE_DECAY * np.abs(x - y))
         return drift + self.lasting * wiggle
 
     def covariance_of_runs(self, x: Array) -> Array:
-        """Of one run at each of the places `x` (..., places), at scale 1: (..., places, places)."""
-        own = (1 - self.lasting) * self._wiggle_variance(x)
+        """Compute single runs' covariance at `x` (..., points): (..., points, points)."""
+        own = (1 - self.lasting) * self._wiggle_variance(x)  # what does not last is independent: on the diagonal only
         return self.covariance(x, x) + own[..., None] * np.eye(x.shape[-1])
 
     def variance(self, x: Array) -> Array:
-        """Of one run at each of the places `x`, at scale 1."""
+        """Compute single runs' variance at `x`, the diagonal of `covariance_of_runs`."""
         return self._drift_variance(x) + self._wiggle_variance(x)
 
     def _wiggle_variance(self, x: Array) -> Array:
-        return self.wiggle**2 * 2 ** np.maximum(-x, 0)
+        return self.wiggle**2 * 2 ** np.maximum(-x, 0)  # doubles with every halving of n, constant beyond the largest
 
     def _drift_variance(self, doublings: Array) -> Array:
-        """Of what the drift adds over so many doublings."""
+        # The double integral of the drift's covariance drift^2 exp(-decay |u - v|) over [0, d] x [0, d] is
+        # 2 (drift / decay)^2 (decay d - 1 + exp(-decay d)); expm1 keeps the digits where d is small
         decays = self.decay * np.abs(doublings)
         return 2 * (self.drift / self.decay) ** 2 * (decays + np.expm1(-decays))
 
@@ -90,7 +97,7 @@ LCDB_PRIOR = Prior(mean_slope=-0.0240, drift=0.0435, decay=0.172, wiggle=0.00734
 
 @dataclass(frozen=True, eq=False)
 class Mixture:
-    """A mixture of normals at every place: `weights` (scales,), `means` and `sds` (scales, places)."""
+    """Stores mixtures of normals: `weights` (scales,), `means`, `sds` (scales, points)."""
 
     weights: Array
     means: Array
@@ -98,34 +105,35 @@ class Mixture:
 
     @property
     def mean(self) -> Array:
-        """The mean at every place."""
+        """Return the mean at every point."""
         return self.weights @ self.means
 
     def quantile(self, share: float) -> Array:
-        """The value below which a `share` of the mixture lies, at every place."""
+        """Compute the quantile at probability `share`, for every point."""
+        # No closed form: bisection at all points together, from a bracket that holds all but 1e-19 of every normal
         low, high = (self.means - 9 * self.sds).min(0), (self.means + 9 * self.sds).max(0)
         for _ in range(40):  # halvings: to 1e-12 of the bracket
             middle = (low + high) / 2
-            below = self.weights @ ndtr((middle - self.means) / self.sds) < share
+            below = self.weights @ ndtr((middle - self.means) / self.sds) < share  # the mixture's distribution function
             low, high = np.where(below, middle, low), np.where(below, high, middle)
         return (low + high) / 2
 
     def blurred(self, variance: Array | float) -> Mixture:
-        """With independent noise of this variance added, (places,) or one for all."""
+        """Add independent noise of this variance, (points,) or one for all."""
         return Mixture(self.weights, self.means, np.sqrt(self.sds**2 + variance))
 
 
 @dataclass(frozen=True, eq=False)
 class SlopeProcess:
-    """The process given what was measured; `condition` makes it.
+    """Stores the process conditioned on measurements; `condition` makes it.
 
     Attributes:
         prior: The prior.
         x: log2 n less its largest value (sizes,).
-        level: z at the largest n, around which the open level lies.
-        weights: Posterior of the scales (scales,).
-        inverse: Inverse covariances of the measurements (scales, sizes, sizes).
-        solved: Inverse covariances times residuals (scales, sizes).
+        level: z at the largest n, the prior mean of the level.
+        weights: Posterior probabilities of the scales (scales,).
+        inverse: Inverse covariances K^-1 of the measurements, a matrix per scale (scales, sizes, sizes).
+        solved: K^-1 (measured - prior mean), a vector per scale (scales, sizes).
     """
 
     prior: Prior
@@ -136,39 +144,50 @@ class SlopeProcess:
     solved: Array
 
     def at(self, x: Array) -> Mixture:
-        """The z of new runs at the places `x` (places,), without their known noise."""
+        """Forecast z of new runs at `x` (points,), without their measurement noise."""
         cross = self.prior.covariance(x, self.x)
         return self._given(x, cross, self.prior.variance(x), self.level, LEVEL_SD**2)
 
     def change(self, x: Array) -> Mixture:
-        """The z of new runs at the places `x` less that of the average run at the largest n."""
-        origin = np.zeros(1)
+        """Forecast z of new runs minus that of the average largest run."""
+        origin = np.zeros(1)  # the largest n
+        # Covariances of a difference: Cov(a - b, c) = Cov(a, c) - Cov(b, c), Var(a - b) = Var a + Var b - 2 Cov(a, b).
+        # The level is in both runs and cancels, and with it its mean and variance
         cross = self.prior.covariance(x, self.x) - self.prior.covariance(origin, self.x)
-        shared = self.prior.covariance(origin, origin)[0] - 2 * self.prior.covariance(x, origin)[:, 0]
-        before = self.prior.variance(x) + shared
-        return self._given(x, cross, before, 0.0, 0.0)
+        at_origin = self.prior.covariance(origin, origin)[0] - 2 * self.prior.covariance(x, origin)[:, 0]
+        return self._given(x, cross, self.prior.variance(x) + at_origin, 0.0, 0.0)
 
     def draws(self, x: Array, count: int, rng: np.random.Generator) -> Array:
-        """The z of the average run at the places `x` (places,), jointly: (count, places)."""
+        """Draw z of the average run jointly at `x` (points,): (count, points)."""
+        # Prior covariances for every scale s: s^2 times that at scale 1. The level is common to all points and
+        # measurements, so its variance is added to every entry. `cross` is (scales, points, sizes)
         squares = SCALES[:, None, None] ** 2
         cross = squares * self.prior.covariance(x, self.x) + LEVEL_SD**2
         before = squares * self.prior.covariance(x, x) + LEVEL_SD**2
+        # Posterior of the points given the measurements, for every scale:
+        # mean = prior mean + cross K^-1 residual (scales, points), covariance = before - cross K^-1 cross'
         means = self.level + self.prior.mean_slope * x + (cross @ self.solved[..., None])[..., 0]
         covariances = before - cross @ self.inverse @ cross.swapaxes(-1, -2)
+        # Cholesky roots L turn independent normals e into correlated ones, L e; the small diagonal keeps a covariance
+        # that is singular (equal points, or a point without noise) positive definite
         roots = np.linalg.cholesky(covariances + SMALLEST_VARIANCE * np.eye(len(x)))
-        # One random number for all, in equal steps: every scale gets its weight of the draws, as nearly as can be
+        # Systematic sampling of the scales: `count` evenly spaced points of [0, 1) with one random offset, looked up in
+        # the cumulative weights. Every scale gets its weight of the draws to within one, which varies less than chance
         which = np.searchsorted(np.cumsum(self.weights), (np.arange(count) + rng.random()) / count)
+        # `which` ascends, so the draws of a scale are consecutive rows: cut the normals into a part (rows, points) per
+        # scale, empty where a scale has no draws
         parts = np.split(rng.standard_normal((count, len(x))), np.searchsorted(which, np.arange(1, len(SCALES))))
-        drawn = [mean + part @ root.T for mean, root, part in zip(means, roots, parts, strict=True)]
-        return np.concatenate(drawn)
+        return np.concatenate([m + part @ root.T for m, root, part in zip(means, roots, parts, strict=True)])
 
     def _given(self, x: Array, cross: Array, before: Array, level: float, level_variance: float) -> Mixture:
-        """Condition on the measurements: `cross` (places, sizes) and `before` (places,) are covariances at scale 1."""
+        """Condition on the measurements, for every point and scale."""
+        # At scale 1, `cross` (points, sizes) is the covariance with the measurements, `before` (points,) the variance
         squares = SCALES[:, None] ** 2
-        cross = squares[..., None] * cross + level_variance
+        cross = squares[..., None] * cross + level_variance  # (scales, points, sizes)
+        # The diagonal of cross K^-1 cross' alone (scales, points): points are forecast one by one
         explained = np.einsum("spn,spn->sp", cross @ self.inverse, cross)
         means = level + self.prior.mean_slope * x + (cross @ self.solved[..., None])[..., 0]
-        # Rounding may leave a variance of 0 slightly below it, where nothing but the measured size itself is asked for
+        # Rounding may leave a variance slightly below 0 where a measured size without noise is asked for
         variances = np.maximum(squares * before + level_variance - explained, SMALLEST_VARIANCE)
         return Mixture(self.weights, means, np.sqrt(variances))
 
@@ -178,15 +197,17 @@ def condition(x: Array, z: Array, noise: Array, prior: Prior = LCDB_PRIOR) -> Sl
 
     Args:
         x: log2 n, ascending and distinct, less the largest (sizes,); the last is 0.
-        z: CurveRuns z (sizes,).
-        noise: Its known variances (sizes,), 0 where nothing but the wiggle is known of.
+        z: Measured z (sizes,).
+        noise: Variances of the measurement noise (sizes,), 0 where there is none beside the wiggle.
         prior: The prior.
     """
+    # Covariance K of the measurements, a matrix per scale (scales, sizes, sizes); noise is independent and not scaled
     covariance = SCALES[:, None, None] ** 2 * prior.covariance_of_runs(x) + np.diag(noise) + LEVEL_SD**2
     residual = z - z[-1] - prior.mean_slope * x
     inverse = np.linalg.inv(covariance)
     solved = inverse @ residual
+    # Log likelihood of every scale, but for a constant: -(log det K + residual' K^-1 residual) / 2
     evidence = -0.5 * np.linalg.slogdet(covariance)[1] - 0.5 * solved @ residual
-    # scale^2 ~ dof / chi-squared(dof), as a density of log scale: the grid is even in it
+    # Plus the log prior: scale^2 ~ dof / chi-squared(dof), as a density of log scale, in which the grid is even
     evidence -= prior.dof * (np.log(SCALES) + 0.5 / SCALES**2)
     return SlopeProcess(prior, x, float(z[-1]), np.exp(evidence - logsumexp(evidence)), inverse, solved)
