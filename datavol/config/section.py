@@ -1,4 +1,4 @@
-"""What a key of the schema is."""
+"""Declares keys of the schema: rule, remedy, marks."""
 
 from __future__ import annotations
 
@@ -7,10 +7,22 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
+NOT_ADDED: Any = object()
+"""Marks the keys that every record has."""
 
-def key(rule: str, *, hashed: bool, remedy: str = "", **limits: Any) -> Any:
-    """One key of the schema: its rule in words, a remedy (`name=value`), its mark, and pydantic's limits."""
-    return Field(description=rule, json_schema_extra={"hashed": hashed, "remedy": remedy}, **limits)
+
+def key(rule: str, *, hashed: bool, remedy: str = "", added: Any = NOT_ADDED, **limits: Any) -> Any:
+    """Declare one key of the schema.
+
+    Args:
+        rule: In words, shown when a value breaks it.
+        hashed: Whether it changes the science, and so enters the run's hash.
+        remedy: A value that works, as `name=value`.
+        added: Of a key that records of earlier versions lack: the value that means what runs did before it existed.
+            Older records read as that value, and the hash leaves the key out while it has it.
+        limits: Of pydantic, such as `ge=0`.
+    """
+    return Field(description=rule, json_schema_extra={"hashed": hashed, "remedy": remedy, "added": added}, **limits)
 
 
 Text = Annotated[str, BeforeValidator(lambda value: str(value) if isinstance(value, (int, float)) else value)]
@@ -24,18 +36,29 @@ class Section(BaseModel):
 
 
 def hashed_values(section: BaseModel) -> dict[str, Any]:
-    """The keys of a section that are marked `hashed`, nested sections included."""
+    """Collect the keys marked `hashed`, nested sections included.
+
+    A key added after the first release is left out while it has the value of `added`, so that adding it changes the
+    hash of no run.
+    """
     values: dict[str, Any] = {}
     for name, field in type(section).model_fields.items():
-        if not marks(field)["hashed"]:
+        mark = marks(field)
+        if not mark["hashed"]:
             continue
         value = getattr(section, name)
-        values[name] = hashed_values(value) if isinstance(value, BaseModel) else value
+        if isinstance(value, BaseModel):
+            value = hashed_values(value)
+            if not value and mark["added"] is not NOT_ADDED:  # a section added later, all of it as before
+                continue
+        elif mark["added"] is not NOT_ADDED and value == mark["added"]:
+            continue
+        values[name] = value
     return values
 
 
 def marks(field: Any) -> dict[str, Any]:
-    """The marks of one key: `hashed` and `remedy`."""
+    """Read the marks of one key: `hashed`, `remedy` and `added`."""
     extra = field.json_schema_extra
     if not isinstance(extra, dict) or "hashed" not in extra:
         raise TypeError(f"a key of the schema has no mark: {field!r}")
@@ -43,7 +66,7 @@ def marks(field: Any) -> dict[str, Any]:
 
 
 def conf_dir() -> Path:
-    """`conf/`: inside the package in a wheel, beside it in a checkout."""
+    """Find `conf/`: inside the package in a wheel, beside it in a checkout."""
     package = Path(__file__).parents[1]
     inside = package / "conf"
     return inside if inside.is_dir() else package.parent / "conf"

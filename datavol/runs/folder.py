@@ -20,7 +20,7 @@ import math
 import os
 import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
@@ -31,7 +31,9 @@ import numpy as np
 import yaml
 from numpy.typing import NDArray
 
+from datavol.config.upgrade import SCHEMA_VERSION, check_version, upgrade
 from datavol.errors import ConfigError, RunLocked, flat
+from datavol.runs.columns import FIRST_EPOCH_COLUMNS, WHOLE_EPOCH_COLUMNS
 from datavol.runs.files import file_lock, write_whole
 from datavol.runs.predictions import Predictions
 
@@ -44,9 +46,6 @@ SUPERSEDED = "superseded"
 TRACES = ("run.json", ".hydra", "subset.json", "metrics.csv", "output.log")
 """What shows that a folder is a run's, the surest first."""
 
-FIRST_COLUMNS = ("budget_epoch", "iteration", "images_seen", "lr")
-WHOLE_COLUMNS = FIRST_COLUMNS[:3]
-
 
 @dataclass(frozen=True)
 class RunFolder:
@@ -56,11 +55,23 @@ class RunFolder:
 
     @property
     def record(self) -> dict[str, Any]:
-        """`run.json`, or an empty dictionary before the run's first start.
+        """Read `run.json`, its configuration brought up to today's schema; empty before the run's first start.
 
         Raises:
-            ConfigError: If the file is there and cannot be read.
+            ConfigError: If the file is there and cannot be read, or is of a newer datavol.
         """
+        record = self._record
+        if not record:
+            return record
+        version = record.get("schema_version", 1)
+        check_version(version)
+        if isinstance(record.get("config"), dict):
+            record["config"] = upgrade(record["config"] | {"schema_version": version})
+        return record
+
+    @property
+    def _record(self) -> dict[str, Any]:
+        """Read `run.json` as it stands."""
         file = self.path / "run.json"
         if not file.exists():
             return {}
@@ -118,17 +129,15 @@ class RunFolder:
 
     @property
     def values(self) -> dict[str, Any]:
-        """The composed configuration that the run first started with.
+        """Read the configuration that the run first started with, brought up to today's schema.
 
         Raises:
-            ConfigError: If this is no run folder.
+            ConfigError: If this is no run folder, or one of a newer datavol.
         """
         file = self.path / ".hydra" / "config.yaml"
         if not file.is_file():
             raise ConfigError(f"{self.path} must be a run folder or a checkpoint, got neither; check the path")
-        values = yaml.safe_load(file.read_text())
-        assert isinstance(values, dict)
-        return values
+        return upgrade(yaml.safe_load(file.read_text()))
 
     @property
     def overrides(self) -> tuple[str, ...] | None:
@@ -145,7 +154,8 @@ class RunFolder:
         indices: NDArray[np.int64],
     ) -> None:
         """Write what stays the same over a run's life, at its first start."""
-        write_whole(self.path / ".hydra" / "config.yaml", yaml.safe_dump(dict(values), sort_keys=False).encode())
+        versioned = {"schema_version": SCHEMA_VERSION, **values}
+        write_whole(self.path / ".hydra" / "config.yaml", yaml.safe_dump(versioned, sort_keys=False).encode())
         write_whole(self.path / ".hydra" / "overrides.yaml", yaml.safe_dump(list(overrides)).encode())
         buffer = io.BytesIO()
         np.save(buffer, indices.astype(np.int64))
@@ -154,7 +164,23 @@ class RunFolder:
 
     def update(self, **facts: Any) -> None:
         """Add facts to `run.json`, replacing those of the same name."""
-        write_whole(self.path / "run.json", _json(self.record | facts))
+        with self._record_lock():
+            write_whole(self.path / "run.json", _json(self._record | facts))
+
+    def close(self, state: str, reason: str | None) -> str | None:
+        """Record how a running run ended, unless another process has; returns the reason that stands."""
+        if not (self.path / "run.json").exists():
+            return None
+        with self._record_lock():
+            record = self._record
+            if record.get("state") == "running":
+                record |= {"state": state, "reason": reason, "ended": now()}
+                write_whole(self.path / "run.json", _json(record))
+        return record.get("reason")
+
+    def _record_lock(self) -> AbstractContextManager[None]:
+        """Hold `run.json` while it is read, changed and written: every rank and the launcher may do so."""
+        return file_lock(self.path / ".run.json.lock")
 
     @property
     def rows(self) -> list[Row]:
@@ -173,7 +199,7 @@ class RunFolder:
 
     def write_rows(self, rows: Sequence[Row]) -> None:
         """Write `metrics.csv` whole. Numbers keep every digit."""
-        names = list(FIRST_COLUMNS) + [name for name in _names(rows) if name not in FIRST_COLUMNS]
+        names = list(FIRST_EPOCH_COLUMNS) + [name for name in _names(rows) if name not in FIRST_EPOCH_COLUMNS]
         text = io.StringIO()
         writer = csv.DictWriter(text, names, lineterminator="\n")
         writer.writeheader()
@@ -288,7 +314,7 @@ def _names(rows: Iterable[Row]) -> list[str]:
 
 
 def _number(name: str, text: str) -> float:
-    if name in WHOLE_COLUMNS:
+    if name in WHOLE_EPOCH_COLUMNS:
         return int(text)
     return float(text) if text else math.nan
 

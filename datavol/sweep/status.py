@@ -1,4 +1,4 @@
-"""How the runs of a sweep stand, for a person: a live table in a terminal, a line per event elsewhere."""
+"""Shows the states of a sweep's runs, live or line by line."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tqdm import tqdm
 
 from datavol.config import Run
 from datavol.errors import HELD
-from datavol.runs.folder import RunFolder, now
+from datavol.runs.folder import RunFolder
 
 ELSEWHERE = "is being trained by another process"
 STYLES = {"running": "bold", "finished": "green", "skipped": "dim", "failed": "red", "refused": "red"}
@@ -21,36 +21,37 @@ STYLES = {"running": "bold", "finished": "green", "skipped": "dim", "failed": "r
 
 @dataclass
 class Status:
-    """One run: waiting, running, finished, skipped (finished before, or trained elsewhere), failed or refused."""
+    """Tracks the state of one run of a sweep."""
 
     run: Run
+    # or running, finished, skipped (finished before, or trained elsewhere), failed, or refused (a configuration error)
     state: str = "waiting"
     note: str = ""
     budget_epoch: int = 0
 
     @classmethod
     def of(cls, run: Run) -> Status:
-        """A run as the sweep finds it."""
+        """Create the status of a run before the sweep."""
         if RunFolder(run.folder).state == "finished":
             return cls(run, "skipped", "is finished already")
         return cls(run)
 
     def look(self) -> None:
-        """Read from the record how far a running job is."""
+        """Update the note of a running job from its record."""
         record = RunFolder(self.run.folder).record
         last = record.get("last")
         if not last or last["budget_epoch"] == self.budget_epoch:
             return
         self.budget_epoch = last["budget_epoch"]
         left = self.run.config.epochs - self.budget_epoch
-        seconds = sum(record["seconds"].values()) / self.budget_epoch * left
+        seconds = sum(record["seconds"].values()) / self.budget_epoch * left  # at the mean pace so far
         where = f"budget epoch {self.budget_epoch}/{self.run.config.epochs}"
         self.note = f"{where}, top-1 {100 * last['val/top1']:.1f} %, {tqdm.format_interval(seconds)} left"
 
     def close(self, code: int, message: str) -> None:
-        """Note how a job ended: success is exit code 0 and a finished record.
+        """Set the state in which a job has ended.
 
-        A job that was killed could not say so itself, so its record is closed here.
+        Success is exit code 0 and a finished record. A killed job could not close its record, so that is done here.
         """
         folder = RunFolder(self.run.folder)
         if code == 0 and folder.state == "finished":
@@ -62,14 +63,13 @@ class Status:
             return
         self.state = "refused" if code == 2 else "failed"
         self.note = message if code == 2 else folder.record.get("reason") or _ending(code, message)
-        if folder.state == "running":
-            try:
-                folder.update(state="failed", reason=self.note, ended=now())
-            except OSError as error:  # a full disk must not end the other jobs
-                self.note += f"; its record could not be closed: {error.strerror}"
+        try:
+            folder.close("failed", self.note)
+        except OSError as error:  # a full disk must not end the other jobs
+            self.note += f"; its record could not be closed: {error.strerror}"
 
     def keep_output(self, said: bytes) -> None:
-        """Keep what a failed job printed with its run."""
+        """Write a failed job's output into its run folder."""
         try:
             RunFolder(self.run.folder).keep_output(said)
         except OSError as error:
@@ -82,12 +82,12 @@ def _ending(code: int, message: str) -> str:
 
 
 class Display:
-    """Shows statuses while it is entered."""
+    """Shows statuses; a context manager."""
 
     def __init__(self) -> None:
         self.console = Console()
         self.live = Live(console=self.console, auto_refresh=False) if self.console.is_terminal else None
-        self.told: dict[str, tuple[str, str]] = {}
+        self.printed: dict[str, tuple[str, str]] = {}  # state and note by run folder
 
     def __enter__(self) -> Display:
         if self.live is not None:
@@ -98,23 +98,23 @@ class Display:
         self.close()
 
     def close(self) -> None:
-        """Leave the table as it stands; what is printed from now on comes below it."""
+        """Freeze the table; later output is printed below it."""
         if self.live is not None:
             self.live.stop()
 
     def show(self, statuses: Sequence[Status]) -> None:
-        """Show what has changed."""
+        """Show changed statuses."""
         if self.live is not None:
             self.live.update(_table(statuses), refresh=True)
             return
-        for place, status in enumerate(statuses, start=1):
-            key, now_told = str(status.run.folder), (status.state, status.note)
-            if status.state != "waiting" and self.told.get(key) != now_told:
-                self.told[key] = now_told
-                print(f"run {place} of {len(statuses)}: {_line(status)}", flush=True)
+        for number, status in enumerate(statuses, start=1):
+            key, current = str(status.run.folder), (status.state, status.note)
+            if status.state != "waiting" and self.printed.get(key) != current:
+                self.printed[key] = current
+                print(f"run {number} of {len(statuses)}: {_line(status)}", flush=True)
 
     def say(self, text: str) -> None:
-        """A line for the end, on stderr."""
+        """Close the table and print a line to stderr."""
         self.close()
         print(text, file=sys.stderr, flush=True)
 

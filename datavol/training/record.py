@@ -12,10 +12,12 @@ import lightning as L
 import torch
 
 from datavol.config import Config, Run, WandbConfig
+from datavol.config.upgrade import SCHEMA_VERSION
 from datavol.data.budget import thesis_units
 from datavol.data.prepare import Prepared
 from datavol.errors import RunError, flat
 from datavol.runs import provenance
+from datavol.runs.columns import place, sent_to_wandb
 from datavol.runs.folder import RunFolder, now
 from datavol.tracking.run import open_wandb_run
 from datavol.training.autotune import STEP_KEYS
@@ -43,6 +45,7 @@ def _facts(run: Run, prepared: Prepared, start: Start) -> dict[str, Any]:
     share = prepared.subset.fraction if config.budget == "iterations" else 1.0  # there, epochs are passes already
     units = thesis_units(share, config.epochs, schedule.step_size, schedule.warmup_epochs)
     return {
+        "schema_version": SCHEMA_VERSION,
         "name": config.run_name,
         "hash": config.run_hash,
         "study": config.study,
@@ -103,27 +106,20 @@ def recorded(folder: RunFolder, trainer: L.Trainer, signals: Signals) -> Iterato
         yield
     except SystemExit:  # Lightning's answer to KeyboardInterrupt
         if signals.ended_by is None:
-            _fail(folder, "interrupted by Ctrl-C; the same command goes on")
+            folder.close("failed", "interrupted by Ctrl-C; the same command goes on")
             raise SystemExit(130) from None
-        _fail(folder, f"ended by {signal.Signals(signals.ended_by).name}; the same command goes on")
+        folder.close("failed", f"ended by {signal.Signals(signals.ended_by).name}; the same command goes on")
         raise SystemExit(128 + signals.ended_by) from None
     except RunError as error:
-        _fail(folder, str(error))
+        folder.close("failed", str(error))
         raise
     except Exception as error:
-        first = _fail(folder, f"{type(error).__name__}: {flat(error)}")
+        first = str(folder.close("failed", f"{type(error).__name__}: {flat(error)}"))
         if trainer.world_size > 1 and str(error) not in first:
             raise RunError(first) from error
         raise
     if trainer.is_global_zero:
-        folder.update(state="finished", reason=None, ended=now())
-
-
-def _fail(folder: RunFolder, reason: str) -> str:
-    """Record a failure unless another rank has; gives the reason that stands there."""
-    if folder.state == "running":
-        folder.update(state="failed", reason=reason, ended=now())
-    return str(folder.record["reason"])
+        folder.close("finished", None)
 
 
 @contextmanager
@@ -134,21 +130,12 @@ def wandb_curves(run: Run, keeper: RunWriter, is_global_zero: bool) -> Iterator[
         yield
         return
     record = keeper.folder.record
-    knobs = run.values | {name: record["subset"][name] for name in ("size", "full_size")}
-    knobs |= {
-        "classes": len(record["classes"]),
-        "world_size": record["world_size"],
-        "model": config.model.name,
-        "data": config.data.name,
-        "recipe": config.recipe.name,
-        "logger": settings.name,
-    }
-    sections = {f"{name}_settings": run.values[name] for name in ("model", "data", "recipe", "trainer")}
-    sections["trainer_settings"] = sections["trainer_settings"] | {
-        name: record[name] for name in STEP_KEYS if name in record
-    }
-    if "short_side" in sections["data_settings"]:
-        sections["data_settings"] = sections["data_settings"] | {"short_side": record["short_side"]}
+    # Whole sections beside the flat keys: W&B groups and filters runs by either
+    sections = {f"{name}_settings": dict(run.values[name]) for name in ("model", "data", "recipe", "trainer")}
+    sections["trainer_settings"] |= {name: record[name] for name in STEP_KEYS if name in record}
+    knobs = run.values | sections | {"logger": settings.name, "schema_version": record.get("schema_version", 1)}
+    for path, value in sent_to_wandb(record):
+        place(knobs, path, value)
     wandb_run = open_wandb_run(
         settings,
         folder=run.folder,
@@ -156,7 +143,7 @@ def wandb_curves(run: Run, keeper: RunWriter, is_global_zero: bool) -> Iterator[
         name=config.run_name,
         study=config.study,
         tags=[str(config.model.name), config.data.name, config.recipe.name],
-        config=knobs | sections,
+        config=knobs,
     )
     keeper.send = wandb_run.log
     for row in keeper.rows:  # W&B may not have got what a killed run had kept; of a step that it has it takes no other

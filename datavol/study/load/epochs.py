@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from datavol.errors import ConfigError, flat
-from datavol.runs.folder import FIRST_COLUMNS
+from datavol.runs.columns import FIRST_EPOCH_COLUMNS
 
 CHUNK_BYTES = 2**25
 Table = tuple[int, bytes]
@@ -50,7 +50,7 @@ def stacked(tables: Iterable[Table]) -> tuple[pd.DataFrame, dict[int, str]]:
 def together(frames: list[pd.DataFrame]) -> pd.DataFrame:
     """Frames of budget epochs as one; of none, an empty one with the first columns."""
     if not (frames := [frame for frame in frames if len(frame)]):
-        return pd.DataFrame(columns=["run", *FIRST_COLUMNS], dtype=float).astype({"run": int})
+        return pd.DataFrame(columns=["run", *FIRST_EPOCH_COLUMNS], dtype=float).astype({"run": int})
     return pd.concat(frames, ignore_index=True)
 
 
@@ -80,7 +80,7 @@ def _parsed(chunk: list[Table]) -> pd.DataFrame:
     except ValueError as error:
         raise ConfigError(f"metrics.csv must be a table, got: {flat(error)}") from None
     wrong = [name for name in table if not pd.api.types.is_numeric_dtype(table[name])]
-    if wrong or not set(FIRST_COLUMNS) <= set(table):
+    if wrong or not set(FIRST_EPOCH_COLUMNS) <= set(table):
         raise ConfigError(f"metrics.csv must hold numbers under datavol's columns, got {wrong or list(table)}")
     table.insert(0, "run", np.repeat([index for index, _ in chunk], [body.count(b"\n") for body in bodies]))
     return table

@@ -1,24 +1,8 @@
 """Study folders as two tidy frames: a row per run, and a row per budget epoch of every run.
 
-`Study.runs` has a row for everything that a run left behind, whatever became of it:
-
-| columns | what |
-|---|---|
-| `run`, `folder`, `study`, `hash` | the run folder's name and path, its study, the hash of its configuration |
-| `state`, `reason` | `finished`, `running`, `failed`, `superseded` or `unreadable`, and why |
-| `model`, `model_settings` | the network's name, and the whole section as JSON |
-| `recipe`, `recipe_hash`, `recipe_json` | its name; the rest but `epochs` as JSON, and 8 digits of its hash |
-| `data`, `fingerprint`, `full_size`, `classes`, `validation_images` | sizes in images, `classes` a count |
-| `draw`, `fraction`, `images`, `subset_sha256` | the subset: share of the full set, N, hash of the index list |
-| `seed`, `draw_seed`, `init_seed`, `order_seed`, `parent` | the seeds, and the checkpoint that the run went on from |
-| `budget`, `epochs`, `iterations`, `batch_size` | what was asked for; `iterations` of the whole run |
-| `budget_epoch`, `iteration`, `evaluations` | what was done: the last evaluation's place, rows of `metrics.csv` |
-| `precision`, `world_size`, `threads`, `memory_format` | what is fixed at a run's first start |
-| `commit`, `code_changed` | of datavol, or its version without git; whether its files differed from it |
-| `versions`, `machine` | as JSON, and in words. Where sessions differ, each once, joined by ` then `, as `commit` |
-| `started`, `ended`, `seconds_train`, `seconds_val` | times in UTC (ISO 8601), and seconds summed over budget epochs |
-| `top1`, `top5`, `loss`, `margin_correct`, `margin_incorrect`, `calibration_error` | the last evaluation's |
-| `best_budget_epoch`, `best_top1` ... `best_calibration_error` | those of the first evaluation with the highest top-1 |
+`Study.runs` has a row for everything that a run left behind, whatever became of it. Its columns are those of
+`datavol.runs.columns.COLUMNS`, which says what each means; where sessions differ, each value stands once, joined by
+` then `.
 
 Accuracies, margins and the calibration error are shares in [0, 1]; what is not known is NaN, None or NA.
 
@@ -35,9 +19,11 @@ from pathlib import Path
 import pandas as pd
 
 from datavol.errors import ConfigError
+from datavol.runs import columns
+from datavol.runs.columns import Value
 from datavol.runs.folder import RunFolder, folders_in
 from datavol.study.load.epochs import check_table, stacked
-from datavol.study.load.run_row import COLUMNS, WHOLE, Fact, run_row
+from datavol.study.load.run_row import columns_of, run_row
 
 ORDER = ["data", "model", "recipe", "fraction", "seed", "folder"]
 STATES = ("finished", "running", "failed", "superseded", "unreadable")
@@ -77,7 +63,7 @@ class Study:
 def finished_of(runs: pd.DataFrame) -> pd.DataFrame:
     """The finished runs; their whole numbers, all known, are plain integers."""
     finished = runs[runs["state"] == "finished"]
-    known = [name for name in WHOLE if name in finished and not finished[name].isna().any()]
+    known = [name for name in columns_of(int) if name in finished and not finished[name].isna().any()]
     return finished.astype(dict.fromkeys(known, "int64"))
 
 
@@ -99,9 +85,10 @@ def load_study(paths: Path | str | Sequence[Path | str]) -> Study:
     return Study(with_evaluations(runs, epochs), epochs)
 
 
-def runs_frame(rows: Sequence[Mapping[str, Fact]]) -> pd.DataFrame:
+def runs_frame(rows: Sequence[Mapping[str, Value]]) -> pd.DataFrame:
     """Rows as the sorted frame of runs."""
-    runs = pd.DataFrame(rows, columns=list(COLUMNS)).astype(dict.fromkeys(WHOLE, "Int64") | {"reason": object})
+    names = [column.name for column in columns.COLUMNS]
+    runs = pd.DataFrame(rows, columns=names).astype(dict.fromkeys(columns_of(int), "Int64") | {"reason": object})
     return runs.sort_values(ORDER, ignore_index=True)
 
 
@@ -122,10 +109,10 @@ def _runs_in(study: Path) -> list[RunFolder]:
     raise ConfigError(f"a study must be a folder with runs in it, got {study}; see studies/ for those that are there")
 
 
-def _row(folder: RunFolder) -> dict[str, Fact]:
+def _row(folder: RunFolder) -> dict[str, Value]:
     """A run's row, by its record alone."""
     home = folder.path.parent.parent if folder.superseded else folder.path.parent
-    known: dict[str, Fact] = {"run": folder.path.name, "folder": str(folder.path), "study": home.name}
+    known: dict[str, Value] = {"run": folder.path.name, "folder": str(folder.path), "study": home.name}
     try:
         row = known | run_row(folder.record)
     except (ConfigError, OSError) as error:

@@ -14,9 +14,10 @@ import pandas as pd
 
 from datavol.data.budget import plan_budget
 from datavol.errors import ConfigError, flat
-from datavol.runs.folder import FIRST_COLUMNS, Row, best_of
+from datavol.runs.columns import WHOLE_EPOCH_COLUMNS, Value, record_from_wandb
+from datavol.runs.folder import Row, best_of
 from datavol.study.load.epochs import together
-from datavol.study.load.run_row import Fact, evaluations, sections, shrunk_to
+from datavol.study.load.run_row import partial_row
 from datavol.study.load.study import Study, runs_frame, with_evaluations
 from datavol.tracking.session import NOT_RUNS, logged_in_api
 
@@ -55,12 +56,12 @@ def load_wandb(project: str, api: Any = None) -> Study:
     return Study(with_evaluations(runs, epochs), epochs)
 
 
-def _loaded(run: Any) -> tuple[dict[str, Fact], pd.DataFrame]:
+def _loaded(run: Any) -> tuple[dict[str, Value], pd.DataFrame]:
     """A run's row and its budget epochs; of one that datavol did not log, or not whole, the reason and none."""
-    known: dict[str, Fact] = {"run": run.name, "study": run.group}
+    known: dict[str, Value] = {"run": run.name, "study": run.group}
     try:
         rows = _rows(run)
-        return known | _facts(run, rows), pd.DataFrame(rows)
+        return partial_row(_record(run, rows)) | known, pd.DataFrame(rows)
     except (KeyError, TypeError, AttributeError) as error:
         reason = f"W&B must hold a run that datavol logged, got one without {error}"
     except ConfigError as error:
@@ -73,44 +74,31 @@ def _rows(run: Any) -> list[Row]:
     scan = [row for row in run.scan_history() if "budget_epoch" in row]
     rows = [{name: float(value) for name, value in row.items() if name[0] != "_" and value is not None} for row in scan]
     for row in rows:
-        row |= {name: int(row[name]) for name in FIRST_COLUMNS[:3]}
+        row |= {name: int(row[name]) for name in WHOLE_EPOCH_COLUMNS}
     if len(rows) < (there := run.summary.get("last/budget_epoch", 0)):
         raise ConfigError(f"W&B must hold the {there} evaluations of the run's summary, got {len(rows)}")
     return rows
 
 
-def _facts(run: Any, rows: list[Row]) -> dict[str, Fact]:
+def _record(run: Any, rows: list[Row]) -> dict[str, Any]:
+    """Rebuild as much of the run's record as W&B holds."""
     config = run.config
+    record = record_from_wandb(config)
     last, best = (rows[-1], best_of(rows)) if rows else ({}, {})
-    return {
+    if config["subset_file"] is not None and record["schema_version"] < 2:  # sent as asked for: a list is no draw
+        share = config["size"] / config["full_size"]
+        record["subset"] |= {"fraction": share, "draw": "listed", "draw_seed": 0}
+    return record | {
+        "study": run.group,
         "hash": run.id.partition("-")[0],
         "state": STATES.get(run.state, "failed"),
         "reason": None if run.state in STATES else f"W&B says {run.state}",
-        "data": config["data"],
-        **sections(config["model_settings"], config["recipe_settings"]),
-        **_subset(config),
-        "validation_images": int(last["val/images"]) if last else None,
         "parent": config["start_from"],
-        **{name: config[name] for name in ("seed", "init_seed", "order_seed", "budget", "epochs")},
-        "iterations": _iterations(config),
-        **{name: config["trainer_settings"][name] for name in ("precision", "memory_format")},
-        "short_side": shrunk_to(config["data_settings"].get("short_side")),
-        **{name: config.get(name) for name in ("classes", "world_size")},
-        "started": run.created_at,
-        **{f"seconds_{split}": sum(row[f"seconds/{split}"] for row in rows) for split in ("train", "val")},
-        **evaluations(last, best),
-    }
-
-
-def _subset(config: Mapping[str, Any]) -> dict[str, Fact]:
-    """An imported list is no draw, and its fraction is its share."""
-    listed, sizes = config["subset_file"] is not None, (config["size"], config["full_size"])
-    return {
-        "images": sizes[0],
-        "full_size": sizes[1],
-        "fraction": sizes[0] / sizes[1] if listed else float(config["fraction"]),
-        "draw": "listed" if listed else config["draw"],
-        "draw_seed": 0 if listed else config["draw_seed"],
+        "budget": {"iterations": _iterations(config)},
+        "sessions": [{"started": run.created_at}],
+        "last": last,
+        "best": best,
+        "seconds": {split: sum(row[f"seconds/{split}"] for row in rows) for split in ("train", "val")},
     }
 
 

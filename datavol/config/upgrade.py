@@ -1,0 +1,138 @@
+"""Brings configurations that older versions of datavol recorded up to today's schema."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from copy import deepcopy
+from functools import lru_cache
+from typing import Any
+
+import yaml
+from pydantic import BaseModel, ValidationError
+
+from datavol.config.messages import sections_in
+from datavol.config.run import Config
+from datavol.config.section import NOT_ADDED, conf_dir, marks
+from datavol.errors import ConfigError
+
+SCHEMA_VERSION = 2
+"""Of the records that are written today. Version 1 carried no number."""
+
+RENAMED: dict[int, dict[str, str | None]] = {}
+"""By schema version, the keys that it renamed (`{"trainer.cards": "trainer.devices"}`) or removed (None)."""
+
+WITHOUT_EFFECT = ("sweep", "plan", "checkpoint", "logger")
+"""The sections that change nothing of what a run finds: no key of theirs may make a record unreadable."""
+
+
+def upgrade(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Bring recorded values up to today's schema.
+
+    Keys that the record lacks get the value that meant the same; renamed ones are mapped and removed ones dropped.
+
+    Args:
+        values: A composed configuration with its `schema_version`, as it was recorded.
+
+    Raises:
+        ConfigError: If a newer datavol wrote it.
+    """
+    new = {name: value for name, value in values.items() if name != "schema_version"}
+    version = values.get("schema_version", 1)
+    check_version(version)
+    for later in range(version + 1, SCHEMA_VERSION + 1):
+        for old_path, new_path in RENAMED.get(later, {}).items():
+            new = _moved(new, old_path, new_path)
+    new = _with_added(Config, new)
+    for name in WITHOUT_EFFECT:
+        new[name] = _readable(name, new.get(name))
+    return new
+
+
+def check_version(version: Any) -> None:
+    """Raise a ConfigError if a record is newer than this datavol."""
+    if not isinstance(version, int) or version > SCHEMA_VERSION:
+        raise ConfigError(
+            f"a record must be of schema version {SCHEMA_VERSION} or older, got {version}; "
+            "install the datavol that wrote it, or a newer one"
+        )
+
+
+def _moved(values: dict[str, Any], old: str, new: str | None) -> dict[str, Any]:
+    """Copy nested values with one key at another path, or without it."""
+    values = deepcopy(values)
+    *outer, last = old.split(".")
+    section: Any = values
+    for name in outer:
+        section = section.get(name, {})
+    if last not in section:
+        return values
+    value = section.pop(last)
+    if new is not None:
+        *outer, last = new.split(".")
+        section = values
+        for name in outer:
+            section = section.setdefault(name, {})
+        section[last] = value
+    return values
+
+
+def _with_added(section: type[BaseModel], values: dict[str, Any]) -> dict[str, Any]:
+    """Fill in the keys that were added since, at any depth."""
+    filled = dict(values)
+    for name, field in section.model_fields.items():
+        added = marks(field)["added"]
+        if name not in filled and added is not NOT_ADDED:
+            filled[name] = added
+        inner = filled.get(name)
+        if isinstance(inner, dict) and (section_type := _section_of(field, inner)) is not None:
+            filled[name] = _with_added(section_type, inner)
+    return filled
+
+
+def _section_of(field: Any, values: dict[str, Any]) -> type[BaseModel] | None:
+    """Choose the section that values belong to; of a union, the one whose discriminator they name."""
+    sections = sections_in(field.annotation)
+    if len(sections) < 2:
+        return sections[0] if sections else None
+    tag = field.discriminator or next((m.discriminator for m in field.metadata if hasattr(m, "discriminator")), None)
+    named = (one for one in sections if tag and values.get(tag) in _choices(one, tag))
+    return next(named, None)
+
+
+def _choices(section: type[BaseModel], tag: str) -> tuple[Any, ...]:
+    return getattr(section.model_fields[tag].annotation, "__args__", ())
+
+
+def _readable(name: str, values: Any) -> dict[str, Any]:
+    """Keep of a section what today's schema takes; everything else is as shipped."""
+    values = values if isinstance(values, dict) else {}
+    known = {"name": values.get("name")} if values.get("name") in ("wandb", "csv") else {"name": "csv"}
+    shipped = _shipped(f"logger/{known['name']}") if name == "logger" else _shipped("config")[name]
+    field = Config.model_fields[name]
+    section = _section_of(field, known) if name == "logger" else sections_in(field.annotation)[0]
+    assert section is not None
+    return _kept(section, values, shipped)
+
+
+def _kept(section: type[BaseModel], values: Mapping[str, Any], shipped: Mapping[str, Any]) -> dict[str, Any]:
+    merged = dict(shipped)
+    for name, field in section.model_fields.items():
+        inner = sections_in(field.annotation)
+        if inner and isinstance(values.get(name), dict):
+            merged[name] = _kept(inner[0], values[name], shipped[name])
+        elif name in values:
+            merged[name] = values[name]
+    try:
+        section.model_validate(merged)
+    except ValidationError as error:
+        refused = {str(one["loc"][0]) for one in error.errors() if one["loc"]}
+        return {key: shipped[key] if key in refused or not refused else value for key, value in merged.items()}
+    return merged
+
+
+@lru_cache
+def _shipped(file: str) -> dict[str, Any]:
+    """Read one of the YAML files of `conf/`, uncomposed."""
+    values = yaml.safe_load((conf_dir() / f"{file}.yaml").read_text())
+    assert isinstance(values, dict)
+    return values

@@ -1,0 +1,324 @@
+"""Defines every recorded fact once: its name, type, meaning, place in `run.json`, key on W&B.
+
+The loader of studies, the W&B writer and reader, the audit and the reference page of the docs all read `COLUMNS`. A new
+fact is a line here and a value in `datavol.training.record`, which measures it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+Json = Mapping[str, Any]
+Value = str | int | float | bool | None
+Severity = Literal["major", "minor", "note"]
+
+NAN = float("nan")
+METRICS = {
+    "top1": "share of images whose likeliest class is right",
+    "top5": "share of images with the right class among the five likeliest",
+    "loss": "mean cross-entropy",
+    "margin_correct": "mean confidence margin of correct predictions",
+    "margin_incorrect": "mean confidence margin of incorrect predictions",
+    "calibration_error": "expected calibration error over 15 bins",
+}
+"""What an evaluation measures, under `val/` and `train/`."""
+
+
+@dataclass(frozen=True)
+class Audit:
+    """Says how the audit reports a fact that differs along a learning curve.
+
+    Attributes:
+        words: What differs, in a sentence.
+        severity: Of a difference.
+        remedy: Against it.
+        axis: Whether it counts as varied on purpose where every fraction has the same values of it.
+    """
+
+    words: str
+    severity: Severity
+    remedy: str
+    axis: bool = False
+
+
+@dataclass(frozen=True)
+class Column:
+    """Describes one recorded fact, a column of `Study.runs`.
+
+    Attributes:
+        name: Of the column.
+        type: `str`, `int`, `float` (NaN where it is not known) or `bool`.
+        meaning: In words.
+        path: Keys in `run.json`, joined by dots; empty for the whole record, None for what only the loader knows.
+        read: Turns what stands there into the column's value.
+        optional: Whether a run may lack it.
+        wandb: Keys in the W&B run's config, joined by dots; None where it is not sent.
+        since: Schema version of the records that have it.
+        absent: Value where a run may lack it and does.
+        audit: How a difference along a learning curve is reported; None where it may differ.
+    """
+
+    name: str
+    type: type
+    meaning: str
+    path: str | None
+    read: Callable[[Any], Any] = lambda value: value
+    optional: bool = False
+    wandb: str | None = None
+    since: int = 1
+    absent: Value = None
+    audit: Audit | None = None
+
+    def value(self, record: Json) -> Any:
+        """Read the fact from a record.
+
+        Raises:
+            LookupError: If the record lacks it and should not.
+        """
+        assert self.path is not None
+        try:
+            raw = lookup(record, self.path)
+        except LookupError:
+            if self.type is float:
+                return NAN
+            if not self.optional and self.since <= record.get("schema_version", 1):
+                raise
+            return self.absent
+        value = self.read(raw)
+        if self.type is float:  # JSON has null for numbers that are not finite
+            return NAN if value is None else float(value)
+        return value
+
+
+def lookup(values: Any, path: str) -> Any:
+    """Find what stands at a path of keys joined by dots; the empty path is the values themselves.
+
+    >>> lookup({"last": {"val/top1": 0.5}}, "last.val/top1")
+    0.5
+    """
+    for key in path.split(".") if path else ():
+        values = values[key]
+    return values
+
+
+def place(values: dict[str, Any], path: str, value: Any) -> None:
+    """Put a value at a path of keys joined by dots."""
+    *outer, last = path.split(".")
+    for key in outer:
+        values = values.setdefault(key, {})
+    values[last] = value
+
+
+def sent_to_wandb(record: Json) -> Iterator[tuple[str, Any]]:
+    """List the facts of a record that W&B gets, each with its key there."""
+    for column in COLUMNS:
+        if column.wandb is None or column.path is None:
+            continue
+        # Text columns may be a section's JSON: W&B gets the section itself, so that runs can be filtered by its keys
+        value = lookup(record, column.path) if column.type is str else column.value(record)
+        if value is not None:
+            yield column.wandb, value
+
+
+def record_from_wandb(config: Json) -> dict[str, Any]:
+    """Rebuild the part of a record that `sent_to_wandb` lists.
+
+    Raises:
+        LookupError: If a key is missing that datavol of the run's schema version sends.
+    """
+    record: dict[str, Any] = {"schema_version": config.get("schema_version", 1)}
+    for column in COLUMNS:
+        if column.wandb is None or column.path is None:
+            continue
+        try:
+            place(record, column.path, lookup(config, column.wandb))
+        except LookupError:
+            if not column.optional and column.since <= record["schema_version"]:
+                raise
+    return record
+
+
+def json_text(value: Any) -> str | None:
+    """Write a value as JSON with sorted keys; text and null stay as they are."""
+    return value if value is None or isinstance(value, str) else json.dumps(value, sort_keys=True)
+
+
+def short_side_in_words(short_side: int | None) -> str:
+    """Say whether a run's images were shrunk before they were cached."""
+    return f"{short_side} px" if short_side else "as they are"
+
+
+def _recipe_json(recipe: Json) -> str:
+    """Drop the name, and `epochs`, which a run's own `epochs` replaces."""
+    settings = {name: value for name, value in recipe.items() if name not in ("name", "epochs")}
+    return json.dumps(settings, sort_keys=True)
+
+
+def _recipe_hash(recipe: Json) -> str:
+    return hashlib.sha256(_recipe_json(recipe).encode()).hexdigest()[:8]
+
+
+def _count(values: Any) -> int:
+    return values if isinstance(values, int) else len(values)
+
+
+def _validation_images(record: Json) -> int | None:
+    """Prefer the images that the last evaluation counted to those of the data set: damaged ones may be left out."""
+    images = record.get("last", {}).get("val/images", record.get("validation_images"))
+    return None if images is None else int(images)
+
+
+def _each(sessions: list[Json], fact: Callable[[Json], str | None]) -> str | None:
+    """Join what sessions differ in, each value once, in their order."""
+    values = [text for text in map(fact, sessions) if text is not None]
+    return " then ".join(dict.fromkeys(values)) or None
+
+
+def _commits(sessions: list[Json]) -> str | None:
+    return _each(sessions, lambda one: one["code"]["commit"] or f"datavol {one['versions']['datavol']}")
+
+
+def _code_changed(sessions: list[Json]) -> bool | None:
+    changed = [session["code"]["changed"] for session in sessions]
+    return None if None in changed else any(changed)
+
+
+def _machines(sessions: list[Json]) -> str | None:
+    def describe(session: Json) -> str:
+        machine, devices = session["machine"], session["devices"]
+        names = ", ".join(f"{devices.count(name)} x {name}" for name in dict.fromkeys(devices))
+        return f"{names}; {machine['cpus']} cores; {machine['platform']}"
+
+    return _each(sessions, describe)
+
+
+def _last(record: Json, name: str) -> int:
+    return int(record.get("last", {}).get(name, 0))
+
+
+def _evaluations() -> Iterator[Column]:
+    """List the columns of the last evaluation, and of the best: the first with the highest top-1."""
+    for name, meaning in METRICS.items():
+        yield Column(name, float, f"{meaning}, last evaluation", f"last.val/{name}")
+    yield Column("best_budget_epoch", int, "budget epoch of the best evaluation", "best.budget_epoch", optional=True)
+    for name, meaning in METRICS.items():
+        yield Column(f"best_{name}", float, f"{meaning}, best evaluation", f"best.val/{name}")
+
+
+AGAIN = "train those runs again"
+COLUMNS: tuple[Column, ...] = (
+    Column("run", str, "name of the run's folder", None),
+    Column("folder", str, "path of the run's folder", None),
+    Column("study", str, "name of the study", "study"),
+    Column("hash", str, "eight digits of the hash of the scientific configuration", "hash"),
+    Column("state", str, "`finished`, `running`, `failed`, `superseded` or `unreadable`", "state"),
+    Column("reason", str, "why the run is in that state", "reason", optional=True),
+    Column("model", str, "name of the network", "config.model.name", wandb="model"),
+    Column(
+        "model_settings", str, "all keys of the network, as JSON", "config.model", json_text, wandb="model_settings",
+        audit=Audit("settings of the network", "major", "train all with the same model.*"),
+    ),
+    Column("recipe", str, "name of the recipe", "config.recipe.name", wandb="recipe"),
+    Column("recipe_hash", str, "eight digits of the hash of `recipe_json`", "config.recipe", _recipe_hash),
+    Column(
+        "recipe_json", str, "all keys of the recipe but name and epochs, as JSON", "config.recipe", _recipe_json,
+        wandb="recipe_settings",
+        audit=Audit("recipes of one name", "major", "train all by one, or give each a recipe.name", axis=True),
+    ),
+    Column("data", str, "name of the data set", "config.data.name", wandb="data"),
+    Column(
+        "fingerprint", str, "hash of classes, labels, and names or pixels of the data set", "subset.fingerprint",
+        audit=Audit("the data (fingerprints)", "major", f"bring one version of the data back, and {AGAIN}"),
+    ),
+    Column("full_size", int, "images of the full training set", "subset.full_size", wandb="full_size"),
+    Column("classes", int, "number of classes", "classes", _count, wandb="classes"),
+    Column(
+        "validation_images", int, "images that an evaluation counts", "", _validation_images,
+        audit=Audit("the numbers of validation images", "minor", "look for damaged images in run.json"),
+    ),
+    Column("draw", str, "`independent`, `nested`, `disjoint`, or `listed` for a list", "subset.draw", wandb="draw"),
+    Column("fraction", float, "share of the full training set", "subset.fraction", wandb="fraction"),
+    Column("images", int, "images of the subset", "subset.size", wandb="size"),
+    Column("subset_sha256", str, "hash of the subset's index list", "subset.sha256"),
+    Column("seed", int, "seed that sets the three others unless they are given", "config.seed", wandb="seed"),
+    Column("draw_seed", int, "seed of the subset's draw", "subset.draw_seed", wandb="draw_seed"),
+    Column("init_seed", int, "seed of the network's first weights", "config.init_seed", wandb="init_seed"),
+    Column("order_seed", int, "seed of order, augmentation and dropout", "config.order_seed", wandb="order_seed"),
+    Column(
+        "parent", str, "checkpoint of another run that this one started from, as JSON", "parent", json_text,
+        optional=True,
+        audit=Audit("the checkpoints that runs went on from", "minor", "count no run beside the one it went on from"),
+    ),
+    Column("budget", str, "`iterations` or `epochs`", "config.budget", wandb="budget"),
+    Column("epochs", int, "budget epochs asked for", "config.epochs", wandb="epochs"),
+    Column(
+        "iterations", int, "iterations of the whole run", "budget.iterations",
+        audit=Audit("iterations", "major", "train all with the same epochs and recipe.batch_size", axis=True),
+    ),
+    Column("batch_size", int, "images of a global batch", "config.recipe.batch_size"),
+    Column("budget_epoch", int, "budget epochs done at the last evaluation", "", lambda r: _last(r, "budget_epoch")),
+    Column("iteration", int, "iterations done at the last evaluation", "", lambda r: _last(r, "iteration")),
+    Column(
+        "evaluations", int, "rows of `metrics.csv`", None,
+        audit=Audit("the numbers of evaluations", "major", "train all with the same epochs", axis=True),
+    ),
+    Column(
+        "precision", str, "arithmetic, such as `32` or `bf16-mixed`", "precision", str,
+        wandb="trainer_settings.precision",
+        audit=Audit("precisions", "major", f"{AGAIN} with one trainer.precision"),
+    ),
+    Column(
+        "world_size", int, "number of ranks", "world_size", wandb="world_size",
+        audit=Audit("the numbers of ranks", "major", f"{AGAIN} with one trainer.devices"),
+    ),
+    Column(
+        "threads", int, "CPU threads of each rank", "threads", optional=True,
+        audit=Audit("CPU threads", "minor", "set trainer.threads"),
+    ),
+    Column(
+        "memory_format", str, "`channels_last` or `contiguous`", "memory_format",
+        wandb="trainer_settings.memory_format",
+        audit=Audit("memory formats", "minor", "set trainer.memory_format"),
+    ),
+    Column(
+        "short_side", str, "pixels that images are shrunk to before they are cached", "short_side",
+        short_side_in_words, optional=True, absent=short_side_in_words(None), wandb="data_settings.short_side",
+        audit=Audit("short sides that images are shrunk to", "major", f"{AGAIN} with one data.short_side"),
+    ),
+    Column(
+        "commit", str, "git commit of datavol, or its version", "sessions", _commits, optional=True,
+        audit=Audit("the code's commits", "major", f"check one commit out, and {AGAIN}"),
+    ),
+    Column("code_changed", bool, "whether files differed from the commit", "sessions", _code_changed, optional=True),
+    Column(
+        "versions", str, "versions of libraries, as JSON", "sessions",
+        lambda sessions: _each(sessions, lambda session: json_text(session["versions"])),
+        audit=Audit("versions of libraries", "minor", "use one environment for a study"),
+    ),
+    Column("machine", str, "devices, cores and platform", "sessions", _machines),
+    Column("started", str, "time of the first start (ISO 8601, UTC)", "sessions", lambda all_: all_[0]["started"]),
+    Column("ended", str, "time of the end (ISO 8601, UTC)", "ended", optional=True),
+    Column("seconds_train", float, "seconds of training, all budget epochs", "seconds.train"),
+    Column("seconds_val", float, "seconds of evaluation, all budget epochs", "seconds.val"),
+    *_evaluations(),
+)  # fmt: skip
+"""The facts of a run, in the order of the columns of `Study.runs`."""
+
+EPOCH_COLUMNS = {
+    "budget_epoch": "budget epochs done",
+    "iteration": "iterations (optimiser steps) done",
+    "images_seen": "training images seen, repeats counted",
+    "lr": "learning rate of the budget epoch's last iteration",
+    "<split>/images": "images counted",
+    **{f"<split>/{name}": meaning for name, meaning in METRICS.items()},
+    "seconds/<split>": "seconds of training, or of evaluation",
+    "images_per_second": "training images per second",
+}
+"""The columns of `metrics.csv`, a row per budget epoch; `<split>` is `train`, `val`, or `train/clean_` as a prefix."""
+
+WHOLE_EPOCH_COLUMNS = ("budget_epoch", "iteration", "images_seen")
+FIRST_EPOCH_COLUMNS = (*WHOLE_EPOCH_COLUMNS, "lr")
