@@ -129,7 +129,7 @@ def reference_batches(folder: Path, thesis: bool) -> Sizes:
 def datavol_batches(root: Path, *overrides: str) -> Sizes:
     """The training loader and what the module does to each batch: all that is known here of datavol's inside."""
     from datavol.config.compose import compose
-    from datavol.data.augment.transforms import Finish
+    from datavol.data.augment.device import DeviceTransform
     from datavol.data.prepare import prepare
     from datavol.training.autotune import resolve_auto
     from datavol.training.memory import keep_freed_memory
@@ -143,5 +143,5 @@ def datavol_batches(root: Path, *overrides: str) -> Sizes:
     config = resolve_auto(run, prepared, keep=False)
     images = build_data(config, prepared)
     images.fill_cache()
-    finish = Finish(config.data.mean, config.data.std)
+    finish = DeviceTransform(config.data.mean, config.data.std)
     return Sizes(images.train_dataloader(), lambda batch: (finish(batch.images, batch.erased),))

@@ -2,7 +2,7 @@
 
 Seconds from a command to its end where it only asks or is refused; from a command to its first iteration on
 Fashion-MNIST, and how much of that importing the libraries takes; and to open a table of 1.28 million files that was
-kept. The medians are of fresh processes, the files warm in memory.
+kept, and to draw a subset of as many images. The medians are of fresh processes, the files warm in memory.
 """
 
 from __future__ import annotations
@@ -26,11 +26,13 @@ import numpy as np
 
 from benchmarks.fashion_mnist import SOURCE
 from benchmarks.processes import datavol_command, environment
-from datavol.data.sources.open import file_table as folders
+from datavol.data.sources import file_table as file_tables
+from datavol.data.subsets import draw_subset
 
 ASKING = {"--help": ["--help"], "a wrong key": ["recipe.batchsize=64"], "a wrong value": ["fraction=1.5"]}
 LIBRARIES = ("torch", "torchvision", "lightning.pytorch", "datavol.training.trainer")
 CLASSES, IMAGES = 1000, 1_281_167  # of ImageNet's training set
+LABELS = np.arange(IMAGES) * CLASSES // IMAGES
 STARTED, SETTLED = "started", "settled"
 
 
@@ -49,8 +51,11 @@ def main() -> None:
             print(row(f"  of which importing {library}", [one[library] for one in started]))
         print(row("  of which timing what is `auto`", [one[SETTLED] for one in started]))
         keep_table(scratch)
-        table = partial(folders.file_table, str(scratch / "images"), str(scratch))
+        table = partial(file_tables.file_table, str(scratch / "images"), str(scratch))
         print(row(f"table of {IMAGES:,} files", [seconds_of(table) for _ in repeats]))
+    names, labels = [str(label) for label in range(CLASSES)], np.random.default_rng(0).permutation(LABELS)
+    draw = partial(draw_subset, labels, names, 0.05, "independent", 0)
+    print(row(f"subset of 5 % of {IMAGES:,} images", [seconds_of(draw) for _ in repeats]))
 
 
 def row(name: str, seconds: list[float]) -> str:
@@ -117,11 +122,10 @@ def keep_table(scratch: Path) -> None:
     names = [f"n{label:08d}" for label in range(CLASSES)]
     for name in names:
         (scratch / "images" / name).mkdir(parents=True)
-    scanned = folders.file_table(str(scratch / "images"), str(scratch))
-    labels = np.arange(IMAGES, dtype=np.int32) * np.int64(CLASSES) // IMAGES
-    paths = (f"{names[label]}/{names[label]}_{number}.JPEG".encode() for number, label in enumerate(labels.tolist()))
-    kept = replace(scanned, paths=folders.joined(paths), labels=labels.astype(np.int32))
-    folders._write(kept, folders.cache_path(scanned.root, str(scratch)))
+    scanned = file_tables.file_table(str(scratch / "images"), str(scratch))
+    paths = (f"{names[label]}/{names[label]}_{number}.JPEG".encode() for number, label in enumerate(LABELS.tolist()))
+    kept = replace(scanned, paths=file_tables.join_names(paths), labels=LABELS.astype(np.int32))
+    file_tables._write(kept, file_tables.cache_path(scanned.root, str(scratch)))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Ten images of odd sizes in a packed store, and what should be in it."""
+"""Makes stores of ten images of odd sizes and checks them."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ def write_photo(path: Path, size: tuple[int, int], seed: int) -> None:
 
 
 def expected(split: FileSplit, i: int, side: int = SIDE) -> torch.Tensor:
-    """From Pillow's decoder; the resize is torchvision's, on an image of another layout than the store's."""
+    """Decode by Pillow and resize by torchvision, in another memory layout."""
     with Image.open(os.path.join(split.root, split.key(i))) as image:
         whole = torch.from_numpy(np.array(image.convert("RGB"))).permute(2, 0, 1).contiguous()
     return F.resize(whole, [side], antialias=True) if min(whole.shape[1:]) > side else whole
 
 
 class Decoder:
-    """Decodes as torchvision does, and counts; some positions can be made to do something else."""
+    """Decodes and counts; `p4=act` acts before position 4 is decoded."""
 
     def __init__(self, split: FileSplit, **instead) -> None:
         self.split, self.asked, self.instead = split, [], {int(name[1:]): act for name, act in instead.items()}
@@ -49,14 +49,14 @@ class Decoder:
 
 
 def filled(store: Store, split: FileSplit, positions=EVERYTHING, limit: int = PLENTY, threads: int = 2, **instead):
-    """Fills the store and gives the positions that were decoded."""
+    """Fill the store and give the positions that were decoded."""
     decode = Decoder(split, **instead)
     fill(store, split, decode, positions, limit, threads)
     return sorted(decode.asked)
 
 
 def check(store: Store, split: FileSplit, there=EVERYTHING) -> None:
-    """The images `there` are in the store, with the right pixels, and no others."""
+    """Check that the store holds the images `there`, and no others."""
     images = PackedImages(store)
     assert np.flatnonzero(images.holds(EVERYTHING)).tolist() == sorted(there)
     for i in EVERYTHING.tolist():
@@ -66,7 +66,7 @@ def check(store: Store, split: FileSplit, there=EVERYTHING) -> None:
 
 
 def pixels_of(store: Store) -> bytes:
-    """The content of the one pixels' file, beside which lie the index and the lock alone."""
+    """Read the pixels file, beside which lie index and lock alone."""
     assert sorted(name.split("-")[0] for name in os.listdir(store.folder)) == ["index.npz", "lock", "pixels"]
     return pixels_file(store).read_bytes()
 
@@ -77,7 +77,7 @@ def pixels_file(store: Store) -> Path:
 
 
 def undisturbed(split: FileSplit, positions=EVERYTHING) -> bytes:
-    """What the pixels' file holds after a build in one go."""
+    """Make the pixels of a build in one go."""
     side = 100 if split.root.endswith("alike") else SIDE
     return b"".join(expected(split, i, side).permute(1, 2, 0).numpy().tobytes() for i in positions)
 

@@ -1,1 +1,1 @@
-"""From image sources to batches: sources, subsets, sampling, transforms."""
+"""Turns image sources into batches: sources, subsets, sampling, transforms."""

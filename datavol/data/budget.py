@@ -1,4 +1,4 @@
-"""Budget epochs: the arithmetic of training time, the same for every fraction.
+"""Computes training time in budget epochs, equal for every fraction.
 
 A budget epoch is ceil(N_full / global batch) full batches, one pass over the FULL set's worth of samples. The thesis's
 epochs, step sizes and warm-ups (its table 6) follow from it by dividing by the fraction; here they are derived numbers.
@@ -13,19 +13,12 @@ from datavol.errors import ConfigError
 
 @dataclass(frozen=True)
 class Budget:
-    """How long a run trains.
+    """Stores the training time of a run."""
 
-    Attributes:
-        epochs: Budget epochs, each followed by an evaluation.
-        iterations_per_epoch: Full batches of a budget epoch.
-        batch_size: Images of a global batch.
-        subset_size: Images of the subset, N.
-    """
-
-    epochs: int
-    iterations_per_epoch: int
-    batch_size: int
-    subset_size: int
+    epochs: int  # budget epochs, each followed by an evaluation
+    iterations_per_epoch: int  # full batches of a budget epoch
+    batch_size: int  # images of a global batch
+    subset_size: int  # images of the subset, N
 
     @property
     def iterations(self) -> int:
@@ -34,20 +27,15 @@ class Budget:
 
     @property
     def passes(self) -> float:
-        """How often the run sees each image of its subset."""
+        """Passes of the whole run over its subset."""
         return self.iterations * self.batch_size / self.subset_size
 
 
 def plan_budget(kind: str, epochs: int, batch_size: int, full_size: int, subset_size: int) -> Budget:
-    """The budget of a run.
+    """Plan the budget of a run.
 
-    Args:
-        kind: `iterations` (equal steps for all fractions: a budget epoch is a pass over the full set's worth of
-            samples) or `epochs` (equal passes: it is a pass over the subset).
-        epochs: Budget epochs.
-        batch_size: Images of a global batch.
-        full_size: Images of the full training set.
-        subset_size: Images of the subset.
+    A budget epoch is a pass over the full set's worth of samples with `kind` = `iterations` (equal steps for all
+    fractions), over the subset with `epochs` (equal passes).
 
     Raises:
         ConfigError: If a batch is larger than the images of a budget epoch.
@@ -56,31 +44,26 @@ def plan_budget(kind: str, epochs: int, batch_size: int, full_size: int, subset_
     if batch_size > images:
         raise ConfigError(
             f"recipe.batch_size must be at most the {images} images of a budget epoch, got {batch_size}; "
-            f"try recipe.batch_size={2 ** (images.bit_length() - 1)}"
+            f"try recipe.batch_size={2 ** (images.bit_length() - 1)}"  # the largest power of two that fits
         )
     return Budget(epochs, -(-images // batch_size), batch_size, subset_size)
 
 
 @dataclass(frozen=True)
 class ThesisUnits:
-    """A schedule in passes over the subset, as the thesis states it (its table 6): whole and as they would divide.
+    """Stores a schedule in passes over the subset (thesis table 6)."""
 
-    Attributes:
-        exact: Epochs, LR step size and warm-up divided by the fraction.
-        rounded: The same as whole epochs; a duration that was not 0 stays at least 1.
-    """
-
-    exact: tuple[float, float, float]
-    rounded: tuple[int, int, int]
+    exact: tuple[float, float, float]  # epochs, LR step size and warm-up divided by the fraction
+    rounded: tuple[int, int, int]  # the same as whole epochs; a duration that was not 0 stays at least 1
 
     @property
     def changed(self) -> tuple[bool, bool, bool]:
-        """Which of the three the rounding changes."""
+        """Flags for those of the three that rounding changes."""
         return tuple(abs(a - b) > 1e-9 for a, b in zip(self.exact, self.rounded, strict=True))  # type: ignore[return-value]
 
 
 def thesis_units(fraction: float, epochs: float, step_size: float, warmup: float) -> ThesisUnits:
-    """Thesis table 6 for one fraction.
+    """Derive thesis table 6 for one fraction.
 
     >>> thesis_units(0.75, epochs=60, step_size=30, warmup=5).rounded
     (80, 40, 7)

@@ -1,4 +1,4 @@
-"""The LightningDataModule: a source, a subset and a budget as loaders, for any number of ranks and workers."""
+"""Loads a subset and its validation set, as a LightningDataModule."""
 
 from __future__ import annotations
 
@@ -18,14 +18,15 @@ from datavol.data.images.dataset import ArrayReader, Batch, EvaluationImages, Fi
 from datavol.data.images.decode import decode_file
 from datavol.data.sampler import BudgetSampler, UnpaddedSampler
 from datavol.data.sources.arrays import ArraySplit
-from datavol.data.sources.open import Source, Split
+from datavol.data.sources.open import Source
+from datavol.data.sources.split import Split
 from datavol.data.subsets import Subset
 from datavol.data.workers import loading_workers
 from datavol.runs.provenance import cores
 
 
 class SubsetDataModule(L.LightningDataModule):
-    """Loads the subset for training, and the validation set (and on demand the clean subset) for evaluation."""
+    """Loads training and evaluation batches for any number of ranks and workers."""
 
     def __init__(
         self,
@@ -41,6 +42,7 @@ class SubsetDataModule(L.LightningDataModule):
         super().__init__()
         self.source, self.subset, self.budget, self.order_seed = source, subset, budget, order_seed
         self.evaluate_train = evaluate_train
+        self.everything = np.arange(len(source.val.labels))  # the positions of the validation set
         self.balanced_by = source.train.labels[subset.indices] if balanced else None
         self.workers = data.workers
         replace = isinstance(data, FilesConfig) and data.on_damaged == "replace"
@@ -52,37 +54,37 @@ class SubsetDataModule(L.LightningDataModule):
         self.validation_images = EvaluationImages(val, recipe.evaluate, replace)
 
     def fill_cache(self) -> None:
-        """Decode what is not in the image cache yet, if there is to be one; other processes wait for the first."""
-        everything = np.arange(len(self.source.val.labels))
-        parts = ((self.training_images.reader, self.subset.indices), (self.validation_images.reader, everything))
-        for reader, positions in parts:
+        """Decode images that the image cache lacks, if there is one."""
+        parts = ((self.training_images.reader, self.subset.indices), (self.validation_images.reader, self.everything))
+        for reader, positions in parts:  # other processes wait for the one that holds a store's lock
             if isinstance(reader, FileReader) and reader.packed is not None:
                 assert isinstance(self.data, FilesConfig)
                 split, store = reader.split, reader.packed.store
                 limit = round(self.data.cache_gb * 1e9)
                 fill(store, split, partial(decode_file, split), positions, limit, threads=cores())
-                reader.packed = PackedImages(store)
+                reader.packed = PackedImages(store)  # mapped anew, with what was added
 
     def train_dataloader(self) -> DataLoader[Batch]:
-        """This rank's share of every global batch of a budget epoch."""
-        sampler = BudgetSampler(self.subset.indices, self.budget, self.order_seed, *self._place(), self.balanced_by)
+        """Load this rank's share of every global batch."""
+        sampler = BudgetSampler(self.subset.indices, self.budget, self.order_seed, *self._rank(), self.balanced_by)
         # Lightning sets the epoch only after it has started the workers, which read ahead at once
         sampler.set_iteration(self.trainer.global_step if self.trainer else 0)
         return self._loader(self.training_images, sampler, sampler.share)
 
     def val_dataloader(self) -> list[DataLoader[Batch]]:
-        """The validation set, and with `evaluate_train` the training subset under the evaluation transform."""
-        share = max(1, self.budget.batch_size // self._place()[1])
-        everything = np.arange(len(self.source.val.labels))
-        loaders = [self._loader(self.validation_images, UnpaddedSampler(everything, *self._place()), share)]
-        if self.evaluate_train:
-            loaders.append(self._loader(self.clean_images, UnpaddedSampler(self.subset.indices, *self._place()), share))
+        """Load the validation set, and with `evaluate_train` the unaugmented training subset."""
+        rank, world_size = self._rank()
+        parts = [(self.validation_images, self.everything)]
+        parts += [(self.clean_images, self.subset.indices)] if self.evaluate_train else []
+        share = max(1, self.budget.batch_size // world_size)
+        loaders = [self._loader(images, UnpaddedSampler(part, rank, world_size), share) for images, part in parts]
         for loader in loaders:
             if loader.num_workers:  # start them before training fills the memory, of which a fork copies what changes
                 iter(loader)
         return loaders
 
-    def _place(self) -> tuple[int, int]:
+    def _rank(self) -> tuple[int, int]:
+        """Give this process's rank and the number of ranks."""
         return (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)
 
     def _loader(
@@ -94,22 +96,18 @@ class SubsetDataModule(L.LightningDataModule):
             batch_size=batch_size,
             sampler=sampler,
             num_workers=workers,
-            collate_fn=_as_it_is,
+            collate_fn=_keep_batch,  # `__getitems__` makes a whole batch: there is nothing to collate
             persistent_workers=workers > 0,
-            pin_memory=self._on_gpu(),
+            pin_memory=self.trainer is not None and self.trainer.strategy.root_device.type == "cuda",
         )
 
     def _workers(self) -> int:
-        """Arrays in memory need none; files take the cores that the ranks of this machine leave."""
+        """Choose the number of worker processes, where it is `auto`."""
         if isinstance(self.workers, int):
             return self.workers
         if isinstance(self.source.train, ArraySplit):
-            return 0
-        ranks = self.trainer.num_devices if self.trainer else 1
-        return loading_workers(cores(), ranks)
-
-    def _on_gpu(self) -> bool:
-        return self.trainer is not None and self.trainer.strategy.root_device.type == "cuda"
+            return 0  # a batch of an array in memory is made faster than it is passed between processes
+        return loading_workers(cores(), self.trainer.num_devices if self.trainer else 1)
 
 
 def _reader(split: Split, data: AnyData) -> Reader:
@@ -122,6 +120,5 @@ def _reader(split: Split, data: AnyData) -> Reader:
     return FileReader(split, side, packed)
 
 
-def _as_it_is(batch: Any) -> Any:
-    """The images of a batch come together: there is nothing to collate."""
+def _keep_batch(batch: Any) -> Any:  # not a lambda, which a spawned worker could not unpickle
     return batch

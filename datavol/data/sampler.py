@@ -1,8 +1,9 @@
-"""Which image stands where: the only part of training that knows the fraction.
+"""Orders the samples of a run; only this module knows the fraction.
 
-Sample k of a run is element k mod n of the seeded permutation number k // n of its subset of n images, and passes run
-on across batches and budget epochs. Every batch is full, every fraction has the same number of iterations, within a
-pass no image repeats, and over a run every image is seen floor or ceil of the same count.
+Each pass over a subset of n images is a fresh seeded shuffle: sample k of a run is element k mod n of the seeded
+permutation number k // n. Passes run on across batches and budget epochs, so that every batch is full, every fraction
+has the same number of iterations, no image repeats within a pass, and over a run the counts of any two images differ by
+at most one.
 """
 
 from __future__ import annotations
@@ -18,46 +19,41 @@ from datavol.runs.randomness import permutation
 
 
 def sample_order(subset: NDArray[np.int64], order_seed: int, start: int, stop: int) -> NDArray[np.int64]:
-    """Samples start .. stop-1 of a run, as positions in the full training set."""
+    """Give samples start .. stop-1 of a run as positions in the training set."""
     n = len(subset)
+    # All passes that the samples touch, whole, then the samples' part of them
     passes = [subset[permutation(n, "order", order_seed, p)] for p in range(start // n, -(-stop // n))]
-    offset = start // n * n
-    return np.concatenate(passes)[start - offset : stop - offset] if passes else subset[:0]
+    return np.concatenate(passes)[start % n : start % n + stop - start] if passes else subset[:0]
 
 
 def balanced_order(
     subset: NDArray[np.int64], labels: NDArray[np.int64], order_seed: int, start: int, stop: int
 ) -> NDArray[np.int64]:
-    """The same with every class equally often, whatever its images.
+    """Give samples start .. stop-1 with every class equally often.
 
-    In round r of C samples each of the C classes has its turn once, in a seeded order; a class of n images shows
-    element r mod n of its seeded permutation number r // n.
-
-    Args:
-        subset: Positions in the full training set.
-        labels: Their classes, the same shape.
-        order_seed: The seed.
-        start: The first sample.
-        stop: The sample after the last.
+    In round r of C samples each of the C classes comes once, in a seeded order; a class of n images shows element
+    r mod n of its seeded permutation number r // n. `labels` are the classes of the positions in `subset`.
     """
     groups = [(c, subset[labels == c]) for c in np.unique(labels)]
-    samples = np.arange(start, stop)
+    samples = np.arange(start, stop)  # (K,)
     rounds = samples // len(groups)
-    known = range(start // len(groups), -(-stop // len(groups)))
-    turns = np.stack([permutation(len(groups), "turns", order_seed, r) for r in known])
-    turn = turns[rounds - known.start, samples % len(groups)]
+    touched = range(start // len(groups), -(-stop // len(groups)))
+    # turns[r, j] is the number of the class that comes j-th in round r of those touched, (rounds, C)
+    turns = np.stack([permutation(len(groups), "turns", order_seed, r) for r in touched])
+    turn = turns[rounds - touched.start, samples % len(groups)]  # each sample's class, (K,)
     order = np.empty(len(samples), dtype=np.int64)
     for number, (c, images) in enumerate(groups):
-        at = np.flatnonzero(turn == number)
-        passes, places = np.divmod(rounds[at], len(images))
+        own = np.flatnonzero(turn == number)
+        # One image per round: the class has passes of its own, the longer the more images it has
+        passes, elements = np.divmod(rounds[own], len(images))
         for p in np.unique(passes):
-            chosen = passes == p
-            order[at[chosen]] = images[permutation(len(images), "order", order_seed, c, p)][places[chosen]]
+            within = passes == p
+            order[own[within]] = images[permutation(len(images), "order", order_seed, c, p)][elements[within]]
     return order
 
 
 class BudgetSampler(Sampler[tuple[int, int]]):
-    """One rank's samples of one budget epoch, as (k, position in the full training set).
+    """Yields one rank's samples of a budget epoch as (k, position).
 
     Rank r of W takes the r-th share of every global batch, so that the ranks together see exactly the batches of the
     one-process order. With `balanced_by`, the classes of the subset's images, every class comes equally often.
@@ -74,21 +70,20 @@ class BudgetSampler(Sampler[tuple[int, int]]):
         balanced_by: NDArray[np.int64] | None = None,
     ) -> None:
         self.subset, self.budget, self.order_seed, self.balanced_by = subset, budget, order_seed, balanced_by
-        self.share = budget.batch_size // world_size
-        self.rank = rank
-        self.epoch, self.done = 0, 0
+        self.rank, self.share = rank, budget.batch_size // world_size  # images of this rank in a global batch
+        self.epoch, self.done = 0, 0  # batches of the epoch that were trained on before a resume
 
     def set_epoch(self, epoch: int) -> None:
         """Choose the budget epoch, counted from 0."""
-        if epoch != self.epoch:
+        if epoch != self.epoch:  # the epoch that a resumed run is in keeps what is done
             self.epoch, self.done = epoch, 0
 
     def set_iteration(self, iteration: int) -> None:
-        """Go on after so many iterations of the run, also inside a budget epoch."""
+        """Resume after an iteration of the run, also within a budget epoch."""
         self.epoch, self.done = divmod(iteration, self.budget.iterations_per_epoch)
 
     def __len__(self) -> int:
-        """Samples of the whole budget epoch, also where a part is done: Lightning counts that part itself."""
+        """Count the whole epoch: Lightning counts what is done itself."""
         return self.budget.iterations_per_epoch * self.share
 
     def __iter__(self) -> Iterator[tuple[int, int]]:
@@ -96,6 +91,7 @@ class BudgetSampler(Sampler[tuple[int, int]]):
         images = self.budget.iterations_per_epoch * batch
         start = self.epoch * images
         order = self._order(start, start + images)
+        # From the first global batch that is not done, always the slice of it that is this rank's
         for first in range(self.done * batch + self.rank * self.share, images, batch):
             for k in range(first, first + self.share):
                 yield start + k, int(order[k])
@@ -107,14 +103,16 @@ class BudgetSampler(Sampler[tuple[int, int]]):
 
 
 class UnpaddedSampler(Sampler[tuple[int, int]]):
-    """Every image of a list once, dealt to the ranks in turn: nothing is padded or repeated to even the ranks out."""
+    """Yields each position once over all ranks, as (k, position).
+
+    PyTorch's `DistributedSampler` would repeat images until all ranks have equally many.
+    """
 
     def __init__(self, positions: NDArray[np.int64], rank: int = 0, world_size: int = 1) -> None:
-        self.positions, self.rank, self.world_size = positions, rank, world_size
+        self.positions, self.own = positions, range(rank, len(positions), world_size)  # dealt in turn
 
     def __len__(self) -> int:
-        return len(range(self.rank, len(self.positions), self.world_size))
+        return len(self.own)
 
     def __iter__(self) -> Iterator[tuple[int, int]]:
-        for k in range(self.rank, len(self.positions), self.world_size):
-            yield k, int(self.positions[k])
+        return zip(self.own, self.positions[self.own].tolist(), strict=True)

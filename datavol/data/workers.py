@@ -1,4 +1,4 @@
-"""How many processes load images; without torch, since plans ask for it too."""
+"""Chooses the number of processes that load images, without importing torch."""
 
 from __future__ import annotations
 
@@ -6,5 +6,5 @@ MOST = 8
 
 
 def loading_workers(cores: int, ranks: int) -> int:
-    """What `data.workers=auto` gives each rank of a machine, for images in files: the cores that its ranks leave."""
-    return max(1, min(MOST, cores // ranks))
+    """Choose `data.workers=auto` of each rank, for images in files."""
+    return max(1, min(MOST, cores // ranks))  # the ranks of a machine share its cores

@@ -29,8 +29,8 @@ def test_sample_k_is_element_k_mod_n_of_permutation_k_div_n(n, batch, iterations
     budget = Budget(epochs, iterations, batch, n)
     samples = [sample for epoch in range(epochs) for sample in epoch_of(subset, budget, epoch, seed=seed)]
 
-    for k, (place, position) in enumerate(samples):  # brute force, straight from the definition
-        assert place == k
+    for k, (sample, position) in enumerate(samples):  # brute force, straight from the definition
+        assert sample == k
         assert position == subset[permutation(n, "order", seed, k // n)[k % n]]
     counts = Counter(position for _, position in samples)
     seen = epochs * iterations * batch
@@ -90,8 +90,8 @@ def test_balanced_sample_k_is_found_by_counting_turns(counts, start, length, see
     subset = 100 + np.arange(len(labels))
     expected = []
     for k in range(start + length):
-        r, place = divmod(k, len(counts))
-        number = permutation(len(counts), "turns", seed, r)[place]
+        r, turn = divmod(k, len(counts))
+        number = permutation(len(counts), "turns", seed, r)[turn]
         images = subset[labels == 3 * number]
         shown = permutation(len(images), "order", seed, 3 * number, r // len(images))[r % len(images)]
         expected.append(images[shown])

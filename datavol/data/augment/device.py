@@ -13,38 +13,46 @@ from datavol.data.augment.random_boxes import Boxes
 
 
 class DeviceTransform(nn.Module):
-    """The rest, on the device and a batch at once: bytes to normalised numbers, and erased boxes to zero."""
+    """Normalises batches of bytes on the device and zeroes the erased boxes."""
 
     mean: Tensor
     scale: Tensor
 
     def __init__(self, mean: Sequence[float], std: Sequence[float]) -> None:
         super().__init__()
+        # (x / 255 - mean) / std as (x - 255 mean) * 1 / (255 std), one pass less over the batch; both (C, 1, 1)
         for name, values in (("mean", 255 * torch.tensor(mean)), ("scale", 1 / (255 * torch.tensor(std)))):
-            self.register_buffer(name, values[:, None, None], persistent=False)
+            self.register_buffer(name, values[:, None, None], persistent=False)  # constants: not in checkpoints
 
     def forward(self, images: Tensor, erased: Boxes | None = None) -> Tensor:
-        """Normalised images (B, 3, H, W) of images (B, 1 or 3, H, W) uint8, with boxes (B, 4) to erase in them."""
+        """Normalise and erase a batch.
+
+        Gives (B, 3, H, W) of images (B, 1 or 3, H, W) uint8 and boxes to erase, (B, 4).
+        """
         if images.is_contiguous(memory_format=torch.channels_last) and images.shape[1] == 3:
-            numbers = self._normalised_rows(images)
-        else:
+            numbers = self._normalise_rows(images)
+        else:  # one gray channel becomes three here, by broadcasting
             numbers = images.to(self.mean.dtype).sub(self.mean).mul_(self.scale)
         for image, (top, left, height, width) in enumerate([] if erased is None else erased.tolist()):
-            if height:
+            if height:  # 0 where nothing is erased; zero is the mean colour after normalisation
                 numbers[image, :, top : top + height, left : left + width] = 0.0
         return numbers
 
-    def _normalised_rows(self, images: Tensor) -> Tensor:
-        """The same for images whose bytes lie pixel by pixel, row by row: torch is slow where three numbers repeat."""
-        rows = images.permute(0, 2, 3, 1).flatten(2).to(self.mean.dtype)
-        mean, scale = (numbers.flatten().repeat(images.shape[3]) for numbers in (self.mean, self.scale))
-        return rows.sub_(mean).mul_(scale).unflatten(2, (-1, 3)).permute(0, 3, 1, 2)
+    def _normalise_rows(self, images: Tensor) -> Tensor:
+        """Normalise channels-last images as rows of 3 W numbers.
+
+        Broadcasting three numbers over the innermost axis is slow in torch, which cannot vectorise so short a loop.
+        """
+        rows = images.permute(0, 2, 3, 1).flatten(2).to(self.mean.dtype)  # (B, H, 3 W), no copy but the cast
+        mean, scale = (numbers.flatten().repeat(images.shape[3]) for numbers in (self.mean, self.scale))  # (3 W,)
+        return rows.sub_(mean).mul_(scale).unflatten(2, (-1, 3)).permute(0, 3, 1, 2)  # channels last as before
 
 
 def mixing(augment: AugmentConfig, classes: int) -> Callable[[Tensor, Tensor], tuple[Tensor, Tensor]] | None:
-    """One of mixup and CutMix, chosen at random per batch, as the thesis's reference code does; None without either.
+    """Build mixup or CutMix, chosen at random per batch; None without either.
 
-    Takes images (B, 3, H, W) and labels (B,), gives mixed images and label shares (B, classes).
+    Takes images (B, 3, H, W) and labels (B,), gives mixed images and label shares (B, classes), as the thesis's
+    reference code does.
     """
     choices: list[nn.Module] = []
     if augment.mixup_alpha > 0:

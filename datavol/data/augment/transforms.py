@@ -1,4 +1,4 @@
-"""What happens to images on their way to the network: the steps of the reference presets behind the thesis, in order.
+"""Augments training images and crops evaluation images, as the thesis's presets do.
 
 Loaders crop, flip and augment, on bytes: arrays a batch at a time, files one after another. The device gets a batch of
 bytes, and normalises, erases and mixes it at once.
@@ -6,16 +6,14 @@ bytes, and normalises, erases and mixes it at once.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from functools import lru_cache
-from typing import NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from PIL import Image
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn.functional import interpolate
 from torchvision.transforms import v2
 from torchvision.transforms.v2 import functional as F
@@ -27,76 +25,66 @@ from datavol.runs.randomness import seed_for, uniforms
 Images = Tensor | Sequence[Tensor]  # (B, C, H, W), or B times (3, H, W) of any sizes; uint8
 
 
-class Augmented(NamedTuple):
-    """Images (B, C, size, size) uint8 and the boxes to erase in them, (B, 4); None where nothing is ever erased."""
-
-    images: Tensor
-    erased: Boxes | None
-
-
 class Augmentation:
-    """Random resized crop, flip and automatic augmentation of training images, and the choice of what is erased.
+    """Crops, flips and augments training images at random; chooses what to erase.
 
-    All of it is a pure function of (order_seed, place): a sample's place in the run.
+    All of it is a pure function of (order_seed, sample).
     """
 
     def __init__(self, augment: AugmentConfig, order_seed: int) -> None:
         self.augment, self.order_seed = augment, order_seed
         self.auto = v2.TrivialAugmentWide() if augment.auto == "ta_wide" else None
 
-    def __call__(self, images: Images, places: NDArray[np.int64]) -> Augmented:
-        """Augment a batch.
+    def __call__(self, images: Images, samples: NDArray[np.int64]) -> tuple[Tensor, Boxes | None]:
+        """Augment images with their numbers in the run's order, (B,).
 
-        Args:
-            images: A tensor, or a list of tensors.
-            places: Their places in the run, (B,).
+        Gives (B, C, size, size) uint8 and the boxes to erase, (B, 4); None where nothing is ever erased.
         """
         augment, size = self.augment, self.augment.crop_size
-        chances = uniforms(places, 2 * CHANCES + 2, "augment", self.order_seed)
+        # One row of random numbers per sample: CHANCES for the crop, 1 for the flip, CHANCES + 1 for the erasure
+        chances = uniforms(samples, 2 * CHANCES + 2, "augment", self.order_seed)
         crop, flip, erase = np.split(chances, [CHANCES, CHANCES + 1], axis=1)
         heights, widths = np.array([image.shape[-2:] for image in images]).T
         boxes = random_crops(crop, heights, widths, augment.crop_scale)
         views = resized_crops(images, boxes, flip[:, 0] < augment.flip, size)
         if self.auto is not None:
-            views = self._automatic(views, places)
-        sides = np.full(len(places), size)
-        return Augmented(views, erasures(erase, sides, sides, augment.erase) if augment.erase else None)
+            views = self._augment_automatically(self.auto, views, samples)
+        sides = np.full(len(samples), size)
+        return views, erasures(erase, sides, sides, augment.erase) if augment.erase else None
 
-    def _automatic(self, views: Tensor, places: NDArray[np.int64]) -> Tensor:
-        """TrivialAugment as the reference preset has it: on Pillow's images, which are faster here than tensors."""
-        assert self.auto is not None
-        pixels = views.expand(-1, 3, -1, -1).permute(0, 2, 3, 1).numpy()
+    def _augment_automatically(self, auto: nn.Module, views: Tensor, samples: NDArray[np.int64]) -> Tensor:
+        """Apply TrivialAugment to Pillow images, where it is faster than on tensors."""
+        pixels = views.expand(-1, 3, -1, -1).permute(0, 2, 3, 1).numpy()  # (B, H, W, 3); gray is replicated
         changed = np.empty_like(pixels, order="C")
-        for i, place in enumerate(places.tolist()):
-            with seeded(seed_for("augment", self.order_seed, place)):
-                changed[i] = np.asarray(self.auto(Image.fromarray(pixels[i])))
+        # TrivialAugment draws from torch's global generator: seeded per sample, and put back after the batch. Seeding
+        # it directly avoids `torch.manual_seed`, which would queue a call for CUDA at every image in a worker.
+        with torch.random.fork_rng(devices=[]):
+            for i, sample in enumerate(samples.tolist()):
+                torch.default_generator.manual_seed(seed_for("augment", self.order_seed, sample))
+                changed[i] = np.asarray(auto(Image.fromarray(pixels[i])))
         return torch.from_numpy(changed).permute(0, 3, 1, 2)
 
 
 def pixel_by_pixel(image: Tensor) -> Tensor:
-    """An image (3, H, W) as (1, 3, H, W) whose three bytes of a pixel lie side by side, which torch resizes fastest."""
+    """Lay out an image (3, H, W) channels last, as (1, 3, H, W)."""
+    # A pixel's three bytes lie side by side: torch resizes that fastest
     return image.permute(1, 2, 0).contiguous()[None].permute(0, 3, 1, 2)
 
 
 def shrink(image: Tensor, side: int) -> Tensor:
-    """An image (3, H, W) uint8 whose short side is at most `side` pixels; a smaller one as it is."""
+    """Shrink an image to a short side of at most `side`."""
     if min(image.shape[-2:]) <= side:
         return image
-    smaller: Tensor = F.resize(pixel_by_pixel(image), [side], antialias=True)[0]
-    return smaller
+    return F.resize(pixel_by_pixel(image), [side], antialias=True)[0]
 
 
 def resized_crops(images: Images, boxes: Boxes, flips: NDArray[np.bool_], size: int) -> Tensor:
-    """A box of each image at `size` x `size`, mirrored where `flips` says: uint8, (B, C, size, size).
+    """Crop, resize and mirror images: (B, C, size, size) uint8.
 
-    Args:
-        images: A tensor (B, C, H, W), or a list of B tensors (3, H, W); uint8.
-        boxes: Top, left, height, width in pixels, (B, 4).
-        flips: (B,).
-        size: Pixels.
+    `boxes` (B, 4) are cut out, and mirrored where `flips` (B,) is true.
     """
     if isinstance(images, Tensor):
-        return _resized_at_once(images, boxes, flips, size)
+        return _resize_at_once(images, boxes, flips, size)
     views = []
     for image, (top, left, height, width), flip in zip(images, boxes.tolist(), flips.tolist(), strict=True):
         part = pixel_by_pixel(image[:, top : top + height, left : left + width])
@@ -105,49 +93,45 @@ def resized_crops(images: Images, boxes: Boxes, flips: NDArray[np.bool_], size: 
     return torch.cat(views)
 
 
-def _resized_at_once(images: Tensor, boxes: Boxes, flips: NDArray[np.bool_], size: int) -> Tensor:
-    """Antialiased bilinear resizing is linear in rows and in columns: two products with small matrices per image."""
+def _resize_at_once(images: Tensor, boxes: Boxes, flips: NDArray[np.bool_], size: int) -> Tensor:
+    """Crop, resize and mirror images of equal size by matrix products.
+
+    Antialiased bilinear resizing is linear in rows and in columns: view = R @ image @ K^T with R (size, H) and
+    K (size, W), whose weights are 0 outside the box.
+    """
     top, left, height, width = boxes.T
-    rows = _resizing(top, height, size, images.shape[2])
-    columns = _resizing(left, width, size, images.shape[3])
-    columns[flips] = columns[flips, ::-1]
-    across = torch.from_numpy(columns)[:, None].transpose(2, 3)
-    views = torch.from_numpy(rows)[:, None] @ images.float() @ across
+    rows = _resizing_matrices(top, height, size, images.shape[2])
+    columns = _resizing_matrices(left, width, size, images.shape[3])
+    columns[flips] = columns[flips, ::-1]  # the output's columns in reverse order: a mirrored view, for nothing
+    across = torch.from_numpy(columns)[:, None].transpose(2, 3)  # (B, 1, W, size), the 1 for all channels
+    views = torch.from_numpy(rows)[:, None] @ images.float() @ across  # (B, C, size, size)
     return views.add_(0.5).to(torch.uint8)  # rounded: uint8 cuts off
 
 
-def _resizing(starts: NDArray[np.int64], extents: NDArray[np.int64], size: int, length: int) -> NDArray[np.float32]:
-    """The matrices of a batch, (B, size, length)."""
+def _resizing_matrices(
+    starts: NDArray[np.int64], extents: NDArray[np.int64], size: int, length: int
+) -> NDArray[np.float32]:
+    """Stack the matrices of a batch, (B, size, length)."""
     return np.stack([_matrix(*part, size, length) for part in zip(starts.tolist(), extents.tolist(), strict=True)])
 
 
 @lru_cache(maxsize=1024)  # a side of 32 pixels has 528 parts
 def _matrix(start: int, extent: int, size: int, length: int) -> NDArray[np.float32]:
-    """The matrix (size, length) that resizes `extent` pixels from `start` on to `size`: Pillow's triangle filter."""
-    scale = extent / size
-    centres = start + (np.arange(size)[:, None] + 0.5) * scale
+    """Build the matrix (size, length) that resizes `extent` pixels from `start` on.
+
+    It is Pillow's antialiased bilinear filter: a triangle as wide as the scale, normalised at the border of the box.
+    """
+    scale = extent / size  # input pixels per output pixel
+    centres = start + (np.arange(size)[:, None] + 0.5) * scale  # of the output pixels, in input pixels, (size, 1)
     pixels = np.arange(length)
+    # The triangle falls to 0 at a distance of one output pixel; of one input pixel where the image is enlarged
     weights = np.maximum(0.0, 1.0 - np.abs(pixels + 0.5 - centres) / max(scale, 1.0))
     weights *= (pixels >= start) & (pixels < start + extent)
     return (weights / weights.sum(1, keepdims=True)).astype(np.float32)
 
 
 def evaluation_view(images: Images, evaluate: EvaluateConfig) -> Tensor:
-    """The central crop after resizing the short side, without chance: uint8, (B, C, crop, crop)."""
-    if not isinstance(images, Tensor):
+    """Resize the short side and crop the centre, (B, C, crop, crop)."""
+    if not isinstance(images, Tensor):  # sizes differ, so one after another; the crop is laid out anew, channels last
         return torch.cat([pixel_by_pixel(evaluation_view(pixel_by_pixel(one), evaluate)[0]) for one in images])
     return F.center_crop(F.resize(images, [evaluate.resize], antialias=True), [evaluate.crop_size])
-
-
-@contextmanager
-def seeded(seed: int) -> Iterator[None]:
-    """Run with torch's CPU generator at `seed`, and put its state back afterwards.
-
-    The generator is seeded directly: `torch.manual_seed` would queue a call for CUDA at every image in a worker.
-    """
-    state = torch.default_generator.get_state()
-    torch.default_generator.manual_seed(seed)
-    try:
-        yield
-    finally:
-        torch.default_generator.set_state(state)

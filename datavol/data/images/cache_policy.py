@@ -1,4 +1,7 @@
-"""Whether a study's images are shrunk and cached: one answer for all its runs, since it is seen in the pixels."""
+"""Decides if a study's images are shrunk and cached.
+
+There is one answer for all runs of a study, since it shows in the pixels.
+"""
 
 from __future__ import annotations
 
@@ -7,18 +10,17 @@ from pathlib import Path
 from typing import Any
 
 from datavol.config import FilesConfig
-from datavol.data.images.cache_reader import cache_folder, estimated_bytes
+from datavol.data.images.cache_reader import cache_folder, estimate_bytes
 from datavol.data.sources.file_table import FileSplit
 from datavol.data.sources.open import Source
 from datavol.runs.files import nearest_folder
 
-LEAST = 256
-"""Pixels of the short side; a crop of 8 % of the area is some 80 pixels wide then."""
+LEAST = 256  # pixels of the short side; a crop of 8 % of the area is some 80 pixels wide then
 LEFT_FREE = 0.1  # of the disk
 
 
 def short_side(data: FilesConfig, source: Source) -> dict[str, Any]:
-    """What `data.short_side=auto` is: `data.resize`, at least 256, where the images are to be cached, else none.
+    """Choose `data.short_side=auto`: the larger of `data.resize` and 256 if cached.
 
     `data.cache=auto` caches if all of the data set fits, not the subset alone: then every fraction has the same pixels.
     """
@@ -27,14 +29,14 @@ def short_side(data: FilesConfig, source: Source) -> dict[str, Any]:
     side, needed = max(LEAST, data.resize), 0
     for split in (source.train, source.val):
         assert isinstance(split, FileSplit)
-        needed += estimated_bytes(split, side)
+        needed += estimate_bytes(split, side)
     fits = data.cache != "auto" or needed <= min(data.cache_gb * 1e9, _room(data))
     return {"short_side": side if fits else None, "estimated_gigabytes": round(needed / 1e9, 3)}
 
 
 def _room(data: FilesConfig) -> float:
-    """Bytes that the cache may take of its disk, what it holds already included."""
+    """Measure the bytes of its disk that the cache may take."""
     folder = Path(cache_folder("disk", data.cache_dir))
     disk = shutil.disk_usage(nearest_folder(folder))
-    held = sum(file.stat().st_size for file in folder.glob("*/pixels-*"))
+    held = sum(file.stat().st_size for file in folder.glob("*/pixels-*"))  # counts as room: it is the cache's already
     return disk.free + held - LEFT_FREE * disk.total

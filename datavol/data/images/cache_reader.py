@@ -1,16 +1,16 @@
-"""Decoded images, kept for all runs: shrunk once, laid end to end in one file, read as views of its memory map.
+"""Reads cached images as views of a memory map.
 
-A store holds the images of one table of files at one short side. Its folder has
+A store holds the images of one table of files, shrunk to one short side and shared by all runs. Its folder has
 
-| file | what |
+| file | content |
 |---|---|
-| `pixels-*.u8` | height x width x 3 bytes per image, in the order in which they came |
-| `index.npz` | the name of that file, its whole length, and per image its place, its size and the mtime of its file |
+| `pixels-*.u8` | height x width x 3 bytes per image, end to end, in the order in which they came |
+| `index.npz` | the name of that file, its whole length, and per image its offset, its size and the mtime of its file |
 | `lock` | held by the process that adds images |
 | `room` | during a build: as long as an index, so that one can be written when the disk is full |
 
-What keeps readers safe from a builder: bytes that an index knows neither change nor go, an index appears once its bytes
-are on the disk, and a store that is built anew gets a pixels' file of another name.
+Readers take no lock. Three rules keep them safe from a builder: bytes that an index lists neither change nor go, an
+index appears once its bytes are on the disk, and a store that is built anew gets a pixels file of another name.
 """
 
 from __future__ import annotations
@@ -50,10 +50,10 @@ _log = logging.getLogger(__name__)
 
 
 def cache_folder(kind: Literal["disk", "ram"], cache_dir: str | None) -> str:
-    """Where the stores lie: beside the file tables on the disk, or in this user's part of the shared memory.
+    """Locate the stores: beside the file tables, or in shared memory.
 
     Raises:
-        ConfigError: this machine has no shared memory.
+        ConfigError: If this machine has no shared memory.
     """
     if kind == "disk":
         return os.path.join(os.path.dirname(cache_path(os.sep, cache_dir)), "images")
@@ -62,13 +62,13 @@ def cache_folder(kind: Literal["disk", "ram"], cache_dir: str | None) -> str:
     return os.path.join(SHARED_MEMORY, f"datavol-{os.getuid()}", "images")
 
 
-def estimated_bytes(split: FileSplit, side: int, sample: int = 64) -> int:
-    """What a store of the whole split would take, from the headers of a random sample of its images."""
+def estimate_bytes(split: FileSplit, side: int) -> int:
+    """Estimate a store's size from the headers of 64 random images."""
     sizes = []
-    for i in permutation(len(split), "packed sample")[:sample].tolist():
+    for i in permutation(len(split), "packed sample")[:64].tolist():
         with (
             suppress(OSError, SyntaxError, ValueError, Image.DecompressionBombError),  # it would not be stored either
-            Image.open(os.path.join(split.root, split.key(i))) as image,
+            Image.open(split.path(i)) as image,  # reads the header alone
         ):
             short, long = sorted(image.size)
             sizes.append(3 * short * long if short <= side else 3 * side * int(side * long / short))
@@ -77,47 +77,49 @@ def estimated_bytes(split: FileSplit, side: int, sample: int = 64) -> int:
 
 @dataclass(frozen=True)
 class Store:
-    """A folder with the packed images of a table of `images` files, at one short side."""
+    """Names a folder with the packed images of a table of files."""
 
     folder: str
-    side: int
-    images: int
+    side: int  # the short side in pixels
+    images: int  # of the table, stored or not
 
     def path(self, name: str) -> str:
-        """Where a file of the store lies."""
+        """Locate a file of the store."""
         return os.path.join(self.folder, name)
 
 
 def store_of(split: FileSplit, side: int, cache: str) -> Store:
-    """The store of a split in a cache folder; a subset of the split uses it under the split's positions."""
+    """Name the store of a split at a short side.
+
+    A subset of the split uses the same store, under the split's positions.
+    """
     key = hashlib.sha256(STORE_FORMAT.encode() + split.digest() + os.fsencode(split.root) + f"|{side}".encode())
     return Store(os.path.join(cache, key.hexdigest()[:16]), side, len(split))
 
 
 @dataclass(eq=False)
 class Index:
-    """What of a store is whole: the name and length of its pixels' file, and an `ENTRY` per image of the table."""
+    """Lists the committed images of a store."""
 
-    pixels: str
-    length: int
-    entries: NDArray[np.void]
+    pixels: str  # name of the pixels file
+    length: int  # bytes of it that are whole; what follows is of a build that was stopped
+    entries: NDArray[np.void]  # an `ENTRY` per image of the table
 
     def lacks(self, positions: NDArray[np.int64], mtimes: NDArray[np.int64]) -> NDArray[np.bool_]:
-        """Which images are not there, or changed since."""
+        """Flag images that are absent, or whose file changed since."""
         entries = self.entries[positions]
-        lacking: NDArray[np.bool_] = (entries["offset"] < 0) | (entries["mtime"] != mtimes)
-        return lacking
+        return (entries["offset"] < 0) | (entries["mtime"] != mtimes)
 
 
-class Unusable(Exception):
-    """A store that cannot be trusted."""
+class UnusableStore(Exception):
+    """Reports a store that cannot be trusted."""
 
 
 def read_index(store: Store) -> Index:
-    """The index of a store, an empty one where nothing was stored yet.
+    """Read the index of a store, empty for a new store.
 
     Raises:
-        Unusable: it is damaged, or not of this table, or pixels are missing.
+        UnusableStore: If it is damaged, or not of this table, or pixels are missing.
     """
     if not os.path.exists(store.path("index.npz")):
         return new_index(store)
@@ -126,65 +128,67 @@ def read_index(store: Store) -> Index:
             index = Index(str(kept["pixels"]), int(kept["length"]), kept["entries"])
         size = os.path.getsize(store.path(index.pixels))
     except (OSError, EOFError, ValueError, KeyError, RuntimeError, zipfile.BadZipFile, zlib.error) as error:
-        raise Unusable(flat(error)) from error  # RuntimeError: zipfile on flags it does not know
+        raise UnusableStore(flat(error)) from error  # RuntimeError: zipfile on flags it does not know
     if index.entries.dtype != ENTRY or index.entries.shape != (store.images,):
-        raise Unusable("its index is of another table")
+        raise UnusableStore("its index is of another table")
     if size < index.length:
-        raise Unusable(f"{index.length - size:,} bytes of pixels are missing")
+        raise UnusableStore(f"{index.length - size:,} bytes of pixels are missing")
     return index
 
 
 def write_index(store: Store, index: Index) -> None:
-    """Let readers see the images of an index, whose pixels are on the disk."""
+    """Show readers an index whose pixels are on the disk."""
     content = io.BytesIO()
     np.savez(content, pixels=np.array(index.pixels), length=np.array(index.length), entries=index.entries)
     write_whole(Path(store.path("index.npz")), content.getvalue())
 
 
 def new_index(store: Store) -> Index:
-    """An index without an image, for a pixels' file that is not there yet."""
+    """Make an index without images and name its pixels file."""
     return Index(f"pixels-{secrets.token_hex(8)}.u8", 0, np.full(store.images, ABSENT, dtype=ENTRY))
 
 
 class PackedImages:
-    """The images of a store as it is when this is made, or in a worker process unpickled."""
+    """Reads a store as it is when this is made or unpickled."""
 
     def __init__(self, store: Store) -> None:
         self.store = store
         self._entries, self._pixels = new_index(store).entries, torch.empty(0, dtype=torch.uint8)
         try:
             index = read_index(store)
-            self._pixels = _mapped(store.path(index.pixels), index.length)
+            self._pixels = _map_file(store.path(index.pixels), index.length)
             self._entries = index.entries
-        except (Unusable, OSError) as error:
+        except (UnusableStore, OSError) as error:
             _log.warning("the image cache %s is unusable (%s); its images are decoded each time", store.folder, error)
 
     def __reduce__(self) -> tuple[type[PackedImages], tuple[Store]]:
+        # A spawned worker maps the file itself: pickling the tensor would copy all pixels
         return PackedImages, (self.store,)
 
     def holds(self, positions: NDArray[np.int64]) -> NDArray[np.bool_]:
-        """Which of some positions of the split are there."""
-        there: NDArray[np.bool_] = self._entries["offset"][positions] >= 0
-        return there
+        """Flag the positions of the split whose images are stored."""
+        return self._entries["offset"][positions] >= 0
 
     def image(self, position: int) -> Tensor | None:
-        """Image (3, H, W) uint8 at a position of the split, or None if it is not there.
+        """View the image (3, H, W) at a position; None if absent.
 
-        A view of the memory map, channels last. Whoever writes to it changes what this process reads later, but not the
-        store.
+        Writing to the view changes what this process reads later, but not the store.
         """
         offset, height, width, _ = self._entries[position].item()
         if offset < 0:
             return None
+        # Bytes lie as (H, W, 3): one step along C is 1 byte, along H a row of 3 W bytes, along W a pixel of 3
         return self._pixels.as_strided((3, height, width), (1, 3 * width, 3), offset)
 
 
-def _mapped(path: str, length: int) -> Tensor:
-    """The first bytes of a file as a tensor; what is written to it stays in this process."""
+def _map_file(path: str, length: int) -> Tensor:
+    """Map the first bytes of a file into memory as a tensor."""
     if not length:
         return torch.empty(0, dtype=torch.uint8)
-    # Linux refuses a private map larger than the machine's memory unless told that it will not be filled
+    # A map reads pages on first use, and the kernel keeps them once for all processes. It is private (copy on write):
+    # torch wants a writable buffer, and a stray write must not reach the file. Linux refuses a private map larger than
+    # the machine's memory unless it is flagged as never to be filled (NORESERVE).
     flags = mmap.MAP_PRIVATE | (_MAP_NORESERVE if sys.platform == "linux" else 0)
     with open(path, "rb") as file:
         pages = mmap.mmap(file.fileno(), length, flags=flags, prot=mmap.PROT_READ | mmap.PROT_WRITE)
-    return torch.frombuffer(pages, dtype=torch.uint8)
+    return torch.frombuffer(pages, dtype=torch.uint8)  # holds on to the map, also after the file is deleted

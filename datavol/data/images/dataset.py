@@ -1,8 +1,8 @@
-"""Batches as the loaders ask for them: images read, augmented as their places in the run say, and damage reported."""
+"""Builds batches for the loaders: reads, augments, replaces damaged images."""
 
 from __future__ import annotations
 
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -17,44 +17,18 @@ from datavol.data.images.cache_reader import PackedImages
 from datavol.data.images.decode import decode_file
 from datavol.data.sources.arrays import ArraySplit
 from datavol.data.sources.file_table import DamagedImage, FileSplit
-from datavol.data.sources.open import Split
 
 Positions = NDArray[np.int64]
 
 
 class Batch(NamedTuple):
-    """What a loader gives.
+    """Holds a batch of a loader."""
 
-    Attributes:
-        images: (B, 1 or 3, H, W) uint8; gray images keep one channel until they are on the device.
-        labels: (B,) int64.
-        damaged: Keys of the damaged images met.
-        places: (B,) int64: an image's number in the run's order of samples, or in the order of an evaluation.
-        erased: Boxes to erase in the images, (B, 4), on the host; None where nothing is.
-    """
-
-    images: Tensor
-    labels: Tensor
-    damaged: tuple[str, ...]
-    places: Tensor
-    erased: Boxes | None = None
-
-
-class Reader(Protocol):
-    """Reads the images of a split as bytes."""
-
-    @property
-    def split(self) -> Split:
-        """What is read."""
-        ...
-
-    def read(self, positions: Positions) -> Images:
-        """Images, in the order of `positions`.
-
-        Raises:
-            DamagedImage: One of them does not decode.
-        """
-        ...
+    images: Tensor  # (B, 1 or 3, H, W) uint8; gray images keep one channel until they are on the device
+    labels: Tensor  # (B,) int64
+    damaged: tuple[str, ...]  # keys of the damaged images met
+    samples: Tensor  # (B,) int64: the images' numbers in the run's order of samples, or in the order of an evaluation
+    erased: Boxes | None = None  # boxes to erase in the images, (B, 4), on the host; None where nothing is
 
 
 class ArrayReader:
@@ -64,22 +38,26 @@ class ArrayReader:
         self.split = split
 
     def read(self, positions: Positions) -> Tensor:
-        """Images (B, 1 or 3, H, W)."""
-        images = torch.from_numpy(self.split.images[positions])
+        """Read images (B, 1 or 3, H, W) in order."""
+        images = torch.from_numpy(self.split.images[positions])  # (B, H, W) if gray, or (B, H, W, 3)
         return images[:, None] if images.ndim == 3 else images.permute(0, 3, 1, 2)
 
 
 class FileReader:
-    """Reads files one after another, out of the cache what is there; all are shrunk to a short side, if one is given.
+    """Reads image files one after another, from the cache where possible.
 
-    So what is cached makes no difference to the pixels.
+    All are shrunk to `short_side`, if given, cached or not: the cache makes no difference to the pixels.
     """
 
     def __init__(self, split: FileSplit, short_side: int | None = None, packed: PackedImages | None = None) -> None:
         self.split, self.short_side, self.packed = split, short_side, packed
 
     def read(self, positions: Positions) -> list[Tensor]:
-        """Images (3, H, W) of any sizes."""
+        """Read images (3, H, W) of any sizes in order.
+
+        Raises:
+            DamagedImage: If one of them does not decode.
+        """
         return [self._image(position) for position in positions.tolist()]
 
     def _image(self, position: int) -> Tensor:
@@ -90,8 +68,11 @@ class FileReader:
         return image if self.short_side is None else shrink(image, self.short_side)
 
 
+Reader = ArrayReader | FileReader
+
+
 class TrainingImages(Dataset[Batch]):
-    """Training images, augmented.
+    """Gives augmented batches of training images.
 
     With `replace`, a damaged image gives way to the next sound one of its class in the subset, cyclically.
     """
@@ -103,13 +84,13 @@ class TrainingImages(Dataset[Batch]):
     def __len__(self) -> int:
         return len(self.subset)
 
-    def __getitems__(self, samples: list[tuple[int, int]]) -> Batch:
-        """The batch of some (place in the run, position in the split)."""
-        places, positions = np.array(samples).T
+    def __getitems__(self, pairs: list[tuple[int, int]]) -> Batch:
+        """Make a batch of pairs (sample of the run, position)."""
+        samples, positions = np.array(pairs).T
         images, damaged = self._read(positions)
-        labels = torch.from_numpy(self.labels[positions])
-        views, erased = self.augmentation(images, places)
-        return Batch(views, labels, damaged, torch.from_numpy(places), erased)
+        labels = torch.from_numpy(self.labels[positions])  # a stand-in is of the same class
+        views, erased = self.augmentation(images, samples)
+        return Batch(views, labels, damaged, torch.from_numpy(samples), erased)
 
     def _read(self, positions: Positions) -> tuple[Images, tuple[str, ...]]:
         try:
@@ -117,11 +98,13 @@ class TrainingImages(Dataset[Batch]):
         except DamagedImage:
             if not self.replace:
                 raise
-        found = [self._next_sound_image(position) for position in positions.tolist()]
-        return [image for image, _ in found], tuple(key for _, damaged in found for key in damaged)
+        # Only now one by one: damage is rare, and an array or a sound batch is read at once
+        sound = [self._next_sound_image(position) for position in positions.tolist()]
+        return [image for image, _ in sound], tuple(key for _, damaged in sound for key in damaged)
 
     def _next_sound_image(self, position: int) -> tuple[Tensor, list[str]]:
-        """The image itself, or the one that stands in for it; and the keys of the damaged ones before that."""
+        """Read the image or its stand-in; list the damaged ones before it."""
+        # The images of its class in the subset, both sorted, rotated so that the image itself comes first
         mates = self.subset[self.labels[self.subset] == self.labels[position]]
         damaged: list[str] = []
         for mate in np.roll(mates, -int(np.searchsorted(mates, position))):
@@ -133,7 +116,7 @@ class TrainingImages(Dataset[Batch]):
 
 
 class EvaluationImages(Dataset[Batch]):
-    """Images under the evaluation transform; with `skip`, a damaged one is left out."""
+    """Gives batches under the evaluation transform; `skip` leaves damaged images out."""
 
     def __init__(self, reader: Reader, evaluate: EvaluateConfig, skip: bool) -> None:
         self.reader, self.evaluate, self.skip = reader, evaluate, skip
@@ -142,25 +125,25 @@ class EvaluationImages(Dataset[Batch]):
     def __len__(self) -> int:
         return len(self.labels)
 
-    def __getitems__(self, samples: list[tuple[int, int]]) -> Batch:
-        """The batch of some (place in the evaluation, position in the split)."""
-        sound, images, damaged = self._read(np.array(samples))
-        places, positions = sound.T
+    def __getitems__(self, pairs: list[tuple[int, int]]) -> Batch:
+        """Make a batch of pairs (sample of the evaluation, position)."""
+        sound, images, damaged = self._read(np.array(pairs))
+        samples, positions = sound.T
         views = evaluation_view(images, self.evaluate) if len(sound) else torch.empty(0)
-        return Batch(views, torch.from_numpy(self.labels[positions]), damaged, torch.from_numpy(places))
+        return Batch(views, torch.from_numpy(self.labels[positions]), damaged, torch.from_numpy(samples))
 
-    def _read(self, samples: Positions) -> tuple[Positions, Images, tuple[str, ...]]:
-        """The samples that are sound, their images, and the keys of the others."""
+    def _read(self, pairs: NDArray[np.int64]) -> tuple[NDArray[np.int64], Images, tuple[str, ...]]:
+        """Read images: the sound pairs (B, 2), their images, the others' keys."""
         try:
-            return samples, self.reader.read(samples[:, 1]), ()
+            return pairs, self.reader.read(pairs[:, 1]), ()
         except DamagedImage:
             if not self.skip:
                 raise
         sound, images, damaged = [], [], []
-        for place, position in samples.tolist():
+        for sample, position in pairs.tolist():
             try:
                 images.append(self.reader.read(np.array([position]))[0])
-                sound.append((place, position))
+                sound.append((sample, position))
             except DamagedImage:
                 damaged.append(self.reader.split.key(position))
-        return np.array(sound, dtype=np.int64).reshape(-1, 2), images, tuple(damaged)
+        return np.array(sound, dtype=np.int64).reshape(-1, 2), images, tuple(damaged)  # (0, 2) if none is sound

@@ -1,6 +1,6 @@
-"""The bytes of an image file to pixels: JPEG by libjpeg-turbo through simplejpeg, everything else by Pillow.
+"""Decodes image files: JPEG with simplejpeg, everything else with Pillow.
 
-Pillow has the same library and gives the same pixels; simplejpeg reaches it in two thirds of the time.
+Both have libjpeg-turbo and give the same pixels; simplejpeg does so in two thirds of the time.
 """
 
 from __future__ import annotations
@@ -22,19 +22,21 @@ INKS = "CMYK"  # libjpeg does not turn them into RGB
 
 
 def decode_file(split: FileSplit, position: int) -> Tensor:
-    """An image in RGB, uint8 (3, H, W); gray is replicated, transparency dropped, 16 bits cut to 8.
+    """Decode an image of a split to RGB, uint8 (3, H, W).
+
+    Gray is replicated, transparency dropped, 16 bits are cut to 8.
 
     Raises:
-        RunError: The disk does not give the file (missing, forbidden, a lost mount).
-        DamagedImage: The file is there but truncated, empty or not an image.
+        RunError: If the disk does not give the file (missing, forbidden, a lost mount).
+        DamagedImage: If the file is there but truncated, empty or not an image.
     """
-    content = split.content(position)
+    content = split.content(position)  # outside of try: a disk that fails does not make a damaged image
     # Besides OSError and SyntaxError, damaged headers make Pillow raise ValueError and take huge sizes at their word.
     try:
         pixels = _jpeg(content) if content.startswith(JPEG) else None
         if pixels is None:
             pixels = np.array(_rgb(Image.open(io.BytesIO(content))))
-        return torch.from_numpy(pixels).permute(2, 0, 1)
+        return torch.from_numpy(pixels).permute(2, 0, 1)  # channels first by strides alone, without a copy
     except UnidentifiedImageError:
         reason = f"{len(content)} bytes of no known format"
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
@@ -46,12 +48,11 @@ def decode_file(split: FileSplit, position: int) -> Tensor:
 
 
 def _jpeg(content: bytes) -> NDArray[np.uint8] | None:
-    """Pixels (H, W, 3), or None where Pillow has to look: at inks, and at anything that simplejpeg finds odd."""
+    """Decode a JPEG to (H, W, 3); None leaves it to Pillow."""
     try:
-        if simplejpeg.decode_jpeg_header(content)[2] == INKS:
+        if simplejpeg.decode_jpeg_header(content)[2] == INKS:  # height, width, colour space, subsampling
             return None
-        pixels: NDArray[np.uint8] = simplejpeg.decode_jpeg(content, colorspace="RGB")
-        return pixels
+        return simplejpeg.decode_jpeg(content, colorspace="RGB")
     except ValueError:
         return None
 

@@ -1,4 +1,4 @@
-"""Data sets that fit in memory as one array: scikit-learn's digits, Fashion-MNIST, CIFAR-10 and CIFAR-100."""
+"""Reads digits, Fashion-MNIST and CIFAR into arrays."""
 
 from __future__ import annotations
 
@@ -24,24 +24,24 @@ FASHION_PACKAGE = "apt-get install dataset-fashion-mnist with data.root=/usr/sha
 
 @dataclass(frozen=True, eq=False)
 class ArraySplit:
-    """Labelled images in memory: uint8, (n, height, width) if gray or (n, height, width, 3)."""
+    """Holds labelled images in memory."""
 
-    images: NDArray[np.uint8]
+    images: NDArray[np.uint8]  # (n, height, width) if gray, or (n, height, width, 3)
     labels: NDArray[np.int64]
 
     def __len__(self) -> int:
         return len(self.labels)
 
     def key(self, i: int) -> str:
-        """The image's index as text."""
-        return str(range(len(self))[i])
+        """Name image `i` by its index as text."""
+        return str(range(len(self))[i])  # raises IndexError beyond the end
 
     def take(self, index: NDArray[np.int64]) -> ArraySplit:
-        """The images of `index`, in its order; their keys count anew from 0."""
+        """Take the images of `index`; their keys count anew from 0."""
         return ArraySplit(self.images[index], self.labels[index])
 
     def digest(self) -> bytes:
-        """What makes this split itself: sha256 of its labels, the arrays' shape and the pixels."""
+        """Hash the labels, the shape and the pixels."""
         content = hashlib.sha256(self.labels.astype("<i8").tobytes())
         content.update(repr(self.images.shape).encode())
         content.update(np.ascontiguousarray(self.images).data)
@@ -52,22 +52,25 @@ Splits = tuple[tuple[str, ...], ArraySplit, ArraySplit]
 
 
 def digits() -> tuple[tuple[str, ...], ArraySplit]:
-    """The classes and all 1,797 digits, 0..16 stretched to 0..255; they come without a split."""
+    """Read the classes and all 1,797 digits of scikit-learn."""
     from sklearn.datasets import load_digits
 
     bunch = load_digits()
-    pixels = np.rint(bunch.images * (255 / 16)).astype(np.uint8)
+    pixels = np.rint(bunch.images * (255 / 16)).astype(np.uint8)  # from 0 .. 16
     return tuple(map(str, bunch.target_names)), ArraySplit(pixels, bunch.target.astype(np.int64))
 
 
 def fashion_mnist(root: str | None, download: bool) -> Splits:
-    """The classes, training and test images of four idx files, fetched by torchvision if `download` and missing."""
+    """Read classes, training and test images of four idx files.
+
+    With `download`, torchvision fetches the files that are missing.
+    """
     place = _root(root, "fashion_mnist")
     folder = _idx_folder(place)
     if folder is None and download:
         from torchvision.datasets import FashionMNIST
 
-        _fetched(FashionMNIST, place, "fashion_mnist")
+        _fetch(FashionMNIST, place, "fashion_mnist")
         folder = _idx_folder(place)
     if folder is None:
         raise ConfigError(
@@ -78,18 +81,18 @@ def fashion_mnist(root: str | None, download: bool) -> Splits:
 
 
 def cifar(name: str, root: str | None, download: bool) -> Splits:
-    """The classes, training and test images of `cifar10` or `cifar100`, as torchvision reads and checks them."""
+    """Read classes, training and test images of CIFAR by torchvision."""
     from torchvision.datasets import CIFAR10, CIFAR100
 
     place, reader = _root(root, name), {"cifar10": CIFAR10, "cifar100": CIFAR100}[name]
     if os.path.isfile(os.path.join(place, reader.train_list[0][0])):
-        # The files themselves lie here, not the folder that torchvision would have made for them.
+        # The files themselves lie here, not the folder that torchvision would have made for them
         reader = type(reader.__name__, (reader,), {"base_folder": ""})
     try:
-        train = _fetched(reader, place, name) if download else reader(place)
+        train = _fetch(reader, place, name) if download else reader(place)
         val = reader(place, train=False)
     except RuntimeError as error:
-        if isinstance(error, RunError):
+        if isinstance(error, RunError):  # a failed download, which is a RuntimeError too
             raise
         raise ConfigError(
             f"data.root must hold the whole files of {name}, got {root}; "
@@ -104,8 +107,8 @@ def _root(root: str | None, name: str) -> str:
     return os.path.abspath(os.path.expanduser(root))
 
 
-def _fetched(reader: Any, place: str, name: str) -> Any:
-    """The training images by torchvision's `reader`, which fetches what is not there yet."""
+def _fetch(reader: Any, place: str, name: str) -> Any:
+    """Read the training images; torchvision's `reader` fetches missing files."""
     try:
         return reader(place, download=True)
     except (OSError, RuntimeError) as error:
@@ -121,7 +124,7 @@ def _torchvision_split(read: Any) -> ArraySplit:
 
 
 def _idx_folder(root: str) -> str | None:
-    """The folder of all four idx files: `root` or torchvision's place below it."""
+    """Find the folder of the idx files: `root` or torchvision's below it."""
     names = [f"{part}-{kind}-ubyte" for part in ("train", "t10k") for kind in ("images-idx3", "labels-idx1")]
     for folder in (root, os.path.join(root, "FashionMNIST", "raw")):
         if all(_idx_file(folder, name) for name in names):
@@ -146,19 +149,22 @@ def _idx_split(folder: str, part: str) -> ArraySplit:
 
 
 def read_idx(path: str) -> NDArray[np.uint8]:
-    """The unsigned bytes of an idx file (http://yann.lecun.com/exdb/mnist), gzipped if its name ends in `.gz`.
+    """Read an idx file of unsigned bytes, gzipped if named `.gz`.
+
+    The format (http://yann.lecun.com/exdb/mnist): two zero bytes, the type, the number of axes, the length of each as a
+    big-endian uint32, then the data.
 
     Raises:
-        ConfigError: the file is truncated, has bytes left over or is not an idx file of unsigned bytes.
+        ConfigError: If the file is truncated, has bytes left over or is not an idx file of unsigned bytes.
     """
     try:
         with gzip.open(path) if path.endswith(".gz") else open(path, "rb") as file:
             content = file.read()
     except (gzip.BadGzipFile, EOFError, zlib.error):
         raise _damaged(path) from None
-    if len(content) < 4 or content[:3] != b"\0\0\x08":  # 8 stands for unsigned bytes
+    if len(content) < 4 or content[:3] != b"\0\0\x08":  # type 8: unsigned bytes
         raise _damaged(path)
-    start = 4 + 4 * content[3]
+    start = 4 + 4 * content[3]  # of the data, behind the lengths
     shape = np.frombuffer(content[4:start], dtype=">u4").tolist() if len(content) >= start else [-1]
     if math.prod(shape) != len(content) - start:
         raise _damaged(path)

@@ -1,41 +1,41 @@
-"""A data set with fewer classes or fewer images, which then counts as the full one."""
+"""Restricts a data set to fewer classes or images."""
 
 from __future__ import annotations
 
 import difflib
 from dataclasses import replace
-from typing import TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from datavol.config import DataConfig
-from datavol.data.sources.arrays import ArraySplit
-from datavol.data.sources.file_table import FileSplit
+from datavol.data.sources.split import AnySplit, Classes
 from datavol.data.subsets import draw_subset
 from datavol.errors import ConfigError
 from datavol.runs.randomness import permutation
 
-Classes = tuple[str, ...]
-AnySplit = TypeVar("AnySplit", ArraySplit, FileSplit)
-
 
 def restrict(data: DataConfig, classes: Classes, train: AnySplit, val: AnySplit) -> tuple[Classes, AnySplit, AnySplit]:
-    """The data set with `data.classes` alone, and of their training images a stratified `data.images`.
+    """Keep `data.classes` and a stratified `data.images` of their training images.
+
+    The result counts as the full data set.
 
     Raises:
         ConfigError: If there is no such class, or there are not so many classes or images.
     """
     if data.classes is not None:
-        kept = _chosen(data, classes)
-        classes, train, val = tuple(classes[c] for c in kept), _only(train, kept), _only(val, kept)
+        kept = _choose_classes(data, classes)
+        classes, train, val = tuple(classes[c] for c in kept), _take_classes(train, kept), _take_classes(val, kept)
     if data.images is not None:
-        train = train.take(_stratified(data, classes, train.labels))
+        full = len(train.labels)
+        if data.images > full:
+            raise ConfigError(f"data.images must be at most the {full:,} training images, got {data.images:,}")
+        drawn = draw_subset(train.labels, classes, data.images / full, "independent", data.narrow_seed)
+        train = train.take(drawn.indices)
     return classes, train, val
 
 
-def _chosen(data: DataConfig, classes: Classes) -> list[int]:
-    """The numbers of the classes to keep, ascending."""
+def _choose_classes(data: DataConfig, classes: Classes) -> list[int]:
+    """Choose the numbers of the classes to keep, ascending."""
     if isinstance(data.classes, int):
         if data.classes > len(classes):
             raise ConfigError(f"data.classes must be at most the {len(classes)} classes there are, got {data.classes}")
@@ -43,19 +43,13 @@ def _chosen(data: DataConfig, classes: Classes) -> list[int]:
     numbers = {name: number for number, name in enumerate(classes)}
     for name in data.classes or ():
         if name not in numbers:
-            near = difflib.get_close_matches(name, classes, n=1, cutoff=0.0)[0]
+            near = difflib.get_close_matches(name, classes, n=1, cutoff=0.0)[0]  # always one, however far
             raise ConfigError(f"data.classes must name classes of the data, got '{name}'; did you mean {near}?")
     return sorted({numbers[name] for name in data.classes or ()})
 
 
-def _only(split: AnySplit, kept: list[int]) -> AnySplit:
-    """The images of some classes, which count anew from 0."""
+def _take_classes(split: AnySplit, kept: list[int]) -> AnySplit:
+    """Take the images of some classes and number these from 0."""
     smaller = split.take(np.flatnonzero(np.isin(split.labels, kept)))
+    # `kept` is sorted, so a class's new number is its rank there
     return replace(smaller, labels=np.searchsorted(kept, smaller.labels).astype(np.int64))
-
-
-def _stratified(data: DataConfig, classes: Classes, labels: NDArray[np.int64]) -> NDArray[np.int64]:
-    assert data.images is not None
-    if data.images > len(labels):
-        raise ConfigError(f"data.images must be at most the {len(labels):,} training images, got {data.images:,}")
-    return draw_subset(labels, classes, data.images / len(labels), "independent", data.narrow_seed).indices

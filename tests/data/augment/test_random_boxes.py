@@ -1,4 +1,4 @@
-"""Boxes drawn a batch at a time against torchvision's, drawn one by one."""
+"""Tests boxes drawn by the batch against torchvision's, drawn singly."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def test_boxes_lie_in_their_image(height, width, smallest, seed):
 
 @pytest.mark.parametrize(("height", "width", "smallest"), [(375, 500, 0.08), (28, 28, 0.6), (40, 300, 0.08)])
 def test_crops_are_distributed_as_torchvision_s(height, width, smallest):
-    """The third is so long that a third of torchvision's boxes are its fallback, the central one."""
+    """Compare also where a third of the crops are the central fallback."""
     torch.manual_seed(0)
     transform = v2.RandomResizedCrop(8, scale=(smallest, 1.0))
     image = torch.empty(3, height, width)
@@ -69,17 +69,17 @@ def test_a_crop_of_nothing_that_fits_is_central():
 
 
 @given(st.integers(0, 10**9), st.lists(st.integers(0, 200), min_size=1, max_size=30), st.integers(1, 9))
-def test_numbers_depend_on_place_and_key_alone(start, offsets, count):
-    places = start + np.array(offsets)
-    together = uniforms(places, count, "test", 3)
-    alone = np.concatenate([uniforms(places[i : i + 1], count, "test", 3) for i in range(len(places))])
+def test_numbers_depend_on_sample_and_key_alone(start, offsets, count):
+    samples = start + np.array(offsets)
+    together = uniforms(samples, count, "test", 3)
+    alone = np.concatenate([uniforms(samples[i : i + 1], count, "test", 3) for i in range(len(samples))])
     np.testing.assert_array_equal(together, alone)
-    assert together.shape == (len(places), count)
+    assert together.shape == (len(samples), count)
     assert ((together >= 0) & (together < 1)).all()
-    assert not np.array_equal(together, uniforms(places, count, "test", 4))
+    assert not np.array_equal(together, uniforms(samples, count, "test", 4))
 
 
-def test_numbers_are_uniform_and_unrelated_between_places():
+def test_numbers_are_uniform_and_unrelated_between_samples():
     numbers = uniforms(np.arange(2000), 6, "test", 0)
     assert ks_2samp(numbers.ravel(), np.random.default_rng(0).random(12000)).pvalue > 0.001
     assert abs(np.corrcoef(numbers[:-1].ravel(), numbers[1:].ravel())[0, 1]) < 0.03

@@ -11,12 +11,12 @@ from image_stores import NAMES, SIDE, SIZES, write_photo
 from tqdm import tqdm
 
 from datavol.data.images.cache_reader import Store, store_of
-from datavol.data.sources.file_table import FileSplit, joined
+from datavol.data.sources.file_table import FileSplit, join_names
 
 
 @pytest.fixture(autouse=True)
 def own_tqdm_lock():
-    """tqdm's own lock is shared by forked processes, and one that is killed may never give it back."""
+    """Replace tqdm's lock: a forked process that is killed never releases it."""
     tqdm.set_lock(threading.RLock())
 
 
@@ -32,7 +32,7 @@ def originals(tmp_path_factory) -> Path:
 def split(originals, tmp_path) -> FileSplit:
     root = tmp_path / "images"
     shutil.copytree(originals, root)
-    return FileSplit(str(root), joined(map(os.fsencode, NAMES)), np.zeros(len(NAMES), dtype=np.int64))
+    return FileSplit(str(root), join_names(map(os.fsencode, NAMES)), np.zeros(len(NAMES), dtype=np.int64))
 
 
 @pytest.fixture

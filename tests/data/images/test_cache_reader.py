@@ -1,4 +1,4 @@
-"""Packed images as they are read, and stores that cannot be trusted."""
+"""Tests how packed images are read, also from damaged stores."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from hypothesis import strategies as st
 from image_stores import EVERYTHING, NAMES, SIDE, SIZES, check, expected, filled, pixels_file, pixels_of, warnings_of
 from torch.utils.data import DataLoader
 
-from datavol.data.images import cache_reader as packed
-from datavol.data.images.cache_reader import PackedImages, cache_folder, estimated_bytes, store_of
-from datavol.data.sources.file_table import FileSplit, joined
+from datavol.data.images import cache_reader
+from datavol.data.images.cache_reader import PackedImages, cache_folder, estimate_bytes, store_of
+from datavol.data.sources.file_table import FileSplit, join_names
 from datavol.errors import ConfigError
 
 
@@ -61,7 +61,7 @@ def test_a_map_may_be_larger_than_the_memory(tmp_path):
     size = 2 * os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     with open(tmp_path / "sparse", "wb") as file:
         file.truncate(size)
-    assert len(packed._mapped(str(tmp_path / "sparse"), size)) == size
+    assert len(cache_reader._map_file(str(tmp_path / "sparse"), size)) == size
 
 
 def test_a_reader_goes_to_a_worker_without_its_map(store, split):
@@ -96,24 +96,24 @@ def test_an_empty_store_has_nothing(store, split, caplog):
 def test_the_estimate_of_a_whole_sample_is_exact(split):
     for side in (8, 16, 33, 200):
         actual = sum(expected(split, i, side).numel() for i in EVERYTHING.tolist())
-        assert estimated_bytes(split, side) == actual
+        assert estimate_bytes(split, side) == actual
 
 
 def test_the_estimate_is_close_and_always_the_same(split):
     many = split.take(np.tile(EVERYTHING, 30))
     actual = 30 * sum(expected(split, i).numel() for i in EVERYTHING.tolist())
-    assert estimated_bytes(many, SIDE) == pytest.approx(actual, rel=0.2)
-    assert estimated_bytes(many, SIDE) == estimated_bytes(many, SIDE)
+    assert estimate_bytes(many, SIDE) == pytest.approx(actual, rel=0.2)
+    assert estimate_bytes(many, SIDE) == estimate_bytes(many, SIDE)
 
 
 def test_the_estimate_leaves_out_what_does_not_open(split):
     alike = split.take(np.zeros(8, dtype=np.int64))
-    one = estimated_bytes(split.take(EVERYTHING[:1]), SIDE)
-    assert estimated_bytes(alike, SIDE) == 8 * one
+    one = estimate_bytes(split.take(EVERYTHING[:1]), SIDE)
+    assert estimate_bytes(alike, SIDE) == 8 * one
     Path(split.root, split.key(1)).write_bytes(b"x")
     os.unlink(os.path.join(split.root, split.key(2)))
-    assert estimated_bytes(split.take(EVERYTHING[:3]), SIDE) == 3 * one
-    assert estimated_bytes(split.take(EVERYTHING[1:3]), SIDE) == 0
+    assert estimate_bytes(split.take(EVERYTHING[:3]), SIDE) == 3 * one
+    assert estimate_bytes(split.take(EVERYTHING[1:3]), SIDE) == 0
 
 
 def test_where_stores_lie(monkeypatch, tmp_path):
@@ -123,9 +123,9 @@ def test_where_stores_lie(monkeypatch, tmp_path):
     assert cache_folder("disk", "~/there") == "/home/me/there/images"
     monkeypatch.setenv("DATAVOL_CACHE", "/scratch")
     assert cache_folder("disk", None) == "/scratch/images"
-    monkeypatch.setattr(packed, "SHARED_MEMORY", str(tmp_path))
+    monkeypatch.setattr(cache_reader, "SHARED_MEMORY", str(tmp_path))
     assert cache_folder("ram", "/elsewhere") == f"{tmp_path}/datavol-{os.getuid()}/images"
-    monkeypatch.setattr(packed, "SHARED_MEMORY", str(tmp_path / "gone"))
+    monkeypatch.setattr(cache_reader, "SHARED_MEMORY", str(tmp_path / "gone"))
     with pytest.raises(ConfigError, match=r"data.cache=ram must have .*gone, got .*; try data.cache=disk"):
         cache_folder("ram", None)
 
@@ -146,7 +146,7 @@ def test_a_store_that_cannot_be_trusted_is_built_anew(harm, store, split, caplog
     if harm == "pixels gone":
         pixels.unlink()
     if harm == "another table":
-        packed.write_index(store, packed.Index(pixels.name, 0, packed.read_index(store).entries[:3]))
+        cache_reader.write_index(store, cache_reader.Index(pixels.name, 0, cache_reader.read_index(store).entries[:3]))
     assert PackedImages(store).image(0) is None
     (warning,) = warnings_of(caplog)
     assert warning.startswith(f"the image cache {store.folder} is unusable (")
@@ -177,7 +177,7 @@ def test_no_damage_to_the_index_gives_wrong_pixels(data, whole_store):
 
 @pytest.fixture(scope="session")
 def whole_store(originals, tmp_path_factory):
-    split = FileSplit(str(originals), joined(map(os.fsencode, NAMES)), np.zeros(len(NAMES), dtype=np.int64))
+    split = FileSplit(str(originals), join_names(map(os.fsencode, NAMES)), np.zeros(len(NAMES), dtype=np.int64))
     store = store_of(split, SIDE, str(tmp_path_factory.mktemp("whole")))
     filled(store, split)
     return store, split, Path(store.folder, "index.npz").read_bytes()

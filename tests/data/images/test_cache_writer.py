@@ -1,4 +1,4 @@
-"""A store of packed images is whole, whatever happens to who builds it."""
+"""Tests that a store survives whatever stops its builder."""
 
 from __future__ import annotations
 
@@ -32,12 +32,11 @@ from image_stores import (
 from torchvision.io import ImageReadMode, decode_image
 
 from datavol.data.augment.transforms import shrink
-from datavol.data.images import cache_reader as packed
-from datavol.data.images import cache_writer as packing
+from datavol.data.images import cache_reader, cache_writer
 from datavol.data.images.cache_reader import PackedImages, store_of
 from datavol.data.images.cache_writer import fill
 from datavol.data.images.decode import decode_file
-from datavol.data.sources.file_table import DamagedImage, FileSplit, joined
+from datavol.data.sources.file_table import DamagedImage, FileSplit, join_names
 from datavol.errors import RunError
 
 fork = multiprocessing.get_context("fork")
@@ -105,7 +104,6 @@ def test_what_a_build_tells(store, split, capsys, monkeypatch):
     assert begin == f"image cache: decoding 2 images into {store.folder}"
     assert end == f"image cache: {len(undisturbed(split, [0, 1])) / 1000:.2f}kB in {store.folder}"
     filled(store, split, [0, 1])
-    fill(store, split, Decoder(split), [2], PLENTY, 1, progress=False)
     assert capsys.readouterr().err == ""
     monkeypatch.setattr("sys.stderr.isatty", lambda: True)
     filled(store, split)
@@ -113,9 +111,11 @@ def test_what_a_build_tells(store, split, capsys, monkeypatch):
 
 
 def test_few_images_are_decoded_ahead(store, split, monkeypatch):
-    written, ahead, real = [], [], packing._Builder.add
-    monkeypatch.setattr(packing, "BLOCK", 3)
-    monkeypatch.setattr(packing._Builder, "add", lambda *given: (real(*given), time.sleep(0.01), written.append(given)))
+    written, ahead, real = [], [], cache_writer._Builder.add
+    monkeypatch.setattr(cache_writer, "BLOCK", 3)
+    monkeypatch.setattr(
+        cache_writer._Builder, "add", lambda *given: (real(*given), time.sleep(0.01), written.append(given))
+    )
 
     def decode(i: int) -> torch.Tensor:
         ahead.append(i - len(written))
@@ -176,10 +176,10 @@ def die(*_) -> None:
 @pytest.mark.parametrize("point", ["in an image", "before the index", "after the index"])
 @pytest.mark.parametrize("images", [1, 4, 10])
 def test_a_killed_build_goes_on_as_if_it_had_not_been(point, images, seconds, store, split, monkeypatch):
-    monkeypatch.setattr(packing, "PUBLISH_SECONDS", seconds)
+    monkeypatch.setattr(cache_writer, "PUBLISH_SECONDS", seconds)
 
     def build() -> None:
-        added, add = [], packing._Builder.add
+        added, add = [], cache_writer._Builder.add
 
         def adding(self, *given):
             added.append(given)
@@ -187,12 +187,12 @@ def test_a_killed_build_goes_on_as_if_it_had_not_been(point, images, seconds, st
                 self.file.write(b"half an image")
                 die()
             if len(added) == images and point == "before the index":
-                packed.write_whole.__globals__["os"].replace = die
+                cache_reader.write_whole.__globals__["os"].replace = die
             add(self, *given)
             if len(added) == images and point == "after the index":
                 die()
 
-        packing._Builder.add = adding
+        cache_writer._Builder.add = adding
         filled(store, split, threads=3)
 
     builder = fork.Process(target=build)
@@ -209,8 +209,8 @@ def test_a_killed_build_goes_on_as_if_it_had_not_been(point, images, seconds, st
 
 @pytest.mark.parametrize("killed", [signal.SIGINT, signal.SIGKILL])
 def test_readers_of_a_build_that_is_stopped_anywhere(killed, store, split, monkeypatch):
-    """Stopped from outside at random moments, over and over, unless the store is whole."""
-    monkeypatch.setattr(packing, "PUBLISH_SECONDS", 0.0)
+    """Stop builders at random moments until the store is whole."""
+    monkeypatch.setattr(cache_writer, "PUBLISH_SECONDS", 0.0)
     rng = np.random.default_rng(0)
 
     def build() -> None:
@@ -237,14 +237,14 @@ def test_readers_of_a_build_that_is_stopped_anywhere(killed, store, split, monke
 
 @pytest.fixture
 def interruptible():
-    """Ctrl-C as a terminal's process takes it; one that was started in the background ignores it."""
+    """Take Ctrl-C as in a terminal, also in the background."""
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
     signal.signal(signal.SIGINT, before)
 
 
 def test_an_interrupted_build_keeps_what_is_whole(store, split, monkeypatch, interruptible):
-    monkeypatch.setattr(packing, "BLOCK", 2)  # 6 and 7 are decoded once 5 is stored
+    monkeypatch.setattr(cache_writer, "BLOCK", 2)  # 6 and 7 are decoded once 5 is stored
 
     def interrupt() -> None:
         os.kill(os.getpid(), signal.SIGINT)
@@ -264,7 +264,7 @@ def alike(tmp_path) -> FileSplit:
     root.mkdir()
     for i, name in enumerate(NAMES):
         write_photo(root / name, (100, 100), i)
-    return FileSplit(str(root), joined(map(os.fsencode, NAMES)), np.zeros(len(NAMES), dtype=np.int64))
+    return FileSplit(str(root), join_names(map(os.fsencode, NAMES)), np.zeros(len(NAMES), dtype=np.int64))
 
 
 @contextmanager
@@ -312,8 +312,8 @@ def test_the_limit_is_for_all_stores_together(alike, tmp_path, caplog):
 @pytest.mark.parametrize("seconds", [0.0, 30.0], ids=["on the way", "at the end"])
 @pytest.mark.parametrize("failing", ["fsync", "replace"])
 def test_what_could_not_be_published_is_given_up(failing, seconds, alike, tmp_path, caplog, monkeypatch):
-    """A disk that loses what it took, or has no room left for the index: what was published before holds."""
-    monkeypatch.setattr(packing, "PUBLISH_SECONDS", seconds)
+    """Fail to sync the pixels, or to write the index."""
+    monkeypatch.setattr(cache_writer, "PUBLISH_SECONDS", seconds)
     store = store_of(alike, 100, str(tmp_path / "cache"))
     filled(store, alike, [0, 1])
     with pytest.MonkeyPatch.context() as patch:

@@ -12,21 +12,14 @@ from torchvision.transforms import v2
 from torchvision.transforms.v2 import functional as F
 
 from datavol.config.compose import compose
+from datavol.data.augment.device import DeviceTransform, mixing
 from datavol.data.augment.random_boxes import CHANCES, random_crops
-from datavol.data.augment.transforms import (
-    Augmentation,
-    Augmented,
-    DeviceTransform,
-    evaluation_view,
-    mixing,
-    resized_crops,
-    seeded,
-    shrink,
-)
+from datavol.data.augment.transforms import Augmentation, evaluation_view, resized_crops, shrink
 from datavol.data.images.dataset import ArrayReader, EvaluationImages, FileReader, TrainingImages
 from datavol.data.images.decode import decode_file
 from datavol.data.prepare import prepare
-from datavol.data.sources.open import DamagedImage, open_source
+from datavol.data.sources.file_table import DamagedImage
+from datavol.data.sources.open import open_source
 from datavol.runs.randomness import seed_for
 
 THESIS = ("thesis_mobilenet_v2", "thesis_resnet50")
@@ -44,8 +37,8 @@ def folder(photos, monkeypatch, tmp_path):
     return compose(["data=image_folder", f"data.root={photos}", "recipe.batch_size=8"])[0].config
 
 
-def as_they_are(images, places) -> Augmented:
-    return Augmented(torch.stack(list(images)), torch.zeros(len(places), 4))
+def as_they_are(images, samples) -> tuple[torch.Tensor, np.ndarray]:
+    return torch.stack(list(images)), np.zeros((len(samples), 4))
 
 
 @pytest.mark.parametrize("damaged", [[0], [3, 4], [11], [0, 11], list(range(11))])
@@ -83,7 +76,7 @@ def test_an_evaluation_leaves_damaged_images_out_without_a_gap(folder, photos):
     images = EvaluationImages(FileReader(source.val), evaluate, skip=True)
     batch = images.__getitems__([(i, i) for i in range(12)])
     assert (len(batch.images), batch.labels.tolist()) == (11, [0] * 4 + [1] * 3 + [2] * 4)
-    assert batch.places.tolist() == [0, 1, 2, 3, 4, 6, 7, 8, 9, 10, 11]
+    assert batch.samples.tolist() == [0, 1, 2, 3, 4, 6, 7, 8, 9, 10, 11]
     assert batch.damaged == ("dog/01.png",)
     assert len(images.__getitems__([(5, 5)]).images) == 0
     with pytest.raises(DamagedImage, match=r"val/dog/01.png"):
@@ -91,7 +84,7 @@ def test_an_evaluation_leaves_damaged_images_out_without_a_gap(folder, photos):
 
 
 @pytest.mark.parametrize("source", ["files", "arrays"])
-def test_augmentation_depends_on_seed_and_place_alone(source, folder):
+def test_augmentation_depends_on_seed_and_sample_alone(source, folder):
     recipe = compose(["recipe=thesis_resnet50"])[0].config.recipe
     augment = recipe.augment.model_copy(update={"crop_size": 16, "erase": 0.5})
     prepared = prepare(folder if source == "files" else compose(["logger=csv"])[0].config)
@@ -111,17 +104,8 @@ def test_augmentation_depends_on_seed_and_place_alone(source, folder):
         assert torch.equal(first, again[0])
         assert np.array_equal(erased, again[1])
     assert not torch.equal(first, seen(1, 0, 0)[0])
-    assert not torch.equal(first[0], first[27])  # the same image at another place of the run
+    assert not torch.equal(first[0], first[27])  # the same image as another sample of the run
     assert 0 < (erased[:, 2] > 0).sum() < 40
-
-
-def test_seeded_leaves_the_generator_as_it_was():
-    torch.manual_seed(5)
-    expected = torch.rand(3)
-    torch.manual_seed(5)
-    with seeded(1):
-        torch.rand(10)
-    assert torch.equal(torch.rand(3), expected)
 
 
 def test_the_evaluation_transform_is_the_reference_preset_s(photos):
@@ -164,13 +148,13 @@ def test_arrays_and_files_are_cropped_alike(rng):
             assert (view - exact).abs().max() < 0.5001
 
 
-def augmented(augment, images, place: int = 3) -> torch.Tensor:
-    return Augmentation(augment, 0)(images, np.arange(place, place + len(images))).images
+def augmented(augment, images, first: int = 3) -> torch.Tensor:
+    return Augmentation(augment, 0)(images, np.arange(first, first + len(images)))[0]
 
 
 @pytest.fixture
 def plain():
-    """Neither crop, flip nor anything else: the only box that fits all of a square is the whole."""
+    """Augment nothing: only the whole has all of a square's area."""
     augment = compose(["recipe=plain"])[0].config.recipe.augment
     return augment.model_copy(update={"crop_size": 16, "crop_scale": 1.0, "flip": 0.0})
 
@@ -190,9 +174,11 @@ def test_trivial_augment_is_torchvision_s_on_pillow_s_images_after_crop_and_flip
     images = torch.from_numpy(rng.integers(0, 256, (40, 3, 16, 16), dtype=np.uint8))
     with_crop = plain.model_copy(update={"crop_scale": 0.3, "flip": 0.5})
     before = augmented(with_crop, images)
+    state = torch.get_rng_state()
     after = augmented(with_crop.model_copy(update={"auto": "ta_wide"}), images)
-    for place, (view, ours) in enumerate(zip(before, after, strict=True), start=3):
-        torch.manual_seed(seed_for("augment", 0, place))
+    assert torch.equal(torch.get_rng_state(), state)
+    for sample, (view, ours) in enumerate(zip(before, after, strict=True), start=3):
+        torch.manual_seed(seed_for("augment", 0, sample))
         assert torch.equal(ours, F.pil_to_tensor(v2.TrivialAugmentWide()(F.to_pil_image(view))))
     assert not torch.equal(before, after)
 

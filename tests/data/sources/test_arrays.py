@@ -1,4 +1,4 @@
-"""Arrays against scikit-learn and torchvision, which read the same files by other code."""
+"""Tests arrays against scikit-learn and torchvision, which read the same files."""
 
 import gzip
 import hashlib
@@ -209,7 +209,7 @@ def test_a_failed_download_is_no_mistake_of_the_config(tmp_path, monkeypatch, er
 
 @pytest.fixture
 def write_cifar(monkeypatch):
-    """Writes small files of CIFAR's format, and puts their checksums in place of the true ones."""
+    """Write small files of CIFAR's format with checksums of their own."""
     from torchvision import datasets
 
     def write(name: str, folder: Path) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Files on disk: what a scan finds, what the cache remembers, what a damaged image says."""
+"""Tests the scan of files, its cache, and the decoding of images."""
 
 import logging
 import os
@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from datavol.data.images.decode import decode_file
-from datavol.data.sources.file_table import DamagedImage, FileSplit, cache_path, file_table, joined, parted
-from datavol.data.sources.open import file_table as folders
+from datavol.data.sources import file_table as file_tables
+from datavol.data.sources.file_table import DamagedImage, FileSplit, cache_path, file_table, join_names, split_names
 from datavol.errors import ConfigError, RunError
 
 FILES = ["cat/b.PNG", "cat/a.jpg", "cat/deep/er/c.webp", "dog-2/x.ppm", "dog/y.Jpeg", "dog/a/z.tiff"]
@@ -39,7 +39,7 @@ def keys(split: FileSplit) -> list[str]:
 
 
 def split_of(root: Path, *names: str) -> FileSplit:
-    return FileSplit(str(root), joined(map(os.fsencode, names)), np.zeros(len(names), dtype=np.int64))
+    return FileSplit(str(root), join_names(map(os.fsencode, names)), np.zeros(len(names), dtype=np.int64))
 
 
 @pytest.fixture
@@ -56,9 +56,9 @@ def cache(tmp_path):
 
 @pytest.fixture
 def scans(monkeypatch):
-    """The roots that were scanned rather than remembered."""
-    roots, scan = [], folders._scan
-    monkeypatch.setattr(folders, "_scan", lambda root: (roots.append(root), scan(root))[1])
+    """Count the roots that are scanned rather than remembered."""
+    roots, scan = [], file_tables._scan
+    monkeypatch.setattr(file_tables, "_scan", lambda root: (roots.append(root), scan(root))[1])
     return roots
 
 
@@ -66,7 +66,7 @@ def test_a_table_is_ordered_by_class_then_path(images, cache):
     touch(images, "dog/notes.txt", "cat/.hidden.png", ".ipynb_checkpoints/x.png", "loose.png", "empty/readme.md")
     table = file_table(str(images), cache)
     assert table.classes == ("cat", "dog", "dog-2", "empty")
-    names = [os.fsdecode(path) for path in parted(table.paths)]
+    names = [os.fsdecode(path) for path in split_names(table.paths)]
     assert names == [
         "loose.png",
         "cat/a.jpg",
@@ -98,7 +98,7 @@ def test_the_order_is_not_that_of_the_file_system(images, cache, monkeypatch):
         def __exit__(self, *_):
             pass
 
-    monkeypatch.setattr(folders.os, "scandir", Shuffled)
+    monkeypatch.setattr(file_tables.os, "scandir", Shuffled)
     assert keys(file_table(str(images), cache + "2").in_classes()) == expected
 
 
@@ -112,7 +112,7 @@ def test_the_files_are_those_of_torchvision(images, cache):
     peer = ImageFolder(str(images))
     table = file_table(str(images), cache)
     split = table.in_classes()
-    assert folders.IMAGE_ENDINGS == IMG_EXTENSIONS
+    assert file_tables.IMAGE_ENDINGS == IMG_EXTENSIONS
     assert list(table.classes) == peer.classes
     ours = sorted((os.path.join(split.root, split.key(i)), int(split.labels[i])) for i in range(len(split)))
     assert ours == sorted(peer.samples)
@@ -137,7 +137,7 @@ def test_strange_names_survive_scan_cache_and_pickling(images, cache, scans):
 
 @given(st.lists(st.binary(max_size=5).map(lambda name: name.replace(b"\0", b"")), max_size=9))
 def test_blobs_come_back(names):
-    assert parted(joined(names)) == names
+    assert split_names(join_names(names)) == names
 
 
 def test_take_keeps_its_order_and_keys_check_their_range():
@@ -222,8 +222,8 @@ def test_a_damaged_cache_file_is_replaced_with_a_warning(images, cache, scans, c
 
 def test_a_cache_file_whose_columns_disagree_is_not_trusted(images, cache, scans, caplog):
     table = file_table(str(images), cache)
-    shorter = folders.FileTable(table.root, table.folders, table.mtimes, table.paths, table.labels[1:])
-    folders._write(shorter, cache_path(str(images), cache))
+    shorter = file_tables.FileTable(table.root, table.folders, table.mtimes, table.paths, table.labels[1:])
+    file_tables._write(shorter, cache_path(str(images), cache))
     assert remembered(file_table(str(images), cache)) == remembered(table)
     assert "its columns differ in length" in caplog.text
 
@@ -259,29 +259,28 @@ def test_an_unwritable_cache_is_a_warning(images, tmp_path, caplog):
 
 
 def test_a_write_that_fails_leaves_nothing_behind(images, cache, monkeypatch, caplog):
-    def full(file, **_):
-        file.write(b"half")
+    def full(*_):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(folders.np, "savez", full)
+    monkeypatch.setattr(os, "fsync", full)
     file_table(str(images), cache)
     assert "No space left on device" in caplog.text
     assert os.listdir(cache) == []
 
 
 def test_two_writers_do_not_meet(images, cache, monkeypatch):
-    """A second process writes the same table while the first is half-way."""
-    savez, inner = np.savez, []
+    """Write the same table again while the first writer is half-way."""
+    replace, inner = os.replace, []
 
-    def interrupted(file, **columns):
+    def interrupted(source, target):
         if not inner:
-            inner.append(file.name)
-            folders._write(table, cache_path(str(images), cache))
-        savez(file, **columns)
+            inner.append(source)
+            file_tables._write(table, cache_path(str(images), cache))
+        replace(source, target)
 
-    table = folders._scan(str(images))
-    monkeypatch.setattr(folders.np, "savez", interrupted)
-    folders._write(table, cache_path(str(images), cache))
+    table = file_tables._scan(str(images))
+    monkeypatch.setattr(os, "replace", interrupted)
+    file_tables._write(table, cache_path(str(images), cache))
     assert [Path(cache, name) for name in os.listdir(cache)] == [Path(cache_path(str(images), cache))]
     assert remembered(file_table(str(images), cache)) == remembered(table)
 
@@ -290,7 +289,7 @@ def test_a_folder_that_cannot_be_read_is_named(images, cache, monkeypatch):
     def forbidden(place):
         raise PermissionError(13, "Permission denied", place)
 
-    monkeypatch.setattr(folders.os, "scandir", forbidden)
+    monkeypatch.setattr(file_tables.os, "scandir", forbidden)
     message = "data.root must be readable throughout, got "
     with pytest.raises(ConfigError, match=rf"^{message}.*images.* \(Permission denied\); check its permissions$"):
         file_table(str(images), cache)

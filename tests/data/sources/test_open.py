@@ -1,4 +1,4 @@
-"""Every source from a folder on disk to two splits, and every way in which the folder can be wrong."""
+"""Tests how sources are opened, and every way to get it wrong."""
 
 import pickle
 import re
@@ -16,7 +16,8 @@ from datavol.config import AnyData
 from datavol.data.images.decode import decode_file
 from datavol.data.sources.arrays import ArraySplit, digits
 from datavol.data.sources.file_table import FileSplit
-from datavol.data.sources.open import Source, open_source, stratified_split
+from datavol.data.sources.open import Source, open_source
+from datavol.data.sources.split import stratified_split
 from datavol.errors import ConfigError
 
 CONF = Path(__file__).parents[3] / "conf" / "data"
@@ -106,7 +107,7 @@ def test_the_seed_and_the_class_change_the_split():
 
 
 def test_a_split_is_the_same_on_every_machine():
-    """Written down once: a split that moves would mix val into train of runs to compare."""
+    """Pin a split: one that moves would mix val into train."""
     assert stratified_split(np.repeat([0, 1], 10), 0.3, 0)[1].tolist() == [1, 6, 7, 10, 13, 14]
 
 

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from datavol.config.compose import compose
@@ -37,6 +37,7 @@ def test_a_number_of_classes_is_drawn_by_its_seed():
 DIGITS = compose(["logger=csv"])[0].config.data
 
 
+@settings(deadline=None)
 @given(st.integers(20, 1438))
 def test_fewer_images_serve_as_the_full_set(images):
     source = open_source(DIGITS.model_copy(update={"images": images}))
