@@ -50,8 +50,8 @@ def fill(
     A store that cannot take them all, for want of room or permission, keeps those that it took, and a warning says so.
 
     Args:
-        store: The store of `split`, the whole table of files.
-        split: The table.
+        store: The store of `split`.
+        split: The whole table of files, also for a subset.
         decode: Gives the image (3, H, W) uint8 at a position; called from several threads. Damaged ones are left out.
         positions: Positions in the split of the images needed.
         limit_bytes: Bytes of pixels that all stores of the cache folder may take together.
