@@ -13,12 +13,13 @@ from datavol.errors import ConfigError, InsufficientData, flat
 Array: TypeAlias = np.ndarray
 Numbers: TypeAlias = Sequence[float] | np.ndarray | pd.Series
 
-AT_CHANCE = 0.95
-"""Above this share of chance at the largest n, no method that was tried can forecast a curve."""
+AT_CHANCE = 0.95  # above this share of chance at the largest n, no method that was tried can forecast a curve
 
 
-def checked_runs(n: Numbers, error: Numbers) -> tuple[Array, Array]:
-    """Convert sizes and errors of runs to arrays, or raise a ConfigError."""
+def checked_input(
+    n: Numbers, error: Numbers, chance_error: float, test_size: int | None, level: float
+) -> tuple[Array, Array]:
+    """Convert sizes and errors to arrays, or raise a ConfigError."""
     sizes, errors = checked_sizes(n), _one_dimensional("error", error)
     if len(sizes) != len(errors):
         raise ConfigError(f"n and error must be equally long, got {len(sizes)} and {len(errors)}; give a pair per run")
@@ -27,11 +28,6 @@ def checked_runs(n: Numbers, error: Numbers) -> tuple[Array, Array]:
         raise ConfigError(
             f"error must be shares in [0, 1], got {wrong[0]:g}; divide per cent by 100, drop missing runs"
         )
-    return sizes, errors
-
-
-def check_settings(chance_error: float, test_size: int | None, level: float) -> None:
-    """Raise a ConfigError unless these settings of a fit are in range."""
     if not 0 < chance_error <= 1:
         raise ConfigError(
             f"chance_error must be a share above 0 and at most 1, got {chance_error}; 0.9 for ten classes"
@@ -39,6 +35,7 @@ def check_settings(chance_error: float, test_size: int | None, level: float) -> 
     if test_size is not None and not test_size >= 1:
         raise ConfigError(f"test_size must be at least 1 image, got {test_size}; leave it out if it is unknown")
     checked_level(level)
+    return sizes, errors
 
 
 def check_curve(n: Array, error: Array, chance_error: float) -> None:

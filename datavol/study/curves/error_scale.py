@@ -10,11 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import expit, logit
 
-CEILING = 1.1
-"""The ceiling, where z is infinite, is chance, or this times the largest error if that is more."""
-
-FLOOR = 1e-3
-"""Least error (z = -7) as a share of the ceiling where the test set's size is unknown; errors below count as this."""
+CEILING = 1.1  # the ceiling, where z is infinite, is chance, or this times the largest error if that is more
+FLOOR = 1e-3  # least error (z = -7) as a share of the ceiling where the size of the test set is unknown
 
 
 @dataclass(frozen=True)
@@ -23,7 +20,7 @@ class ErrorScale:
 
     Attributes:
         ceiling: The error at z = infinity.
-        floor: The least error that is distinguished from 0.
+        floor: The least error that is distinguished from 0; smaller ones count as this.
         worst: The larger of chance and the largest measured error; no prediction is above it.
         test_size: Images that an error is measured on, None if unknown.
     """

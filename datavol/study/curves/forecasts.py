@@ -50,9 +50,7 @@ class Gain:
         factor: Multiple of the largest n.
         n: The number of images that it gives.
         gain: Fall of the average run's error, a share (negative: it rises).
-        low: Lower edge of the interval of the gain.
-        high: Upper edge.
-        level: Of the interval.
+        low, high, level: Interval of the gain.
     """
 
     factor: float

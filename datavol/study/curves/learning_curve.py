@@ -17,31 +17,19 @@ import numpy as np
 import pandas as pd
 
 from datavol.errors import ConfigError, InsufficientData
-from datavol.study.curves.checks import (
-    Array,
-    Numbers,
-    check_curve,
-    check_settings,
-    checked_level,
-    checked_runs,
-    checked_sizes,
-)
+from datavol.study.curves.checks import Array, Numbers, check_curve, checked_input, checked_level, checked_sizes
 from datavol.study.curves.error_scale import ErrorScale
 from datavol.study.curves.forecasts import Gain, ImagesNeeded
 from datavol.study.curves.slope_process import LCDB_PRIOR, Mixture, Prior, SlopeProcess, condition
 
-REACH = 4.0
-"""Forecasts were validated up to this many times the largest n."""
-
+REACH = 4.0  # forecasts were validated up to this many times the largest n
+DRAWS = 4000  # equally likely curves: probabilities counted from so many are within 0.016
 RUN_NOISE = 0.01
 """The least standard deviation of z between runs, repeated or not: about 1 % of the error. At the largest size of
 `benchmarks/data/fashion_mnist.csv` seeds differ by 0.2 to 1.7 %, of which the test set explains some."""
 
 REPEATS_TO_TELL = 3
 """With so many repeats half of the wiggle's variance is taken to last (the size's, not the run's); with 0, nothing."""
-
-DRAWS = 4000
-"""Equally likely curves: probabilities counted from so many are within 0.016."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,10 +70,6 @@ class LearningCurve:
         Intervals account for the uncertainty of the curve, the noise between runs and that of the test set. They lie
         between 0 and chance, or the largest measured error where that is worse than chance.
 
-        Args:
-            n: Subset sizes, above 0; also measured ones and those between.
-            level: Of the intervals; that of the curve by default.
-
         Returns:
             A row per n: `n`, `error` (median), `low`, `high` (shares), `beyond` (n is beyond four times the largest
             size, where nothing validates a forecast).
@@ -105,13 +89,8 @@ class LearningCurve:
     def average_errors(self, n: Numbers, draws: int = DRAWS, seed: int = 0) -> Array:
         """Draw equally likely error curves of the average run.
 
-        Args:
-            n: Subset sizes, above 0 (sizes,).
-            draws: How many curves.
-            seed: Seed of the random numbers.
-
         Returns:
-            Errors, shares, jointly drawn at all sizes (draws, sizes).
+            Errors, shares, drawn jointly at all sizes `n` (draws, sizes); equal seeds give equal curves.
 
         Raises:
             ConfigError: If n is out of range.
@@ -141,10 +120,8 @@ class LearningCurve:
                 f"error must be between 0 and chance ({self.chance_error:g}), got {error:g}; give a share, 0.1 for 10 %"
             )
         edges = self.predict(np.geomspace(self.n[0], self.limit, 400))
-        reached = {name: _first_below(edges["n"], edges[name], error) for name in ("low", "error", "high")}
-        return ImagesNeeded(
-            error, reached["low"], reached["error"], reached["high"], self.level, float(self.n[0]), self.limit
-        )
+        low, estimate, high = (_first_below(edges["n"], edges[name], error) for name in ("low", "error", "high"))
+        return ImagesNeeded(error, low, estimate, high, self.level, float(self.n[0]), self.limit)
 
     def gain_of(self, factor: float) -> Gain:
         """Forecast how much `factor` times the largest n lowers the error.
@@ -230,8 +207,7 @@ def fit_learning_curve(
         ConfigError: If the input is no learning curve or has fewer than three distinct sizes.
         InsufficientData: If the error at the largest size is at chance.
     """
-    sizes, errors = checked_runs(n, error)
-    check_settings(chance_error, test_size, level)
+    sizes, errors = checked_input(n, error, chance_error, test_size, level)
     order = np.lexsort((errors, sizes))
     sizes, errors = sizes[order], errors[order]
     # Repeats are averaged: a mean per distinct size (sizes,); `which` is the number of every run's size (runs,)

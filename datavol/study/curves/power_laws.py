@@ -12,8 +12,7 @@ from scipy.optimize import nnls
 
 from datavol.errors import ConfigError
 
-EXPONENTS = np.linspace(0.01, 2, 200)
-"""Slopes tried for a power law with a floor."""
+EXPONENTS = np.linspace(0.01, 2, 200)  # slopes tried for a power law with a floor
 
 
 @dataclass(frozen=True)

@@ -28,12 +28,8 @@ from datavol.study.curves.checks import Array
 SCALES = np.geomspace(0.1, 100, 25)
 """The grid of scales, in steps of a third; beyond it a curve would be 10 times calmer or 100 times wilder than most."""
 
-LEVEL_SD = 10.0
-"""Standard deviation of the level around the last z: wide beside what test sets resolve (z = -9: 1 image in 10,000)."""
-
-SMALLEST_VARIANCE = 1e-8
-"""Least variance of a mixture's normals: a standard deviation of 1e-4 in z, below everything that is measured."""
-
+LEVEL_SD = 10.0  # standard deviation of the level around the last z: wide, as z = -9 is one image in 10,000
+SMALLEST_VARIANCE = 1e-8  # of a mixture's normals: 1e-4 in z, below everything that is measured
 WIGGLE_DECAY = 5.0
 """Rate at which the lasting wiggle is forgotten, per doubling: doublings are independent, 75 and 100 % share an eighth.
 Not fitted (public curves have no neighbouring sizes); it only shapes the band between measured sizes."""
@@ -128,7 +124,6 @@ class SlopeProcess:
     """Stores the process conditioned on measurements; `condition` makes it.
 
     Attributes:
-        prior: The prior.
         x: log2 n less its largest value (sizes,).
         level: z at the largest n, the prior mean of the level.
         weights: Posterior probabilities of the scales (scales,).
@@ -199,7 +194,7 @@ def condition(x: Array, z: Array, noise: Array, prior: Prior = LCDB_PRIOR) -> Sl
         x: log2 n, ascending and distinct, less the largest (sizes,); the last is 0.
         z: Measured z (sizes,).
         noise: Variances of the measurement noise (sizes,), 0 where there is none beside the wiggle.
-        prior: The prior.
+        prior: What other curves teach.
     """
     # Covariance K of the measurements, a matrix per scale (scales, sizes, sizes); noise is independent and not scaled
     covariance = SCALES[:, None, None] ** 2 * prior.covariance_of_runs(x) + np.diag(noise) + LEVEL_SD**2

@@ -1,1 +1,1 @@
-"""Answers questions about one learning curve."""
+"""Answers questions about learning curves."""

@@ -1,4 +1,4 @@
-"""What a study answers: how much data is enough, what more would buy, and how sure that is.
+"""Answers how much data is enough, and what more would buy.
 
 for answer in answers(load_study("studies/mine"), target=0.9):
     print(answer)
@@ -8,16 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal, Protocol
 
 from datavol.cli.text import per_cent, points
 from datavol.errors import ConfigError, InsufficientData
+from datavol.study.curves.checks import checked_level
 from datavol.study.load.study import Study
 from datavol.study.questions.curve_runs import CurveRuns, Metric, curves_of_study
 from datavol.study.questions.doubling import doubling
 from datavol.study.questions.next_run import ASKED, Asked, next_run
-from datavol.study.questions.per_class import classes_that_gain
 from datavol.study.questions.saturation import saturation
+from datavol.study.questions.starved_classes import classes_that_gain
 from datavol.study.questions.target import images_for_target
 from datavol.study.questions.variance import seeds_needed, variance
 
@@ -26,17 +28,17 @@ State = Literal["answered", "cannot say"]
 
 @dataclass(frozen=True)
 class Answer:
-    """One question to one learning curve; `str` of it is a few words of whose and the answer.
+    """Stores the answer to one question about one learning curve.
 
     Attributes:
-        curve: Whose learning curve, in words.
+        curve: Name of the learning curve.
         question: In words.
         answer: A sentence; where the state is `cannot say`, why not and what would help.
-        reason: How the answer came about.
+        reason: How the answer was derived.
         runs: The runs that it rests on, and those left out, in words.
-        numbers: What the sentence says as numbers, accuracies and fractions as shares; None beyond what was searched.
+        numbers: The numbers of the sentence, accuracies and fractions as shares; None beyond what was searched.
         state: `answered`, or `cannot say`.
-        found: The result that the sentence is made from, such as a `Saturation`; None where the state is `cannot say`.
+        result: The object that the sentence is made from, such as a `Saturation`; None where the state is `cannot say`.
     """
 
     curve: str
@@ -46,15 +48,15 @@ class Answer:
     runs: str
     numbers: Mapping[str, float | None]
     state: State
-    found: object
+    result: object
 
     def __str__(self) -> str:
         because = "; ".join(text for text in (self.reason, self.runs) if text)
         return f"{self.curve}: {self.question} {_sentence(self.answer)} {_sentence(because)}"
 
 
-class _Found(Protocol):
-    """What every question's result has, beside a sentence as its `str`."""
+class _Result(Protocol):
+    """Defines results of questions; their `str` is a sentence."""
 
     @property
     def reason(self) -> str: ...
@@ -71,14 +73,14 @@ def answers(
     metric: Metric = "top1",
     level: float = 0.95,
 ) -> list[Answer]:
-    """Everything that a study answers, curve by curve.
+    """Answer every question about every learning curve of a study.
 
-    Only finished runs count, by their last evaluation; whether they are comparable at all is what the audit says. What
-    the data do not allow is an answer as well, with the state `cannot say`.
+    Only finished runs count, by their last evaluation; the audit says whether they are comparable at all. A question
+    that the data do not allow is an answer as well, with the state `cannot say`.
 
     Args:
-        study: What was trained; any number of networks, recipes and data sets.
-        delta: What is negligible: the difference of accuracies that still counts as enough, and that seeds should tell.
+        study: Any number of networks, recipes and data sets.
+        delta: Negligible difference of accuracies: up to it a fraction is enough, from it on seeds should detect it.
         target: An accuracy to reach, a share; None asks nothing about it.
         metric: `top1` or `top5`.
         level: Of intervals and tests.
@@ -90,44 +92,41 @@ def answers(
         raise ConfigError(f"delta must be a share between 0 and 1, got {delta:g}; 0.01 for one point")
     if target is not None and not 0 < target < 1:
         raise ConfigError(f"target must be an accuracy between 0 and 1, got {target:g}; give a share, 0.9 for 90 %")
-    if not 0 < level < 1:
-        raise ConfigError(f"level must be between 0 and 1, got {level:g}; 0.95 for 95 %")
+    checked_level(level)
     curves = curves_of_study(study, metric)
     return [
-        _asked(curve, question, ask) for curve in curves for question, ask in _questions(curve, delta, target, level)
+        _answer(curve, question, ask) for curve in curves for question, ask in _questions(curve, delta, target, level)
     ]
 
 
 def _questions(
-    measured: CurveRuns, delta: float, target: float | None, level: float
-) -> Iterator[tuple[str, Callable[[], _Found]]]:
-    yield f"How much data is enough, to {points(delta)}?", lambda: saturation(measured, delta, level)
-    yield "What would twice the data buy?", lambda: doubling(measured, level)
+    curve: CurveRuns, delta: float, target: float | None, level: float
+) -> Iterator[tuple[str, Callable[[], _Result]]]:
+    # Pairs of a question and the function that answers it, called by `_answer`, which catches what cannot be said
+    yield f"How much data is enough, to {points(delta)}?", lambda: saturation(curve, delta, level)
+    yield "What would twice the data buy?", lambda: doubling(curve, level)
     if target is not None:
         reached = f"How many images does an accuracy of {per_cent(target)} take?"
-        yield reached, lambda: images_for_target(measured, target, level)
-    yield "Which classes are starved of data?", lambda: classes_that_gain(measured, level)
-    yield f"How many seeds tell a difference of {points(delta)}?", lambda: seeds_needed(measured, delta, level)
-    yield "Do runs differ by their subset or by their training seed?", lambda: variance(measured, level)
+        yield reached, lambda: images_for_target(curve, target, level)
+    yield "Which classes are starved of data?", lambda: classes_that_gain(curve, level)
+    yield f"How many seeds tell a difference of {points(delta)}?", lambda: seeds_needed(curve, delta, level)
+    yield "Do runs differ by their subset or by their training seed?", lambda: variance(curve, level)
     asked: tuple[Asked, ...] = ("full", "saturation") if target is None else ("full", "saturation", "target")
     for which in asked:
-        yield f"Which run would next tell most of {ASKED[which]}?", _next(measured, which, delta, target, level)
-
-
-def _next(measured: CurveRuns, which: Asked, delta: float, target: float | None, level: float) -> Callable[[], _Found]:
-    return lambda: next_run(measured, which, delta=delta, target=target, level=level)
+        best = partial(next_run, curve, which, delta=delta, target=target, level=level)  # keeps this `which`
+        yield f"Which run would next tell most of {ASKED[which]}?", best
 
 
 def _sentence(text: str) -> str:
-    return f"{text[:1].upper()}{text[1:]}."
+    return f"{text[:1].upper()}{text[1:]}."  # `capitalize` would write names in lower case
 
 
-def _asked(measured: CurveRuns, question: str, ask: Callable[[], _Found]) -> Answer:
+def _answer(curve: CurveRuns, question: str, ask: Callable[[], _Result]) -> Answer:
     try:
-        if measured.runs.empty:
+        if curve.runs.empty:
             raise InsufficientData("cannot say: no run has finished; wait, or type its command again")
-        found = ask()
+        result = ask()
     except InsufficientData as no:
-        return Answer(measured.whose, question, str(no), "", measured.provenance, {}, "cannot say", None)
-    reason, numbers = found.reason, found.numbers
-    return Answer(measured.whose, question, str(found), reason, measured.provenance, numbers, "answered", found)
+        return Answer(curve.name, question, str(no), "", curve.provenance, {}, "cannot say", None)
+    reason, numbers = result.reason, result.numbers
+    return Answer(curve.name, question, str(result), reason, curve.provenance, numbers, "answered", result)

@@ -1,4 +1,4 @@
-"""What was measured along each learning curve of a study: the finished runs as errors, and what guessing would give."""
+"""Splits the runs of a study into learning curves."""
 
 from __future__ import annotations
 
@@ -18,50 +18,51 @@ from datavol.study.curves.learning_curve import LearningCurve, fit_learning_curv
 from datavol.study.load.study import STATES, Study, finished_of
 
 Metric = Literal["top1", "top5"]
-RANKS: dict[str, int] = {"top1": 1, "top5": 5}
+Column = Literal["error", "best_error"]
+RANKS: dict[str, int] = {"top1": 1, "top5": 5}  # how many of the likeliest classes may be the true one
 
-CURVE = ["data", "model", "recipe", "budget", "draw"]
-"""What the runs of a learning curve have in common; fractions and seeds vary along it."""
+CURVE_COLUMNS = ["data", "model", "recipe", "budget", "draw"]
+"""Columns that the runs of a learning curve have in common; fractions and seeds vary along it."""
 
 
 @dataclass(frozen=True, eq=False)
 class CurveRuns:
-    """The finished runs of one learning curve.
+    """Stores the finished runs of one learning curve.
 
     Attributes:
-        whose: The curve's name in a sentence.
+        name: The curve's name in a sentence.
         metric: `top1` or `top5`.
-        runs: The finished runs, columns as in `Study.runs`, and with them `error` (of the last evaluation) and
-            `best_error` (of the best one), shares.
-        left_out: How many runs of which state are not used.
+        runs: The finished runs: the columns of `Study.runs`, `error` (of the last evaluation) and `best_error` (of
+            the best one), shares.
+        left_out: Number of runs that are not used, by state.
     """
 
-    whose: str
+    name: str
     metric: Metric
     runs: pd.DataFrame
     left_out: Mapping[str, int]
 
     @property
     def full_size(self) -> int:
-        """Images of the full training set."""
+        """Return the number of images in the full training set."""
         return int(self.runs["full_size"].iloc[0])
 
     @property
     def test_size(self) -> int | None:
-        """Images that errors were measured on, the fewest of all runs; None if unknown."""
+        """Return the least number of validation images, None if unknown."""
         sizes = self.runs["validation_images"].dropna()
         return int(sizes.min()) if len(sizes) else None
 
     @cached_property
     def chance_error(self) -> float:
-        """The error of always guessing the most frequent class, for top-5 the five most frequent ones.
+        """Compute the error of always guessing the most frequent class.
 
-        Frequencies are those of the validation images where predictions were kept, else those of the training subset,
-        else equal.
+        For top-5 it is that of guessing the five most frequent ones. Frequencies are those of the validation images
+        where predictions were kept, else those of the training subset, else equal.
 
         Raises:
-            InsufficientData: If the runs were trained on different versions of the data, nothing tells of the
-                classes, or guessing is always right.
+            InsufficientData: If the runs were trained on different versions of the data, the number of classes is not
+                known, or guessing is always right.
         """
         for column in ("full_size", "fingerprint", "classes"):
             if self.runs[column].nunique() > 1:
@@ -70,6 +71,7 @@ class CurveRuns:
                     "version back, and train those runs again"
                 )
         frequency = _class_frequencies(self.runs)
+        # The k most frequent classes together, k = 1 or 5, are guessed right so often
         chance = 1 - float(np.sort(frequency)[::-1][: RANKS[self.metric]].sum())
         if chance < 1e-9:
             raise InsufficientData(
@@ -79,27 +81,25 @@ class CurveRuns:
 
     @property
     def provenance(self) -> str:
-        """The runs that an answer rests on, in words: how many, and what was left out."""
-        fractions = self.runs["fraction"].nunique()
-        told = f"from {len(self.runs)} finished runs at {fractions} fractions"
+        """Describe how many runs were used, and how many left out."""
+        used = f"from {len(self.runs)} finished runs at {self.runs['fraction'].nunique()} fractions"
         if not self.left_out:
-            return told
-        return f"{told}; left out: " + ", ".join(f"{count} {state}" for state, count in self.left_out.items())
+            return used
+        return f"{used}; left out: " + ", ".join(f"{count} {state}" for state, count in self.left_out.items())
 
-    def fit(self, level: float, column: Literal["error", "best_error"] = "error") -> LearningCurve:
-        """The learning curve.
+    def fit(self, level: float, column: Column = "error") -> LearningCurve:
+        """Fit the learning curve.
 
         Raises:
-            InsufficientData: If there are fewer than three fractions, the curve is at chance, or a run lacks the
-                metric.
+            InsufficientData: If there are fewer than three fractions, all is at chance, or a run lacks the metric.
         """
         if self.runs[column].isna().any():
             raise InsufficientData(f"cannot say: not every run recorded {self.metric}; ask of top1")
         fractions = sorted(self.runs["fraction"].unique())
         if len(fractions) < 3 or self.runs["images"].nunique() < 3:
-            there = f"{len(fractions)} ({list_fractions(fractions)})" if fractions else "none"
+            count = f"{len(fractions)} ({list_fractions(fractions)})" if fractions else "none"
             raise InsufficientData(
-                f"cannot say: a curve takes three measured fractions, there are {there}; train on more"
+                f"cannot say: a curve takes three measured fractions, there are {count}; train on more"
             )
         return fit_learning_curve(
             self.runs["images"].to_numpy(float),
@@ -110,48 +110,41 @@ class CurveRuns:
         )
 
     def fraction_of(self, n: float) -> float:
-        """The fraction that was asked for where a run had `n` images; else n as a share of the full set."""
+        """Return the fraction that `n` images are."""
+        # As the command line had it where a run has n images: rounding to whole images moves n / full_size
         known = dict(zip(self.runs["images"], self.runs["fraction"], strict=True))
         return float(known[n]) if n in known else n / self.full_size
 
 
 def curves_of_study(study: Study, metric: Metric = "top1") -> list[CurveRuns]:
-    """The learning curves of a study, in the order of their names: data, network, recipe, budget and draw.
+    """Split a study into its learning curves, sorted by `CURVE_COLUMNS`.
 
-    Only finished runs are used; the others are counted, those whose record cannot be read with every curve.
+    Only finished runs are used; the others are counted, those whose record cannot be read in every curve.
 
     Raises:
         ConfigError: If the metric is unknown.
     """
     if metric not in RANKS:
         raise ConfigError(f"metric must be one of {', '.join(RANKS)}, got {metric!r}")
-    lost = study.runs[CURVE].isna().any(axis=1)
-    known = study.runs[~lost]
-    varied = [name for name in ("budget", "draw") if known[name].nunique() > 1]
-    return [
-        CurveRuns(_whose(curve.iloc[0], varied), metric, _errors(curve, metric), _unused(curve, study.runs[lost]))
-        for _, curve in known.groupby(CURVE)
-    ]
-
-
-def _whose(run: pd.Series, varied: list[str]) -> str:
-    told = ", ".join(f"{name} {run[name]}" for name in varied)
-    return f"{run['model']} by {run['recipe']} on {run['data']}" + (f" ({told})" if told else "")
-
-
-def _errors(curve: pd.DataFrame, metric: Metric) -> pd.DataFrame:
-    finished = finished_of(curve)
-    return finished.assign(error=1 - finished[metric], best_error=1 - finished[f"best_{metric}"])
-
-
-def _unused(curve: pd.DataFrame, lost: pd.DataFrame) -> dict[str, int]:
-    counts = pd.concat([curve["state"], lost["state"]]).value_counts()
-    return {state: int(counts[state]) for state in STATES[1:] if state in counts}
+    unreadable = study.runs[CURVE_COLUMNS].isna().any(axis=1)
+    known, lost = study.runs[~unreadable], study.runs[unreadable]
+    varied = [name for name in ("budget", "draw") if known[name].nunique() > 1]  # only these are part of the names
+    curves = []
+    for _, runs in known.groupby(CURVE_COLUMNS):
+        run = runs.iloc[0]
+        settings = ", ".join(f"{name} {run[name]}" for name in varied)
+        name = f"{run['model']} by {run['recipe']} on {run['data']}" + (f" ({settings})" if settings else "")
+        finished = finished_of(runs)
+        errors = finished.assign(error=1 - finished[metric], best_error=1 - finished[f"best_{metric}"])
+        counts = pd.concat([runs["state"], lost["state"]]).value_counts()
+        left_out = {state: int(counts[state]) for state in STATES[1:] if state in counts}  # all but finished
+        curves.append(CurveRuns(name, metric, errors, left_out))
+    return curves
 
 
 def _class_frequencies(runs: pd.DataFrame) -> np.ndarray:
-    """Shares of the classes, as nearly as the records tell (classes,)."""
-    largest = runs.sort_values("images").iloc[-1]
+    """Compute the share of every class from the best record (classes,)."""
+    largest = runs.sort_values("images").iloc[-1]  # its subset has the proportions of the full set most exactly
     if pd.notna(largest["folder"]):
         folder = RunFolder(Path(largest["folder"]))
         kept = folder.predictions()
@@ -159,4 +152,4 @@ def _class_frequencies(runs: pd.DataFrame) -> np.ndarray:
         return counts / counts.sum()
     if pd.isna(largest["classes"]):
         raise InsufficientData("cannot say: nothing tells how many classes there are; load the study's folder")
-    return np.full(int(largest["classes"]), 1 / int(largest["classes"]))
+    return np.full(int(largest["classes"]), 1 / int(largest["classes"]))  # nothing better known: all alike

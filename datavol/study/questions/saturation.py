@@ -1,28 +1,24 @@
-"""How much of the data is enough: the smallest fraction whose accuracy is within delta of that of the full set."""
+"""Finds the smallest fraction that is as good as the full set."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Literal
 
 import numpy as np
 
 from datavol.cli.text import per_cent, points, probability
 from datavol.errors import ConfigError, InsufficientData
 from datavol.study.curves.learning_curve import REACH, LearningCurve
-from datavol.study.questions.curve_runs import CurveRuns
-
-DRAWS = 4000
-"""Curves that probabilities are counted from: to within 0.016."""
+from datavol.study.questions.curve_runs import Column, CurveRuns
 
 
 @dataclass(frozen=True)
 class Enough:
-    """How likely a measured fraction is enough.
+    """Stores how likely a measured fraction is enough.
 
     Attributes:
         fraction: Share of the full training set.
-        probability: That the average run's accuracy is within delta of the full one.
+        probability: Probability that the average run's accuracy is within delta of the full one.
     """
 
     fraction: float
@@ -31,19 +27,17 @@ class Enough:
 
 @dataclass(frozen=True)
 class Saturation:
-    """The smallest fraction that is enough; `str` of it is a sentence.
+    """Stores the smallest fraction that is enough.
 
     Attributes:
         fraction: The smallest measured one that is more likely enough than not; None if no measured one is.
-        probability: That it is enough; of the largest measured fraction where none is.
+        probability: Probability that it is enough; of the largest measured fraction where none is.
         sure: The smallest measured fraction that is enough with probability `level`, None if none is.
         delta: How far below the full accuracy still counts as enough, a share.
-        level: Of the interval.
-        full_accuracy: Of the average run on the full set, a share.
-        low: Lower edge of its interval.
-        high: Upper edge.
+        full_accuracy: Accuracy of the average run on the full set, a share.
+        low, high, level: Its interval.
         forecast: Whether fraction 1 was not run, so that the full accuracy is a forecast.
-        fractions: Every measured fraction, ascending, and how likely it is enough.
+        fractions: Every measured fraction, ascending.
         by_best: The answer by the best evaluation instead of the last; None within that answer.
     """
 
@@ -66,39 +60,36 @@ class Saturation:
         if self.fraction is None:
             largest = per_cent(self.fractions[-1].fraction)
             return f"more than {largest} of the data: even that is {within} ({full}) only with {chance}"
-        told = f"{per_cent(self.fraction)} of the data is {within} ({full}) with {chance}"
+        sentence = f"{per_cent(self.fraction)} of the data is {within} ({full}) with {chance}"
         if self.fraction == 1:
-            told = f"all of it: no smaller fraction that was run is likely to be {within} ({full})"
+            sentence = f"all of it: no smaller fraction that was run is likely to be {within} ({full})"
         smaller = [one for one in self.fractions if one.fraction < self.fraction]
         if smaller:
-            told += f"; {per_cent(smaller[-1].fraction)} is so with {probability(smaller[-1].probability)}"
-        return told
+            sentence += f"; {per_cent(smaller[-1].fraction)} is so with {probability(smaller[-1].probability)}"
+        return sentence
 
     @property
     def reason(self) -> str:
-        """How the answer came about, and what the best evaluation would say."""
+        """Describe the method, and the answer by the best evaluations."""
         how = "by the last evaluations and the learning curve through them"
         if self.forecast:
-            how += f"; fraction 1 was not run, so its accuracy is a forecast ({self._edges})"
+            edges = f"{100 * self.low:.3g} to {100 * self.high:.3g} %, {100 * self.level:g} % interval"
+            how += f"; fraction 1 was not run, so its accuracy is a forecast ({edges})"
         if self.by_best is None:
             return how
         best = "no measured fraction" if self.by_best.fraction is None else per_cent(self.by_best.fraction)
         return f"{how}; by the best evaluations, which were picked on the validation images: {best}"
 
     @property
-    def _edges(self) -> str:
-        return f"{100 * self.low:.3g} to {100 * self.high:.3g} %, {100 * self.level:g} % interval"
-
-    @property
     def numbers(self) -> dict[str, float | None]:
-        """The numbers of the sentence, accuracies and fractions as shares."""
+        """Return the numbers of the sentence, accuracies and fractions as shares."""
         names = ("fraction", "probability", "sure", "delta", "full_accuracy", "low", "high")
         by_best = {} if self.by_best is None else {"fraction_by_best": self.by_best.fraction}
         return {name: getattr(self, name) for name in names} | by_best
 
 
-def saturation(measured: CurveRuns, delta: float = 0.01, level: float = 0.95) -> Saturation:
-    """The smallest measured fraction within `delta` of the full accuracy, by the last evaluations.
+def saturation(curve: CurveRuns, delta: float = 0.01, level: float = 0.95) -> Saturation:
+    """Find the smallest measured fraction within `delta` of the full accuracy.
 
     Raises:
         ConfigError: If delta is not a share between 0 and 1.
@@ -106,36 +97,38 @@ def saturation(measured: CurveRuns, delta: float = 0.01, level: float = 0.95) ->
     """
     if not 0 < delta < 1:
         raise ConfigError(f"delta must be a share between 0 and 1, got {delta:g}; 0.01 for one point")
-    last = _saturation(measured, delta, level, "error")
-    return replace(last, by_best=_saturation(measured, delta, level, "best_error"))
+    last = _saturation(curve, delta, level, "error")
+    return replace(last, by_best=_saturation(curve, delta, level, "best_error"))
 
 
-def full_curve(measured: CurveRuns, level: float, column: Literal["error", "best_error"] = "error") -> LearningCurve:
-    """The learning curve, if it reaches the full set.
+def full_curve(curve: CurveRuns, level: float, column: Column = "error") -> LearningCurve:
+    """Fit the learning curve, provided that its forecasts reach the full set.
 
     Raises:
         InsufficientData: If no curve can be fitted, or the full set is beyond four times the largest subset.
     """
-    curve = measured.fit(level, column)
-    times = 1 / measured.fraction_of(curve.largest)  # as asked for: a quarter may be an image short of one
+    fitted = curve.fit(level, column)
+    times = 1 / curve.fraction_of(fitted.largest)  # by the fraction that was asked for: its images may be rounded down
     if times > REACH * (1 + 1e-9):
         raise InsufficientData(
             f"cannot say what the full set gives: it is {times:.3g} times the largest "
             f"subset, and nothing validates forecasts beyond {REACH:g} times; train on a larger fraction"
         )
-    return curve
+    return fitted
 
 
-def _saturation(measured: CurveRuns, delta: float, level: float, column: Literal["error", "best_error"]) -> Saturation:
-    curve = full_curve(measured, level, column)
-    sizes, full = np.unique(curve.n), float(measured.full_size)
-    errors = curve.average_errors([*sizes, full], DRAWS)
+def _saturation(curve: CurveRuns, delta: float, level: float, column: Column) -> Saturation:
+    fitted = full_curve(curve, level, column)
+    sizes, full = np.unique(fitted.n), float(curve.full_size)
+    errors = fitted.average_errors([*sizes, full])  # equally likely curves (draws, sizes + 1)
+    # The share of curves on which a size is at most delta worse than the full set is the probability that it is enough;
+    # both errors are of the same curve, so what is unknown of the whole level does not matter
     enough = (errors[:, :-1] - errors[:, -1:] <= delta).mean(axis=0)
-    forecast = not (measured.runs["fraction"] == 1).any()
+    forecast = not (curve.runs["fraction"] == 1).any()
     if not forecast:
-        enough[-1] = 1.0
-    fractions = [Enough(measured.fraction_of(n), float(p)) for n, p in zip(sizes, enough, strict=True)]
-    likely = next((one for one in fractions if one.probability >= 0.5), None)
+        enough[-1] = 1.0  # the full set itself
+    fractions = [Enough(curve.fraction_of(n), float(p)) for n, p in zip(sizes, enough, strict=True)]
+    likely = next((one for one in fractions if one.probability >= 0.5), None)  # the smallest, as they ascend
     low, middle, high = np.quantile(1 - errors[:, -1], [(1 - level) / 2, 0.5, (1 + level) / 2])
     return Saturation(
         fraction=likely.fraction if likely else None,

@@ -1,4 +1,4 @@
-"""How many images a target accuracy takes."""
+"""Estimates how many images a target accuracy takes."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from datavol.study.questions.curve_runs import CurveRuns
 
 @dataclass(frozen=True)
 class Target:
-    """How many images a target accuracy takes; `str` of it is a sentence.
+    """Stores how many images a target accuracy takes.
 
     Attributes:
         accuracy: The target, a share.
         needed: The images.
-        fractions: `needed` as shares of the full set, above 1 where it takes more: low, estimate, high; None as there.
+        fractions: The images as shares of the full set, above 1 where more are needed: low, estimate, high.
     """
 
     accuracy: float
@@ -25,26 +25,24 @@ class Target:
     fractions: tuple[float | None, float | None, float | None]
 
     def __str__(self) -> str:
-        told = self.needed.sentence(f"an accuracy of {per_cent(self.accuracy)}")
+        images = self.needed.sentence(f"an accuracy of {per_cent(self.accuracy)}")
         if (likely := self.fractions[1]) is None or self.needed.high == self.needed.smallest:
-            return told
-        return (
-            f"{told}: {likely:.2g} times the full set" if likely > 1 else f"{told}: {per_cent(likely)} of the full set"
-        )
+            return images
+        return f"{images}: " + (f"{likely:.2g} times" if likely > 1 else f"{per_cent(likely)} of") + " the full set"
 
     @property
     def reason(self) -> str:
-        """How the numbers came about."""
+        """Describe the method."""
         return "by where the learning curve and both edges of its interval for one new run reach it"
 
     @property
     def numbers(self) -> dict[str, float | None]:
-        """Images."""
+        """Return the target, a share, and the images."""
         return {"target": self.accuracy} | {name: getattr(self.needed, name) for name in ("low", "estimate", "high")}
 
 
-def images_for_target(measured: CurveRuns, target: float, level: float = 0.95) -> Target:
-    """How many images a target accuracy takes.
+def images_for_target(curve: CurveRuns, target: float, level: float = 0.95) -> Target:
+    """Estimate how many images a target accuracy takes.
 
     Raises:
         ConfigError: If the target is not a share between 0 and 1.
@@ -52,13 +50,13 @@ def images_for_target(measured: CurveRuns, target: float, level: float = 0.95) -
     """
     if not 0 < target < 1:
         raise ConfigError(f"target must be an accuracy between 0 and 1, got {target:g}; give a share, 0.9 for 90 %")
-    curve = measured.fit(level)
-    if 1 - target >= curve.chance_error:
-        guess = per_cent(1 - curve.chance_error)
+    fitted = curve.fit(level)
+    if 1 - target >= fitted.chance_error:
+        guess = per_cent(1 - fitted.chance_error)
         raise InsufficientData(
             f"cannot say how many images {per_cent(target)} takes: guessing reaches {guess}; ask for more"
         )
-    needed = curve.images_for(1 - target)
+    needed = fitted.images_for(1 - target)
     edges = (needed.low, needed.estimate, needed.high)
-    low, estimate, high = (None if edge is None else edge / measured.full_size for edge in edges)
+    low, estimate, high = (None if edge is None else edge / curve.full_size for edge in edges)
     return Target(target, needed, (low, estimate, high))

@@ -48,7 +48,7 @@ def test_a_full_study_answers_everything_but_what_takes_predictions():
     for answer in told:
         assert "nan" not in str(answer)
         assert str(answer).endswith("rom 20 finished runs at 5 fractions.")
-        assert (answer.found is None) == (answer.state == "cannot say") == (answer.numbers == {})
+        assert (answer.result is None) == (answer.state == "cannot say") == (answer.numbers == {})
 
 
 def test_a_newcomer_reads_a_sentence():
@@ -95,7 +95,7 @@ def test_networks_data_sets_and_draws_are_answered_apart():
         one(3, columns={"draw": "nested"}),
     )
     curves = curves_of_study(study)
-    assert [curve.whose for curve in curves] == [
+    assert [curve.name for curve in curves] == [
         "resnet50 by plain on made_up (draw independent)",
         "resnet50 by plain on made_up (draw nested)",
         "vit by plain on made_up (draw independent)",

@@ -11,7 +11,7 @@ from datavol.runs.predictions import Predictions
 from datavol.study.load.study import load_study
 from datavol.study.questions.answers import answers
 from datavol.study.questions.curve_runs import curves_of_study
-from datavol.study.questions.per_class import class_gains, classes_that_gain, holm, per_class_accuracy
+from datavol.study.questions.starved_classes import class_gains, classes_that_gain, holm
 
 LABELS = np.repeat(np.arange(10), 40)
 
@@ -46,21 +46,9 @@ def kept(tmp_path):
     return tmp_path / "s"
 
 
-def test_a_row_per_run_and_class(kept):
-    study = load_study(kept)
-    frame = per_class_accuracy(study)
-    assert list(frame) == ["run", "fraction", "images_per_class", "class", "accuracy", "count"]
-    assert len(frame) == 4 * 10
-    assert set(frame["count"]) == {40}
-    assert frame.query("run == 0")["images_per_class"].tolist() == [62, 58, 50, 45, 38, 35, 30, 28, 25, 22]
-    assert set(frame["run"]) == set(study.runs.index)
-    assert frame.query("fraction == 0.25").groupby("class")["accuracy"].mean().idxmin() == 3
-    five = per_class_accuracy(study, "top5")
-    assert (five["accuracy"] == frame["accuracy"]).all()
-
-
-def test_the_classes_that_still_gain_and_those_that_are_starved(kept):
-    (measured,) = curves_of_study(load_study(kept))
+@pytest.mark.parametrize("metric", ["top1", "top5"])
+def test_the_classes_that_still_gain_and_those_that_are_starved(kept, metric):
+    (measured,) = curves_of_study(load_study(kept), metric)
     found = classes_that_gain(measured)
     assert found.classes.loc[found.classes["gains"], "class"].tolist() == [3, 7]
     assert found.classes.loc[found.classes["starved"], "class"].tolist() == [3]
@@ -71,7 +59,9 @@ def test_the_classes_that_still_gain_and_those_that_are_starved(kept):
         f"median class too: 3 ({gain:+.0f} points)"
     )
     assert found.numbers == {"smaller": 0.25, "larger": 0.5, "classes": 10, "gains": 2, "starved": 1}
-    (told,) = (one for one in answers(load_study(kept)) if one.question == "Which classes are starved of data?")
+    (told,) = (
+        one for one in answers(load_study(kept), metric=metric) if one.question == "Which classes are starved of data?"
+    )
     assert told.state == "answered"
 
 
@@ -88,12 +78,9 @@ def test_classes_that_do_not_gain_are_not_starved(tmp_path):
 
 
 def test_without_predictions_it_says_which_key_keeps_them(clean):
-    study = load_study(clean)
     line = "cannot say anything of single classes: .* was not kept; train with predictions=last$"
     with pytest.raises(InsufficientData, match=line):
-        per_class_accuracy(study)
-    with pytest.raises(InsufficientData, match=line):
-        classes_that_gain(curves_of_study(study)[0])
+        classes_that_gain(curves_of_study(load_study(clean))[0])
 
 
 def test_sizes_far_from_a_doubling_and_other_validation_images_are_refused(tmp_path):
