@@ -66,7 +66,7 @@ class Augmentation:
 
 
 def pixel_by_pixel(image: Tensor) -> Tensor:
-    """Lay out an image (3, H, W) channels last, as (1, 3, H, W)."""
+    """Lay out an image channels last, as (1, 3, H, W)."""
     # A pixel's three bytes lie side by side: torch resizes that fastest
     return image.permute(1, 2, 0).contiguous()[None].permute(0, 3, 1, 2)
 
