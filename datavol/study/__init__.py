@@ -1,1 +1,1 @@
-"""From records to tables and figures. Reads what runs left behind; never trains, never imports torch."""
+"""Analyses records of runs: answers, tables, figures and reports, without torch."""

@@ -1,7 +1,7 @@
-"""What makes points of a study not comparable, found in its records.
+"""Audits a study for differences that make its points not comparable.
 
-Points are compared along a curve: finished runs of the same data, network, recipe and budget. A study varies
-these four on purpose. Everything else should be equal along a curve, but for fraction and seeds.
+Points are compared along a curve: finished runs of the same data, network, recipe and budget. A study varies these four
+on purpose. Everything else but fraction and seeds should be equal along a curve.
 """
 
 from __future__ import annotations
@@ -17,20 +17,19 @@ from datavol.study.audit.findings import SEVERITIES, Finding, Severity, list_fra
 from datavol.study.audit.subsets import audit_subsets
 from datavol.study.load.study import Study, finished_of
 
-CURVE = ["data", "model", "recipe", "budget"]
-NOISE = 1.96
-"""Standard errors of the difference of two accuracies that count as noise: 95 % of them."""
+AUDIT_KEYS = ["data", "model", "recipe", "budget"]
+NOISE = 1.96  # standard errors of a difference of accuracies that count as noise: 95 % of differences by chance
 
 
 @dataclass(frozen=True)
 class Setting:
-    """A column that should be equal along a curve.
+    """Describes a column that should be equal along a curve.
 
     Attributes:
         column: Of `Study.runs`.
-        words: What it is called in a sentence.
+        words: Its name in a sentence.
         severity: Of a difference.
-        remedy: Against it.
+        remedy: Against a difference.
         axis: Whether it counts as varied on purpose where every fraction has the same values of it.
     """
 
@@ -58,72 +57,73 @@ SETTINGS = (
     Setting("memory_format", "memory formats", "minor", "set trainer.memory_format"),
     Setting("versions", "versions of libraries", "minor", "use one environment for a study"),
 )
-JSON_COLUMNS = ("recipe_json", "model_settings", "versions")
-"""Of which the keys that differ are told."""
+JSON_COLUMNS = ("recipe_json", "model_settings", "versions")  # reported by the keys that differ
 
 
 def audit(study: Study) -> list[Finding]:
-    """Everything to know before the points of a study are compared, the gravest first."""
+    """Collect findings about a study's comparability, the gravest first."""
     finished = finished_of(study.runs)
-    found = [*_curves(finished), *audit_subsets(finished), *_schedules(finished), *_best(finished)]
-    found += [*_mixed(finished), *_left_out(study.runs)]
-    return sorted(found, key=lambda finding: SEVERITIES.index(finding.severity))
+    findings = [*_curves(finished), *audit_subsets(finished), *_schedules(finished), *_best(finished)]
+    findings += [*_mixed(finished), *_left_out(study.runs)]
+    return sorted(findings, key=lambda finding: SEVERITIES.index(finding.severity))
 
 
 def _curves(finished: pd.DataFrame) -> Iterator[Finding]:
-    for (data, model, recipe, budget), curve in finished.groupby(CURVE):
+    for (data, model, recipe, budget), curve in finished.groupby(AUDIT_KEYS):
         for setting in SETTINGS:
-            by_design = setting.column == "iterations" and budget == "epochs"
+            by_design = setting.column == "iterations" and budget == "epochs"  # as many as passes over the subset take
             if not by_design and curve[setting.column].nunique(dropna=False) > 1:
                 yield _difference(setting, curve, f"{model} by {recipe} on {data}")
 
 
 def _difference(setting: Setting, curve: pd.DataFrame, whose: str) -> Finding:
     values = curve[setting.column].astype(object).where(curve[setting.column].notna(), "none")
-    odd = curve[values != values.value_counts(sort=True).index[0]]
-    told = f"{setting.words} differ along the curve of {whose}: {_told(setting, values, curve['fraction'])}"
+    odd = curve[values != values.value_counts(sort=True).index[0]]  # the runs without the commonest value
+    what = f"{setting.words} differ along the curve of {whose}: {_list_values(setting, values, curve['fraction'])}"
     if setting.axis and _crossed(values, curve["fraction"]):
-        told += "; as every fraction has each, perhaps on purpose"
-        return Finding(
-            "note", setting.column, told, run_names(odd), "look at one at a time, or give each a recipe.name"
-        )
-    return Finding(setting.severity, setting.column, told, run_names(odd), setting.remedy)
+        what += "; as every fraction has each, perhaps on purpose"
+        remedy = "look at one at a time, or give each a recipe.name"
+        return Finding("note", setting.column, what, run_names(odd), remedy)
+    return Finding(setting.severity, setting.column, what, run_names(odd), setting.remedy)
 
 
 def _crossed(values: pd.Series, fractions: pd.Series) -> bool:
-    """Whether every fraction has the same values, so that they cannot pass for an effect of data volume."""
+    """Return whether every fraction has the same values, so none confounds it."""
     return len({frozenset(group) for _, group in values.groupby(fractions)}) == 1
 
 
-def _told(setting: Setting, values: pd.Series, fractions: pd.Series) -> str:
+def _list_values(setting: Setting, values: pd.Series, fractions: pd.Series) -> str:
     if setting.column in JSON_COLUMNS:
+        # A run that was resumed under other versions has those of each session, joined by `then`.
         return _json_differences([part for text in values.unique() for part in text.split(" then ")])
     groups = [(value, list_fractions(group.tolist())) for value, group in fractions.groupby(values)]
     return "; ".join(f"{_short(value)} at {fractions}" for value, fractions in groups)
 
 
 def _short(value: Any) -> str:
-    """A commit to 12 digits, anything else to a length that fits a line."""
+    """Cut a commit to 12 digits, JSON to a line."""
     length = 60 if str(value).startswith("{") else 12
     return " then ".join(part[:length] for part in str(value).split(" then "))
 
 
 def _json_differences(texts: list[str]) -> str:
-    """The keys in which JSON objects differ, with their values."""
+    """List the keys in which JSON objects differ, with their values."""
     flat = [_flat(json.loads(text)) for text in texts]
     keys = sorted({key for one in flat for key in one})
-    differing = [(key, dict.fromkeys(json.dumps(one.get(key)) for one in flat)) for key in keys]
-    return "; ".join(f"{key} {', '.join(values)}" for key, values in differing if len(values) > 1)
+    # The distinct values of every key in order of appearance, `null` where an object lacks it.
+    distinct = [(key, dict.fromkeys(json.dumps(one.get(key)) for one in flat)) for key in keys]
+    return "; ".join(f"{key} {', '.join(values)}" for key, values in distinct if len(values) > 1)
 
 
 def _flat(value: Any, path: str = "") -> dict[str, Any]:
+    """Flatten nested objects to dotted keys."""
     if not isinstance(value, dict):
         return {path: value}
     return {key: v for name, inner in value.items() for key, v in _flat(inner, f"{path}.{name}".lstrip(".")).items()}
 
 
 def _schedules(finished: pd.DataFrame) -> Iterator[Finding]:
-    """Accuracies that were read before their schedule had ended."""
+    """Find accuracies measured before their schedule had ended."""
     early = finished[(finished["evaluations"] < finished["epochs"]) | (finished["iteration"] < finished["iterations"])]
     if len(early):
         what = "the accuracy was read before the schedule had ended: fewer budget epochs or iterations than asked for"
@@ -131,8 +131,9 @@ def _schedules(finished: pd.DataFrame) -> Iterator[Finding]:
 
 
 def _best(finished: pd.DataFrame) -> Iterator[Finding]:
-    """Runs of which the best evaluation would give another answer than the last."""
+    """Find runs whose best evaluation is above the last beyond noise."""
     best, last = finished["best_top1"], finished["top1"]
+    # The standard error of a difference of two binomial shares of n images: sqrt((p (1 - p) + q (1 - q)) / n).
     noise = NOISE * ((best * (1 - best) + last * (1 - last)) / finished["validation_images"]) ** 0.5
     apart = finished[best - last > noise]
     if len(apart):
@@ -145,18 +146,17 @@ def _best(finished: pd.DataFrame) -> Iterator[Finding]:
 
 def _mixed(finished: pd.DataFrame) -> Iterator[Finding]:
     if len(finished) == 1:
-        yield Finding(
-            "note", "one_run", "one run only: no curve", run_names(finished), "train on more fractions and seeds"
-        )
-    if (sets := sorted(finished["data"].unique())) and len(sets) > 1:
-        what = f"runs of {len(sets)} data sets are mixed: {', '.join(sets)}"
-        yield Finding(
-            "note", "data_sets", what, run_names(finished), "compare within each only, or report study by study"
-        )
-    again = finished[finished.duplicated(["hash"], keep=False)]
-    if len(again):
-        what = f"{again['hash'].nunique()} configurations were trained more than once, and every run counts"
-        yield Finding("minor", "repeated", what, run_names(again), "leave all but one of each out, or vary seed=...")
+        remedy = "train on more fractions and seeds"
+        yield Finding("note", "one_run", "one run only: no curve", run_names(finished), remedy)
+    data_sets = sorted(finished["data"].unique())
+    if len(data_sets) > 1:
+        what = f"runs of {len(data_sets)} data sets are mixed: {', '.join(data_sets)}"
+        remedy = "compare within each only, or report study by study"
+        yield Finding("note", "data_sets", what, run_names(finished), remedy)
+    repeated = finished[finished.duplicated(["hash"], keep=False)]  # the hash is that of the scientific configuration
+    if len(repeated):
+        what = f"{repeated['hash'].nunique()} configurations were trained more than once, and every run counts"
+        yield Finding("minor", "repeated", what, run_names(repeated), "leave all but one of each out, or vary seed=...")
     changed = finished[finished["code_changed"].eq(True)]
     if len(changed):
         what = "the code had changes that no commit holds"
@@ -164,7 +164,7 @@ def _mixed(finished: pd.DataFrame) -> Iterator[Finding]:
 
 
 def _left_out(runs: pd.DataFrame) -> Iterator[Finding]:
-    """Runs of which nothing is used, by state."""
+    """List unused runs by state."""
     rules: tuple[tuple[str, Severity, str], ...] = (
         ("unreadable", "minor", "see the reasons below"),
         ("failed", "note", "see the reasons below; the same command tries again"),
@@ -172,6 +172,6 @@ def _left_out(runs: pd.DataFrame) -> Iterator[Finding]:
         ("superseded", "note", "they were trained again"),
     )
     for state, severity, remedy in rules:
-        some = runs[runs["state"] == state]
-        if len(some):
-            yield Finding(severity, state, f"{len(some)} {state} left out", run_names(some), remedy)
+        unused = runs[runs["state"] == state]
+        if len(unused):
+            yield Finding(severity, state, f"{len(unused)} {state} left out", run_names(unused), remedy)

@@ -1,4 +1,4 @@
-"""What an audit finds."""
+"""Defines the findings of an audit."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ import pandas as pd
 
 Severity = Literal["major", "minor", "note"]
 SEVERITIES: tuple[Severity, ...] = ("major", "minor", "note")
-SHOWN = 3
+LISTED_RUNS = 3  # of which a finding gives the names; of others the number
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing to know before runs are compared.
+    """Stores a reason to compare runs with care.
 
     Attributes:
         severity: `major`: the points are not comparable. `minor`: they may differ in the last digits, or something
             could not be judged. `note`: good to know.
-        name: What kind of thing, in a word: `iterations`, `recipe`, `overlap` ...
-        what: In a sentence.
-        runs: The names of the run folders that it is about.
+        name: Its kind in a word: `iterations`, `recipe_json`, `overlap` ...
+        what: The finding in a sentence.
+        runs: The names of the run folders concerned.
         remedy: What to do.
     """
 
@@ -33,15 +33,15 @@ class Finding:
     remedy: str
 
     def __str__(self) -> str:
-        more = f" and {len(self.runs) - SHOWN} more" if len(self.runs) > SHOWN else ""
-        return f"{self.severity}: {self.what} ({', '.join(self.runs[:SHOWN])}{more}); {self.remedy}"
+        more = f" and {len(self.runs) - LISTED_RUNS} more" if len(self.runs) > LISTED_RUNS else ""
+        return f"{self.severity}: {self.what} ({', '.join(self.runs[:LISTED_RUNS])}{more}); {self.remedy}"
 
 
 def run_names(runs: pd.DataFrame) -> tuple[str, ...]:
-    """The runs' names, for a finding."""
+    """List runs' names for a finding."""
     return tuple(runs["run"])
 
 
 def list_fractions(fractions: Sequence[float]) -> str:
-    """Fractions in words, such as `5, 12.5 %`."""
+    """Format fractions as text, such as `5, 12.5 %`."""
     return ", ".join(f"{100 * fraction:g}" for fraction in sorted(set(fractions))) + " %"

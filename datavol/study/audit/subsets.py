@@ -1,4 +1,4 @@
-"""Whether the subsets of a study are what their draws promise."""
+"""Audits whether a study's subsets keep what their draws promise."""
 
 from __future__ import annotations
 
@@ -12,12 +12,11 @@ from datavol.errors import ConfigError
 from datavol.study.audit.findings import Finding, run_names
 from datavol.study.tables.overlap import Counts, class_counts, common_images, index_lists, most_images, subsets_of
 
-CHANCE = 1e-6
-"""How often honest draws may be blamed for their overlap, per data set at most."""
+FALSE_ALARM = 1e-6  # largest probability per data set that honest draws are reported for their overlap
 
 
 def audit_subsets(finished: pd.DataFrame) -> Iterator[Finding]:
-    """Findings about the subsets below the full set, data set by data set."""
+    """Audit the subsets below the full set, data set by data set."""
     below = finished[finished["fraction"] < 1]
     unknown = below[below["fingerprint"].isna()]
     if len(unknown):
@@ -39,9 +38,10 @@ def audit_subsets(finished: pd.DataFrame) -> Iterator[Finding]:
 
 
 def _missing_classes(subsets: pd.DataFrame, counts: Counts) -> Iterator[Finding]:
-    missing = (counts == 0).any(axis=1)
+    absent = counts == 0  # (subsets, classes)
+    missing = absent.any(axis=1)
     if missing.any():
-        most = int((counts == 0).sum(axis=1).max())
+        most = int(absent.sum(axis=1).max())
         what = f"{most} of {counts.shape[1]} classes have no training image, which makes the task an easier one"
         yield Finding("major", "classes", what, run_names(subsets[missing]), "take a larger fraction")
 
@@ -54,9 +54,10 @@ def _equal(subsets: pd.DataFrame) -> Iterator[Finding]:
 
 
 def _overlaps(subsets: pd.DataFrame, common: Counts, counts: Counts) -> Iterator[Finding]:
+    # Dividing by the number of pairs (Bonferroni) bounds the probability of any false alarm among them.
     pairs = len(subsets) * (len(subsets) - 1) / 2
-    most = np.where(_both(subsets, "disjoint"), 0, most_images(subsets, counts, CHANCE / pairs))
-    for i, j in np.argwhere(np.triu((common > most) & _judged(subsets), 1)):
+    most = np.where(_both(subsets, "disjoint"), 0, most_images(subsets, counts, FALSE_ALARM / pairs))
+    for i, j in np.argwhere(np.triu((common > most) & _judged(subsets), 1)):  # above the diagonal: each pair once
         first, second = subsets.loc[i], subsets.loc[j]
         what = (
             f"subsets '{first['subset']}' and '{second['subset']}' share {common[i, j]:,} images, more than the "
@@ -66,8 +67,8 @@ def _overlaps(subsets: pd.DataFrame, common: Counts, counts: Counts) -> Iterator
 
 
 def _both(subsets: pd.DataFrame, draw: str) -> NDArray[np.bool_]:
-    ours = (subsets["draw"] == draw).to_numpy()
-    return np.outer(ours, ours)
+    of_kind = (subsets["draw"] == draw).to_numpy()
+    return np.outer(of_kind, of_kind)
 
 
 def _equal_in(subsets: pd.DataFrame, column: str) -> NDArray[np.bool_]:
@@ -76,11 +77,12 @@ def _equal_in(subsets: pd.DataFrame, column: str) -> NDArray[np.bool_]:
 
 
 def _judged(subsets: pd.DataFrame) -> NDArray[np.bool_]:
-    """Pairs whose draws promise something: not imported lists, nor what lies within each other by design.
+    """Mask the pairs whose draws promise an overlap, shape (subsets, subsets).
 
-    Equal subsets have a finding of their own.
+    Leaves out imported lists, and equal subsets, which have a finding of their own.
     """
     listed = (subsets["draw"] == "listed").to_numpy()
+    # Nested draws of one seed contain each other; blocks of one permutation at several fractions intersect.
     by_design = _both(subsets, "nested") & _equal_in(subsets, "draw_seed")
     by_design |= _both(subsets, "disjoint") & ~_equal_in(subsets, "fraction")
     return ~(by_design | listed[:, None] | listed[None, :] | _equal_in(subsets, "subset_sha256"))

@@ -1,4 +1,4 @@
-"""The commands that made a study, put together from the overrides of its runs."""
+"""Reconstructs a study's commands from the overrides of its runs."""
 
 from __future__ import annotations
 
@@ -18,21 +18,22 @@ Values = tuple[str, ...]
 
 
 def commands_of(runs: pd.DataFrame) -> list[str]:
-    """The fewest command lines that train the runs of a study; one that kept no overrides is left out."""
+    """Build few command lines that train a study's runs with known overrides."""
     return commands(RunFolder(Path(folder)).overrides for folder in runs["folder"].dropna())
 
 
 def commands(overrides: Iterable[Overrides | None]) -> list[str]:
-    """Command lines that give the runs of these overrides, whole grids in one line.
+    """Build command lines of these overrides, one per whole grid.
 
     >>> commands([("model=a", "seed=0"), ("model=a", "seed=1"), ("model=b", "seed=0")])
     ['python -m datavol.run -m model=a seed=0,1', 'python -m datavol.run model=b seed=0']
     """
-    asked = dict.fromkeys(sorted({one for one in overrides if one is not None}, key=_keys))
+    distinct = sorted({one for one in overrides if one is not None}, key=_keys)
     lines = []
-    for keys, alike in groupby(asked, key=_keys):
-        rows = [tuple(text.partition("=")[2] for text in one) for one in alike]
-        lines += [_line(keys, grid) for grid in _grids(sorted(rows, key=_natural))]
+    for keys, group in groupby(distinct, key=_keys):  # runs that override the same keys in the same order
+        rows = [tuple(text.partition("=")[2] for text in one) for one in group]
+        rows.sort(key=lambda values: [_natural(value) for value in values])
+        lines += [_line(keys, grid) for grid in _grids(rows)]
     return lines
 
 
@@ -41,22 +42,18 @@ def _keys(overrides: Overrides) -> tuple[str, ...]:
 
 
 def _grids(rows: list[Values]) -> Iterator[list[list[str]]]:
-    """Rows as whole grids, each the values of every key; what is no grid is split by the first key that varies."""
+    """Split rows into whole grids, each a list of values per key."""
     values = [list(dict.fromkeys(column)) for column in zip(*rows, strict=True)]
-    if prod(map(len, values)) == len(rows):
+    if prod(map(len, values)) == len(rows):  # rows are distinct, so as many as there are combinations are all of them
         yield values
         return
-    first = next(place for place, column in enumerate(values) if len(column) > 1)
+    first = next(key for key, column in enumerate(values) if len(column) > 1)  # of the keys that vary; split by it
     for value in values[first]:
         yield from _grids([row for row in rows if row[first] == value])
 
 
-def _natural(values: Values) -> list[tuple[int, float, str]]:
-    """Numbers by size, before words by letters."""
-    return [_number(value) for value in values]
-
-
-def _number(text: str) -> tuple[int, float, str]:
+def _natural(text: str) -> tuple[int, float, str]:
+    """Make a sort key: numbers by size, before words by letters."""
     try:
         return (0, float(text), text)
     except ValueError:

@@ -1,4 +1,4 @@
-"""The figures of a report, in their order, each with a caption that says how to read it."""
+"""Lists a report's figures, with captions that explain how to read them."""
 
 from __future__ import annotations
 
@@ -24,13 +24,9 @@ Draw = Callable[[Figure], object]
 
 @dataclass(frozen=True)
 class ReportFigure:
-    """A figure that can be drawn.
+    """Describes a figure: its files' name, texts and drawing function.
 
-    Attributes:
-        name: Of its files.
-        title: What it shows.
-        caption: How to read it.
-        draw: Draws it into an empty figure; raises a ConfigError or InsufficientData where the study does not hold it.
+    `draw` takes an empty figure, and raises ConfigError or InsufficientData where the study lacks what it shows.
     """
 
     name: str
@@ -40,12 +36,12 @@ class ReportFigure:
 
 
 def report_figures(study: Study) -> list[ReportFigure]:
-    """All figures of a study, the main one first; what some need may turn out not to be there."""
+    """List a study's figures, main one first; some may fail to draw."""
     finished = finished_of(study.runs)
-    found = [*_against_volume(study)] if len(finished) else []
-    if len(study.epochs):
-        found += _over_iterations(training_points(study))
-    return [*found, *_confidence(finished), *_subsets(finished)] if len(finished) else found
+    over_iterations = [*_over_iterations(training_points(study))] if len(study.epochs) else []
+    if finished.empty:
+        return over_iterations
+    return [*_against_volume(study), *over_iterations, *_confidence(finished), *_subsets(finished)]
 
 
 def _against_volume(study: Study) -> Iterator[ReportFigure]:
@@ -89,20 +85,20 @@ def _against_volume(study: Study) -> Iterator[ReportFigure]:
 
 
 def learning_curves(study: Study) -> dict[str, LearningCurve]:
-    """The learning curves of a study that can be fitted, by the names that figures give them.
+    """Fit a study's learning curves, keyed by their labels in figures.
 
     Raises:
-        InsufficientData: If none can; the reason is that of the last.
+        InsufficientData: If none can be fitted, with the reason of the last.
     """
     curves, reason = dict[str, LearningCurve](), InsufficientData("cannot say: no run has finished")
     labels = curve_labels(study.finished)
-    for measured in curves_of_study(study):
+    for curve_runs in curves_of_study(study):
         try:
-            curve = measured.fit(LEVEL)
-        except InsufficientData as no:
-            reason = no
+            curve = curve_runs.fit(LEVEL)
+        except InsufficientData as error:  # one curve may have too few sizes while others have enough
+            reason = error
         else:
-            curves[str(labels[measured.runs.index[0]])] = curve
+            curves[str(labels[curve_runs.runs.index[0]])] = curve  # all runs of a curve have one label
     if not curves:
         raise reason
     return curves
@@ -139,7 +135,7 @@ def _over_iterations(points: pd.DataFrame) -> Iterator[ReportFigure]:
         lambda figure: figures.margins_over_iterations(points, figure),
     )
     groups = [group for _, group in points.groupby(["label", "fraction"])]
-    repeats = max(groups, key=lambda group: group["name"].nunique())
+    repeats = max(groups, key=lambda group: group["name"].nunique())  # the first of those with the most runs
     if repeats["name"].nunique() > 1:
         yield ReportFigure(
             "repeats",

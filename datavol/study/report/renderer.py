@@ -1,4 +1,4 @@
-"""Illustrations as files: drawn once, written as SVG, PDF and PNG."""
+"""Renders figures to files: drawn once, saved as SVG, PDF and PNG."""
 
 from __future__ import annotations
 
@@ -16,25 +16,15 @@ from datavol.runs.files import write_whole
 from datavol.study.figures import STYLE
 from datavol.study.report.figure_list import Draw, ReportFigure
 
-FILES: dict[str, dict[str, Any]] = {"svg": {"Date": None}, "pdf": {"CreationDate": None}, "png": {}}
-"""The formats, and what keeps each the same from one drawing to the next."""
-
-SETTINGS: Any = {"svg.hashsalt": "datavol", "pdf.fonttype": 42}  # the same drawing twice is the same file; real text
-LARGEST_SVG = 1_000_000
-"""Bytes; the page embeds a figure above this as PNG."""
+# The metadata of each format, without dates; with a fixed salt for SVG's ids, drawing twice gives the same bytes.
+METADATA: dict[str, dict[str, Any]] = {"svg": {"Date": None}, "pdf": {"CreationDate": None}, "png": {}}
+RC_PARAMS: Any = {**STYLE, "svg.hashsalt": "datavol", "pdf.fonttype": 42}  # 42: text that can be selected and edited
+LARGEST_SVG = 1_000_000  # bytes; the page embeds a larger figure as PNG
 
 
 @dataclass(frozen=True)
-class Picture:
-    """A drawn illustration.
-
-    Attributes:
-        name: Of its files.
-        title: What it shows.
-        caption: How to read it.
-        source: Its image as a `data:` address.
-        inches: Its width when it is printed.
-    """
+class RenderedFigure:
+    """Stores a figure's texts, image (a `data:` URL) and width (inches)."""
 
     name: str
     title: str
@@ -43,19 +33,19 @@ class Picture:
     inches: float
 
 
-def draw_into(file: Path, drawing: Draw) -> None:
-    """Draw one figure into a file, whole; its ending says how: `.svg`, `.pdf` or `.png`.
+def draw_into(file: Path, draw: Draw) -> None:
+    """Draw one figure into a `.svg`, `.pdf` or `.png` file.
 
     Raises:
         ConfigError: For another ending, or where nothing can be written.
     """
     ending = file.suffix.removeprefix(".")
-    if ending not in FILES:
-        raise ConfigError(f"a figure's file must end in .{', .'.join(FILES)}, got {file}; try {file.stem}.png")
-    with mpl.rc_context({**STYLE, **SETTINGS}):
+    if ending not in METADATA:
+        raise ConfigError(f"a figure's file must end in .{', .'.join(METADATA)}, got {file}; try {file.stem}.png")
+    with mpl.rc_context(RC_PARAMS):
         figure = Figure(layout="constrained", dpi=150)
-        drawing(figure)
-        image = _saved(figure, ending)
+        draw(figure)
+        image = _encode(figure, ending)
     try:
         write_whole(file, image)
     except OSError as error:
@@ -64,30 +54,28 @@ def draw_into(file: Path, drawing: Draw) -> None:
         ) from None
 
 
-def draw(illustration: ReportFigure, folder: Path) -> Picture | str:
-    """Draw an illustration into its three files; where the study does not hold it, the reason."""
-    with mpl.rc_context({**STYLE, **SETTINGS}):
-        figure = Figure(figsize=(7, 4.5), layout="constrained", dpi=150)
+def render(figure: ReportFigure, folder: Path) -> RenderedFigure | str:
+    """Render a figure into three files, or return the reason against it."""
+    with mpl.rc_context(RC_PARAMS):
+        canvas = Figure(figsize=(7, 4.5), layout="constrained", dpi=150)
         try:
-            illustration.draw(figure)
+            figure.draw(canvas)
         except (ConfigError, InsufficientData) as error:
             return str(error)
-        figure.draw_without_rendering()
-        figure.set_layout_engine("none")  # the layout is found: not once more for each format
-        images = {ending: _saved(figure, ending) for ending in FILES}
+        canvas.draw_without_rendering()  # computes the layout, which is slow; it is then frozen for all three formats
+        canvas.set_layout_engine("none")
+        images = {ending: _encode(canvas, ending) for ending in METADATA}
     for ending, image in images.items():
-        write_whole(folder / f"{illustration.name}.{ending}", image)
-    kind = "svg" if len(images["svg"]) <= LARGEST_SVG else "png"
-    inches = float(figure.get_size_inches()[0])
-    return Picture(illustration.name, illustration.title, illustration.caption, _address(images[kind], kind), inches)
+        write_whole(folder / f"{figure.name}.{ending}", image)
+    if len(images["svg"]) <= LARGEST_SVG:
+        mime, image = "image/svg+xml", images["svg"]
+    else:
+        mime, image = "image/png", images["png"]
+    source = f"data:{mime};base64,{base64.b64encode(image).decode()}"
+    return RenderedFigure(figure.name, figure.title, figure.caption, source, float(canvas.get_size_inches()[0]))
 
 
-def _saved(figure: Figure, ending: str) -> bytes:
+def _encode(canvas: Figure, ending: str) -> bytes:
     buffer = io.BytesIO()
-    figure.savefig(buffer, format=ending, metadata=FILES[ending])
+    canvas.savefig(buffer, format=ending, metadata=METADATA[ending])
     return buffer.getvalue()
-
-
-def _address(image: bytes, kind: str) -> str:
-    mime = {"svg": "image/svg+xml", "png": "image/png"}[kind]
-    return f"data:{mime};base64,{base64.b64encode(image).decode()}"

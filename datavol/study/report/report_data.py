@@ -1,4 +1,4 @@
-"""What a report says of a study, before anything is drawn or laid out."""
+"""Collects a report's contents before anything is drawn or laid out."""
 
 from __future__ import annotations
 
@@ -27,20 +27,12 @@ from datavol.study.tables.summaries import (
 )
 from datavol.study.tables.thesis import thesis_accuracies
 
-WIDEST = 14
-"""Columns; a wider table is in its files alone."""
+WIDEST = 14  # columns; a wider table is in its files alone
 
 
 @dataclass(frozen=True)
 class ReportTable:
-    """A table of the report.
-
-    Attributes:
-        name: Of its files.
-        title: What it holds.
-        caption: How to read it.
-        table: The table.
-    """
+    """Stores a table with its files' name, title and caption."""
 
     name: str
     title: str
@@ -49,27 +41,27 @@ class ReportTable:
 
     @property
     def fits(self) -> bool:
-        """Whether a page has room for it."""
+        """Return whether the page has room for the table."""
         return len(self.table.columns) <= WIDEST
 
 
 @dataclass(frozen=True)
 class ReportData:
-    """What a report says.
+    """Stores a report's contents.
 
     Attributes:
         title: The names of the studies.
         summary: What was measured, in a sentence.
         pending: Why there is no conclusion, or None where a run has finished.
-        answers: What the study answers, learning curve by learning curve.
-        findings: Of the audit.
-        tables: Those that the study holds.
-        lists: Tables for programs alone, by name.
-        runs: Every run, whatever its state (`tables.runs_table`).
-        missing: What could not be made, and why.
-        commands: Those that trained the runs.
+        answers: Learning curve by learning curve.
+        findings: Of the audit, the gravest first.
+        tables: Those that are not empty.
+        csv_tables: By name; for programs, not on the page.
+        runs: Every run, whatever its state (`summaries.runs_table`).
+        missing: Tables and figures that could not be made, each with the reason.
+        commands: Those that train the runs.
         versions: Of the libraries, by name.
-        places: The commits and machines that the runs were trained with.
+        provenance: The commits (`code`) and machines of the runs.
     """
 
     title: str
@@ -78,43 +70,46 @@ class ReportData:
     answers: list[Answer]
     findings: list[Finding]
     tables: list[ReportTable]
-    lists: dict[str, pd.DataFrame]
+    csv_tables: dict[str, pd.DataFrame]
     runs: pd.DataFrame
     missing: list[str]
     commands: list[str]
     versions: dict[str, str]
-    places: dict[str, list[str]]
+    provenance: dict[str, list[str]]
 
     @property
     def curves(self) -> dict[str, list[Answer]]:
-        """The answers by learning curve."""
+        """Group the answers by learning curve."""
         names = dict.fromkeys(answer.curve for answer in self.answers)
         return {name: [answer for answer in self.answers if answer.curve == name] for name in names}
 
     @property
     def unused(self) -> pd.DataFrame:
-        """The runs on which nothing rests, as rows of `runs`; where there is no reason, how far it got."""
+        """Select the runs that answers leave out, each with a reason."""
         unused = self.runs[self.runs["state"] != "finished"]
         return unused.assign(reason=unused["reason"].fillna(unused["done"] + " budget epochs done"))
 
 
 def report_data(study: Study, *, delta: float = 0.01, target: float | None = None) -> ReportData:
-    """What a report says of a study; `delta` and `target` are shares, as `answers` takes them."""
+    """Collect a study's report; `delta` and `target` are shares, as in `answers`."""
     runs, missing, pending = study.runs, list[str](), _pending(study)
-    images = _learned(runs)
+    try:
+        images = learned_images(runs)
+    except ConfigError:
+        images = pd.DataFrame()  # the figure of image fates fails in the same way, and gives the reason
     return ReportData(
         title=", ".join(sorted(runs["study"].dropna().unique())),
         summary=_summary(runs),
         pending=pending,
         answers=[] if pending else answers(study, delta=delta, target=target),
         findings=audit(study),
-        tables=[*_tables(runs, missing), *_fates(runs, images)],
-        lists={"learned_images": images} if len(images) else {},
+        tables=[*_tables(runs, missing), *_fate_table(runs, images)],
+        csv_tables={"learned_images": images} if len(images) else {},
         runs=runs_table(runs),
         missing=missing,
         commands=commands_of(runs),
         versions=_versions(runs),
-        places={"code": _each(runs["commit"]), "machine": _each(runs["machine"])},
+        provenance={"code": _distinct(runs["commit"]), "machine": _distinct(runs["machine"])},
     )
 
 
@@ -127,25 +122,22 @@ def _pending(study: Study) -> str | None:
 
 def _summary(runs: pd.DataFrame) -> str:
     finished = finished_of(runs)
-    told = f"{len(finished)} of {len(runs)} runs finished"
+    summary = f"{len(finished)} of {len(runs)} runs finished"
     if finished.empty:
-        return told
+        return summary
     networks = ", ".join(sorted(finished["model"].unique()))
     sizes = finished.groupby("data")["full_size"].max()
     data = ", ".join(f"{name} ({full:,} training images)" for name, full in sizes.items())
     seeds = finished["seed"].nunique()
-    on = list_fractions(finished["fraction"].tolist())
-    told += f": {networks} on {on} of {data}, {seeds} seed{'s' * (seeds > 1)}"
-    return f"{told}; every accuracy is that of the last evaluation, on {_validation(finished)} validation images"
-
-
-def _validation(finished: pd.DataFrame) -> str:
-    return " or ".join(f"{images:,}" for images in sorted(finished["validation_images"].unique()))
+    fractions = list_fractions(finished["fraction"].tolist())
+    summary += f": {networks} on {fractions} of {data}, {seeds} seed{'s' * (seeds > 1)}"
+    validation = " or ".join(f"{images:,}" for images in sorted(finished["validation_images"].unique()))
+    return f"{summary}; every accuracy is that of the last evaluation, on {validation} validation images"
 
 
 def _tables(runs: pd.DataFrame, missing: list[str]) -> Iterator[ReportTable]:
-    """The tables that hold something; `missing` takes down why one could not be made."""
-    made: tuple[tuple[str, str, str, Callable[[pd.DataFrame], pd.DataFrame]], ...] = (
+    """Make tables that are not empty; add to `missing` those that fail."""
+    makers: tuple[tuple[str, str, str, Callable[[pd.DataFrame], pd.DataFrame]], ...] = (
         (
             "accuracy",
             "Accuracy and confidence by data volume",
@@ -173,7 +165,7 @@ def _tables(runs: pd.DataFrame, missing: list[str]) -> Iterator[ReportTable]:
             schedule_table,
         ),
     )
-    for name, title, caption, make in made:
+    for name, title, caption, make in makers:
         table = make(runs)
         if len(table):
             yield ReportTable(name, title, caption, table)
@@ -182,7 +174,7 @@ def _tables(runs: pd.DataFrame, missing: list[str]) -> Iterator[ReportTable]:
 
 
 def _benchmarks(runs: pd.DataFrame) -> Iterator[ReportTable]:
-    """Per network the longest training on the full ImageNet against PyTorch's published accuracies."""
+    """Compare each network's longest full ImageNet training with PyTorch's published accuracy."""
     imagenet = finished_of(runs).query("data == 'imagenet' and fraction == 1")
     for model in sorted(set(imagenet["model"]) & set(thesis_accuracies()["model"])):
         caption = "The longest training on the full set, beside PyTorch's published weights as the thesis quotes them."
@@ -191,12 +183,12 @@ def _benchmarks(runs: pd.DataFrame) -> Iterator[ReportTable]:
 
 
 def _overlaps(runs: pd.DataFrame, missing: list[str]) -> Iterator[ReportTable]:
-    """How much the subsets of each data set share."""
+    """Tabulate the overlap of subsets, one table per data set."""
     below = finished_of(runs).query("fraction < 1")
-    sets = below.groupby("fingerprint")
-    for fingerprint, subsets in sets:
-        apart = f"_{str(fingerprint)[:8]}" if sets.ngroups > 1 else ""
-        title = "What the subsets share" + (f": {subsets['data'].iloc[0]} {apart[1:]}" if apart else "")
+    data_sets = below.groupby("fingerprint")
+    for fingerprint, subsets in data_sets:
+        suffix = f"_{str(fingerprint)[:8]}" if data_sets.ngroups > 1 else ""
+        title = "What the subsets share" + (f": {subsets['data'].iloc[0]} {suffix[1:]}" if suffix else "")
         try:
             table = overlap_table(subsets)
         except ConfigError as error:
@@ -204,19 +196,10 @@ def _overlaps(runs: pd.DataFrame, missing: list[str]) -> Iterator[ReportTable]:
             continue
         caption = "Common images, in per cent of the smaller subset. Independent draws share about the larger fraction."
         if len(table) > 1:
-            yield ReportTable(f"overlap{apart}", title, caption, table)
+            yield ReportTable(f"overlap{suffix}", title, caption, table)
 
 
-def _learned(runs: pd.DataFrame) -> pd.DataFrame:
-    """The fate of every validation image; empty where there is none to tell, for which the figure says the reason."""
-    try:
-        return learned_images(runs)
-    except ConfigError:
-        return pd.DataFrame()
-
-
-def _fates(runs: pd.DataFrame, images: pd.DataFrame) -> Iterator[ReportTable]:
-    """From which fraction on the validation images are recognised."""
+def _fate_table(runs: pd.DataFrame, images: pd.DataFrame) -> Iterator[ReportTable]:
     if images.empty:
         return
     caption = (
@@ -229,14 +212,14 @@ def _fates(runs: pd.DataFrame, images: pd.DataFrame) -> Iterator[ReportTable]:
 
 
 def _versions(runs: pd.DataFrame) -> dict[str, str]:
-    """The versions of every library, each once."""
-    said: dict[str, list[str]] = {}
-    for text in _each(runs["versions"]):
+    """List the distinct versions of every library."""
+    versions: dict[str, dict[str, None]] = {}  # by library, an ordered set of versions
+    for text in _distinct(runs["versions"]):
         for name, version in json.loads(text).items():
-            said.setdefault(name, []).append(version)
-    return {name: ", ".join(dict.fromkeys(versions)) for name, versions in sorted(said.items())}
+            versions.setdefault(name, {})[version] = None
+    return {name: ", ".join(distinct) for name, distinct in sorted(versions.items())}
 
 
-def _each(column: pd.Series) -> list[str]:
-    """What runs say, each once; sessions of one run are apart."""
+def _distinct(column: pd.Series) -> list[str]:
+    """List distinct values, also of sessions of one run (`a then b`)."""
     return list(dict.fromkeys(part for text in column.dropna() for part in text.split(" then ")))

@@ -1,7 +1,7 @@
-"""How many images the subsets of a study share, and how many they should (thesis table 1 and figure 10).
+"""Computes measured and expected overlaps of subsets (thesis table 1, figure 10).
 
-Draws are stratified, so what two independent ones share is a sum over classes of hypergeometric counts: of a class of N
-images, subsets of a and b images share a b / N on average.
+Draws are stratified, so the images that two independent ones share are a sum over classes of hypergeometric counts: of
+a class of N images, subsets of a and b images share a b / N on average.
 """
 
 from __future__ import annotations
@@ -25,32 +25,33 @@ Of = Literal["row", "smaller"]
 Counts = NDArray[np.int64]
 Reals = NDArray[np.float64]
 
-IDENTITY = ["fingerprint", "draw", "fraction", "draw_seed", "subset_sha256"]
+SUBSET_KEYS = ["fingerprint", "draw", "fraction", "draw_seed", "subset_sha256"]
 
 
 def subsets_of(runs: pd.DataFrame) -> pd.DataFrame:
-    """The different subsets that runs were trained on, smallest first, each as the row of its first run.
+    """Select distinct subsets, smallest first, each by its first run's row.
 
     Returns:
         The runs' columns, and `subset`: a name such as `5 %, seed 0`.
     """
-    subsets = runs.drop_duplicates(IDENTITY).sort_values(["fraction", "draw", "draw_seed"], kind="stable")
-    known = zip(subsets["fraction"], subsets["draw_seed"], strict=True)
-    names = [f"{100 * fraction:g} %, seed {seed}" for fraction, seed in known]
+    subsets = runs.drop_duplicates(SUBSET_KEYS).sort_values(["fraction", "draw", "draw_seed"], kind="stable")
+    keys = zip(subsets["fraction"], subsets["draw_seed"], strict=True)
+    names = [f"{100 * fraction:g} %, seed {seed}" for fraction, seed in keys]
     if subsets["draw"].nunique() > 1:
         names = [f"{name}, {draw}" for name, draw in zip(names, subsets["draw"], strict=True)]
     subsets = subsets.assign(subset=names).reset_index(drop=True)
-    twice = subsets["subset"].duplicated(keep=False)
-    told = subsets["subset"] + " (" + subsets["subset_sha256"].str[:8] + ")"
-    return subsets.assign(subset=subsets["subset"].where(~twice, told))
+    # Other contents under one name, such as imported lists, are distinguished by their hash.
+    ambiguous = subsets["subset"].duplicated(keep=False)
+    hashed = subsets["subset"] + " (" + subsets["subset_sha256"].str[:8] + ")"
+    return subsets.assign(subset=subsets["subset"].where(~ambiguous, hashed))
 
 
 def overlap_matrix(runs: pd.DataFrame, of: Of = "smaller") -> pd.DataFrame:
-    """What every two subsets of the runs share.
+    """Compute the measured overlap of every two subsets.
 
     Args:
-        runs: As `load_study` gives them, of one data set.
-        of: The share of the `smaller` subset's images, or of the `row`'s.
+        runs: `Study.runs`, of one data set.
+        of: Whose images are 1: the `smaller` subset's, or the `row`'s.
 
     Returns:
         Shares in [0, 1], a row and a column per subset of `subsets_of`.
@@ -64,17 +65,17 @@ def overlap_matrix(runs: pd.DataFrame, of: Of = "smaller") -> pd.DataFrame:
 
 
 def expected_overlap(runs: pd.DataFrame, of: Of = "smaller") -> pd.DataFrame:
-    """What every two subsets of the runs share on average over draws of their kind; see `overlap_matrix`."""
+    """Compute the mean of `overlap_matrix` over draws of the same kinds."""
     subsets = _of_one_data_set(runs)
     return _matrix(expected_images(subsets, class_counts(subsets)) / _denominators(subsets, of), subsets)
 
 
 def overlap_per_class(runs: pd.DataFrame, labels: Counts) -> pd.DataFrame:
-    """What every two subsets of the runs share in each class (thesis figure 10).
+    """Compute the overlap of every two subsets per class (figure 10).
 
     Args:
-        runs: As `load_study` gives them, of one data set.
-        labels: The class of every image of the full training set, shape (N_full,); `labels_of` finds them.
+        runs: `Study.runs`, of one data set.
+        labels: The class of every image of the full training set, shape (N_full,); see `labels_of`.
 
     Returns:
         A row per pair and class: `first`, `second`, `class` (number), `images_first`, `images_second`, `common`
@@ -91,13 +92,13 @@ def overlap_per_class(runs: pd.DataFrame, labels: Counts) -> pd.DataFrame:
 
 
 def shared_per_class(lists: Mapping[str, Counts], labels: Counts) -> pd.DataFrame:
-    """The frame of `overlap_per_class` from index lists by name, two or more; `labels` as there."""
+    """Compute the frame of `overlap_per_class` from two or more named index lists."""
     pairs = itertools.combinations(lists.items(), 2)
     return pd.concat([_pair(first, second, labels, np.bincount(labels)) for first, second in pairs], ignore_index=True)
 
 
 def _pair(first: tuple[str, Counts], second: tuple[str, Counts], labels: Counts, full: Counts) -> pd.DataFrame:
-    common = np.intersect1d(first[1], second[1], assume_unique=True)
+    common = np.intersect1d(first[1], second[1], assume_unique=True)  # positions in the full training set
     pair = pd.DataFrame(
         {
             "first": first[0],
@@ -109,15 +110,15 @@ def _pair(first: tuple[str, Counts], second: tuple[str, Counts], labels: Counts,
         }
     )
     smaller = pair[["images_first", "images_second"]].min(axis=1)
-    expected = pair["images_first"] * pair["images_second"] / full
+    expected = pair["images_first"] * pair["images_second"] / full  # means of hypergeometric counts, a b / N
     return pair.assign(share=pair["common"] / smaller, expected_share=expected / smaller)
 
 
 def shared_in_all(classes: pd.DataFrame) -> pd.DataFrame:
-    """What every pair of subsets shares, all classes together (thesis table 1), and the class that shares the most.
+    """Sum `overlap_per_class` over classes, pair by pair (thesis table 1).
 
     Args:
-        classes: As `overlap_per_class` gives it.
+        classes: `overlap_per_class(runs, labels)`.
 
     Returns:
         A row per pair: `first`, `second`, `images` of the smaller subset, `common`, `share` of the smaller and
@@ -126,29 +127,30 @@ def shared_in_all(classes: pd.DataFrame) -> pd.DataFrame:
     """
     pairs = classes.groupby(["first", "second"], sort=False)
     sums = pairs[["images_first", "images_second", "common"]].sum()
-    images = sums[["images_first", "images_second"]].min(axis=1)
-    smaller = classes[["images_first", "images_second"]].min(axis=1)
+    images = sums[["images_first", "images_second"]].min(axis=1)  # a row per pair
+    smaller = classes[["images_first", "images_second"]].min(axis=1)  # a row per pair and class
+    # Shares do not add up, images do: back to expected images, then summed over the classes of each pair.
     expected = (classes["expected_share"] * smaller).groupby([classes["first"], classes["second"]], sort=False).sum()
     most = classes.loc[pairs["share"].idxmax()].set_index(["first", "second"])
-    found = {
+    columns = {
         **{"images": images, "common": sums["common"], "share": sums["common"] / images},
         **{"expected_share": expected / images, "class": most["class"], "largest_share": most["share"]},
     }
-    return pd.DataFrame(found).reset_index()
+    return pd.DataFrame(columns).reset_index()
 
 
 def labels_of(folder: Path | str) -> Counts:
-    """The class of every image of the full training set of a run, from the data themselves, shape (N_full,).
+    """Read the class of every training image, shape (N_full,).
 
     Raises:
-        ConfigError: If the data are not where the run found them, or have changed since.
+        ConfigError: If the run's data have been moved or changed.
     """
     labels: Counts = source_of(folder).train.labels
     return labels
 
 
 def images_per_class(runs: pd.DataFrame) -> pd.DataFrame:
-    """The images of each class of the subsets of the runs (thesis figure 8).
+    """Count the images of each class in every subset (thesis figure 8).
 
     Returns:
         A row per subset of `subsets_of` and class: `subset` (name), `fraction`, `class` (number), `images`.
@@ -163,17 +165,19 @@ def images_per_class(runs: pd.DataFrame) -> pd.DataFrame:
 
 
 def index_lists(subsets: pd.DataFrame) -> list[Counts]:
-    """The index list of every subset."""
+    """Read the index list of every subset."""
     return [RunFolder(Path(folder)).indices for folder in subsets["folder"]]
 
 
 def class_counts(subsets: pd.DataFrame) -> Counts:
-    """The images of each class of every subset, shape (subsets, classes)."""
+    """Read the images per class of every subset, shape (subsets, classes)."""
     return np.stack([RunFolder(Path(folder)).images_per_class for folder in subsets["folder"]])
 
 
 def common_images(lists: Sequence[Counts], full_size: int) -> Counts:
-    """How many places every two index lists share, shape (lists, lists)."""
+    """Count the indices that every two lists share, shape (lists, lists)."""
+    # Membership as a sparse 0/1 matrix (lists, full_size), whose rows are the lists; a product of two rows counts the
+    # images in both.
     ends = np.cumsum([0, *map(len, lists)])
     ones = np.ones(ends[-1], dtype=np.int64)
     members = csr_array((ones, np.concatenate(lists), ends), shape=(len(lists), full_size))
@@ -181,32 +185,33 @@ def common_images(lists: Sequence[Counts], full_size: int) -> Counts:
     return common
 
 
-def class_sizes(subsets: pd.DataFrame, counts: Counts, slack: float = 0.0) -> Reals:
-    """The full set's images of each class, which records do not hold: scaled up from the largest subset.
+def full_class_sizes(subsets: pd.DataFrame, counts: Counts, slack: float = 0.0) -> Reals:
+    """Estimate the full set's images per class from the largest subset.
 
-    That is exact where a run has the fraction 1. A `slack` of half an image gives the smallest class that rounds to
-    the subset's count.
+    Records do not hold them. The estimate is exact where a run has the fraction 1. A `slack` of half an image gives the
+    smallest class that rounds to the subset's count.
     """
     largest = int(np.argmax(subsets["fraction"]))
     scaled = (counts[largest] - slack) / float(subsets["fraction"].iloc[largest])
-    sizes: Reals = np.maximum(counts.max(axis=0), scaled).clip(min=1)
+    sizes: Reals = np.maximum(counts.max(axis=0), scaled).clip(min=1)  # at least what some subset holds; never 0
     return sizes
 
 
 def expected_images(subsets: pd.DataFrame, counts: Counts) -> Reals:
-    """How many images every two subsets share on average over draws of their kind, shape (subsets, subsets).
+    """Compute the mean images that every two subsets share, shape (subsets, subsets).
 
-    Two nested draws of one seed lie within each other. Disjoint draws are blocks of one permutation, so what they share
-    is no matter of chance. All others are independent.
+    The mean is over draws of their kind. Two nested draws of one seed lie within each other. Disjoint draws are blocks
+    of one permutation, whose overlap is fixed. All others are independent.
     """
     kinds, seeds = subsets["draw"].to_numpy(), subsets["draw_seed"].to_numpy(dtype=np.int64)
-    expected = (counts / class_sizes(subsets, counts)) @ counts.T
+    expected = (counts / full_class_sizes(subsets, counts)) @ counts.T  # independent: sum over classes of a b / N
     for i in range(len(subsets)):
         same_kind, same_seed = kinds == kinds[i], seeds == seeds[i]
         if kinds[i] == "nested":
-            within = np.minimum(counts[i], counts).sum(axis=1)
+            within = np.minimum(counts[i], counts).sum(axis=1)  # all of the smaller one, class by class
             expected[i] = np.where(same_kind & same_seed, within, expected[i])
         if kinds[i] == "disjoint":
+            # Of a class's permutation seed s takes the block from s a to (s + 1) a, with a its count: intersect blocks.
             starts, ends = seeds[:, None] * counts, (seeds[:, None] + 1) * counts
             blocks = (np.minimum(ends[i], ends) - np.maximum(starts[i], starts)).clip(min=0).sum(axis=1)
             expected[i] = np.where(same_kind, blocks, expected[i])
@@ -215,14 +220,15 @@ def expected_images(subsets: pd.DataFrame, counts: Counts) -> Reals:
 
 
 def most_images(subsets: pd.DataFrame, counts: Counts, chance: float) -> Counts:
-    """How many images two independent draws share at most, except with probability `chance`, shape (subsets, subsets).
+    """Bound the images that independent draws share, exceeded with probability `chance`.
 
     A hypergeometric count of n drawings is a sum of n independent Bernoulli variables (Vatutin and Mikhailov 1982), and
     so is the sum over classes; above its mean it has a lighter tail than the binomial of the same mean (Hoeffding
-    1956), whose quantile this is.
+    1956), whose quantile this is, shape (subsets, subsets).
     """
-    means = (counts / class_sizes(subsets, counts, slack=0.5)) @ counts.T
-    drawings = np.stack([np.minimum(one, counts).sum(axis=1) for one in counts])
+    # The smallest possible classes (slack) give the largest mean, so that rounding makes no false alarm.
+    means = (counts / full_class_sizes(subsets, counts, slack=0.5)) @ counts.T
+    drawings = np.stack([np.minimum(one, counts).sum(axis=1) for one in counts])  # n: of the smaller one in each class
     most = binom.isf(chance, drawings, np.minimum(1.0, means / drawings.clip(min=1)))
     return np.asarray(most).astype(np.int64)
 
@@ -235,6 +241,7 @@ def _of_one_data_set(runs: pd.DataFrame) -> pd.DataFrame:
 
 def _denominators(subsets: pd.DataFrame, of: Of) -> Counts:
     images = subsets["images"].to_numpy(dtype=np.int64)
+    # (subsets, subsets): the smaller of row and column, or the row's, by pairing it with the largest.
     columns = images[None, :] if of == "smaller" else np.full((1, len(images)), images.max())
     return np.minimum(images[:, None], columns)
 

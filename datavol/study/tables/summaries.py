@@ -1,7 +1,7 @@
-"""Tables of a study: the frame of runs in, a frame for figures and people out; among them the thesis's tables 1 to 6.
+"""Tabulates studies for people, the thesis's tables 1 to 6 among them.
 
 Columns of numbers carry their unit. Accuracies are those of the last evaluation, in per cent; the best stands beside
-them. What is not there is NaN or NA.
+them. Missing values are NaN or NA.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from datavol.study.load.study import UNUSED, finished_of
 from datavol.study.tables.overlap import Of, overlap_matrix
 
 LEVEL = 0.95
-ACCURACIES = {"top1": "top-1 (%)", "top5": "top-5 (%)", "best_top1": "best top-1 (%)"}
-CONFIDENCE = {
+ACCURACY_COLUMNS = {"top1": "top-1 (%)", "top5": "top-5 (%)", "best_top1": "best top-1 (%)"}
+CONFIDENCE_COLUMNS = {
     "margin_correct": "margin correct",
     "margin_incorrect": "margin incorrect",
     "calibration_error": "calibration error",
@@ -29,7 +29,7 @@ CONFIDENCE = {
 
 
 def volume_table(runs: pd.DataFrame) -> pd.DataFrame:
-    """What each volume of data gave: means over the finished runs of a curve at one fraction.
+    """Average finished runs over seeds, per curve and fraction.
 
     Columns: `network`, `recipe`, `data`, `fraction (%)`, `images`, `runs` (a count), `top-1 (%)` and its standard
     deviation over the runs `deviation (%)`, `top-5 (%)`, `best top-1 (%)`, and in [0, 1] `margin correct`,
@@ -40,8 +40,9 @@ def volume_table(runs: pd.DataFrame) -> pd.DataFrame:
     varied = [name for name in ("budget", "epochs", "draw") if finished[name].nunique() > 1]
     curve = ["model", "recipe", "data", *varied, "fraction", "images"]
     groups = finished.groupby(curve)
-    means = groups[[*ACCURACIES, *CONFIDENCE]].mean() * ([100] * len(ACCURACIES) + [1] * len(CONFIDENCE))
-    means = means.rename(columns=ACCURACIES | CONFIDENCE)
+    scale = [100] * len(ACCURACY_COLUMNS) + [1] * len(CONFIDENCE_COLUMNS)  # accuracies to per cent
+    means = groups[[*ACCURACY_COLUMNS, *CONFIDENCE_COLUMNS]].mean() * scale
+    means = means.rename(columns=ACCURACY_COLUMNS | CONFIDENCE_COLUMNS)
     means.insert(0, "runs", groups.size())
     means.insert(2, "deviation (%)", 100 * groups["top1"].std())
     table = means.reset_index().rename(columns={"model": "network", "fraction": "fraction (%)"})
@@ -49,7 +50,7 @@ def volume_table(runs: pd.DataFrame) -> pd.DataFrame:
 
 
 def overlap_table(runs: pd.DataFrame, of: Of = "smaller") -> pd.DataFrame:
-    """Table 1: what the subsets below the full set share.
+    """Tabulate the overlap of the subsets below the full set (table 1).
 
     Columns: `subset`, and for each subset `shared with <subset> (%)`, NaN with itself.
 
@@ -63,12 +64,12 @@ def overlap_table(runs: pd.DataFrame, of: Of = "smaller") -> pd.DataFrame:
         )
     matrix = 100 * overlap_matrix(below, of)
     for subset in matrix:
-        matrix.loc[subset, subset] = float("nan")
+        matrix.loc[subset, subset] = float("nan")  # it shares everything with itself
     return matrix.rename(columns="shared with {} (%)".format).rename_axis("subset").reset_index()
 
 
 def training_time_table(runs: pd.DataFrame) -> pd.DataFrame:
-    """Table 2: how long every finished run took.
+    """Tabulate the time of every finished run (table 2).
 
     Columns: `network`, `recipe`, `fraction (%)`, `seed`, `iterations`; `training (s)`, `evaluation (s)` and
     `together (s)`; `above the shortest (%)`, against the shortest run of the same network, recipe,
@@ -76,7 +77,7 @@ def training_time_table(runs: pd.DataFrame) -> pd.DataFrame:
     """
     finished = finished_of(runs)
     together = finished["seconds_train"] + finished["seconds_val"]
-    alike = [finished[name] for name in ("model", "recipe", "fraction", "iterations")]
+    equal = [finished[name] for name in ("model", "recipe", "fraction", "iterations")]
     return pd.DataFrame(
         {
             "network": finished["model"],
@@ -87,32 +88,31 @@ def training_time_table(runs: pd.DataFrame) -> pd.DataFrame:
             "training (s)": finished["seconds_train"],
             "evaluation (s)": finished["seconds_val"],
             "together (s)": together,
-            "above the shortest (%)": 100 * (together / together.groupby(alike).transform("min") - 1),
+            "above the shortest (%)": 100 * (together / together.groupby(equal).transform("min") - 1),
         }
     ).reset_index(drop=True)
 
 
 def full_data_table(runs: pd.DataFrame) -> pd.DataFrame:
-    """Table 5: what the full training set gives on average over seeds, which smaller subsets are held against.
+    """Average full-set accuracies over seeds, the reference of smaller subsets (table 5).
 
     Columns: `network`, `recipe`, `data`, `epochs (passes)`, `runs` (a count), and the accuracies `top-1 (%)`,
     `top-5 (%)`, `best top-1 (%)`. A row per network, recipe, data set and length.
     """
     full = finished_of(runs).query("fraction == 1")
     groups = full.groupby(["model", "recipe", "data", "epochs"])
-    means = 100 * groups[list(ACCURACIES)].mean().rename(columns=ACCURACIES)
+    means = 100 * groups[list(ACCURACY_COLUMNS)].mean().rename(columns=ACCURACY_COLUMNS)
     means.insert(0, "runs", groups.size())
     return means.reset_index().rename(columns={"model": "network", "epochs": "epochs (passes)"})
 
 
 def benchmark_table(runs: pd.DataFrame, model: str, published: pd.DataFrame | None = None) -> pd.DataFrame:
-    """Tables 3 and 4: a network's longest training on the full set, against published accuracies.
+    """Compare a network's longest full-set training with published accuracies (tables 3, 4).
 
     Args:
-        runs: As `load_study` gives them.
+        runs: `Study.runs`.
         model: The network's name.
-        published: What to hold it against, as `thesis_accuracies` gives it (ImageNet): its rows of this network whose
-            `subject` is `pytorch`.
+        published: `thesis_accuracies()` (ImageNet), of which the rows of this network and subject `pytorch` are used.
 
     Returns:
         `full_data_table` with a first column `weights` (`trained here` or `published`).
@@ -123,25 +123,25 @@ def benchmark_table(runs: pd.DataFrame, model: str, published: pd.DataFrame | No
     table = full_data_table(runs)
     ours = table[table["network"] == model]
     if ours.empty:
-        there = ", ".join(sorted(table["network"].unique())) or "none"
+        known = ", ".join(sorted(table["network"].unique())) or "none"
         raise ConfigError(
-            f"model must be a network with a finished run of fraction 1, got '{model}'; those that have: {there}"
+            f"model must be a network with a finished run of fraction 1, got '{model}'; those that have: {known}"
         )
     ours = ours[ours["epochs (passes)"] == ours["epochs (passes)"].max()]
     rows = [ours.assign(weights="trained here")]
     if published is not None:
         theirs = published[(published["model"] == model) & (published["subject"] == "pytorch")]
-        shares = 100 * theirs[["top1", "top5"]].rename(columns=ACCURACIES)
+        shares = 100 * theirs[["top1", "top5"]].rename(columns=ACCURACY_COLUMNS)
         rows.append(shares.assign(network=model, weights="published"))
     whole = pd.concat(rows, ignore_index=True).astype({"epochs (passes)": "Int64", "runs": "Int64"})
     return whole[["weights", *table.columns]]
 
 
 def schedule_table(runs: pd.DataFrame) -> pd.DataFrame:
-    """Table 6: every schedule in passes over the subset, as the thesis states it, rounded to whole passes.
+    """Tabulate schedules in whole passes over the subset (table 6).
 
-    Columns: `fraction (%)`, the largest last, and for each network `<network>: runs` (how many have finished: 0 where
-    the thesis strikes through), `<network>: epochs (passes)`, `<network>: LR warm-up (passes)` where there is one,
+    Columns: `fraction (%)`, the largest last, and for each network `<network>: runs` (finished ones: 0 where the thesis
+    strikes through), `<network>: epochs (passes)`, `<network>: LR warm-up (passes)` where there is one,
     and `<network>: LR step size (passes)`. A network that was trained in several ways has those columns for each.
     """
     known = runs[~runs["state"].isin(UNUSED)]
@@ -151,20 +151,20 @@ def schedule_table(runs: pd.DataFrame) -> pd.DataFrame:
 
 
 def _ways(runs: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
-    """The ways in which each network was trained, named by what differs between them."""
+    """Split runs by network and schedule, labelled by what differs between schedules."""
     for model, own in runs.groupby("model"):
-        named = own.groupby("recipe")["recipe_hash"].nunique().max() == 1
-        columns = ["data", "recipe", "budget", "epochs", *([] if named else ["recipe_hash"])]
+        unique = own.groupby("recipe")["recipe_hash"].nunique().max() == 1  # else recipes of one name: show their hash
+        columns = ["data", "recipe", "budget", "epochs", *([] if unique else ["recipe_hash"])]
         varied = [name for name in columns if own[name].nunique() > 1]
         for keys, curve in own.groupby(varied) if varied else [((), own)]:
             yield ", ".join(map(str, (model, *keys))), curve
 
 
 def _schedules(curve: pd.DataFrame, fractions: list[float]) -> pd.DataFrame:
-    """A curve's schedule at each fraction, whether it was trained there or not."""
+    """Tabulate one schedule at each fraction, trained there or not."""
     first = curve.iloc[0]
     schedule = json.loads(first["recipe_json"])["schedule"]
-    units = [_units(first, fraction, schedule).rounded for fraction in fractions]
+    units = [_units(first, fraction, schedule).rounded for fraction in fractions]  # epochs, step size, warm-up
     finished = curve.loc[curve["state"] == "finished", "fraction"].value_counts()
     names = ["epochs (passes)", "LR step size (passes)", "LR warm-up (passes)"]
     table = pd.DataFrame(units, columns=names)[[names[0], names[2], names[1]]]
@@ -173,16 +173,16 @@ def _schedules(curve: pd.DataFrame, fractions: list[float]) -> pd.DataFrame:
 
 
 def _units(run: pd.Series, fraction: float, schedule: dict[str, float]) -> ThesisUnits:
-    share = fraction if run["budget"] == "iterations" else 1.0  # there, epochs are passes already
-    return thesis_units(share, int(run["epochs"]), schedule["step_size"], schedule["warmup_epochs"])
+    fraction = fraction if run["budget"] == "iterations" else 1.0  # with the budget `epochs`, epochs are passes already
+    return thesis_units(fraction, int(run["epochs"]), schedule["step_size"], schedule["warmup_epochs"])
 
 
 def learning_curve_points(runs: pd.DataFrame) -> pd.DataFrame:
-    """Finished runs as points of a learning curve.
+    """Compute learning-curve points with Wilson intervals from finished runs.
 
     Columns: `label` (network, and recipe or data where they differ within the frame), `model`, `images`, `fraction`,
-    and in per cent `accuracy` (top-1 of the last evaluation) with `low` and `high`, its 95 % Wilson interval: what a
-    validation set of this size leaves open. It does not hold what another subset or seed would change.
+    and in per cent `accuracy` (top-1 of the last evaluation) with `low` and `high`, its 95 % Wilson interval: the
+    uncertainty from the size of the validation set, without that from subsets and seeds.
     """
     finished = finished_of(runs)
     points = pd.DataFrame(
@@ -200,12 +200,12 @@ def learning_curve_points(runs: pd.DataFrame) -> pd.DataFrame:
 
 
 def _wilson(share: float, count: int) -> tuple[float, float]:
-    interval = binomtest(round(share * count), count).proportion_ci(LEVEL, method="wilson")
+    interval = binomtest(round(share * count), count).proportion_ci(LEVEL, method="wilson")  # of right images in all
     return 100 * interval.low, 100 * interval.high
 
 
 def runs_table(runs: pd.DataFrame) -> pd.DataFrame:
-    """Every run, whatever became of it.
+    """Tabulate every run, in whatever state.
 
     Columns: `run` (its folder's name), `network`, `recipe`, `data`, `fraction (%)`, `images`, `seed`, `top-1 (%)` and
     `best top-1 (%)` as far as it got, `time (min)`, `done` (budget epochs, such as `3/90`), `state`, `reason`.
@@ -231,7 +231,7 @@ def runs_table(runs: pd.DataFrame) -> pd.DataFrame:
 
 
 def results_table(runs: pd.DataFrame) -> Table:
-    """The runs of a study for a terminal, accuracies in per cent."""
+    """Format a study's runs for a terminal, accuracies in per cent."""
     table = Table(title="last evaluation of every run (accuracies in %, margins and calibration error in [0, 1])")
     for name in ("network", "recipe", "fraction", "images", "seed"):
         table.add_column(name)
@@ -251,10 +251,10 @@ def _cells(run: object) -> list[str]:
     numbers = [_shown(row[name], 3) for name in ("margin_correct", "margin_incorrect", "calibration_error")]
     minutes = _shown((row["seconds_train"] + row["seconds_val"]) / 60, 1)
     known = [row["model"], row["recipe"], f"{100 * row['fraction']:g} %", f"{row['images']:,}", str(row["seed"])]
-    partly = row["state"] in ("running", "failed")
-    state = f"{row['state']} at {row['budget_epoch']}/{row['epochs']}" if partly else row["state"]
+    partial = row["state"] in ("running", "failed")
+    state = f"{row['state']} at {row['budget_epoch']}/{row['epochs']}" if partial else row["state"]
     return [*known, *shares, *numbers, minutes, state]
 
 
 def _shown(value: float, digits: int) -> str:
-    return "-" if value != value else f"{value:.{digits}f}"
+    return "-" if pd.isna(value) else f"{value:.{digits}f}"

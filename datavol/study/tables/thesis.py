@@ -1,6 +1,6 @@
-"""The numbers that the thesis prints, to be laid over a study's own: nothing here is read off a curve.
+"""Reads the thesis's printed numbers; none is read off a curve.
 
-Of accuracies it prints those of the full training set alone (its tables 3 to 5).
+It prints accuracies of the full training set alone (tables 3 to 5).
 """
 
 from __future__ import annotations
@@ -9,11 +9,11 @@ from importlib.resources import files
 
 import pandas as pd
 
-ACCURACIES = ["val/top1", "val/top5"]
+ACCURACY_QUANTITIES = {"val/top1": "top1", "val/top5": "top5"}
 
 
 def thesis_numbers() -> pd.DataFrame:
-    """Every number, one per row.
+    """Read every number, one per row.
 
     Columns: `where` (table, figure or section); `model`; `subject` (`run`: what was trained, `planned`: what was not,
     or not so, `pytorch`: the published weights that it compares with, or which subset); `fraction` (share); `epochs`
@@ -26,12 +26,12 @@ def thesis_numbers() -> pd.DataFrame:
 
 
 def thesis_accuracies() -> pd.DataFrame:
-    """The accuracies, one row per network, length and subject: points to lay over a learning curve of ImageNet.
+    """Pivot the accuracies: one row per network, length and subject.
 
     Columns: `where`, `model`, `subject`, `fraction`, `epochs`, and as shares `top1`, `top5`.
     """
     numbers = thesis_numbers()
-    numbers = numbers[numbers["quantity"].isin(ACCURACIES)]
+    numbers = numbers[numbers["quantity"].isin(ACCURACY_QUANTITIES)]
     keys = ["where", "model", "subject", "fraction", "epochs"]
     wide = numbers.set_index([*keys, "quantity"])["value"].unstack().reset_index()
-    return wide.rename(columns={name: name.removeprefix("val/") for name in ACCURACIES}).rename_axis(columns=None)
+    return wide.rename(columns=ACCURACY_QUANTITIES).rename_axis(columns=None)
