@@ -10,20 +10,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from factories.small_runs import HANG, SMALL
 from PIL import Image
 
 from datavol.config import Run
 from datavol.config.compose import compose
 
-TINY = ["logger=csv", "data.image_size=16", "data.resize=16", "recipe.batch_size=128", "epochs=3", "fraction=0.25"]
-TINY += ["trainer.precision=32", "trainer.memory_format=channels_last"]
-"""Overrides for a run of a few seconds: 36 iterations on digits of 16 x 16 pixels, computed alike anywhere."""
-
 
 @pytest.fixture
 def tiny() -> Callable[..., Run]:
-    """A composed run of a few seconds, with further overrides."""
-    return lambda *overrides: compose([*TINY, *overrides])[0]
+    """A composed run of a few seconds, 36 iterations, with further overrides."""
+    return lambda *overrides: compose(["logger=csv", *SMALL, "epochs=3", "fraction=0.25", *overrides])[0]
 
 
 @pytest.fixture
@@ -49,9 +46,9 @@ def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def command(elsewhere: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
     """Runs `python -m datavol.<entry> ...` in an empty folder and returns what it said."""
 
-    def call(entry: str, *arguments: str, timeout: float = 240) -> subprocess.CompletedProcess[str]:
+    def call(entry: str, *arguments: str) -> subprocess.CompletedProcess[str]:
         line = [sys.executable, "-m", f"datavol.{entry}", *arguments]
-        return subprocess.run(line, capture_output=True, text=True, timeout=timeout, cwd=elsewhere)
+        return subprocess.run(line, capture_output=True, text=True, timeout=HANG, cwd=elsewhere)
 
     return call
 

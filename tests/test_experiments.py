@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from factories.run_folders import nodes
+from factories.small_runs import SMALL
 
 from datavol.config.compose import compose
 from datavol.config.section import conf_dir
@@ -15,10 +17,8 @@ from datavol.study.load.study import load_study
 from datavol.study.tables.summaries import volume_table
 
 THESIS = sorted((conf_dir() / "experiment" / "thesis").glob("*.yaml"))
-SMALL = ["data=digits", "epochs=2", "logger=csv", "data.image_size=16", "data.resize=16", "recipe.batch_size=128"]
-SMALL += ["recipe.augment.crop_scale=0.5", "trainer=cpu", "trainer.threads=1", "checkpoint.keep=last_and_best"]
-SMALL += ["trainer.precision=32", "trainer.memory_format=channels_last"]
-
+ON_DIGITS = [*SMALL, "data=digits", "epochs=2", "logger=csv", "recipe.augment.crop_scale=0.5", "trainer=cpu"]
+ON_DIGITS += ["trainer.threads=1", "checkpoint.keep=last_and_best"]
 
 ONE_BY_ONE = {
     "plain": {},
@@ -49,28 +49,20 @@ def test_an_experiment_of_the_thesis_is_planned_without_imagenet(file):
 
 @pytest.mark.parametrize("file", [file for file in THESIS if file.stem != "restart"], ids=named)
 def test_an_experiment_of_the_thesis_can_be_tried_on_the_digits(file):
-    small = [*SMALL, "epochs=6"]  # above the thesis's warm-up
-    for run in compose([f"experiment={named(file)}", *small], multirun=is_sweep(file)):
+    six = "epochs=6"  # above the thesis's warm-up
+    for run in compose([f"experiment={named(file)}", *ON_DIGITS, six], multirun=is_sweep(file)):
         assert prepare(run.config).budget.iterations == 6 * 12
-
-
-def leaves(values, prefix=""):
-    """Every key of nested values by its path."""
-    if not isinstance(values, dict):
-        return {prefix.removesuffix("."): values}
-    return {path: leaf for name, inner in values.items() for path, leaf in leaves(inner, f"{prefix}{name}.").items()}
 
 
 def test_regularisation_one_by_one_is_one_command_and_each_run_adds_one_means():
     runs = compose(["experiment=regularisation_one_by_one", "data=digits"], multirun=True)
     assert len({run.folder for run in runs}) == len(runs) == 14
-    recipes = {run.config.recipe.name: leaves(run.config.recipe.model_dump()) for run in runs}
+    recipes = {run.config.recipe.name: nodes(run.config.recipe.model_dump(exclude={"name"})) for run in runs}
     assert list(recipes) == list(ONE_BY_ONE)
     plain = recipes["plain"]
     for name, recipe in recipes.items():
-        assert {path: leaf for path, leaf in recipe.items() if leaf != plain[path] and path != "name"} == ONE_BY_ONE[
-            name
-        ]
+        changed = {path: value for path, value in recipe.items() if value != plain[path]}
+        assert {path: value for path, value in changed.items() if not isinstance(value, dict)} == ONE_BY_ONE[name]
     seeds = [(run.config.recipe.name, run.config.seed) for run in runs]
     assert seeds == [(name, seed) for name in ONE_BY_ONE for seed in (0, 1)]
     assert {(run.config.fraction, run.config.epochs, run.config.evaluate_train) for run in runs} == {(0.05, 4, True)}
@@ -86,8 +78,8 @@ def test_the_plain_recipe_of_both_experiments_is_the_same_run():
 
 @pytest.mark.slow
 def test_regularisation_one_by_one_trains_and_its_tables_name_the_means(command, elsewhere):
-    small = [*SMALL, "epochs=1", "seed=0", "sweep.parallel=1"]
-    answer = command("run", "-m", "experiment=regularisation_one_by_one", *small, timeout=500)
+    small = [*ON_DIGITS, "epochs=1", "seed=0", "sweep.parallel=1"]
+    answer = command("run", "-m", "experiment=regularisation_one_by_one", *small)
     assert answer.returncode == 0, answer.stderr
     table = volume_table(load_study(elsewhere / "studies/regularisation").runs)
     assert set(table["recipe"]) == set(ONE_BY_ONE)
@@ -95,13 +87,13 @@ def test_regularisation_one_by_one_trains_and_its_tables_name_the_means(command,
 
 
 def test_a_restart_asks_for_the_checkpoint_it_goes_on_from(command):
-    answer = command("run", "experiment=thesis/restart", *SMALL)
+    answer = command("run", "experiment=thesis/restart", *ON_DIGITS)
     assert answer.returncode == 2
     assert answer.stderr.startswith("datavol: start_from must be a checkpoint's file")
 
 
 def test_the_grid_of_mobilenet_v2_trains_on_the_digits(command, elsewhere):
-    answer = command("run", "-m", "experiment=thesis/mobilenet_v2_grid", *SMALL, "epochs=1", "fraction=0.05,1")
+    answer = command("run", "-m", "experiment=thesis/mobilenet_v2_grid", *ON_DIGITS, "epochs=1", "fraction=0.05,1")
     assert answer.returncode == 0, answer.stderr
     shares = [run.record["subset"]["fraction"] for run in runs_of(elsewhere / "studies/thesis_grid")]
     assert sorted(shares) == [0.05, 1]
@@ -110,20 +102,19 @@ def test_the_grid_of_mobilenet_v2_trains_on_the_digits(command, elsewhere):
 @pytest.mark.slow
 @pytest.mark.parametrize("file", [file for file in THESIS if file.stem not in ("restart", "repeats")], ids=named)
 def test_an_experiment_of_the_thesis_trains_on_the_digits(file, command):
-    small = [*SMALL, "epochs=6"]
-    answer = command("run", *["-m"][: is_sweep(file)], f"experiment={named(file)}", *small, timeout=500)
+    answer = command("run", *["-m"][: is_sweep(file)], f"experiment={named(file)}", *ON_DIGITS, "epochs=6")
     assert answer.returncode == 0, answer.stderr
 
 
 @pytest.mark.slow
 def test_the_third_run_of_the_statistical_study_starts_in_the_middle_of_the_first(command, elsewhere):
-    small = [*SMALL, "epochs=4", "recipe=small", "checkpoint.keep=all"]
-    assert command("run", "-m", "experiment=thesis/repeats", *small, timeout=500).returncode == 0
+    small = [*ON_DIGITS, "epochs=4", "recipe=small", "checkpoint.keep=all"]
+    assert command("run", "-m", "experiment=thesis/repeats", *small).returncode == 0
     runs = runs_of(elsewhere / "studies/thesis_repeats")
     assert len({run.manifest["sha256"] for run in runs}) == 1
     (first,) = (run for run in runs if run.values["init_seed"] == 0)
     half = f"start_from={first.checkpoint('budget_epoch_0002')}"
-    answer = command("run", "experiment=thesis/restart", *small, half, timeout=300)
+    answer = command("run", "experiment=thesis/restart", *small, half)
     assert answer.returncode == 0, answer.stderr
     (third,) = (run for run in runs_of(elsewhere / "studies/thesis_repeats") if run.values["order_seed"] == 2)
     assert [row["budget_epoch"] for row in third.rows][-2:] == [3, 4]

@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import re
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 import yaml
-from wandb_file import read_wandb_file
+from factories.small_runs import SMALL
+from factories.wandb_file import read_wandb_file
 
 from datavol.data.prepare import prepare
 from datavol.errors import ConfigError
@@ -18,8 +20,25 @@ from datavol.runs.folder import RunFolder
 from datavol.training.evaluation import load_weights
 from datavol.training.trainer import build_module
 
-QUICK = ["data.image_size=16", "data.resize=16", "recipe.batch_size=128", "epochs=1"]
-QUICK += ["trainer.precision=32", "trainer.memory_format=channels_last"]  # nothing to time
+QUICK = [*SMALL, "epochs=1"]
+
+
+@pytest.fixture
+def the_run(elsewhere):
+    """Gives the folder of a study's only run."""
+
+    def only(study: str = "digits") -> Path:
+        (path,) = elsewhere.glob(f"studies/{study}/*pct*")
+        return path
+
+    return only
+
+
+@pytest.fixture
+def on_photos(command, photos):
+    """Trains on the photographs, and gives the answer."""
+    options = ["data=image_folder", f"data.root={photos}", "recipe=plain", "logger=csv", *QUICK, "recipe.batch_size=9"]
+    return lambda: command("run", *options)
 
 
 def test_a_sweep_trains_each_run_once_and_the_second_time_finds_them_finished(command, elsewhere):
@@ -31,9 +50,7 @@ def test_a_sweep_trains_each_run_once_and_the_second_time_finds_them_finished(co
     folders = [RunFolder(path) for path in sorted(elsewhere.glob("studies/digits/*pct*"))]
     assert [folder.state for folder in folders] == ["finished"] * 2
     assert len(list(elsewhere.rglob("run-*.wandb"))) == 2  # one W&B run each, offline
-    assert not (elsewhere / "multirun").exists()
-    assert not (elsewhere / "outputs").exists()
-    assert [path.name for path in (elsewhere / "studies").iterdir()] == ["digits"]
+    assert [path.name for path in (*elsewhere.iterdir(), *elsewhere.glob("studies/*"))] == ["studies", "digits"]
     ended = [folder.record["ended"] for folder in folders]
 
     second = command("run", *options)
@@ -60,64 +77,54 @@ def test_one_failed_run_does_not_stop_the_others(command, elsewhere):
     assert "Traceback" not in answer.stderr
 
 
-def test_a_single_run_says_what_it_does_and_then_that_it_is_done(command, elsewhere):
-    auto = [*QUICK, "trainer.precision=auto", "trainer.memory_format=auto"]
-    first = command("run", "fraction=0.25", "logger=csv", *auto)
+def test_a_single_run_says_what_it_does_and_then_that_it_is_done(command, elsewhere, the_run):
+    options = ["fraction=0.25", "logger=csv", *QUICK, "trainer.precision=auto", "trainer.memory_format=auto"]
+    first = command("run", *options)
     assert re.fullmatch(r"mobilenet_v2 25 %: budget epoch 1/1, top-1 \d+\.\d %, 00:00 left\n", first.stdout)
     assert first.stderr == ""
-    (path,) = elsewhere.glob("studies/digits/*pct*")
+    path = the_run()
     assert yaml.safe_load((path / ".hydra/overrides.yaml").read_text())[0] == "fraction=0.25"
-    assert (
-        command("run", "fraction=0.25", "logger=csv", *auto).stdout
-        == f"{path.relative_to(elsewhere)} is finished already\n"
-    )
-    assert "mobilenet_v2, 16 px" in json.loads((elsewhere / "studies/digits/settled.json").read_text())
+    assert command("run", *options).stdout == f"{path.relative_to(elsewhere)} is finished already\n"
+    assert "mobilenet_v2, 16 px" in json.loads((elsewhere / "studies/digits/autotune.json").read_text())
 
 
-def test_changed_data_are_noticed_before_a_finished_run_is_skipped(command, elsewhere, photos):
-    options = ["data=image_folder", f"data.root={photos}", "recipe=plain", "logger=csv", *QUICK, "recipe.batch_size=9"]
-    assert command("run", *options).returncode == 0
+def test_changed_data_are_noticed_before_a_finished_run_is_skipped(on_photos, photos):
+    assert on_photos().returncode == 0
     (photos / "train/cat/00.png").rename(photos / "train/cat/99.png")
-    answer = command("run", *options)
+    answer = on_photos()
     assert answer.returncode == 2
     assert answer.stderr.startswith("datavol: data must be those of the manifest in studies/image_folder/")
 
 
-def test_the_offline_wandb_file_holds_curves_summary_and_config(command, elsewhere):
+def test_the_offline_wandb_file_holds_curves_summary_and_config(command, the_run):
     assert command("run", "fraction=0.25", "logger.tags=[pilot]", *QUICK, "epochs=2").returncode == 0
-    (path,) = elsewhere.glob("studies/digits/*pct*")
+    path = the_run()
     (file,) = path.glob("wandb/offline-run-*/run-*.wandb")
     wandb, folder = read_wandb_file(file), RunFolder(path)
 
     assert [row["iteration"] for row in wandb.rows] == [12, 24]
     for row, kept in zip(wandb.rows, folder.rows, strict=True):
         assert {name: row[name] for name in kept} == kept
-    assert wandb.summary["best/val/top1"] == folder.record["best"]["val/top1"]
-    assert wandb.summary["last/val/top1"] == folder.record["last"]["val/top1"]
-    assert (wandb.config["fraction"], wandb.config["model"], wandb.config["seed"]) == (0.25, "mobilenet_v2", 0)
-    assert (wandb.config["data"], wandb.config["recipe"], wandb.config["epochs"]) == ("digits", "small", 2)
+    for which in ("best", "last"):
+        assert wandb.summary[f"{which}/val/top1"] == folder.record[which]["val/top1"]
+    known = {"fraction": 0.25, "model": "mobilenet_v2", "seed": 0, "data": "digits", "recipe": "small", "epochs": 2}
+    assert known.items() <= wandb.config.items()
     assert wandb.run.run_group == "digits"
     assert "pilot" in wandb.run.tags
     assert wandb.run.display_name == path.name
 
 
 @pytest.mark.slow
-def test_a_wandb_server_that_is_not_there_costs_a_warning_and_under_30_seconds(command, elsewhere, monkeypatch):
-    began = time.perf_counter()
-    assert command("run", "fraction=0.25", *QUICK, "study=usual").returncode == 0
-    usual = time.perf_counter() - began
+def test_a_wandb_server_that_is_not_there_costs_a_warning_and_nothing_else(command, the_run, monkeypatch):
     monkeypatch.setenv("WANDB_BASE_URL", "http://127.0.0.1:9")
     monkeypatch.setenv("WANDB_API_KEY", "0123456789" * 4)
-    began = time.perf_counter()
-    answer = command("run", "fraction=0.25", *QUICK, "study=closed", "logger.mode=online")
+    answer = command("run", "fraction=0.25", *QUICK, "logger.mode=online")
 
     assert answer.returncode == 0
-    assert time.perf_counter() - began < usual + 30
     assert answer.stderr.count("W&B") == 1
     assert "wandb sync" in answer.stderr
-    (path,) = elsewhere.glob("studies/closed/*pct*")
-    assert RunFolder(path).state == "finished"
-    (file,) = path.glob("wandb/offline-run-*/run-*.wandb")
+    assert RunFolder(the_run()).state == "finished"
+    (file,) = the_run().glob("wandb/offline-run-*/run-*.wandb")
     assert len(read_wandb_file(file).rows) == 1
 
 
@@ -129,8 +136,7 @@ def test_torchvision_weights_are_evaluated_and_anything_more_is_refused(command,
     small = ["data.image_size=16", "data.resize=16"]
     answer = command("evaluate", "weights.pth", *small)
     assert answer.returncode == 0
-    assert "weights" in answer.stdout
-    assert "359 validation images" in answer.stdout
+    assert all(text in answer.stdout for text in ("weights", "359 validation images"))
 
     torch.save({"state_dict": time.sleep}, elsewhere / "unsafe.pth")
     refused = command("evaluate", "unsafe.pth", *small)
@@ -152,10 +158,9 @@ def test_files_that_hold_no_weights_of_the_network_are_refused(tiny, tmp_path):
         load_weights(module, tmp_path / "damaged.pth")
 
 
-def test_an_evaluation_on_other_data_says_so(command, elsewhere, photos):
-    options = ["data=image_folder", f"data.root={photos}", "recipe=plain", "logger=csv", *QUICK, "recipe.batch_size=9"]
-    assert command("run", *options).returncode == 0
-    (path,) = elsewhere.glob("studies/image_folder/*pct*")
+def test_an_evaluation_on_other_data_says_so(command, on_photos, the_run, photos):
+    assert on_photos().returncode == 0
+    path = the_run("image_folder")
     same = command("evaluate", str(path), "trainer=cpu")
     assert (same.returncode, same.stderr) == (0, "")
     (photos / "val/cat/00.png").unlink()
@@ -172,7 +177,7 @@ def test_an_exported_list_trains_the_same_subset(command, elsewhere):
     assert command("run", "fraction=0.1", "draw=nested", "logger=csv", *QUICK).returncode == 0
     lists = [np.load(path) for path in elsewhere.glob("studies/digits/*/subset.npy")]
     assert len(lists) == 2
-    assert lists[0].tolist() == lists[1].tolist()
+    np.testing.assert_array_equal(*lists)
     manifests = [json.loads(path.read_text()) for path in elsewhere.glob("studies/digits/*/subset.json")]
     assert {manifest["draw"] for manifest in manifests} == {"nested", "listed"}
     assert len({manifest["sha256"] for manifest in manifests}) == 1

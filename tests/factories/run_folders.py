@@ -1,9 +1,10 @@
-"""Made-up run folders with known truth, written as a training writes them, without training."""
+"""Writes run folders of known truth as a training does, without training."""
 
 from __future__ import annotations
 
 from copy import deepcopy
-from functools import lru_cache
+from functools import lru_cache, reduce
+from operator import getitem
 from pathlib import Path
 from typing import Any
 
@@ -18,48 +19,46 @@ from datavol.runs.predictions import KEPT, Predictions
 SIZES = (250, 230, 200, 180, 150, 140, 120, 110, 100, 90)
 """Training images of each class: 1,570 in all."""
 LABELS = np.random.default_rng(0).permutation(np.repeat(np.arange(10), SIZES))
-FINGERPRINT = "f" * 64
-VERSIONS = {"datavol": "0.1.0", "python": "3.11.7", "torch": "2.9.0"}
+CLASSES = [str(c) for c in range(10)]
 SESSION = {
-    "started": "2026-01-01T00:00:00+00:00",
-    "budget_epoch": 0,
-    "versions": VERSIONS,
+    **{"started": "2026-01-01T00:00:00+00:00", "budget_epoch": 0, "devices": ["cpu"]},
+    "versions": {"datavol": "0.1.0", "python": "3.11.7", "torch": "2.9.0"},
     "code": {"commit": "a" * 40, "changed": False},
     "machine": {"platform": "Linux", "processor": "x86_64", "cpus": 8},
-    "devices": ["cpu"],
 }
 
 
 def true_top1(fraction: float) -> float:
-    """The last top-1 of a made-up run: a power law of the fraction."""
+    """Last top-1 of a made-up run, a power law of the fraction."""
     return 0.9 - 0.1 * fraction**-0.5
 
 
 @lru_cache
 def composed(*overrides: str) -> dict[str, Any]:
-    """A configuration's values; composing takes a while, so each is composed once."""
+    """Compose a configuration's values, each once: it takes a while."""
     return compose([*overrides])[0].values
 
 
 def made_up_rows(top1: float, epochs: int, per_epoch: int, batch: int) -> list[Row]:
-    """Budget epochs whose accuracy rises to `top1`, with a best that is 0.001 above it at the last but one."""
+    """Make budget epochs whose accuracy rises to `top1`, the last but one 0.001 above it."""
     rows = []
     for epoch in range(1, epochs + 1):
         accuracy = top1 + (0.001 if epoch == epochs - 1 else 0.0) if epoch >= epochs - 1 else top1 * epoch / epochs
-        place = {"budget_epoch": epoch, "iteration": epoch * per_epoch, "images_seen": epoch * per_epoch * batch}
         values = {"top1": accuracy, "top5": 0.9, "loss": 1.0, "margin_correct": 0.8, "margin_incorrect": 0.4}
-        val = {f"val/{name}": value for name, value in (values | {"calibration_error": 0.05, "images": 359.0}).items()}
-        train = {name.replace("val", "train"): value for name, value in val.items()}
-        rows.append({**place, "lr": 0.1, "seconds/train": 60.0, "seconds/val": 6.0, **train, **val})
+        values |= {"calibration_error": 0.05, "images": 359.0}
+        done = {"budget_epoch": epoch, "iteration": epoch * per_epoch, "images_seen": epoch * per_epoch * batch}
+        measured = {f"{split}/{name}": value for split in ("train", "val") for name, value in values.items()}
+        rows.append({**done, "lr": 0.1, "seconds/train": 60.0, "seconds/val": 6.0, **measured})
     return rows
 
 
 def made_up_predictions(top1: float, images: int = 359, classes: int = 10, seed: int = 0) -> Predictions:
-    """Of a network that is right on a share `top1` of the images, surer where it is right, and too sure in general."""
+    """Make predictions that are right on a share `top1`, surer where right, and too sure in general."""
     rng = np.random.default_rng(seed)
     labels = rng.integers(0, classes, images)
-    skill = np.linspace(0.6, 1.4, classes)[labels]  # some classes are harder
+    skill = np.linspace(0.6, 1.4, classes)[labels]  # some classes are harder; shape (images,)
     logits = rng.normal(size=(images, classes)) + 2 * skill[:, None] * np.eye(classes)[labels]
+    # ranks of confidence plus noise: the upper share `top1` is right
     right = np.argsort(np.argsort(logits.max(axis=1) + rng.normal(size=images))) >= (1 - top1) * images
     wanted = np.where(right, labels, (labels + rng.integers(1, classes, images)) % classes)
     logits[np.arange(images), wanted] = logits.max(axis=1) + rng.exponential(np.where(right, 1.5, 0.5))
@@ -88,32 +87,26 @@ def write_run(
 
     Args:
         done: Budget epochs done; all of them by default.
-        top1: Of the last evaluation; by default the truth.
+        top1: Accuracy of the last evaluation; by default the truth.
         subset: Instead of the one that `draw`, `fraction` and `seed` pick.
-        overrides: Of the configuration, as on the command line.
-        predictions: Of the last evaluation, to be kept.
+        overrides: Overrides of the configuration, as on the command line.
+        predictions: Predictions to keep of the last evaluation.
         planted: Facts of `run.json` to change, such as `{"sessions.0.code.commit": "b"}`.
     """
     config = deepcopy(composed(f"model={model}", *overrides))
     seeds = dict.fromkeys(("seed", "draw_seed", "init_seed", "order_seed"), seed)
     config |= {**seeds, "fraction": fraction, "epochs": epochs, "draw": draw, "study": study.name}
-    subset = subset or draw_subset(LABELS, [str(c) for c in range(10)], fraction, draw, seed)
+    subset = subset or draw_subset(LABELS, CLASSES, fraction, draw, seed)
     budget = plan_budget(config["budget"], epochs, config["recipe"]["batch_size"], len(LABELS), len(subset))
     name = f"{model}-{100 * fraction:g}pct-seed{seed}-{len(list(study.glob('*'))):08x}"
-    folder = RunFolder(study / name)
-    manifest = subset.manifest("digits", FINGERPRINT)
+    folder, manifest = RunFolder(study / name), subset.manifest("digits", "f" * 64)
     folder.start(config, [], manifest, subset.indices)
     if predictions is not None:
         folder.write_predictions("last", predictions)
     record = {
-        "name": name,
-        "hash": name[-8:],
-        "study": study.name,
-        "wandb_id": f"{name[-8:]}-0123abcd",
-        "config": config,
+        **{"name": name, "hash": name[-8:], "study": study.name, "wandb_id": f"{name[-8:]}-0123abcd"},
+        **{"config": config, "classes": CLASSES, "validation_images": 359},
         "subset": {key: value for key, value in manifest.items() if key != "images_per_class"},
-        "classes": [str(c) for c in range(10)],
-        "validation_images": 359,
         "budget": {"iterations": budget.iterations, "epochs": epochs, "passes": budget.passes},
         **{"parent": None, "world_size": 1, "precision": "32", "memory_format": "channels_last", "threads": 2},
         "sessions": [deepcopy(SESSION)],
@@ -134,6 +127,14 @@ def write_run(
 def plant(record: Any, path: str, value: Any) -> None:
     """Change one fact of a nested record."""
     *outer, last = [int(part) if part.isdecimal() else part for part in path.split(".")]
-    for part in outer:
-        record = record[part]
-    record[last] = value
+    reduce(getitem, outer, record)[last] = value
+
+
+def nodes(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    """List everything in nested values by its dotted path, inner dictionaries too."""
+    found = {}
+    for name, inner in values.items():
+        found[f"{prefix}{name}"] = inner
+        if isinstance(inner, dict):
+            found |= nodes(inner, f"{prefix}{name}.")
+    return found

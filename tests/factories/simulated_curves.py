@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from scipy.special import expit, logit
 
-from datavol.study.load.run_row import COLUMNS
+from datavol.runs.columns import COLUMNS
 from datavol.study.load.study import Study
 from datavol.study.questions.curve_runs import CurveRuns, curves_of_study
 
@@ -79,7 +79,7 @@ def simulated_study(
         **{"seconds_train": 3600.0, "seconds_val": 0.0, "top1": top1, "top5": 1 - (1 - top1) / 4},
         **{"best_top1": top1 + 0.001, "best_top5": 1 - (1 - top1) / 4},
     }
-    frame = runs.assign(**(ordinary | (columns or {}))).reindex(columns=list(COLUMNS))
+    frame = runs.assign(**(ordinary | (columns or {}))).reindex(columns=[column.name for column in COLUMNS])
     return Study(frame.astype({"folder": object}), pd.DataFrame())
 
 

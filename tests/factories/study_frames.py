@@ -1,4 +1,4 @@
-"""Made-up studies as the two frames of `load_study`, without folders: many runs at once."""
+"""Makes studies as the two frames of `load_study`, without folders: many runs at once."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ def made_up_study(
     states: Sequence[str] = ("finished",),
     noise: float = 0.006,
 ) -> Study:
-    """A study of an ImageNet of 1,000 classes.
+    """Make a study of an ImageNet of 1,000 classes.
 
     Args:
-        states: Of the runs, taken in turn; runs that are not finished are half way, and every second of those has
-            done nothing yet.
+        states: States of the runs, taken in turn; an unfinished run is half way, and every second of those has done
+            nothing yet.
     """
     rng = np.random.default_rng(0)
     rows, tables = [], []
@@ -39,22 +39,22 @@ def made_up_study(
         tables.append(table)
         rows.append(_run(model, fraction, seed, epochs, state, table) | {"folder": f"{i:06d}", "evaluations": i})
     runs = runs_frame(rows)
-    placed = [tables[place].assign(run=index) for index, place in enumerate(runs["evaluations"])]
+    # `runs_frame` sorts, so each run carries the number of its table in `evaluations` until it is known
+    placed = [tables[number].assign(run=index) for index, number in enumerate(runs["evaluations"])]
     stacked = pd.concat([table for table in placed if len(table)], ignore_index=True)
     return Study(with_evaluations(runs, stacked), stacked)
 
 
 def _table(kind: int, fraction: float, epochs: int, rng: np.random.Generator, noise: float) -> pd.DataFrame:
     epoch = np.arange(1, epochs + 1)
+    # a fast rise and a slow one, towards an end that follows a power law of the fraction
     progress = 1 - 0.9 * np.exp(-epoch / (0.12 * epochs)) - 0.1 * np.exp(-epoch / (0.5 * epochs))
     end = 0.84 - 0.02 * kind - 0.08 * fraction ** (-0.45 + 0.05 * kind)
     shake = rng.normal(0, noise) + rng.normal(0, noise / 2, epochs)
     val = progress * end + shake
     train = progress * (end + 0.12 * (0.3 - fraction)) + rng.normal(0, noise / 3, epochs)
-    table = pd.DataFrame(
-        {"budget_epoch": epoch, "iteration": epoch * PER_EPOCH, "images_seen": epoch * PER_EPOCH * 256}
-    )
-    table = table.assign(lr=0.1)
+    counts = {"budget_epoch": epoch, "iteration": epoch * PER_EPOCH, "images_seen": epoch * PER_EPOCH * 256}
+    table = pd.DataFrame(counts).assign(lr=0.1)
     for split, top1 in {"train": train, "val": val}.items():
         measured = {
             "top1": top1,
@@ -76,10 +76,9 @@ def _run(model: str, fraction: float, seed: int, epochs: int, state: str, table:
         **{"images": round(FULL_SIZE * fraction), "subset_sha256": f"{fraction}-{seed}", "epochs": epochs},
         **dict.fromkeys(("seed", "draw_seed", "init_seed", "order_seed"), seed),
         **{"iterations": epochs * PER_EPOCH, "batch_size": 256, "budget_epoch": len(table)},
+        **{f"seconds_{split}": table[f"seconds/{split}"].sum() for split in ("train", "val")},
         "iteration": len(table) * PER_EPOCH,
     }
-    for split in ("train", "val"):
-        run[f"seconds_{split}"] = table[f"seconds/{split}"].sum()
     if len(table):
         best = table.loc[table["val/top1"].idxmax()]
         run |= {name: table[f"val/{name}"].iloc[-1] for name in METRICS}

@@ -5,21 +5,19 @@ from __future__ import annotations
 import io
 import re
 import signal
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
-from datavol.config import SweepConfig
+from datavol.config import Run, SweepConfig
 from datavol.config.compose import compose
 from datavol.runs.folder import RunFolder
 from datavol.sweep import local as launching
 from datavol.sweep import status
 from datavol.sweep.devices import run_environments
 from datavol.sweep.job import read_job
-
-
-def settings(**changes) -> SweepConfig:
-    return SweepConfig(**{"parallel": 1, "retries": 0, "rerun": False, "fail_fast": False} | changes)
 
 
 @pytest.fixture
@@ -61,19 +59,23 @@ def pretend(monkeypatch, elsewhere):
     return started, outcomes, most
 
 
-def runs(*fractions: float):
+def runs(*fractions: float) -> list[Run]:
     return [compose([f"fraction={fraction}", "logger=csv"])[0] for fraction in fractions]
 
 
-def states(some) -> list[str | None]:
+def launch(some: list[Run], code: int = 0, **changes) -> list[str | None]:
+    """Launch a sweep that ends with an exit code, and return the states of its runs."""
+    settings = SweepConfig(**{"parallel": 1, "retries": 0, "rerun": False, "fail_fast": False} | changes)
+    with pytest.raises(SystemExit) if code else nullcontext() as ended:
+        launching.launch_here(some, settings)
+    assert code == 0 or ended.value.code == code
     return [RunFolder(run.folder).state for run in some]
 
 
 def test_each_run_is_trained_once_in_order_and_then_skipped(pretend, capsys):
     started, _, most = pretend
-    some = runs(0.1, 0.2, 0.3)
-    launching.launch(some, settings())
-    launching.launch(some, settings())
+    for _ in range(2):
+        launch(runs(0.1, 0.2, 0.3))
     assert [fraction for fraction, _ in started] == [0.1, 0.2, 0.3]
     assert most == [1]
     said = capsys.readouterr().out
@@ -85,10 +87,7 @@ def test_a_failure_does_not_stop_the_others_and_says_how_to_go_on(pretend, capsy
     _, outcomes, _ = pretend
     outcomes[0.2] = [1]
     some = runs(0.1, 0.2, 0.3)
-    with pytest.raises(SystemExit) as ended:
-        launching.launch(some, settings())
-    assert ended.value.code == 1
-    assert states(some) == ["finished", "failed", "finished"]
+    assert launch(some, code=1) == ["finished", "failed", "finished"]
     said = capsys.readouterr()
     assert f"failed: {some[1].folder}: its process ended with exit code 1: what it said" in said.err
     assert "again: python -m datavol.run fraction=0.2 logger=csv" in said.err
@@ -98,47 +97,41 @@ def test_a_failure_does_not_stop_the_others_and_says_how_to_go_on(pretend, capsy
 def test_a_killed_job_s_record_is_closed(pretend):
     _, outcomes, _ = pretend
     outcomes[0.1] = [-9]
-    some = runs(0.1)
-    with pytest.raises(SystemExit):
-        launching.launch(some, settings())
-    assert RunFolder(some[0].folder).record["reason"] == "its process was killed by signal 9: what it said"
-    assert (some[0].folder / "output.log").read_text() == "datavol: what it said\n"
+    (run,) = some = runs(0.1)
+    launch(some, code=1)
+    assert RunFolder(run.folder).record["reason"] == "its process was killed by signal 9: what it said"
+    assert (run.folder / "output.log").read_text() == "datavol: what it said\n"
 
 
 def test_failed_runs_are_retried_but_refused_ones_are_not(pretend):
     started, outcomes, _ = pretend
     outcomes[0.1] = [1, -9, 0]
     outcomes[0.2] = [2, 0]
-    some = runs(0.1, 0.2)
-    with pytest.raises(SystemExit):
-        launching.launch(some, settings(retries=2))
+    assert launch(runs(0.1, 0.2), code=1, retries=2) == ["finished", None]
     assert sorted(fraction for fraction, _ in started) == [0.1, 0.1, 0.1, 0.2]
-    assert states(some) == ["finished", None]
 
 
 def test_fail_fast_starts_nothing_more(pretend):
     started, outcomes, _ = pretend
     outcomes[0.1] = [1]
-    with pytest.raises(SystemExit):
-        launching.launch(runs(0.1, 0.2), settings(fail_fast=True))
+    launch(runs(0.1, 0.2), code=1, fail_fast=True)
     assert [fraction for fraction, _ in started] == [0.1]
 
 
 def test_rerun_moves_the_old_run_away(pretend):
     started, _, _ = pretend
-    some = runs(0.1)
+    (run,) = some = runs(0.1)
     for _ in range(3):
-        launching.launch(some, settings(rerun=True))
+        assert launch(some, rerun=True) == ["finished"]
     assert len(started) == 3
-    attic = some[0].folder.parent / "superseded"
-    assert sorted(path.name for path in attic.iterdir()) == [f"{some[0].folder.name}.{i}" for i in (1, 2)]
-    assert states(some) == ["finished"]
+    attic = run.folder.parent / "superseded"
+    assert sorted(path.name for path in attic.iterdir()) == [f"{run.folder.name}.{i}" for i in (1, 2)]
 
 
 def test_a_run_that_another_process_trains_is_left_to_it(pretend, capsys):
     _, outcomes, _ = pretend
     outcomes[0.1] = [75]
-    launching.launch(runs(0.1, 0.2), settings())
+    launch(runs(0.1, 0.2))
     said = capsys.readouterr().out
     assert "is being trained by another process" in said
     assert "1 of 2 runs finished" in said
@@ -146,7 +139,6 @@ def test_a_run_that_another_process_trains_is_left_to_it(pretend, capsys):
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_a_signal_ends_the_sweep_with_its_code(number, code, pretend, monkeypatch):
-    some = runs(0.1, 0.2)
     real = launching.JobProcess.poll
 
     def told(self):
@@ -157,10 +149,7 @@ def test_a_signal_ends_the_sweep_with_its_code(number, code, pretend, monkeypatc
 
     monkeypatch.setattr(launching.JobProcess, "poll", told)
     before = signal.getsignal(number)
-    with pytest.raises(SystemExit) as ended:
-        launching.launch(some, settings())
-    assert ended.value.code == code
-    assert states(some) == ["failed", None]
+    assert launch(runs(0.1, 0.2), code) == ["failed", None]
     assert signal.getsignal(number) is before
 
 
@@ -168,7 +157,7 @@ def test_runs_at_once_share_the_machine(pretend, monkeypatch):
     started, _, most = pretend
     monkeypatch.setattr("datavol.sweep.devices.cores", lambda: 4)
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
-    launching.launch(runs(0.1, 0.2, 0.3), settings(parallel=2))
+    launch(runs(0.1, 0.2, 0.3), parallel=2)
     assert most == [2]
     assert {environment["OMP_NUM_THREADS"] for _, environment in started} == {"2"}
 
@@ -183,20 +172,16 @@ def test_gpus_are_shared_out_without_overlap(monkeypatch):
 
 
 def test_in_a_terminal_a_table_shows_every_run_at_once(pretend, monkeypatch, capsys):
-    from rich.console import Console
-
     screen = io.StringIO()
     monkeypatch.setattr(status, "Console", lambda: Console(file=screen, force_terminal=True, width=160))
     _, outcomes, _ = pretend
     outcomes[0.2] = [1]
     some = runs(0.1, 0.2, 0.3)
     RunFolder(some[2].folder).update(state="finished")
-    with pytest.raises(SystemExit):
-        launching.launch(some, settings())
+    launch(some, code=1)
     shown = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", screen.getvalue())
     first = shown[: shown.index("└")]
-    assert "running" in first
-    assert "waiting" in first
+    assert all(state in first for state in ("running", "waiting"))
     final = shown[shown.rindex("run ") :]  # the table as it is left standing
     for run, state in zip(some, ("finished", "failed", "skipped"), strict=True):
         assert re.search(rf"{re.escape(str(run.folder))}\s*│ {state}", final)

@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 import math
+from itertools import count
 
 import numpy as np
 import pytest
 import torch
+from factories.small_runs import timeless
 from torch.nn import functional as F
+from torch.utils.data import DataLoader
 from torchvision.models import mobilenet_v2
 
 from datavol.data.prepare import prepare
 from datavol.errors import ConfigError, RunError
-from datavol.runs.folder import RunFolder
+from datavol.runs.folder import WITHIN, RunFolder
 from datavol.runs.randomness import permutation
 from datavol.training import trainer as trainer_module
 from datavol.training.callbacks.monitoring import Progress
 from datavol.training.preflight import check_runs
 from datavol.training.trainer import train
-
-TIMES = ("seconds/train", "seconds/val", "images_per_second")
 
 
 class Stopped(Exception):
@@ -31,19 +32,27 @@ def trained(run) -> RunFolder:
     return RunFolder(run.folder)
 
 
-def stop_after(epoch: int, monkeypatch) -> None:
-    """Let the next run die as soon as budget epoch `epoch` + 1 is measured but not kept."""
+@pytest.fixture
+def stopped(monkeypatch):
+    """Trains a run that dies once budget epoch `epoch` + 1 is measured but not kept, or in the step of `iteration`."""
 
-    class Dying(Progress):
-        def on_validation_end(self, trainer, pl_module):
-            if trainer.current_epoch == epoch:
-                raise Stopped
+    def die(run, epoch: int | None = None, *, iteration: int | None = None) -> RunFolder:
+        class Dying(Progress):
+            def on_validation_end(self, trainer, pl_module):
+                if trainer.current_epoch == epoch:
+                    raise Stopped
 
-    monkeypatch.setattr(trainer_module, "Progress", Dying)
+            def on_train_batch_end(self, trainer, pl_module, *_):
+                if pl_module.iteration == iteration:
+                    raise Stopped
 
+        with monkeypatch.context() as patched:
+            patched.setattr(trainer_module, "Progress", Dying)
+            with pytest.raises(Stopped):
+                trained(run)
+        return RunFolder(run.folder)
 
-def without_times(folder: RunFolder) -> list[dict[str, float]]:
-    return [{name: value for name, value in row.items() if name not in TIMES} for row in folder.rows]
+    return die
 
 
 def weights(folder: RunFolder) -> dict[str, torch.Tensor]:
@@ -52,7 +61,7 @@ def weights(folder: RunFolder) -> dict[str, torch.Tensor]:
 
 def same(first: RunFolder, second: RunFolder) -> bool:
     pairs = zip(weights(first).values(), weights(second).values(), strict=True)
-    return without_times(first) == without_times(second) and all(torch.equal(a, b) for a, b in pairs)
+    return timeless(first.rows) == timeless(second.rows) and all(torch.equal(a, b) for a, b in pairs)
 
 
 def test_a_run_leaves_what_the_contract_says(little, elsewhere):
@@ -60,11 +69,9 @@ def test_a_run_leaves_what_the_contract_says(little, elsewhere):
     folder = trained(run)
 
     record = folder.record
-    assert record["state"] == "finished"
-    assert record["reason"] is None
-    assert [row["budget_epoch"] for row in folder.rows] == [1, 2, 3]
-    assert [row["iteration"] for row in folder.rows] == [12, 24, 36]
-    assert [row["images_seen"] for row in folder.rows] == [12 * 128, 24 * 128, 36 * 128]
+    assert (record["state"], record["reason"]) == ("finished", None)
+    done = [(row["budget_epoch"], row["iteration"], row["images_seen"]) for row in folder.rows]
+    assert done == [(e, 12 * e, 12 * e * 128) for e in (1, 2, 3)]
     kinds = ("loss", "top1", "top5", "margin_correct", "margin_incorrect", "calibration_error")
     assert {f"{split}{kind}" for split in ("train/", "val/", "train/clean_") for kind in kinds} < set(folder.rows[0])
     assert record["last"] == folder.rows[-1]
@@ -75,8 +82,7 @@ def test_a_run_leaves_what_the_contract_says(little, elsewhere):
     assert (folder.manifest["size"], folder.manifest["full_size"]) == (len(indices), 1438)
     assert sum(folder.manifest["images_per_class"]) == len(indices)
     assert folder.values["recipe"]["name"] == "small"
-    assert not list(run.folder.rglob(".*.tmp"))
-    assert not list(run.folder.rglob(".run.json*"))
+    assert not [*run.folder.rglob(".*.tmp"), *run.folder.rglob(".run.json*")]
 
 
 def test_a_seed_makes_a_run_reproducible_and_workers_do_not_show(little, elsewhere):
@@ -87,12 +93,13 @@ def test_a_seed_makes_a_run_reproducible_and_workers_do_not_show(little, elsewhe
 
 
 def test_memory_is_kept_and_workers_start_while_there_is_little_of_it_to_fork(tiny, elsewhere, monkeypatch):
-    seen = []
+    seen, begun, begin = [], [], DataLoader.__iter__
 
     class Watching(Progress):
         def on_train_epoch_start(self, trainer, pl_module):
-            seen.append([loader._iterator is not None for loader in trainer.val_dataloaders])
+            seen.append([loader in begun for loader in trainer.val_dataloaders])
 
+    monkeypatch.setattr(DataLoader, "__iter__", lambda loader: (begun.append(loader), begin(loader))[1])
     monkeypatch.setattr(trainer_module, "Progress", Watching)
     monkeypatch.setattr(trainer_module, "keep_freed_memory", lambda: seen.append("kept"))
     trained(tiny("epochs=1", "evaluate_train=true", "data.workers=1"))
@@ -100,32 +107,23 @@ def test_memory_is_kept_and_workers_start_while_there_is_little_of_it_to_fork(ti
 
 
 @pytest.mark.parametrize(("done", "workers"), [(0, 0), (1, 0), pytest.param(1, 2, marks=pytest.mark.slow), (2, 0)])
-def test_a_stopped_run_goes_on_bit_for_bit(done, workers, little, elsewhere, monkeypatch):
+def test_a_stopped_run_goes_on_bit_for_bit(done, workers, little, elsewhere, stopped):
     # mixing, warm-up and momentum could also remember too much or too little
     extra = ["recipe.augment.mixup_alpha=1", "recipe.augment.cutmix_alpha=1", "recipe.augment.erase=0.5"]
     whole = trained(little("study=whole", *extra))
     run = little("study=stopped", *extra, f"data.workers={workers}")
-    with monkeypatch.context() as patched:
-        stop_after(done, patched)
-        with pytest.raises(Stopped):
-            trained(run)
-    stopped = RunFolder(run.folder)
-    assert stopped.record["state"] == "failed"
-    assert "Stopped" in stopped.record["reason"]
-    assert len(stopped.rows) == done
+    folder = stopped(run, done)
+    assert (folder.state, len(folder.rows)) == ("failed", done)
+    assert "Stopped" in folder.record["reason"]
 
     assert same(whole, trained(run))
-    assert stopped.record["state"] == "finished"
-    assert len(stopped.record["sessions"]) == 2
+    assert (folder.state, len(folder.record["sessions"])) == ("finished", 2)
 
 
-def test_a_schedule_that_moves_once_an_epoch_is_torch_s_also_after_a_stop(little, elsewhere, monkeypatch):
+def test_a_schedule_that_moves_once_an_epoch_is_torch_s_also_after_a_stop(little, elsewhere, stopped):
     recipe = ["recipe=thesis_mobilenet_v2", "recipe.schedule.warmup_epochs=1", "recipe.schedule.gamma=0.5"]
     run = little(*recipe)
-    with monkeypatch.context() as patched:
-        stop_after(1, patched)
-        with pytest.raises(Stopped):
-            trained(run)
+    stopped(run, 1)
     optimiser = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=0.045)
     warmup = torch.optim.lr_scheduler.LinearLR(optimiser, 0.01, total_iters=1)
     steps = torch.optim.lr_scheduler.StepLR(optimiser, step_size=1, gamma=0.5)
@@ -138,14 +136,10 @@ def test_a_schedule_that_moves_once_an_epoch_is_torch_s_also_after_a_stop(little
     assert [row["lr"] for row in trained(run).rows] == expected
 
 
-def test_a_row_without_its_checkpoint_is_measured_again(little, elsewhere, monkeypatch):
+def test_a_row_without_its_checkpoint_is_measured_again(little, elsewhere, stopped):
     whole = trained(little("study=whole"))
     run = little("study=stopped")
-    with monkeypatch.context() as patched:
-        stop_after(1, patched)
-        with pytest.raises(Stopped):
-            trained(run)
-    folder = RunFolder(run.folder)
+    folder = stopped(run, 1)
     folder.write_rows([*folder.rows, folder.rows[0] | {"budget_epoch": 2, "val/top1": 0.99}])
     assert same(whole, trained(run))
 
@@ -153,9 +147,8 @@ def test_a_row_without_its_checkpoint_is_measured_again(little, elsewhere, monke
 def test_a_plain_loop_of_torch_gives_the_same_losses(tiny, elsewhere, monkeypatch):
     """Same subset, order and recipe without augmentation: the loss of each of 50 iterations agrees."""
     plain = ["recipe=plain", "recipe.augment.flip=0", "recipe.augment.crop_scale=1", "recipe.optimiser.lr=0.05"]
-    run = tiny(
-        *plain, "recipe.batch_size=32", "epochs=2", "recipe.label_smoothing=0.1", "trainer.memory_format=contiguous"
-    )
+    plain += ["recipe.batch_size=32", "epochs=2", "recipe.label_smoothing=0.1", "trainer.memory_format=contiguous"]
+    run = tiny(*plain)
     ours: list[float] = []
     monkeypatch.setattr(
         Progress, "on_train_batch_end", lambda self, trainer, module, outputs, *_: ours.append(float(outputs["loss"]))
@@ -186,17 +179,11 @@ def test_a_plain_loop_of_torch_gives_the_same_losses(tiny, elsewhere, monkeypatc
 
 
 def test_a_loss_that_is_not_finite_stops_the_run_and_names_the_iteration(tiny, elsewhere, monkeypatch):
-    real = F.cross_entropy
-    calls = []
+    real, training = F.cross_entropy, count(1)
 
     def spoilt(logits, labels, **options):
-        calls.append(logits)
-        return real(logits, labels, **options) * (
-            math.nan if torch.is_grad_enabled() and sum_of_training() == 15 else 1
-        )
-
-    def sum_of_training():
-        return sum(logits.requires_grad for logits in calls)
+        fifteenth = logits.requires_grad and next(training) == 15
+        return real(logits, labels, **options) * (math.nan if fifteenth else 1)
 
     monkeypatch.setattr(F, "cross_entropy", spoilt)
     run = tiny("check_every=5")
@@ -204,8 +191,7 @@ def test_a_loss_that_is_not_finite_stops_the_run_and_names_the_iteration(tiny, e
         trained(run)
 
     folder = RunFolder(run.folder)
-    assert folder.record["state"] == "failed"
-    assert "iteration 15" in folder.record["reason"]
+    assert (folder.state, "iteration 15" in folder.record["reason"]) == ("failed", True)
     assert [row["budget_epoch"] for row in folder.rows] == [1]
     assert all(torch.isfinite(value).all() for value in weights(folder).values())
 
@@ -218,10 +204,9 @@ def test_start_from_goes_on_with_another_order_in_a_folder_of_its_own(little, el
     assert run.folder != parent_run.folder
     child = trained(run)
 
-    assert [row["budget_epoch"] for row in child.rows] == [3]
-    assert child.rows[0]["iteration"] == 36
-    assert child.rows[0]["val/loss"] != parent.rows[2]["val/loss"]
-    assert child.rows[0]["lr"] == parent.rows[2]["lr"]
+    (row,), ours = child.rows, parent.rows[2]
+    assert (row["budget_epoch"], row["iteration"], row["lr"]) == (3, 36, ours["lr"])
+    assert row["val/loss"] != ours["val/loss"]
     about = child.record["parent"]
     assert (about["name"], about["budget_epoch"], about["iteration"]) == (parent_run.config.run_name, 2, 24)
 
@@ -255,18 +240,11 @@ def test_a_run_whose_data_have_changed_does_not_go_on(little, elsewhere):
 def test_damaged_images_are_replaced_named_and_counted(tiny, elsewhere, photos):
     (photos / "train/cat/03.png").write_bytes(b"not an image")
     (photos / "val/owl/01.png").write_bytes(b"")
-    options = [
-        "data=image_folder",
-        f"data.root={photos}",
-        "recipe=plain",
-        "data.workers=0",
-        "fraction=1",
-        "recipe.batch_size=9",
-    ]
+    options = ["data=image_folder", f"data.root={photos}", "recipe=plain", "fraction=1", "recipe.batch_size=9"]
     for workers in (0, 1):
         with pytest.raises(RunError, match=r"^[^\n]*train/cat/03\.png[^\n]*$"):
             trained(tiny(*options, "epochs=2", f"study=stop{workers}", f"data.workers={workers}"))
-    folder = trained(tiny(*options, "epochs=2", "data.on_damaged=replace"))
+    folder = trained(tiny(*options, "epochs=2", "data.workers=0", "data.on_damaged=replace"))
 
     assert folder.record["damaged"]["train"] == {"count": 1, "images": ["cat/03.png"]}
     assert folder.record["damaged"]["val"] == {"count": 1, "images": ["owl/01.png"]}
@@ -276,32 +254,19 @@ def test_damaged_images_are_replaced_named_and_counted(tiny, elsewhere, photos):
 
 
 @pytest.mark.parametrize("workers", [0, pytest.param(2, marks=pytest.mark.slow)])
-def test_a_run_stopped_inside_a_budget_epoch_goes_on_bit_for_bit(workers, little, elsewhere, monkeypatch):
-    extra = [
-        "recipe.augment.mixup_alpha=1",
-        "check_every=5",
-        "checkpoint.every_minutes=1e-9",
-        f"data.workers={workers}",
-    ]
+def test_a_run_stopped_inside_a_budget_epoch_goes_on_bit_for_bit(workers, little, elsewhere, stopped, monkeypatch):
+    extra = ["recipe.augment.mixup_alpha=1", "check_every=5", "checkpoint.every_minutes=1e-9"]
+    extra += [f"data.workers={workers}"]
     whole = trained(little("study=whole", *extra))
     run = little("study=stopped", *extra)
 
-    class Dying(Progress):
-        def on_train_batch_end(self, trainer, pl_module, *_):
-            if pl_module.iteration == 22:  # in the second budget epoch of 12; the last checkpoint is of iteration 20
-                raise Stopped
-
-    with monkeypatch.context() as patched:
-        patched.setattr(trainer_module, "Progress", Dying)
-        with pytest.raises(Stopped):
-            trained(run)
-    stopped = RunFolder(run.folder)
-    within = torch.load(stopped.checkpoint("within_budget_epoch"), weights_only=True)
-    assert (within["global_step"], len(stopped.rows)) == (20, 1)
-    assert "within_budget_epoch" not in [path.stem for path in stopped.checkpoints]
+    folder = stopped(run, iteration=22)  # in the second budget epoch of 12; the last checkpoint is of iteration 20
+    within = torch.load(folder.checkpoint(WITHIN), weights_only=True)
+    assert (within["global_step"], len(folder.rows)) == (20, 1)
+    assert WITHIN not in [path.stem for path in folder.checkpoints]
     seen = []
     monkeypatch.setattr(Progress, "on_train_batch_end", lambda self, trainer, module, *_: seen.append(module.iteration))
 
     assert same(whole, trained(run))
     assert seen[0] == 21
-    assert not stopped.checkpoint("within_budget_epoch").exists()
+    assert not folder.checkpoint(WITHIN).exists()

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from image_stores import NAMES, SIDE, SIZES, write_photo
+from factories.image_stores import NAMES, SIDE, SIZES, write_photo
 from tqdm import tqdm
 
 from datavol.data.images.cache_reader import Store, store_of

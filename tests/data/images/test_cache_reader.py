@@ -11,9 +11,20 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from factories.image_stores import (
+    EVERYTHING,
+    NAMES,
+    SIDE,
+    SIZES,
+    check,
+    expected,
+    filled,
+    pixels_file,
+    pixels_of,
+    warnings_of,
+)
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from image_stores import EVERYTHING, NAMES, SIDE, SIZES, check, expected, filled, pixels_file, pixels_of, warnings_of
 from torch.utils.data import DataLoader
 
 from datavol.data.images import cache_reader

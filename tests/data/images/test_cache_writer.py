@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from image_stores import (
+from factories.image_stores import (
     EVERYTHING,
     NAMES,
     PLENTY,

@@ -5,14 +5,14 @@ import shutil
 
 import numpy as np
 import pytest
-from factories.run_folders import LABELS, true_top1, write_run
+from factories.run_folders import LABELS, nodes, plant, true_top1, write_run
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from datavol.errors import ConfigError
+from datavol.runs.columns import COLUMNS
 from datavol.runs.folder import RunFolder
 from datavol.study.audit.comparability import audit
-from datavol.study.load.run_row import COLUMNS
 from datavol.study.load.study import load_study
 from datavol.study.tables.summaries import learning_curve_points, results_table
 
@@ -29,10 +29,9 @@ def test_every_run_is_a_row_whatever_its_state(study):
 def test_a_row_says_what_the_run_did(tmp_path):
     folder = write_run(tmp_path / "one", fraction=0.25, seed=3)
     study = load_study(tmp_path / "one")
-    assert list(study.runs) == list(COLUMNS)
+    assert list(study.runs) == [column.name for column in COLUMNS]
     run = study.finished.iloc[0]
-    said = (run.run, run.folder, run.study, run.state)
-    assert said == (folder.path.name, str(folder.path), "one", "finished")
+    assert (run.run, run.folder, run.study, run.state) == (folder.path.name, str(folder.path), "one", "finished")
     assert (run.draw, run.draw_seed, run.init_seed, run.order_seed) == ("independent", 3, 3, 3)
     assert (run.full_size, run.images, run.classes, run.validation_images) == (1570, len(folder.indices), 10, 359)
     assert (run.epochs, run.evaluations, run.budget_epoch, run.iterations) == (4, 4, 4, 4 * -(-1570 // run.batch_size))
@@ -73,46 +72,33 @@ def test_superseded_runs_are_listed_and_not_used(tmp_path):
     assert set(study.runs["study"]) == {tmp_path.name}
 
 
-def broken(folder: RunFolder, how: str) -> None:
-    run, metrics = folder.path / "run.json", folder.path / "metrics.csv"
-    text = metrics.read_text()
-    match how:
-        case "no record":
-            run.unlink()
-        case "half a record":
-            run.write_bytes(run.read_bytes()[:500])
-        case "no JSON object":
-            run.write_text("[]")
-        case "not text":
-            run.write_bytes(b"\xff\xfe")
-        case "a record without its configuration":
-            run.write_text(json.dumps({name: v for name, v in folder.record.items() if name != "config"}))
-        case "an unknown state":
-            folder.update(state="dreaming")
-        case "no metrics":
-            metrics.unlink()
-        case "metrics cut off":
-            metrics.write_text(text[:-5])
-        case "a row cut off":
-            metrics.write_text(text[: text.rindex(",")] + "\n")
-        case "metrics without rows":
-            metrics.write_text(text.partition("\n")[0] + "\n")
-        case "words for numbers":
-            metrics.write_text(text.replace("0.8", "many"))
-        case "another table":
-            metrics.write_text("a,b\n" + "1,2\n" * 4)
+BREAKS = {
+    "no record": ("run.json", None),
+    "half a record": ("run.json", lambda text: text[:500]),
+    "no JSON object": ("run.json", lambda _: "[]"),
+    "not text": ("run.json", lambda _: "\udcff\udcfe"),
+    "a record without its configuration": ("run.json", lambda text: text.replace('"config": {', '"other": {')),
+    "an unknown state": ("run.json", lambda text: text.replace('"finished"', '"dreaming"')),
+    "no metrics": ("metrics.csv", None),
+    "metrics cut off": ("metrics.csv", lambda text: text[:-5]),
+    "a row cut off": ("metrics.csv", lambda text: text[: text.rindex(",")] + "\n"),
+    "metrics without rows": ("metrics.csv", lambda text: text.partition("\n")[0] + "\n"),
+    "words for numbers": ("metrics.csv", lambda text: text.replace("0.8", "many")),
+    "another table": ("metrics.csv", lambda _: "a,b\n" + "1,2\n" * 4),
+}
+"""A file of a run and what becomes of its text."""
 
 
-BREAKS = """
-no record, half a record, no JSON object, not text, a record without its configuration, an unknown state, no metrics,
-metrics cut off, a row cut off, metrics without rows, words for numbers, another table
-"""
-
-
-@pytest.mark.parametrize("how", [how.strip() for how in BREAKS.split(",")])
+@pytest.mark.parametrize("how", BREAKS)
 def test_what_cannot_be_read_is_a_row_with_its_reason_and_the_rest_is_read(tmp_path, how):
     write_run(tmp_path, fraction=0.05)
-    broken(write_run(tmp_path, fraction=0.25), how)
+    name, change = BREAKS[how]
+    file = write_run(tmp_path, fraction=0.25).path / name
+    text = file.read_text()
+    file.unlink()
+    if change:
+        assert change(text) != text
+        file.write_text(change(text), errors="surrogateescape")
     study = load_study(tmp_path)
     assert study.runs["state"].value_counts().to_dict() == {"finished": 1, "unreadable": 1}
     (reason,) = study.runs.loc[study.runs["state"] == "unreadable", "reason"]
@@ -133,24 +119,12 @@ def test_no_cut_of_a_file_ends_in_a_traceback_or_a_lost_run(tmp_path_factory, na
     assert load_study(study).runs["state"].tolist() == ["unreadable"]
 
 
-def leaves(value, path=()):
-    """The paths of everything in a record that is neither a dictionary nor empty of keys."""
-    if isinstance(value, dict) and value:
-        return [leaf for name, inner in value.items() for leaf in [(*path, name), *leaves(inner, (*path, name))]]
-    return []
-
-
 @settings(deadline=None, max_examples=150)
 @given(data=st.data(), odd=st.sampled_from([None, "x", "", -1, 1.5, 2**70, True, [], {}, [1], {"a": 1}]))
 def test_no_odd_fact_ends_in_a_traceback_or_spoils_the_others(odd_study, data, odd):
     folder, record = odd_study
-    path = data.draw(st.sampled_from(leaves(record)))
     changed = json.loads(json.dumps(record))
-    *outer, last = path
-    inner = changed
-    for part in outer:
-        inner = inner[part]
-    inner[last] = odd
+    plant(changed, data.draw(st.sampled_from([*nodes(record)])), odd)
     (folder.path / "run.json").write_text(json.dumps(changed))
     study = load_study(folder.path.parent)
     assert len(study.runs) == 2
@@ -175,20 +149,13 @@ def test_folders_that_are_no_runs_are_not_listed(tmp_path):
     assert len(load_study(tmp_path).runs) == 1
 
 
-def test_a_folder_without_runs_is_told(tmp_path):
+def test_what_is_no_study_is_refused(tmp_path):
     with pytest.raises(ConfigError, match=r"a study must be a folder with runs in it, got .*; see studies/"):
         load_study(tmp_path)
-
-
-def test_a_missing_folder_is_told(tmp_path):
     with pytest.raises(ConfigError, match=r"a study must be a folder, got nothing at .*nowhere; see studies/"):
         load_study(tmp_path / "nowhere")
-
-
-def test_a_run_in_place_of_a_study_is_told(tmp_path):
-    folder = write_run(tmp_path)
     with pytest.raises(ConfigError, match=rf"a folder of run folders, got the run .*; try {tmp_path}$"):
-        load_study(folder.path)
+        load_study(write_run(tmp_path).path)
 
 
 def test_a_study_without_a_finished_run_is_told_when_it_must_conclude(tmp_path):

@@ -1,4 +1,4 @@
-"""Reads a page as a strict reader would: every element is closed in its order, and what is loaded is known."""
+"""Parses HTML strictly: every element is closed in its order, and what is loaded is known."""
 
 from __future__ import annotations
 
@@ -9,24 +9,15 @@ LOADS = {"src", "srcset", "data", "poster", "background"}
 
 
 class Page(HTMLParser):
-    """A parsed page.
-
-    Attributes:
-        loaded: The addresses that a browser would load by itself, and those of stylesheets.
-        links: The targets of links.
-        ids: The ids of elements.
-        alternatives: The alternative texts of images.
-        texts: What is read, in order.
-        tags: The names of all elements, in order.
-    """
+    """Lists what a page holds, in its order."""
 
     def __init__(self, text: str) -> None:
         super().__init__()
         self.open: list[str] = []
-        self.loaded: list[str] = []
+        self.loaded: list[str] = []  # addresses that a browser loads by itself, those of stylesheets included
         self.links: list[str] = []
         self.ids: list[str] = []
-        self.alternatives: list[str] = []
+        self.alternatives: list[str] = []  # texts in place of images
         self.texts: list[str] = []
         self.tags: list[str] = []
         self.feed(text)
