@@ -2,37 +2,37 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
-import time
 
 import pytest
 
-BY_CONFIGURATION = {
-    "fraction=0": "fraction must be a number above 0 and at most 1, got 0; try fraction=0.25",
-    "fraction=1.5": "fraction must be a number above 0 and at most 1, got 1.5; try fraction=0.25",
-    "fraction=half": 'fraction must be a number above 0 and at most 1, got "half"; try fraction=0.25',
-    "fraction=true": "fraction must be a number above 0 and at most 1, got true; try fraction=0.25",
+from datavol.config.section import conf_dir
+
+FRACTION = "fraction must be a number above 0 and at most 1, got {}; try fraction=0.25"
+MISTAKES = {
+    "fraction=0": FRACTION.format("0"),
+    "fraction=1.5": FRACTION.format("1.5"),
+    "fraction=half": FRACTION.format('"half"'),
+    "fraction=true": FRACTION.format("true"),
     "fraction=0.1,0.2": "fraction must be one value without -m, got fraction=0.1,0.2; try -m fraction=0.1,0.2",
-    "-m fraction=0.1,7": "fraction must be a number above 0 and at most 1, got 7; try fraction=0.25",
+    "-m fraction=0.1,7": FRACTION.format("7"),
     "fractoin=0.5": "fractoin must be a key of conf/, got an unknown one; did you mean fraction?",
     "recipe.lr=0.1": "recipe.lr must be a key of conf/, got an unknown one; did you mean recipe.optimiser.lr?",
     "+colour=red": "colour must be a key of conf/, got an unknown one; --help lists the keys",
     "data.root=x": "data.root must be a key of the chosen data, got one of another choice; leave data.root out",
-    "model=resnet51": "model must be one of mobilenet_v2, resnet50, timm, got 'resnet51'; try model=resnet50",
-    "-m model=resnet50,foo": "model must be one of mobilenet_v2, resnet50, timm, got 'foo'; try model=mobilenet_v2",
-    "model.name=resnet18": "model.name must be one of mobilenet_v2, resnet50 unless model=timm, got 'resnet18'; "
+    "model=resnet51": "model must be one of ..., got 'resnet51'; try model=resnet50",
+    "-m model=resnet50,foo": "model must be one of ..., got 'foo'; try model=mobilenet_v2",
+    "model.name=resnet18": "model.name must be one of ... unless model=timm, got 'resnet18'; "
     "try model=timm model.name=resnet18",
     "model=null": "the configuration must compose, got: Config group override must be a string or a list",
     "fraction=${nope}": "fraction must refer to a key or variable that exists, got: Interpolation key 'nope' not found",
     "-m fraction=glob(*)": "a sweep must have at least one run, got none from fraction=glob(*); give it values",
     "model=timm": "model.name must be given with model=timm, got nothing; try model.name=densenet121",
     "model.stem=tiny": 'model.stem must be standard or small, got "tiny"; try model.stem=standard',
-    "recipe=thesis_resnet51": "recipe must be one of plain, plain_with_augmentation, plain_with_dropout, "
-    "plain_with_erasing, plain_with_mixing, plain_with_smoothing, plain_with_weight_decay, regularised, small, "
-    "thesis_mobilenet_v2, thesis_resnet50, got 'thesis_resnet51'; try recipe=thesis_resnet50",
-    "data=mnist": "data must be one of cifar10, cifar100, digits, fashion_mnist, image_folder, imagenet, table, "
-    "got 'mnist'; try data=fashion_mnist",
+    "recipe=thesis_resnet51": "recipe must be one of ..., got 'thesis_resnet51'; try recipe=thesis_resnet50",
+    "data=mnist": "data must be one of ..., got 'mnist'; try data=fashion_mnist",
     "data=image_folder": "data.root must be a folder, got nothing; try data.root=/path/to/images",
     "data=table": "data.table must be a CSV file with the columns path, label and split, got nothing; "
     "try data.table=/path/to/labels.csv",
@@ -47,21 +47,19 @@ BY_CONFIGURATION = {
     "try trainer.devices=1",
     "experiment=fashion_mnist_pilot": "-m must be given with an experiment that is a sweep, got a single run; try -m",
     "recipe.optimiser.nesterov=true": "recipe.optimiser.nesterov must be false unless",
-    "--cfg job fraction=2": "fraction must be a number above 0 and at most 1, got 2; try fraction=0.25",
+    "--cfg job fraction=2": FRACTION.format("2"),
     "trainer.devices=3": "recipe.batch_size must divide evenly among 3 devices, got 32; try recipe.batch_size=33",
     "trainer.devices=0": "trainer.devices must be auto or at least 1, got 0; try trainer.devices=1",
     "trainer.precision=8": 'trainer.precision must be auto, 32, 16-mixed, bf16-mixed or 64, got "8"; '
     "try trainer.precision=32",
-    "logger=tensorboard": "logger must be one of csv, wandb, got 'tensorboard'; try logger=csv",
+    "logger=tensorboard": "logger must be one of ..., got 'tensorboard'; try logger=csv",
     "study=a/b": "study must be a folder's name of letters, digits, '.', '_' and '-', got \"a/b\"; try study=my_study",
     "fraction=[": "an override must be written name=value, got 'fraction=['; quote what is special: 'name=\"a b\"'",
     "fraction": "an override must be written name=value, got 'fraction'; quote what is special: 'name=\"a b\"'",
     "--fraction=0.5": "the command line must be options and name=value pairs, got: unrecognized arguments: "
     "--fraction=0.5; see --help",
-    "experiment=nope": "experiment must be one of architectures, equal_passes, fashion_mnist/mobilenet_v2, ",
-}
-
-BY_DATA = {
+    "experiment=nope": "experiment must be one of ..., got 'nope'; try experiment=",
+    # of data, networks and machines
     "fraction=0.001": "fraction must leave every class at least one image, got 0.001, which leaves none of the 139 of "
     "class 8 and of 9 more; try fraction=0.004",
     "draw=disjoint fraction=0.25 draw_seed=4": "draw_seed must be at most 2 with draw=disjoint and "
@@ -75,57 +73,42 @@ BY_DATA = {
     "logger.mode=online": "logger.mode must be auto or offline unless you are logged in to W&B, got online; "
     "try `wandb login`, or logger.mode=offline",
     "data=fashion_mnist": "data.root must hold",
+    "model=timm model.name=vit_tiny_patch16_224 logger=csv": "recipe.augment.crop_size must be a size that "
+    "vit_tiny_patch16_224 takes",
+    "model=timm model.name=densenet12 logger=csv": "model.name must be a network of timm, got 'densenet12'; "
+    "try model.name=dense",
     "trainer=ddp recipe.batch_size=64": "trainer.devices must be at most the 0 GPUs of this machine, got 4; "
     "try trainer=cpu",
 }
 
 
-@pytest.mark.parametrize("arguments", [*BY_CONFIGURATION, *BY_DATA])
+@pytest.mark.parametrize("arguments", MISTAKES)
 def test_one_line_exit_code_2_and_nothing_written(arguments, command, elsewhere):
     answer = command("run", *arguments.split())
 
-    expected = (BY_CONFIGURATION | BY_DATA)[arguments]
-    assert answer.stderr.startswith(f"datavol: {expected}")
+    pattern = re.escape(f"datavol: {MISTAKES[arguments]}").replace(r"\.\.\.", ".+")  # any list of choices
+    assert re.match(pattern, answer.stderr), answer.stderr
     assert answer.stderr.count("\n") == 1
-    assert answer.stdout == ""
-    assert answer.returncode == 2
+    assert (answer.stdout, answer.returncode) == ("", 2)
     assert list(elsewhere.iterdir()) == []
 
 
-def test_a_size_that_a_network_does_not_take_is_found_before_training(command, elsewhere):
-    answer = command("run", "model=timm", "model.name=vit_tiny_patch16_224", "logger=csv")
-
-    assert answer.returncode == 2
-    assert answer.stderr.startswith("datavol: recipe.augment.crop_size must be a size that vit_tiny_patch16_224 takes")
-    assert answer.stderr.count("\n") == 1
-    assert list(elsewhere.iterdir()) == []
-
-
-def test_an_unknown_network_of_timm_is_found_before_training(command, elsewhere):
-    answer = command("run", "model=timm", "model.name=densenet12", "logger=csv")
-
-    assert answer.returncode == 2
-    assert answer.stderr.startswith(
-        "datavol: model.name must be a network of timm, got 'densenet12'; try model.name=dense"
-    )
-    assert list(elsewhere.iterdir()) == []
+def test_a_choice_that_is_not_there_is_answered_with_all_that_are(command):
+    names = {file.stem for file in (conf_dir() / "recipe").glob("*.yaml")}
+    listed = command("run", "recipe=nope").stderr.partition("one of ")[2].partition(", got")[0]
+    assert set(listed.split(", ")) == names
 
 
 @pytest.mark.parametrize("arguments", [["--help"], ["fractoin=1"], ["-m", "fraction=0.1,2"]])
-def test_help_and_mistakes_of_the_configuration_answer_quickly_and_without_torch(arguments, elsewhere):
+def test_help_and_mistakes_of_the_configuration_are_answered_without_torch(arguments, elsewhere):
+    """Its import takes seconds; `python -m benchmarks.start_up` prints how many the answers take."""
     code = (
         "import sys; from datavol.run import main\n"
         "try: main()\n"
         "finally: assert not {'torch', 'lightning', 'timm', 'sklearn', 'wandb'} & set(sys.modules)"
     )
-    seconds = []
-    for _ in range(3):  # the best of three: a test machine may be busy
-        began = time.perf_counter()
-        answer = subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True, cwd=elsewhere)
-        seconds.append(time.perf_counter() - began)
-        assert "AssertionError" not in answer.stderr
-
-    assert min(seconds) < 2
+    answer = subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True, cwd=elsewhere)
+    assert "AssertionError" not in answer.stderr
 
 
 def test_help_shows_groups_keys_and_examples(command):

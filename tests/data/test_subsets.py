@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import time
 import tracemalloc
 from collections import Counter
 from decimal import ROUND_HALF_EVEN, Decimal
@@ -138,18 +137,14 @@ def test_a_list_that_does_not_fit_is_refused(lines, message, tmp_path):
         read_subset(file, np.repeat(np.arange(3), 10), NAMES[:3], keys)
 
 
-def test_imagenet_s_size_takes_under_a_second_and_200_mb():
+def test_imagenet_s_size_takes_under_200_mb():
     labels = np.random.default_rng(0).permutation(np.arange(1_281_167) % 1000)
     names = [str(c) for c in range(1000)]
-    began = time.perf_counter()
-    draw_subset(labels, names, 0.05, "independent", 0)
-    seconds = time.perf_counter() - began
     tracemalloc.start()
     draw_subset(labels, names, 0.05, "independent", 0)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
-    assert peak < 200e6
-    assert seconds < 3  # under 1 on an idle core; a test machine may be busy
+    assert peak < 200e6  # `python -m benchmarks.start_up` prints the seconds
 
 
 @given(ratio=st.floats(1, 200), classes=st.integers(2, 100), seed=st.integers(0, 5))
