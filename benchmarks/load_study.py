@@ -15,55 +15,27 @@ from pathlib import Path
 
 import numpy as np
 
-from datavol.config.compose import compose
-from datavol.data.budget import plan_budget
-from datavol.data.subsets import draw_subset
 from datavol.runs.folder import RunFolder, best_of
 from datavol.study.load.study import load_study
+from tests.factories.run_folders import write_run
 
 DISTINCT = 20
 """Runs that are written through `RunFolder`, each file whole and safe, which takes longer than copying them."""
-MEASURED = ("calibration_error", "images", "loss", "margin_correct", "margin_incorrect", "top1", "top5")
 
 
 def generate(study: Path, runs: int, epochs: int) -> None:
     """Write a study of `runs` finished runs, with made-up metrics of as many digits as real ones."""
-    distinct = [_write(study / f"run-{i:05d}", seed=i, epochs=epochs) for i in range(min(DISTINCT, runs))]
+    distinct = [_write(study, seed, epochs) for seed in range(min(DISTINCT, runs))]
     for i in range(len(distinct), runs):
-        shutil.copytree(distinct[i % len(distinct)], study / f"run-{i:05d}")
+        shutil.copytree(distinct[i % len(distinct)].path, study / f"run-{i:05d}")
 
 
-def _write(path: Path, seed: int, epochs: int) -> Path:
-    rng, folder = np.random.default_rng(seed), RunFolder(path)
-    (run,) = compose(["model=resnet50", "fraction=0.25", f"seed={seed}", f"epochs={epochs}"])
-    subset = draw_subset(np.repeat(np.arange(1000), 10), [str(c) for c in range(1000)], 0.25, "independent", seed)
-    manifest = subset.manifest("digits", "f" * 64)
-    names = ["lr", "images_per_second", "seconds/train", "seconds/val"]
-    names += [f"{split}/{name}" for split in ("train", "val") for name in MEASURED]
-    rows = [
-        {"budget_epoch": e, "iteration": 79 * e, "images_seen": 10112 * e}
-        | dict(zip(names, rng.random(len(names)).tolist(), strict=True))
-        for e in range(1, epochs + 1)
-    ]
-    folder.start(run.values, list(run.overrides), manifest, subset.indices)
+def _write(study: Path, seed: int, epochs: int) -> RunFolder:
+    rng, folder = np.random.default_rng(seed), write_run(study, "resnet50", 0.25, seed, epochs=epochs)
+    rows = [{name: rng.random() if "/" in name else value for name, value in row.items()} for row in folder.rows]
     folder.write_rows(rows)
-    session = {
-        "started": "2026-01-01T00:00:00+00:00",
-        "versions": {"datavol": "0.1.0"},
-        "code": {"commit": "a" * 40, "changed": False},
-        "machine": {"platform": "Linux", "cpus": 8},
-        "devices": ["cpu"],
-    }
-    folder.update(
-        **{"name": path.name, "hash": run.config.run_hash, "study": path.parent.name, "config": run.values},
-        subset={name: value for name, value in manifest.items() if name != "images_per_class"},
-        classes=[f"n{c:08d}" for c in range(1000)],
-        budget={"iterations": plan_budget("iterations", epochs, 128, 10_000, len(subset)).iterations},
-        **{"validation_images": 50_000, "world_size": 1, "precision": "32", "memory_format": "contiguous"},
-        **{"threads": 1, "sessions": [session], "state": "finished", "reason": None},
-        **{"last": rows[-1], "best": best_of(rows), "seconds": {"train": 1.0, "val": 1.0}},
-    )
-    return path
+    folder.update(last=rows[-1], best=best_of(rows), classes=[f"n{c:08d}" for c in range(1000)])
+    return folder
 
 
 def main() -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 import time
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -16,22 +15,11 @@ from factories.wandb_file import read_wandb_file
 
 from datavol.data.prepare import prepare
 from datavol.errors import ConfigError
-from datavol.runs.folder import RunFolder
+from datavol.runs.folder import runs_of
 from datavol.training.evaluation import load_weights
 from datavol.training.trainer import build_module
 
 QUICK = [*SMALL, "epochs=1"]
-
-
-@pytest.fixture
-def the_run(elsewhere):
-    """Gives the folder of a study's only run."""
-
-    def only(study: str = "digits") -> Path:
-        (path,) = elsewhere.glob(f"studies/{study}/*pct*")
-        return path
-
-    return only
 
 
 @pytest.fixture
@@ -47,7 +35,7 @@ def test_a_sweep_trains_each_run_once_and_the_second_time_finds_them_finished(co
 
     assert first.returncode == 0, first.stderr
     assert first.stdout.endswith("2 of 2 runs finished\n")
-    folders = [RunFolder(path) for path in sorted(elsewhere.glob("studies/digits/*pct*"))]
+    folders = runs_of(elsewhere / "studies/digits")
     assert [folder.state for folder in folders] == ["finished"] * 2
     assert len(list(elsewhere.rglob("run-*.wandb"))) == 2  # one W&B run each, offline
     assert [path.name for path in (*elsewhere.iterdir(), *elsewhere.glob("studies/*"))] == ["studies", "digits"]
@@ -77,12 +65,12 @@ def test_one_failed_run_does_not_stop_the_others(command, elsewhere):
     assert "Traceback" not in answer.stderr
 
 
-def test_a_single_run_says_what_it_does_and_then_that_it_is_done(command, elsewhere, the_run):
+def test_a_single_run_says_what_it_does_and_then_that_it_is_done(command, elsewhere):
     options = ["fraction=0.25", "logger=csv", *QUICK, "trainer.precision=auto", "trainer.memory_format=auto"]
     first = command("run", *options)
     assert re.fullmatch(r"mobilenet_v2 25 %: budget epoch 1/1, top-1 \d+\.\d %, 00:00 left\n", first.stdout)
     assert first.stderr == ""
-    path = the_run()
+    (path,) = elsewhere.glob("studies/digits/*pct*")
     assert yaml.safe_load((path / ".hydra/overrides.yaml").read_text())[0] == "fraction=0.25"
     assert command("run", *options).stdout == f"{path.relative_to(elsewhere)} is finished already\n"
     assert "mobilenet_v2, 16 px" in json.loads((elsewhere / "studies/digits/autotune.json").read_text())
@@ -96,11 +84,10 @@ def test_changed_data_are_noticed_before_a_finished_run_is_skipped(on_photos, ph
     assert answer.stderr.startswith("datavol: data must be those of the manifest in studies/image_folder/")
 
 
-def test_the_offline_wandb_file_holds_curves_summary_and_config(command, the_run):
+def test_the_offline_wandb_file_holds_curves_summary_and_config(command, elsewhere):
     assert command("run", "fraction=0.25", "logger.tags=[pilot]", *QUICK, "epochs=2").returncode == 0
-    path = the_run()
-    (file,) = path.glob("wandb/offline-run-*/run-*.wandb")
-    wandb, folder = read_wandb_file(file), RunFolder(path)
+    ((folder,), (file,)) = runs_of(elsewhere / "studies/digits"), elsewhere.rglob("run-*.wandb")
+    wandb = read_wandb_file(file)
 
     assert [row["iteration"] for row in wandb.rows] == [12, 24]
     for row, kept in zip(wandb.rows, folder.rows, strict=True):
@@ -111,11 +98,11 @@ def test_the_offline_wandb_file_holds_curves_summary_and_config(command, the_run
     assert known.items() <= wandb.config.items()
     assert wandb.run.run_group == "digits"
     assert "pilot" in wandb.run.tags
-    assert wandb.run.display_name == path.name
+    assert wandb.run.display_name == folder.path.name
 
 
 @pytest.mark.slow
-def test_a_wandb_server_that_is_not_there_costs_a_warning_and_nothing_else(command, the_run, monkeypatch):
+def test_a_wandb_server_that_is_not_there_costs_a_warning_and_nothing_else(command, elsewhere, monkeypatch):
     monkeypatch.setenv("WANDB_BASE_URL", "http://127.0.0.1:9")
     monkeypatch.setenv("WANDB_API_KEY", "0123456789" * 4)
     answer = command("run", "fraction=0.25", *QUICK, "logger.mode=online")
@@ -123,8 +110,8 @@ def test_a_wandb_server_that_is_not_there_costs_a_warning_and_nothing_else(comma
     assert answer.returncode == 0
     assert answer.stderr.count("W&B") == 1
     assert "wandb sync" in answer.stderr
-    assert RunFolder(the_run()).state == "finished"
-    (file,) = the_run().glob("wandb/offline-run-*/run-*.wandb")
+    assert [run.state for run in runs_of(elsewhere / "studies/digits")] == ["finished"]
+    (file,) = elsewhere.rglob("offline-run-*/run-*.wandb")
     assert len(read_wandb_file(file).rows) == 1
 
 
@@ -158,9 +145,9 @@ def test_files_that_hold_no_weights_of_the_network_are_refused(tiny, tmp_path):
         load_weights(module, tmp_path / "damaged.pth")
 
 
-def test_an_evaluation_on_other_data_says_so(command, on_photos, the_run, photos):
+def test_an_evaluation_on_other_data_says_so(command, elsewhere, on_photos, photos):
     assert on_photos().returncode == 0
-    path = the_run("image_folder")
+    (path,) = elsewhere.glob("studies/image_folder/*pct*")
     same = command("evaluate", str(path), "trainer=cpu")
     assert (same.returncode, same.stderr) == (0, "")
     (photos / "val/cat/00.png").unlink()

@@ -80,7 +80,7 @@ PATCHES: dict[str, tuple[str, str, Callable[..., Any]]] = {
     **dict.fromkeys(STRUCK, (CLASSIFIER, "training_step", strike)),
     "before fit": ("datavol.training.trainer", "build_module", fail),
     "full disk": (TRAINER, "save_checkpoint", save_without_room),
-    "start-up": ("datavol.data.prepare", "prepare", linger),
+    "start-up": ("datavol.data.prepare", "prepare_run", linger),
     "training": (CLASSIFIER, "training_step", linger_late),
     "evaluation": (CLASSIFIER, "validation_step", linger),
     "checkpoint": (TRAINER, "save_checkpoint", linger),

@@ -8,6 +8,7 @@ import itertools
 import numpy as np
 import pytest
 import torch
+from factories.small_runs import SMALL
 from torch.nn import functional as F
 
 from datavol.config.compose import compose
@@ -15,15 +16,7 @@ from datavol.data.prepare import prepare
 from datavol.data.sampler import BudgetSampler
 from datavol.runs.folder import RunFolder
 
-SMALL = [
-    "logger=csv",
-    "data.image_size=16",
-    "data.resize=16",
-    "recipe.batch_size=96",
-    "fraction=0.25",
-    "trainer.threads=1",
-]
-SMALL += ["trainer.precision=32", "trainer.memory_format=channels_last"]
+OPTIONS = [*SMALL, "logger=csv", "recipe.batch_size=96", "fraction=0.25", "trainer.threads=1"]
 
 
 def on_ranks(count: int) -> list[str]:
@@ -32,7 +25,7 @@ def on_ranks(count: int) -> list[str]:
 
 def test_an_evaluation_does_not_depend_on_the_number_of_ranks(command, elsewhere):
     """359 validation images: a prime. Counts are equal, the rest within 1e-6, and NumPy in float64 agrees."""
-    assert command("run", *SMALL, "epochs=2").returncode == 0
+    assert command("run", *OPTIONS, "epochs=2").returncode == 0
     (checkpoint,) = elsewhere.glob("studies/digits/*/checkpoints/last.ckpt")
     rows = {1: RunFolder(checkpoint.parent.parent).rows[-1]}  # trained and evaluated on one
     for count in (2, 3):  # on three ranks, one has a batch less than the others
@@ -55,7 +48,7 @@ def evaluated_by_hand(checkpoint) -> dict[str, float]:
     from datavol.training.evaluation import load_weights
     from datavol.training.trainer import build_data, build_module
 
-    config = compose([*SMALL, "epochs=2"])[0].config
+    config = compose([*OPTIONS, "epochs=2"])[0].config
     prepared = prepare(config)
     module = build_module(config, prepared).eval()
     load_weights(module, checkpoint)
@@ -84,7 +77,7 @@ def test_training_on_two_ranks_is_training_on_one_without_batch_norm(command, el
     """ConvNeXt has no batch norm; dropout and mixing are off, so the ranks share exactly one batch's work."""
     network = ["model=timm", "model.name=convnext_atto", "data.image_size=32", "data.resize=32", "recipe.dropout=0"]
     options = [
-        *SMALL,
+        *OPTIONS,
         *network,
         "recipe.batch_size=32",
         "data.images=256",  # double precision is slow
@@ -131,7 +124,7 @@ def test_the_rank_that_failed_first_has_the_say(command, elsewhere, photos):
 
 
 def test_a_resume_with_another_world_size_is_refused_in_one_line(command, elsewhere):
-    options = [*SMALL, "epochs=2"]
+    options = [*OPTIONS, "epochs=2"]
     assert command("run", *options).returncode == 0
     (path,) = elsewhere.glob("studies/digits/*pct*")
     RunFolder(path).update(state="failed", reason="a test")
