@@ -1,54 +1,60 @@
-"""One run, or with `-m` a sweep: `python -m datavol.run [-m] [group=name] [key=value] ...`."""
+"""Train one run, or with `-m` a sweep: `python -m datavol.run [-m] [group=name] [key=value] ...`."""
 
 from __future__ import annotations
 
-import os
 import sys
-from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import hydra
-from hydra.core.hydra_config import HydraConfig
-from omegaconf import DictConfig
 
 from datavol.cli.boundary import cli_errors
 from datavol.config import Run
-from datavol.config.compose import HYDRA_VERSION, compose, container, parse, typed
+from datavol.config.compose import HYDRA_VERSION, compose, parse
 from datavol.config.section import conf_dir
 from datavol.runs.folder import RunFolder
 from datavol.sweep.job import is_first_rank, train_run
 from datavol.sweep.slurm import check_slurm
+
+if TYPE_CHECKING:
+    from datavol.data.prepare import Prepared
 
 
 @cli_errors
 def main() -> None:
     """Compose and check everything that is asked for, then let Hydra start the run or the sweep."""
     arguments = parse(sys.argv[1:])
-    only_asks = arguments.help or arguments.hydra_help or arguments.shell_completion
-    if is_first_rank() and not only_asks:  # Lightning starts the other ranks with this same command line
-        runs = compose(arguments.overrides, multirun=arguments.multirun)
-        if not arguments.cfg and not arguments.info:
-            from datavol.training.preflight import check_runs  # after the configuration: it opens the data
+    if arguments.help or arguments.hydra_help or arguments.shell_completion:
+        start_hydra([], None)
+        return
+    runs = compose(arguments.overrides, multirun=arguments.multirun)
+    first: Prepared | None = None
+    if is_first_rank() and not arguments.cfg and not arguments.info:  # Lightning starts the other ranks with this line
+        from datavol.data.prepare import with_subset
+        from datavol.training.preflight import check_runs  # after the configuration: it opens the data
 
-            elsewhere = any(text.startswith("hydra/launcher=") for text in arguments.overrides)
-            if elsewhere:
-                check_slurm()
-            check_runs(runs, here=not elsewhere)
-    hydra.main(config_path=str(conf_dir()), config_name="config", version_base=HYDRA_VERSION)(_task)()
+        if any(run.on_cluster for run in runs):
+            check_slurm()
+        prepared = check_runs(runs)
+        runs, first = [with_subset(*pair) for pair in zip(runs, prepared, strict=True)], prepared[0]
+    start_hydra(runs, first)
 
 
-def _task(cfg: DictConfig) -> None:
-    """Hydra's job: from a composed configuration to objects, and on to the training."""
-    hydra_config = HydraConfig.get()
-    folder = Path(os.path.relpath(hydra_config.runtime.output_dir))
-    run = Run(tuple(hydra_config.overrides.task), container(cfg), typed(cfg), folder)
-    if run.config.sweep.rerun and is_first_rank():
-        RunFolder(folder).supersede()
-    try:
-        cli_errors(lambda: train_run(run))()
-    finally:
-        for place in (folder, folder.parent):  # Hydra has made them; a run that never started leaves none
-            if place.is_dir() and not any(place.iterdir()):
-                place.rmdir()
+def start_hydra(runs: list[Run], prepared: Prepared | None) -> None:
+    """Hand checked runs to Hydra: one to `task`, a sweep to datavol's launcher, which finds them as `task.runs`."""
+
+    def task(_: Any) -> None:
+        (run,) = runs
+        if run.config.sweep.rerun and is_first_rank():
+            RunFolder(run.folder).supersede()
+        try:
+            cli_errors(lambda: train_run(run, prepared))()
+        finally:
+            for folder in (run.folder, run.folder.parent):  # Hydra made them; a run that never started leaves none
+                if folder.is_dir() and not any(folder.iterdir()):
+                    folder.rmdir()
+
+    task.runs = {run.overrides: run for run in runs}  # type: ignore[attr-defined]
+    hydra.main(config_path=str(conf_dir()), config_name="config", version_base=HYDRA_VERSION)(task)()
 
 
 if __name__ == "__main__":

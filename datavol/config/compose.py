@@ -125,7 +125,8 @@ def to_run(overrides: tuple[str, ...], composed: DictConfig, *, multirun: bool) 
         folder = Path(where.dir) / where.subdir if multirun else Path(where.dir)
     finally:
         _named.reset(token)
-    return Run(overrides, values, config, folder)
+    on_cluster = multirun and "tasks_per_node" in composed.hydra.launcher  # SLURM's, wherever it was chosen
+    return Run(overrides, values, config, folder, on_cluster)
 
 
 def _check_launcher(launcher: Mapping[str, Any], config: Config) -> None:

@@ -5,10 +5,13 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
+import numpy as np
+from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
 from datavol.config.data import AnyData, ImbalanceConfig
@@ -120,9 +123,22 @@ def check_batch_shares(batch_size: int, world_size: int) -> None:
 
 @dataclass(frozen=True)
 class Run:
-    """One run as asked for: its overrides, its values as composed, the same as checked objects, and its folder."""
+    """Describes one run as it is handed from the command line to the process that trains it.
+
+    Attributes:
+        overrides: What was asked for, as on the command line.
+        values: The composed configuration as plain values.
+        config: The same as checked objects.
+        folder: Where its record will be.
+        on_cluster: Whether a SLURM job will train it.
+        manifest: Of its subset (`subset.json`), once that is drawn.
+        indices: The subset's sorted index list, once it is drawn.
+    """
 
     overrides: tuple[str, ...]
     values: dict[str, Any]
     config: Config
     folder: Path
+    on_cluster: bool = False
+    manifest: Mapping[str, Any] | None = field(default=None, compare=False)
+    indices: NDArray[np.int64] | None = field(default=None, compare=False)

@@ -1,12 +1,12 @@
-"""From a configuration to the data of its run: everything that can be wrong with it is found here, before training."""
+"""Prepares the data of a run: source, subset, budget. What is wrong with them is found here."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from datavol.config import Config, DataConfig
+from datavol.config import Config, DataConfig, Run
 from datavol.data.budget import Budget, plan_budget
 from datavol.data.sources.open import Source, open_source
 from datavol.data.subsets import Subset, class_weights, draw_subset, read_subset
@@ -16,7 +16,7 @@ from datavol.runs.folder import RunFolder
 
 @dataclass(frozen=True)
 class Prepared:
-    """The data of a run: its source, its subset, its budget."""
+    """Holds the data of a run."""
 
     source: Source
     subset: Subset
@@ -24,26 +24,50 @@ class Prepared:
 
     @property
     def manifest(self) -> dict[str, Any]:
-        """What `subset.json` says."""
+        """Describe the subset as `subset.json` does."""
         return self.subset.manifest(self.source.name, self.source.fingerprint)
 
 
-def prepare(config: Config, source: Source | None = None) -> Prepared:
-    """Open the source, draw the subset and plan the budget of a run; no image is decoded and torch is not imported.
+def prepare(config: Config, source: Source | None = None, subset: Subset | None = None) -> Prepared:
+    """Open the source, draw the subset and plan the budget of a run.
+
+    No image is decoded and torch is not imported.
 
     Args:
         config: The run.
         source: The run's source, where it is open already.
+        subset: The run's subset, where it is drawn already.
 
     Raises:
         ConfigError: If the data are missing or do not allow what is asked for.
     """
     source = source or open_source(config.data)
-    subset = _subset(config, source)
+    subset = subset or _subset(config, source)
     full = len(source.train.labels)
-    return Prepared(
-        source, subset, plan_budget(config.budget, config.epochs, config.recipe.batch_size, full, len(subset))
-    )
+    budget = plan_budget(config.budget, config.epochs, config.recipe.batch_size, full, len(subset))
+    return Prepared(source, subset, budget)
+
+
+def prepare_run(run: Run) -> Prepared:
+    """Open the data of a run, and draw its subset unless the run carries it.
+
+    Raises:
+        ConfigError: If the data are not those that the subset was drawn from.
+    """
+    if run.manifest is None or run.indices is None:
+        return prepare(run.config)
+    prepared = prepare(run.config, subset=Subset.from_manifest(run.manifest, run.indices))
+    if prepared.source.fingerprint != run.manifest["fingerprint"]:
+        raise ConfigError(
+            f"data must stay as they were when the run was checked (fingerprint {run.manifest['fingerprint'][:12]}), "
+            f"got {prepared.source.fingerprint[:12]}; type the command again"
+        )
+    return prepared
+
+
+def with_subset(run: Run, prepared: Prepared) -> Run:
+    """Hand a run its drawn subset, so that the process that trains it draws none."""
+    return replace(run, manifest=prepared.manifest, indices=prepared.subset.indices)
 
 
 def _subset(config: Config, source: Source) -> Subset:

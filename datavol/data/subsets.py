@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -53,10 +53,26 @@ class Subset:
         return hashlib.sha256(self.indices.astype("<i8").tobytes()).hexdigest()
 
     def manifest(self, source: str, fingerprint: str) -> dict[str, Any]:
-        """What `subset.json` says."""
+        """Describe the subset as `subset.json` does."""
         values = asdict(self)
         del values["indices"]
         return {"source": source, "fingerprint": fingerprint, "size": len(self), **values, "sha256": self.sha256}
+
+    @classmethod
+    def from_manifest(cls, manifest: Mapping[str, Any], indices: Indices) -> Subset:
+        """Rebuild a subset from its manifest and index list.
+
+        Raises:
+            ConfigError: If the list is not the one that the manifest was written for.
+        """
+        names = ("full_size", "fraction", "draw", "draw_seed")
+        subset = cls(indices, tuple(manifest["images_per_class"]), *(manifest[name] for name in names))
+        if subset.sha256 != manifest["sha256"]:
+            raise ConfigError(
+                f"a subset must be the one of its manifest (sha256 {manifest['sha256'][:12]}), got "
+                f"{subset.sha256[:12]}; type the command again"
+            )
+        return subset
 
 
 def draw_subset(

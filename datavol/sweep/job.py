@@ -11,19 +11,27 @@ import os
 import subprocess
 import sys
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
+
+import numpy as np
 
 from datavol.cli.boundary import cli_errors
 from datavol.config import Run
 from datavol.config.compose import check
+from datavol.data.prepare import Prepared, prepare_run
 from datavol.errors import RunLocked, RunPreempted
 from datavol.runs.files import write_whole
 from datavol.runs.folder import RunFolder
 from datavol.sweep.processes import die_with_parent
 
 
-def train_run(run: Run) -> None:
+def train_run(run: Run, prepared: Prepared | None = None) -> None:
     """Train a run unless it is finished.
+
+    Args:
+        run: The run.
+        prepared: Its data, where this process has opened them already.
 
     Raises:
         ConfigError: If the run can't be trained as asked.
@@ -31,10 +39,9 @@ def train_run(run: Run) -> None:
     """
     if _finished(run):
         return
-    from datavol.data.prepare import prepare
     from datavol.training.trainer import train  # late: torch and Lightning take seconds
 
-    prepared = prepare(run.config)
+    prepared = prepared or prepare_run(run)
     if not is_first_rank():
         with suppress(RunPreempted):  # a rank that failed would end the first one before it has asked
             train(run, prepared)
@@ -69,16 +76,21 @@ def _finished(run: Run) -> bool:
 
 
 def write_job(file: Path, run: Run) -> None:
-    """Write a run for `read_job`."""
-    content = {"overrides": list(run.overrides), "values": run.values, "folder": str(run.folder)}
+    """Write a run for `read_job`; its index list lies beside, as `.npy`."""
+    content = {"overrides": run.overrides, "values": run.values, "folder": str(run.folder), "manifest": run.manifest}
     write_whole(file, json.dumps(content).encode())
+    if run.indices is not None:
+        np.save(file.with_suffix(".npy"), run.indices)
 
 
 def read_job(file: Path) -> Run:
     """Read a run that `write_job` wrote."""
     content = json.loads(file.read_text())
-    values = content["values"]
-    return Run(tuple(content["overrides"]), values, check(values), Path(content["folder"]))
+    values, manifest = content["values"], content["manifest"]
+    run = Run(tuple(content["overrides"]), values, check(values), Path(content["folder"]))
+    if manifest is None:
+        return run
+    return replace(run, manifest=manifest, indices=np.load(file.with_suffix(".npy"), allow_pickle=False))
 
 
 @cli_errors

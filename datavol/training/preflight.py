@@ -12,21 +12,22 @@ from datavol.runs.folder import RunFolder, check_world_size
 from datavol.tracking.session import check_wandb
 
 
-def check_runs(runs: list[Run], *, here: bool = True) -> list[Prepared]:
+def check_runs(runs: list[Run]) -> list[Prepared]:
     """Look at the data, the networks and the folders of the runs of a sweep; nothing is written.
-
-    Args:
-        runs: The runs.
-        here: Whether they will train on this machine, so that its devices count.
 
     Raises:
         ConfigError: For the first thing that is wrong, in one line.
     """
+    networks: list[object] = []  # a network is built once, however many runs train it
     for run in runs:
-        if here:
+        if not run.on_cluster:
             _check_devices(run.config.trainer)
         _check_ranks(run)
-        _check_network(run.config)
+        recipe = run.config.recipe
+        network = (run.config.model, recipe.dropout, recipe.augment.crop_size, recipe.evaluate.crop_size)
+        if network not in networks:
+            _check_network(run.config)
+            networks.append(network)
         if isinstance(run.config.logger, WandbConfig):
             check_wandb(run.config.logger)
         if run.config.start_from is not None and not Path(run.config.start_from).is_file():

@@ -1,6 +1,6 @@
-"""The launchers behind `-m`: they hand the composed runs of a sweep to `datavol.sweep`.
+"""Launches a sweep (`-m`) by handing its composed runs to `datavol.sweep`.
 
-Hydra imports every launcher at every start, so what takes time is imported where it is used.
+Hydra imports every launcher at every start, so slow imports stand inside functions.
 """
 
 from __future__ import annotations
@@ -27,25 +27,27 @@ ConfigStore.instance().store(
 
 
 class DatavolLauncher(Launcher):
-    """Composes every run of a sweep before the first one starts, then trains each in a process of its own."""
+    """Composes all runs of a sweep, then trains each in a process."""
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
-        """Keep what Hydra gives."""
+        """Keep Hydra's configuration loader, the sweep's configuration, and the runs that are checked already."""
         self._loader, self._master = hydra_context.config_loader, config
+        self._checked: dict[tuple[str, ...], Run] = getattr(task_function, "runs", {})
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
-        """Train the runs; the process ends with exit code 1 if one of them failed."""
-        from datavol.config.compose import to_run
-
-        composed = [self._loader.load_sweep_config(self._master, list(overrides)) for overrides in job_overrides]
-        runs = [
-            to_run(tuple(overrides), config, multirun=True)
-            for overrides, config in zip(job_overrides, composed, strict=True)
-        ]
+        """Train the runs; exit with code 1 if one of them failed."""
+        runs = [self._checked.get(tuple(overrides)) or self._composed(overrides) for overrides in job_overrides]
         # Hydra's sweeper has written the sweep's first configuration here; every run keeps its own
         (Path(self._master.hydra.sweep.dir) / "multirun.yaml").unlink(missing_ok=True)
         self._train(runs)
         return [JobReturn(overrides=overrides, status=JobStatus.COMPLETED) for overrides in job_overrides]
+
+    def _composed(self, overrides: Sequence[str]) -> Run:
+        """Compose a run that a sweeper of its own chose, such as Optuna's."""
+        from datavol.config.compose import to_run
+
+        config = self._loader.load_sweep_config(self._master, list(overrides))
+        return to_run(tuple(overrides), config, multirun=True)
 
     def _train(self, runs: list[Run]) -> None:
         from datavol.sweep.local import launch_here
@@ -54,10 +56,10 @@ class DatavolLauncher(Launcher):
 
 
 class SlurmLauncher(DatavolLauncher):
-    """The same with a SLURM job for each run; `conf/hydra/launcher/` lists its parameters."""
+    """Trains each run in a SLURM job; `conf/hydra/launcher/` lists its parameters."""
 
     def __init__(self, **parameters: Any) -> None:
-        self._parameters = {
+        self._parameters = {  # plain values: submitit pickles them
             name: OmegaConf.to_container(value, resolve=True) if OmegaConf.is_config(value) else value
             for name, value in parameters.items()
         }
