@@ -93,10 +93,12 @@ def test_one_line_exit_code_2_and_nothing_written(arguments, command, elsewhere)
     assert list(elsewhere.iterdir()) == []
 
 
+def choices(group: str) -> str:
+    return ", ".join(sorted(file.stem for file in (conf_dir() / group).glob("*.yaml")))
+
+
 def test_a_choice_that_is_not_there_is_answered_with_all_that_are(command):
-    names = {file.stem for file in (conf_dir() / "recipe").glob("*.yaml")}
-    listed = command("run", "recipe=nope").stderr.partition("one of ")[2].partition(", got")[0]
-    assert set(listed.split(", ")) == names
+    assert f" one of {choices('recipe')}, got 'nope'" in command("run", "recipe=nope").stderr
 
 
 @pytest.mark.parametrize("arguments", [["--help"], ["fractoin=1"], ["-m", "fraction=0.1,2"]])
@@ -114,5 +116,5 @@ def test_help_and_mistakes_of_the_configuration_are_answered_without_torch(argum
 def test_help_shows_groups_keys_and_examples(command):
     text = command("run", "--help").stdout
 
-    for shown in ("model: mobilenet_v2, resnet50, timm", "draw_seed", "python -m datavol.run -m model=resnet50"):
+    for shown in (f"model: {choices('model')}", "draw_seed", "python -m datavol.run -m model=resnet50"):
         assert shown in text
