@@ -1,7 +1,7 @@
 """Fills the documentation's tables from the code, as an MkDocs hook.
 
-A page asks for a table by a comment of its own, `<!-- table: keys data -->`: the name of a function in `TABLES`, and its
-arguments. `tests/test_docs.py` calls the same functions.
+A page asks for a table by a comment of its own, `<!-- table: keys data -->`: the name of a function in `TABLES`, and
+its arguments. `tests/test_docs.py` calls the same functions.
 """
 
 from __future__ import annotations
@@ -66,9 +66,10 @@ def table(name: str, *arguments: str) -> str:
     return TABLES[name](*arguments)
 
 
-def keys() -> list[Key]:
+@cache
+def schema_keys() -> tuple[Key, ...]:
     """List every key of the schema that holds a value."""
-    return list(_keys(Config, "", True))
+    return tuple(_keys(Config, "", True))
 
 
 def _keys(section: type[Section], prefix: str, hashed: bool) -> Iterator[Key]:
@@ -124,9 +125,9 @@ def _comments() -> dict[str, str]:
     """
     found: dict[str, list[str]] = {}
     files = [conf_dir() / "config.yaml"]
-    files += [file for group in OPEN_GROUPS for file in sorted((conf_dir() / group).rglob("*.yaml"))]
+    files += [file for group in OPEN_GROUPS for file in sorted(conf_dir().glob(f"**/{group}/**/*.yaml"))]
     for file in files:
-        parents = [] if file.parent == conf_dir() else [file.relative_to(conf_dir()).parts[0]]
+        parents = [] if file.parent == conf_dir() else [one for one in file.parts if one in OPEN_GROUPS][-1:]
         indents: list[tuple[int, str]] = []  # the sections that a line lies in, with their indentation
         for line in file.read_text().splitlines():
             written = re.match(r"( *)(\w+):(?: +([^#]*?))?(?: +# *(.*))?$", line)
@@ -142,7 +143,9 @@ def _comments() -> dict[str, str]:
 
 def key_table(group: str) -> str:
     """Write the keys of one group; `run` means those outside all."""
-    chosen = [key for key in keys() if key.path.startswith(f"{group}.") or (group == "run" and "." not in key.path)]
+    chosen = [
+        key for key in schema_keys() if key.path.startswith(f"{group}.") or (group == "run" and "." not in key.path)
+    ]
     if not chosen:
         raise KeyError(f"no key of the schema belongs to {group}")
     rows = [[f"`{key.path}`", key.meaning, key.rule, _default(key.defaults), key.hashed] for key in chosen]

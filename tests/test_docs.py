@@ -1,0 +1,250 @@
+"""Every command on every page is checked: its keys, what it needs, and what it does where that is quick."""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from datavol.__main__ import COMMANDS
+from datavol.config.compose import compose
+from datavol.config.messages import all_keys
+from datavol.errors import ConfigError
+from datavol.runs.columns import COLUMNS
+
+ROOT = Path(__file__).parents[1]
+RECORDS = ROOT / "tests" / "golden" / "records"
+PAGES = [ROOT / "README.md", ROOT / "examples" / "fashion_mnist" / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+BLOCK = re.compile(r"^```bash(?: needs=(\w+))?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+FLAGS = ("--help", "--cfg", "--resolve", "--indices")
+
+
+@dataclass(frozen=True)
+class Command:
+    """One command on a page: `python -m datavol.<entry> <words>`; `needs` is what its fence says, or empty."""
+
+    entry: str
+    words: tuple[str, ...]
+    needs: str
+
+    @property
+    def overrides(self) -> list[str]:
+        """Its `name=value` words."""
+        return [word for word in self.words if "=" in word and not word.startswith("-")]
+
+    @property
+    def line(self) -> str:
+        return shlex.join(["python", "-m", f"datavol.{self.entry}", *self.words])
+
+
+def commands_in(text: str) -> list[Command]:
+    """Find the datavol commands of a page's bash blocks."""
+    found = []
+    for needs, block in BLOCK.findall(text):
+        for line in block.replace("\\\n", " ").splitlines():
+            words = shlex.split(line.partition(" > ")[0], comments=True)
+            if words[:2] == ["python", "-m"] and words[2].startswith("datavol."):
+                found.append(Command(words[2].removeprefix("datavol."), tuple(words[3:]), needs))
+            elif words[:1] == ["datavol"]:
+                found.append(Command(words[1], tuple(words[2:]), needs))
+    return found
+
+
+ALL = list(dict.fromkeys(command for page in PAGES for command in commands_in(page.read_text())))
+COMPOSED = {command.words: command for command in ALL if command.entry in ("run", "plan", "subset")}.values()
+ANSWERED = [command for command in ALL if command.entry == "report" and command.needs in ("", "data")]
+MEASURED = [command for command in ALL if command.entry == "evaluate" and not command.needs]
+LISTED = [command for command in ALL if command.entry == "subset" and not command.needs]
+
+
+def named(command: Command) -> str:
+    return command.line
+
+
+def check_keys(command: Command) -> None:
+    """Compose a command's runs, of each list on its line the first value and the last alone, which is quicker."""
+    assert all(word in ("-m", "job", *FLAGS) or "=" in word for word in command.words), command.words
+    sweep = "-m" in command.words
+    for which in (0, -1):
+        values = [word if "[" in word or not sweep else _one_of(word, which) for word in command.overrides]
+        assert compose(values, multirun=sweep)
+        if values == command.overrides:
+            return
+
+
+def _one_of(word: str, which: int) -> str:
+    name, _, values = word.partition("=")
+    return f"{name}={values.split(',')[which]}"
+
+
+@pytest.fixture(scope="session")
+def generate() -> ModuleType:
+    """The hook that fills the pages' tables."""
+    spec = importlib.util.spec_from_file_location("generate", ROOT / "docs" / "generate.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules["generate"] = module  # dataclasses look their module up
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture
+def studies(elsewhere: Path) -> Path:
+    """A working directory in which every study on the pages is one of the frozen ones."""
+    for name in ("digits", "mine"):
+        shutil.copytree(RECORDS / "digits_records", elsewhere / "studies" / name)
+    shutil.copytree(RECORDS / "digits_records", elsewhere / "examples" / "fashion_mnist")
+    return elsewhere
+
+
+@pytest.mark.parametrize("command", COMPOSED, ids=named)
+def test_every_key_of_every_command_is_valid(command):
+    check_keys(command)
+
+
+def test_a_misspelt_key_on_a_page_would_be_noticed():
+    (command,) = commands_in("```bash needs=gpu\npython -m datavol.run fraktion=0.1\n```\n")
+    with pytest.raises(ConfigError, match="fraktion"):
+        check_keys(command)
+
+
+def test_the_pages_have_commands_of_every_kind():
+    assert {command.entry for command in ALL} == set(COMMANDS)
+    assert len(COMPOSED) > 30
+
+
+def test_what_a_command_needs_is_one_of_a_few_things(generate):
+    assert {command.needs for command in ALL} <= {"", *generate.NEEDS}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
+def test_a_command_that_needs_nothing_says_so_truly(page):
+    """Data of one's own, GPUs and a cluster are marked wherever they are asked for."""
+    for command in commands_in(page.read_text()):
+        asks = any(word.startswith(("data.root=", "data.table=", "hydra/launcher=")) for word in command.words)
+        asks |= "trainer=ddp" in command.words and not {"trainer.accelerator=cpu"} & set(command.words)
+        asks &= command.entry != "plan" or not any(word.startswith("plan.") for word in command.words)
+        assert command.needs or not asks, command.line
+
+
+@pytest.mark.parametrize("command", [c for c in COMPOSED if c.entry == "run" and not c.needs], ids=named)
+def test_a_run_that_needs_nothing_passes_the_checks_before_training(command, elsewhere):
+    from datavol.training.preflight import check_runs
+
+    (elsewhere / "list.txt").write_text("".join(f"{index}\n" for index in range(1000)))  # what `subset` would print
+    check_runs(compose(command.overrides, multirun="-m" in command.words))
+
+
+@pytest.mark.parametrize("command", ANSWERED, ids=named)
+def test_a_report_command_answers_for_a_frozen_study(command, studies, monkeypatch, capsys):
+    """Its answers are made; drawing its figures is tests/test_report.py's."""
+    monkeypatch.setattr("datavol.study.report.writer.write_report", lambda study, contents, out: out / "report.html")
+    call(command, monkeypatch)
+    said = capsys.readouterr().out
+    assert "finished" in said
+    assert "page: " in said
+
+
+@pytest.mark.parametrize("command", MEASURED, ids=named)
+def test_an_evaluate_command_measures_a_frozen_checkpoint(command, elsewhere, monkeypatch, capsys):
+    target = next(Path(word) for word in command.words if word.startswith("studies/"))
+    (killed,) = (RECORDS / "killed_records").glob("*/run.json")
+    shutil.copytree(killed.parent, elsewhere / (target.parent.parent if target.suffix else target))
+    call(command, monkeypatch)
+    assert "359 validation images" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("command", LISTED, ids=named)
+def test_a_subset_command_prints(command, elsewhere, monkeypatch, capsys):
+    call(command, monkeypatch)
+    assert len(capsys.readouterr().out.splitlines()) > 3
+
+
+def call(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Run a command's entry point in this process."""
+    monkeypatch.setattr(sys, "argv", [f"datavol.{command.entry}", *command.words])
+    import_module(f"datavol.{command.entry}").main()
+
+
+def test_the_tutorial_names_the_folders_that_its_command_makes():
+    tutorial = (ROOT / "docs" / "tutorial.md").read_text()
+    first = commands_in(tutorial)[0]
+    for run in compose(first.overrides, multirun=True):
+        assert f"  {run.folder.name}/" in tutorial
+
+
+def test_every_make_target_on_a_page_exists():
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    for page in PAGES:
+        assert set(re.findall(r"`?\bmake ([a-z-]+)(?:`|\s+#)", page.read_text())) <= targets, page
+
+
+def test_the_readme_is_short_and_shows_the_two_commands():
+    readme = (ROOT / "README.md").read_text()
+    assert len(readme.splitlines()) <= 90
+    for line in (
+        "make demo",
+        "make test",
+        "python -m datavol.run -m model=resnet50,mobilenet_v2 fraction=0.05,0.125,0.25",
+    ):
+        assert f"\n{line}" in readme
+
+
+def test_the_reference_has_every_key_and_no_other(generate):
+    leaves = {key for key in all_keys() if not any(other.startswith(f"{key}.") for other in all_keys())}
+    assert {key.path for key in generate.schema_keys()} == leaves
+    assert all(key.defaults and key.rule for key in generate.schema_keys())
+    page = (ROOT / "docs" / "reference" / "configuration.md").read_text()
+    shown = "".join(generate.table(*mark.split()) for mark in generate.MARK.findall(page))
+    assert leaves <= set(re.findall(r"^\| `([\w.]+)`", shown, re.MULTILINE))
+
+
+def test_the_reference_says_of_each_key_whether_it_is_hashed(generate):
+    hashed = {key.path: key.hashed for key in generate.schema_keys()}
+    assert (hashed["fraction"], hashed["seed"], hashed["recipe.optimiser.lr"], hashed["plan.node.cores"]) == (
+        "yes",
+        "no",
+        "yes",
+        "no",
+    )
+
+
+def test_the_reference_has_every_recorded_fact(generate):
+    assert set(re.findall(r"^\| `(\w+)`", generate.table("columns"), re.MULTILINE)) == {c.name for c in COLUMNS}
+
+
+def test_every_page_is_in_the_menu_and_every_table_can_be_made(generate):
+    menu = (ROOT / "mkdocs.yml").read_text()
+    for page in sorted((ROOT / "docs").rglob("*.md")):
+        assert page.relative_to(ROOT / "docs").as_posix() in menu
+        for mark in generate.MARK.findall(page.read_text()):
+            assert len(generate.table(*mark.split()).splitlines()) > 2
+
+
+@pytest.mark.slow
+def test_the_commands_of_the_tutorial_do_what_it_says(elsewhere):
+    for command in commands_in((ROOT / "docs" / "tutorial.md").read_text())[:2]:
+        line = [sys.executable, "-m", f"datavol.{command.entry}", *command.words]
+        extra = ["logger=csv"] if command.entry == "run" else []
+        answer = subprocess.run([*line, *extra], capture_output=True, text=True, timeout=1500)
+        assert answer.returncode == 0, answer.stderr
+    assert (elsewhere / "studies" / "digits" / "report.html").is_file()
+    assert (elsewhere / "studies" / "digits" / "mobilenet_v2-5pct-seed0-83cf774d" / "metrics.csv").is_file()
+
+
+@pytest.mark.slow
+def test_the_documentation_builds_strictly(tmp_path):
+    pytest.importorskip("mkdocs")
+    line = [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", str(tmp_path / "site")]
+    answer = subprocess.run(line, capture_output=True, text=True, timeout=600, cwd=ROOT)
+    assert answer.returncode == 0, answer.stderr
