@@ -1,7 +1,7 @@
-"""A few seconds of a run: `python -m datavol.planning.throughput <file> run|device|loading` prints how fast it is.
+"""Times a few seconds of a run: `python -m datavol.planning.throughput <file> run|device|loading`.
 
-`run` trains and evaluates it as it is; `device` times one device on its share of a batch, and `loading` one core.
-Nothing is recorded or kept. It is a process of its own, so that the plan need not import torch.
+`run` trains and evaluates the run as it is; `device` times one device on its share of a batch, and `loading` one core.
+Nothing is recorded or saved. It is a process of its own, so that the plan need not import torch.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import Any
 import lightning as L
 import torch
 from lightning.pytorch.callbacks import Checkpoint
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader
 
 from datavol.cli.boundary import cli_errors
 from datavol.config import Config, Run
@@ -40,25 +40,25 @@ BATCHES_OF_RANKS = 30  # several ranks must stop at the same batch, whatever the
 
 
 class Clock(Checkpoint):
-    """Fixes the threads of this rank, notes when batches end, and stops training after some seconds.
+    """Notes when batches end, and stops training after some seconds.
 
-    As a `Checkpoint` it saves nothing in place of the one that Lightning would add.
+    It is a `Checkpoint`, which saves nothing, so that Lightning does not add one of its own.
     """
 
     def __init__(self, threads: int | str, seconds: float = SECONDS) -> None:
         self.threads, self.seconds = threads, seconds
-        self.first, self.ranks = 0.0, 1
-        self.train: list[float] = []
+        self.first, self.ranks = 0.0, 1  # wall-clock time of the first iteration's end
+        self.train: list[float] = []  # times at which batches ended
         self.val: list[float] = []
-        self.val_images = 0
+        self.val_images = 0  # of a full batch
 
     def setup(self, trainer: L.Trainer, pl_module: L.LightningModule, stage: str) -> None:
-        """Fix the threads, as in training."""
+        """Set the CPU threads, as in training."""
         if isinstance(self.threads, int):
             torch.set_num_threads(self.threads)
 
     def on_train_batch_end(self, trainer: L.Trainer, *_: Any) -> None:
-        """Note the time."""
+        """Note the time of a training batch."""
         self.train.append(time.perf_counter())
         if len(self.train) == 1:
             self.first = time.time()
@@ -67,28 +67,15 @@ class Clock(Checkpoint):
             trainer.should_stop = True
 
     def on_validation_batch_end(self, trainer: L.Trainer, pl_module: Any, outputs: Any, batch: Any, *_: Any) -> None:
-        """Note the time."""
+        """Note the time of an evaluation batch."""
         self.val.append(time.perf_counter())
         self.val_images = max(self.val_images, len(batch.images))
 
 
-class Again(Dataset[Any]):
-    """One batch, over and over."""
-
-    def __init__(self, batch: Any) -> None:
-        self.batch = batch
-
-    def __len__(self) -> int:
-        return MOST_BATCHES
-
-    def __getitem__(self, place: int) -> Any:
-        return self.batch
-
-
 def measure_run(run: Run) -> dict[str, Any]:
-    """Train and evaluate for some seconds: images per second of each, all ranks together."""
+    """Time training and evaluation in images per second of all ranks."""
     prepared = prepare(run.config)
-    config = resolve_auto(run, prepared, keep=False)
+    config = resolve_auto(run, prepared, write=False)
     clock = Clock(config.trainer.threads)
     _fit(config, prepared, build_data(config, prepared), clock, MOST_BATCHES // 4)
     return {
@@ -99,9 +86,9 @@ def measure_run(run: Run) -> dict[str, Any]:
 
 
 def measure_device(run: Run) -> dict[str, Any]:
-    """Time steps of one device at its share of a batch and a quarter of it, without loading; then loading alone."""
-    alone = one_device(resolve_auto(run, prepare(run.config), keep=False))
-    share = alone.recipe.batch_size
+    """Time one device's steps at two batch sizes, then loading."""
+    alone = one_device(resolve_auto(run, prepare(run.config), write=False))
+    share = alone.recipe.batch_size  # and a quarter of it, which separates a step's fixed part from that per image
     smaller = max(2, share // 4)  # batch norm needs two
     clocks = {size: _time_steps(with_batch(alone, size)) for size in sorted({min(smaller, share), share})}
     steps = [(size, 1 / _rate(clock.train, WARM_UP_BATCHES)) for size, clock in clocks.items()]
@@ -109,12 +96,14 @@ def measure_device(run: Run) -> dict[str, Any]:
 
 
 def measure_loading(run: Run) -> dict[str, Any]:
-    """Time how many images per second one core loads, the second time around: the disk is another matter."""
+    """Time how many images per second one core loads."""
     prepared = prepare(run.config)
-    data = build_data(resolve_auto(run, prepared, keep=False), prepared)
-    data.workers = 0
+    data = build_data(resolve_auto(run, prepared, write=False), prepared)
+    data.workers = 0  # in this process
     threads = torch.get_num_threads()
     torch.set_num_threads(1)  # as in a loading process
+    # as many batches as fit into some seconds, which reads their files from the disk; then the same ones again from the
+    # system's cache, so that decoding alone is timed
     loader, began = data.train_dataloader(), time.perf_counter()
     batches = sum(1 for _ in itertools.takewhile(lambda _: time.perf_counter() - began < LOADING_SECONDS, loader))
     began = time.perf_counter()
@@ -124,45 +113,45 @@ def measure_loading(run: Run) -> dict[str, Any]:
 
 
 def _time_steps(config: Config) -> Clock:
-    """Train on one batch over and over, with a learning rate of 0 so that nothing diverges."""
-    still = config.recipe.optimiser.model_copy(update={"lr": 0.0})
+    """Time training on one batch over and over, without loading."""
+    still = config.recipe.optimiser.model_copy(update={"lr": 0.0})  # nothing diverges
     config = config.model_copy(update={"recipe": config.recipe.model_copy(update={"optimiser": still})})
     prepared = prepare(config)
     data, clock = build_data(config, prepared), Clock(config.trainer.threads, DEVICE_SECONDS)
-    batch = next(iter(data.train_dataloader()))
-    again: DataLoader[Any] = DataLoader(Again(batch), batch_size=None, collate_fn=lambda one: one)
-    data.train_dataloader = lambda: again  # type: ignore[method-assign]
+    batches = [next(iter(data.train_dataloader()))] * MOST_BATCHES  # references to one batch
+    loader: DataLoader[Any] = DataLoader(batches, batch_size=None, collate_fn=lambda batch: batch)  # type: ignore[arg-type]
+    data.train_dataloader = lambda: loader  # type: ignore[method-assign]
     _fit(config, prepared, data, clock, 0)
     return clock
 
 
-def _fit(config: Config, prepared: Prepared, data: SubsetDataModule, clock: Clock, evaluated: int) -> None:
-    """Train until the clock says stop, then evaluate so many batches."""
-    watching = [Margins(), StopOnNonFinite(config.check_every), clock]
+def _fit(config: Config, prepared: Prepared, data: SubsetDataModule, clock: Clock, val_batches: int) -> None:
+    """Train until the clock stops training, then evaluate."""
+    watching = [Margins(), StopOnNonFinite(config.check_every), clock]  # with the costs of a real run's callbacks
     trainer = build_trainer(config.trainer, watching, max_epochs=1)
     clock.ranks = trainer.world_size
     trainer.limit_train_batches = MOST_BATCHES if trainer.world_size == 1 else BATCHES_OF_RANKS
-    trainer.limit_val_batches = evaluated
+    trainer.limit_val_batches = val_batches
     module = build_module(config, prepared)
     with fewer_warnings():
         trainer.fit(module, data)
 
 
 def _rate(times: list[float], skip: int) -> float:
-    """Batches per second after the first `skip`."""
-    kept = times[max(0, min(skip, len(times) - 2)) :]
+    """Compute batches per second after the first `skip`, which warm up."""
+    kept = times[max(0, min(skip, len(times) - 2)) :]  # at least two times, if there are two
     return (len(kept) - 1) / (kept[-1] - kept[0]) if len(kept) > 1 else math.inf
 
 
 @cli_errors
 def main() -> None:
-    """Print the figures of the run of the file as JSON."""
+    """Print a run's figures as JSON."""
     die_with_parent()
     keep_freed_memory()
     measure = {"run": measure_run, "device": measure_device, "loading": measure_loading}[sys.argv[2]]
-    found = measure(read_job(Path(sys.argv[1])))
+    figures = measure(read_job(Path(sys.argv[1])))
     if is_first_rank():
-        print(json.dumps(found))
+        print(json.dumps(figures))
 
 
 if __name__ == "__main__":
