@@ -1,1 +1,1 @@
-"""One run: network, recipe, metrics, callbacks and the loop around them."""
+"""Trains one run: network, recipe, metrics, callbacks and the loop around them."""

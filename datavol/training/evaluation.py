@@ -18,33 +18,31 @@ from datavol.training.trainer import build_data, build_module, build_trainer, ch
 
 
 class Evaluation(NamedTuple):
-    """What an evaluation found.
+    """Holds an evaluation's results: a row per checkpoint.
 
-    Attributes:
-        rows: One per checkpoint: `checkpoint`, `budget_epoch` and `iteration` (where known), and `val/...`.
-        fingerprint: Of the data.
-        is_global_zero: Whether this is the rank that speaks.
+    A row has `checkpoint`, `budget_epoch` and `iteration` (where known), and `val/...`.
     """
 
     rows: list[dict[str, Any]]
-    fingerprint: str
-    is_global_zero: bool
+    fingerprint: str  # of the data
+    is_global_zero: bool  # the one rank that prints and writes
 
 
 def evaluate(config: Config, checkpoints: Sequence[Path], record: dict[str, Any]) -> Evaluation:
-    """Evaluate checkpoints on the validation set, on as many ranks as the trainer has.
+    """Evaluate checkpoints on the validation set, on every rank of the trainer.
 
     Args:
         config: Network, data, evaluation transform and trainer.
         checkpoints: Lightning checkpoints of datavol, or torchvision's weights.
-        record: Of the run that they are of, or empty; it says what `auto` stands for.
+        record: `run.json` of their run, whose choices replace `auto`; may be empty.
 
     Raises:
-        ConfigError: If a file is not what the configuration describes.
+        ConfigError: If a file does not match the configuration.
     """
     keep_freed_memory()
+    # the whole training set instead of the run's subset, which is not trained on here and might not be drawn again
     whole = {"fraction": 1.0, "subset_file": None, "draw": "independent", "evaluate_train": False}
-    config = recorded_auto(config.model_copy(update=whole), record)  # no subset is needed
+    config = recorded_auto(config.model_copy(update=whole), record)
     prepared = prepare(config)
     trainer = build_trainer(config.trainer, [Margins()])
     check_ranks(trainer, prepared)
@@ -52,22 +50,22 @@ def evaluate(config: Config, checkpoints: Sequence[Path], record: dict[str, Any]
     data = build_data(config, prepared)
     rows = []
     for path in checkpoints:
-        known = load_weights(module, path)
+        trained = load_weights(module, path)
         with fewer_warnings():
-            trainer.validate(module, data, verbose=False)
-        rows.append({"checkpoint": path.stem, **known, **dict(sorted(module.measured.items()))})
+            trainer.validate(module, data, verbose=False)  # fills module.measured; every later one overwrites it
+        rows.append({"checkpoint": path.stem, **trained, **dict(sorted(module.measured.items()))})
     return Evaluation(rows, prepared.source.fingerprint, trainer.is_global_zero)
 
 
 def load_weights(module: Classifier, path: Path) -> dict[str, int]:
-    """Load a checkpoint's weights; says at which budget epoch and iteration they were kept, where the file knows.
+    """Load a checkpoint's weights; return its budget epoch and iteration.
 
     Raises:
         ConfigError: If the weights are of another network or another number of classes.
     """
     content = read_checkpoint(path)
     try:
-        if "state_dict" in content:
+        if "state_dict" in content:  # of Lightning; else torchvision's bare weights, which know no epoch
             module.load_state_dict(content["state_dict"])
         else:
             module.network.load_state_dict(content)
@@ -78,4 +76,4 @@ def load_weights(module: Classifier, path: Path) -> dict[str, int]:
         ) from None
     if "epoch" not in content:
         return {}
-    return {"budget_epoch": content["epoch"] + 1, "iteration": content["global_step"]}
+    return {"budget_epoch": content["epoch"] + 1, "iteration": content["global_step"]}  # Lightning counts from 0

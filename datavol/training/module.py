@@ -1,4 +1,4 @@
-"""The LightningModule around a network."""
+"""LightningModule around a network."""
 
 from __future__ import annotations
 
@@ -18,27 +18,25 @@ from datavol.runs.randomness import seed_for
 from datavol.training.metrics import Accuracy, top_predictions
 from datavol.training.optimisation import build_optimiser, build_schedule
 
-EVALUATED = ("val/", "train/clean_")
+EVALUATED = ("val/", "train/clean_")  # metric prefix of each evaluation loader, in the loaders' order
 Mixing = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
 
 
 def seed_generators(seed: int, device: torch.device) -> None:
-    """Seed what draws at random on the host and on the device.
-
-    `torch.manual_seed` also leaves the seed, with the stack as text, for each kind of device that has not been started:
-    two milliseconds an iteration on a CPU.
-    """
+    """Seed the random generators of the host and the current device."""
+    # torch.manual_seed also queues the seed for every kind of device that is not initialised, and formats a stack trace
+    # for each queued call: 2 ms an iteration on a CPU
     torch.default_generator.manual_seed(seed)
     if device.type == "cuda":
-        torch.cuda.manual_seed(seed)
+        torch.cuda.manual_seed(seed)  # of the current device: each rank has its own
 
 
 class Classifier(L.LightningModule):
     """Trains a network by a recipe and measures top-1, top-5 and loss.
 
-    `measured` collects what was measured in the current budget epoch, as `split/metric`: by the module itself and by
-    callbacks. Training loss is the recipe's objective; evaluation loss is plain cross-entropy, so that recipes can be
-    compared. Training accuracy under mixing counts against the larger of the two mixed labels.
+    `measured` holds the metrics of the current budget epoch as `split/metric`, from the module and from callbacks.
+    Training loss is the recipe's objective; evaluation loss is plain cross-entropy, so that recipes can be compared.
+    Training accuracy under mixing counts against the larger of the two mixed labels.
     """
 
     def __init__(
@@ -54,7 +52,7 @@ class Classifier(L.LightningModule):
     ) -> None:
         super().__init__()
         self.format = torch.channels_last if memory_format == "channels_last" else torch.contiguous_format
-        self.network = network.to(memory_format=self.format)
+        self.network = network.to(memory_format=self.format)  # `network` prefixes the weights' names in checkpoints
         self.finish = finish
         self.recipe, self.budget, self.mix, self.order_seed = recipe, budget, mix, order_seed
         self.train_accuracy = Accuracy(classes)
@@ -63,12 +61,12 @@ class Classifier(L.LightningModule):
 
     @property
     def iteration(self) -> int:
-        """Optimiser steps done so far, over all resumptions."""
+        """Optimiser steps done so far, over all sessions of the run."""
         return int(self.trainer.global_step)
 
     @property
     def evaluated(self) -> tuple[str, ...]:
-        """The prefixes of what is evaluated: `val/`, and with a second loader `train/clean_`."""
+        """Metric prefixes: `val/`, and with a second loader `train/clean_`."""
         return EVALUATED[: len(self.trainer.val_dataloaders or ())]
 
     def forward(self, images: Tensor) -> Tensor:
@@ -77,58 +75,61 @@ class Classifier(L.LightningModule):
         return logits
 
     def training_step(self, batch: Batch, batch_idx: int) -> dict[str, Any]:
-        """One iteration. Mixing and dropout are keyed by (order_seed, iteration, rank)."""
+        """Compute a batch's loss, which Lightning propagates back."""
+        # seeded anew at every iteration, so that mixing and dropout are the same in a resumed run as in an undisturbed
+        # one; with the rank, so that ranks drop different units
         seed_generators(seed_for("step", self.order_seed, self.iteration, self.global_rank), self.device)
-        images, labels = self.finish(batch.images, batch.erased), batch.labels
+        images, labels = self.finish(batch.images, batch.erased), batch.labels  # (B, 3, H, W) normalised, (B,)
         if self.mix is not None:
-            images, labels = self.mix(images, labels)
+            images, labels = self.mix(images, labels)  # labels become shares of classes, (B, classes)
         logits = self(images)
         loss = F.cross_entropy(logits, labels, label_smoothing=self.recipe.label_smoothing)
         predictions = top_predictions(logits, labels)
+        # the batch's mean back to a sum; all of it stays on the device, which `.item()` would wait for
         self.train_accuracy.update(predictions, loss.detach().double() * len(images))
         return {"loss": loss, "predictions": predictions, "damaged": batch.damaged}
 
     def validation_step(self, batch: Batch, batch_idx: int, dataloader_idx: int = 0) -> dict[str, Any]:
-        """Measure a batch; one whose images were all left out adds nothing."""
-        if len(batch.images) == 0:
+        """Measure a batch of an evaluation."""
+        if len(batch.images) == 0:  # all of them were damaged and left out
             return {"predictions": None, "damaged": batch.damaged}
         logits = self(self.finish(batch.images))
         predictions = top_predictions(logits, batch.labels)
         accuracy = self.clean_accuracy if dataloader_idx else self.val_accuracy
-        losses = F.cross_entropy(logits.float(), batch.labels, reduction="none")
-        accuracy.update(predictions, losses.double().sum())  # image by image, so that the batches do not show
+        losses = F.cross_entropy(logits.float(), batch.labels, reduction="none")  # (B,)
+        accuracy.update(predictions, losses.double().sum())  # summed in double: no batch size or rank count shows
         return {"predictions": predictions, "damaged": batch.damaged}
 
     def on_train_epoch_start(self) -> None:
-        """A budget epoch begins with nothing measured."""
+        """Forget the metrics of the budget epoch before."""
         self.measured.clear()
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Keep the sums of the budget epoch in progress."""
+        """Save the sums of the budget epoch in progress."""
         checkpoint["train_accuracy"] = self.train_accuracy.over_ranks()
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Take up the sums of the budget epoch in progress."""
-        self.train_accuracy.go_on(checkpoint["train_accuracy"], self.trainer.is_global_zero)
+        """Restore the sums of the budget epoch in progress."""
+        self.train_accuracy.restore(checkpoint["train_accuracy"], self.trainer.is_global_zero)
 
     def on_train_epoch_end(self) -> None:
-        """Sum up over ranks."""
+        """Report training accuracy and loss over all ranks."""
         self.report("train/", self.train_accuracy)
 
     def on_validation_epoch_end(self) -> None:
-        """Sum up over ranks."""
+        """Report evaluation accuracy and loss over all ranks."""
         for prefix, metric in zip(self.evaluated, (self.val_accuracy, self.clean_accuracy), strict=False):
             self.report(prefix, metric)
 
     def report(self, prefix: str, metric: Any) -> None:
-        """Put a metric's values, over all ranks, under `measured` and start it anew."""
+        """Write a metric's values over all ranks to `measured`, and reset it."""
         self.measured |= {prefix + name: float(value) for name, value in metric.compute().items()}
         metric.reset()
 
     def configure_optimizers(self) -> Any:
-        """The recipe's optimiser and schedule."""
+        """Build the recipe's optimiser and schedule."""
         optimiser = build_optimiser(self.network.parameters(), self.recipe.optimiser)
         schedule = self.recipe.schedule
         scheduler = build_schedule(optimiser, schedule, self.budget.epochs, self.budget.iterations_per_epoch)
-        interval = "step" if schedule.interval == "iteration" else "epoch"
+        interval = "step" if schedule.interval == "iteration" else "epoch"  # Lightning's epoch is a budget epoch
         return {"optimizer": optimiser, "lr_scheduler": {"scheduler": scheduler, "interval": interval}}

@@ -1,4 +1,4 @@
-"""Whether a CPU process keeps the memory that it frees."""
+"""A CPU process keeps the memory that it frees."""
 
 import platform
 import subprocess

@@ -1,4 +1,4 @@
-"""What is measured, watched and shown while a run trains."""
+"""Lightning callbacks that measure, watch and show a run while it trains."""
 
 from __future__ import annotations
 
@@ -18,27 +18,27 @@ from datavol.training.metrics import CalibrationError, ConfidenceMargin, TopPred
 from datavol.training.module import EVALUATED, Classifier
 
 
-class Margins(Callback):
-    """Confidence margins and calibration error on train and validation, once per budget epoch."""
+class Margins(Callback):  # a checkpoint holds its state under the class's name
+    """Measures confidence margins and calibration error once per budget epoch."""
 
     def __init__(self) -> None:
         self.metrics = {prefix: (ConfidenceMargin(), CalibrationError()) for prefix in ("train/", *EVALUATED)}
 
     def setup(self, trainer: L.Trainer, pl_module: L.LightningModule, stage: str) -> None:
-        """Put the sums where the predictions will be."""
-        self.keeps = trainer.is_global_zero
+        """Move the sums to the device of the predictions."""
+        self.is_global_zero = trainer.is_global_zero
         for pair in self.metrics.values():
             for metric in pair:
                 metric.to(trainer.strategy.root_device)
 
     def state_dict(self) -> dict[str, Any]:
-        """The sums of the budget epoch in progress."""
+        """Save the sums of the budget epoch in progress."""
         return {"train": [metric.over_ranks() for metric in self.metrics["train/"]]}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Take up the sums of the budget epoch in progress."""
+        """Restore the sums of the budget epoch in progress."""
         for metric, totals in zip(self.metrics["train/"], state_dict["train"], strict=True):
-            metric.go_on(totals, self.keeps)
+            metric.restore(totals, self.is_global_zero)
 
     def _update(self, prefix: str, predictions: TopPredictions | None) -> None:
         if predictions is not None:
@@ -60,26 +60,27 @@ class Margins(Callback):
         self._update(EVALUATED[dataloader_idx], outputs["predictions"])
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: Any) -> None:
-        """Report on the budget epoch."""
+        """Report the budget epoch."""
         self._report("train/", pl_module)
 
     def on_validation_epoch_end(self, trainer: L.Trainer, pl_module: Any) -> None:
-        """Report on the evaluation."""
+        """Report the evaluation."""
         for prefix in pl_module.evaluated:
             self._report(prefix, pl_module)
 
 
 class Threads(Callback):
-    """Fixes the CPU threads of each rank and records them: after the ranks have started, where Lightning sets its own.
+    """Sets the CPU threads of each rank, and records them.
 
-    `auto` keeps what is set then; a run that goes on takes what it had before.
+    `auto` keeps Lightning's number; a resumed run is given that of its first session.
     """
 
     def __init__(self, threads: int | str, folder: RunFolder) -> None:
         self.threads, self.folder = threads, folder
 
     def setup(self, trainer: L.Trainer, pl_module: L.LightningModule, stage: str) -> None:
-        """Set and record."""
+        """Set and record the threads."""
+        # here and not earlier: Lightning divides the cores among the ranks as it starts them
         if isinstance(self.threads, int):
             torch.set_num_threads(self.threads)
         if trainer.is_global_zero:
@@ -87,65 +88,65 @@ class Threads(Callback):
 
 
 class StopOnNonFinite(Callback):
-    """Stops a run whose loss is no longer finite, and names the iteration at which that began.
+    """Stops a run whose loss is no longer finite.
 
-    The first such iteration is remembered on the device and read every `check_every` iterations and at the end of a
-    budget epoch, before anything of it is kept; so the device is never waited for in between.
+    The check comes every `check_every` iterations and at the end of a budget epoch, before anything of it is saved.
     """
 
     NEVER = torch.iinfo(torch.int64).max
 
     def __init__(self, check_every: int) -> None:
         self.check_every = check_every
-        self.first: Tensor | None = None
+        self.first: Tensor | None = None  # int64 scalar on the device: the first iteration without a finite loss
 
     def on_train_batch_end(self, trainer: L.Trainer, pl_module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
-        """Remember, and look from time to time."""
+        """Note a non-finite loss, and check from time to time."""
         loss = outputs["loss"]
         if self.first is None:
             self.first = torch.full((), self.NEVER, dtype=torch.int64, device=loss.device)
+        # `if not loss.isfinite()` would copy a flag to the host, which has to wait until the GPU has finished this
+        # iteration before it can queue the next. Tensor operations only join the queue.
         now = self.first.new_full((), pl_module.iteration)
         self.first = torch.where(torch.isfinite(loss), self.first, torch.minimum(self.first, now))
         if pl_module.iteration % self.check_every == 0 or trainer.is_last_batch:
-            self._look()
+            self._check(self.first)
 
-    def _look(self) -> None:
-        first = self.first
-        assert first is not None
-        if torch.distributed.is_initialized():
+    def _check(self, first: Tensor) -> None:
+        if torch.distributed.is_initialized():  # a rank alone must not stop: the others would wait for its gradients
             torch.distributed.all_reduce(first, torch.distributed.ReduceOp.MIN)
-        if int(first) != self.NEVER:
+        if int(first) != self.NEVER:  # the one read, for which the host waits
             raise RunError(
                 f"the loss was not finite at iteration {int(first)}; what was measured before is kept; "
                 "try a smaller recipe.optimiser.lr or trainer.precision=32"
             )
 
 
-class Timing(Callback):
-    """Seconds of training and of evaluation, and training images per second, of each budget epoch."""
+class Timing(Callback):  # a checkpoint holds its state under the class's name
+    """Measures seconds and training images per second of each budget epoch."""
 
     def __init__(self) -> None:
         self.started = time.perf_counter()
         self.evaluating = 0.0
 
     def state_dict(self) -> dict[str, Any]:
-        """The seconds of the budget epoch in progress."""
+        """Save the seconds of the budget epoch in progress."""
         return {"trained": time.perf_counter() - self.started}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Count them again if the run goes on inside that budget epoch; the start of another begins anew."""
+        """Restore the seconds of the budget epoch in progress."""
+        # as if it had started that long ago; a run resumed between budget epochs sets the clock again below
         self.started = time.perf_counter() - state_dict["trained"]
 
     def on_train_epoch_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Start the clock."""
+        """Start the clock of training."""
         self.started = time.perf_counter()
 
     def on_validation_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Start the evaluation's clock."""
+        """Start the clock of evaluation."""
         self.evaluating = time.perf_counter()
 
     def on_validation_end(self, trainer: L.Trainer, pl_module: Any) -> None:
-        """Note both."""
+        """Write seconds and images per second to `measured`."""
         now = time.perf_counter()
         trained = self.evaluating - self.started
         images = pl_module.budget.iterations_per_epoch * pl_module.budget.batch_size
@@ -157,15 +158,15 @@ class Timing(Callback):
 
 
 class Progress(Callback):
-    """A bar with budget epoch, top-1 and time left; where the output is no terminal, a line per budget epoch."""
+    """Shows a progress bar, or a line per budget epoch without terminal."""
 
     def __init__(self, title: str) -> None:
         self.title = title
         self.bar: tqdm[Any] | None = None
-        self.began: tuple[float, int] = (0.0, 0)
+        self.began: tuple[float, int] = (0.0, 0)  # time and iteration at which this session began
 
     def on_train_start(self, trainer: L.Trainer, pl_module: Any) -> None:
-        """Show where the run stands, rank 0 alone."""
+        """Open the bar, on rank 0 alone."""
         self.began = (time.perf_counter(), pl_module.iteration)
         if trainer.is_global_zero and sys.stderr.isatty():
             total, done = pl_module.budget.iterations, pl_module.iteration
@@ -177,7 +178,7 @@ class Progress(Callback):
             self.bar.update(1)
 
     def on_validation_end(self, trainer: L.Trainer, pl_module: Any) -> None:
-        """Show what the budget epoch brought."""
+        """Show the budget epoch's result."""
         if not trainer.is_global_zero:
             return
         epoch, epochs = trainer.current_epoch + 1, pl_module.budget.epochs
@@ -192,14 +193,11 @@ class Progress(Callback):
         per_iteration = (time.perf_counter() - seconds) / max(1, module.iteration - first)
         return tqdm.format_interval(per_iteration * (module.budget.iterations - module.iteration))
 
-    def on_train_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+    def on_train_end(self, *_: Any) -> None:
         """Close the bar."""
-        self._close()
-
-    def on_exception(self, trainer: L.Trainer, pl_module: L.LightningModule, exception: BaseException) -> None:
-        """Close the bar."""
-        self._close()
-
-    def _close(self) -> None:
         if self.bar is not None:
             self.bar.close()
+
+    def on_exception(self, *_: Any) -> None:
+        """Close the bar."""
+        self.on_train_end()

@@ -1,4 +1,4 @@
-"""Keeps the predictions for every validation image."""
+"""Saves predictions for every validation image."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from datavol.runs.predictions import Predictions
 
 
 class PredictionWriter(Callback):
-    """Keeps what the network said of every validation image, of the last evaluation or of all."""
+    """Writes predictions for every validation image, of the last or all evaluations."""
 
     def __init__(self, folder: RunFolder, which: str) -> None:
         self.folder, self.which = folder, which
@@ -24,24 +24,27 @@ class PredictionWriter(Callback):
     def on_validation_batch_end(
         self, trainer: Any, pl_module: Any, outputs: Any, batch: Any, batch_idx: int, dataloader_idx: int = 0
     ) -> None:
-        """Note a batch; it stays on the device until the evaluation ends."""
-        said = outputs["predictions"]
-        if self.which == "none" or dataloader_idx or said is None:
+        """Keep a batch's predictions on the device until the evaluation ends."""
+        top = outputs["predictions"]
+        if self.which == "none" or dataloader_idx or top is None:
             return
-        logarithms = said.top_logits - said.top_logits[:, :1] + said.confidence.log().unsqueeze(1)
-        self.batches.append((batch.places, said.targets, said.top_classes, logarithms.float()))
+        # log softmax of the top logits, (B, 5): log p_k = (z_k - z_1) + log p_1
+        log_probabilities = top.top_logits - top.top_logits[:, :1] + top.confidence.log().unsqueeze(1)
+        self.batches.append((batch.samples, top.targets, top.top_classes, log_probabilities.float()))
 
     def on_validation_epoch_end(self, trainer: L.Trainer, pl_module: Any) -> None:
-        """Bring the ranks' images together, in the order of the validation set, and keep them."""
+        """Gather the ranks' predictions and write them in validation-set order."""
         if self.which == "none":
             return
+        # per batch (order, targets, classes, log-probabilities) -> one array of each: (N,), (N,), (N, 5), (N, 5)
         own = [torch.cat(part).cpu().numpy() for part in zip(*self.batches, strict=True)]
         self.batches.clear()
-        ranks = [parts for parts in gather_objects(own) if parts]  # all of a rank's images may have been left out
+        ranks = [parts for parts in gather_objects(own) if parts]  # a rank's images may all have been damaged
         if not ranks or not trainer.is_global_zero:
             return
-        places, *said = (np.concatenate(part) for part in zip(*ranks, strict=True))
-        predictions = Predictions(*(part[np.argsort(places)] for part in said))
+        # ranks take turns over the validation set (0, 2, 4, ... and 1, 3, 5, ...), so that their images are interleaved
+        order, *columns = (np.concatenate(part) for part in zip(*ranks, strict=True))
+        predictions = Predictions(*(column[np.argsort(order)] for column in columns))
         self.folder.write_predictions("last", predictions)
         if self.which == "all":
             self.folder.write_predictions(f"budget_epoch_{trainer.current_epoch + 1:04d}", predictions)

@@ -1,4 +1,4 @@
-"""How a run takes signals while it trains."""
+"""Handles signals while a run trains."""
 
 from __future__ import annotations
 
@@ -13,22 +13,17 @@ EARLY_WARNINGS = (signal.SIGUSR1, signal.SIGUSR2)
 
 
 class Signals(Callback):
-    """SIGTERM ends a run as Ctrl-C does; SLURM's early warning is noted, for `RunWriter` to save at its next look.
-
-    Set once training starts, when Lightning has set its own handlers: on SIGTERM that one waits for the other ranks
-    inside the handler, where they may be waiting for this one in another collective.
-
-    Attributes:
-        ended_by: The signal that ended the run, or None.
-        warned: Whether SLURM has sent USR1 or USR2 ahead of a time limit or a pre-emption.
-    """
+    """Ends a run on SIGTERM, and notes SLURM's warnings for `RunWriter`."""
 
     def __init__(self) -> None:
-        self.ended_by: int | None = None
-        self.warned = False
+        self.ended_by: int | None = None  # the signal that ended the run
+        self.warned = False  # SLURM has sent USR1 or USR2, ahead of a time limit or a pre-emption
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Listen."""
+        """Replace Lightning's signal handlers, which are set just before this."""
+        # Lightning's SIGTERM handler broadcasts to the other ranks from inside the handler. They may be waiting for
+        # this rank in another collective (an all-reduce of gradients), and then neither ends: a deadlock. Here a rank
+        # ends as on Ctrl-C: SLURM signals every rank, and ranks that rank 0 has started are killed by Lightning.
         signal.signal(signal.SIGTERM, self._end)
         if "SLURM_JOB_ID" in os.environ:
             for number in EARLY_WARNINGS:
@@ -39,4 +34,4 @@ class Signals(Callback):
         raise KeyboardInterrupt
 
     def _warn(self, number: int, frame: FrameType | None) -> None:
-        self.warned = True
+        self.warned = True  # a signal may come in the middle of a step, where nothing consistent could be saved

@@ -81,13 +81,13 @@ def test_the_best_checkpoint_stays_when_the_last_is_replaced(links, keeper, monk
     last, best = keeper.folder.checkpoint("last"), keeper.folder.checkpoint("best")
     write_whole(last, b"first")
     for _ in range(2):  # a run that goes on does it again
-        keeper._copy("best")
+        keeper.copy_last("best")
         assert best.samefile(last) is links
         assert best.read_bytes() == b"first"
         assert sorted(file.name for file in last.parent.iterdir()) == [best.name, last.name]
     write_whole(last, b"second")
     assert best.read_bytes() == b"first"
-    keeper._copy("best")
+    keeper.copy_last("best")
     assert best.read_bytes() == b"second"
 
 
