@@ -30,7 +30,7 @@ from torch import distributed, multiprocessing
 from datavol.config import Run
 from datavol.config.compose import compose
 from datavol.data.prepare import prepare
-from datavol.planning.plan import parameters
+from datavol.planning.network_sizes import known_parameters
 from datavol.planning.prediction import Steps, scale
 from datavol.planning.scaling_model import BUCKET_BYTES, DeviceSpeed, Link, Node, Prediction, predict_speed, step_line
 from datavol.planning.tables import print_scaling
@@ -96,7 +96,7 @@ def check(options: list[str], ranks: int) -> Check:
     (run,) = compose(options)
     steps, decode = time_devices(run, ranks)
     classes = len(prepare(run.config).source.classes)
-    gradients = 4 * (parameters(run.config.model, classes) or 0)
+    gradients = 4 * (known_parameters(run.config.model, classes) or 0)
     link = time_link(gradients) if ranks > 1 else Link(math.inf)
     node = Node(ranks, ranks, math.inf, link, link, workers=0)
     measured = DeviceSpeed(*step_line(min(steps), max(steps)), decode, 0.0, gradients)

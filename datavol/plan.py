@@ -1,4 +1,4 @@
-"""What a sweep would do and cost, before it does it: `python -m datavol.plan <the arguments of datavol.run>`."""
+"""Plans a sweep and its cost: `python -m datavol.plan <arguments of datavol.run>`."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @cli_errors
 def main() -> None:
-    """Print what each run would do, whether it is done, and what the sweep would take."""
+    """Print each run's plan and state, and the sweep's cost."""
     arguments = parse(sys.argv[1:])
     if arguments.help:
         print(f"{__doc__}\n\nplan.timing=false leaves the timing out; plan.images_per_second=1200 takes that figure.")
@@ -32,7 +32,7 @@ def main() -> None:
     plans, config = plan_runs(runs), runs[0].config
     if config.plan.schedules is not None:
         draw_schedules(plans, Path(config.plan.schedules))
-    speeds = find_speeds(plans)
+    speeds = find_speeds(plans)  # may take seconds of timing
     places = len(run_environments(config.sweep.parallel, config.trainer, len(plans)))
     print_plan(plans, speeds, wall_seconds(plans, speeds, places), places)
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from datavol.config import Config, ModelConfig
 
+# of torchvision's networks: parameters without the last layer, and those of the last layer per class
 PARAMETERS = {"mobilenet_v2": (2_223_872, 1281), "resnet50": (23_508_032, 2049)}
-"""Parameters of the networks of torchvision: without a last layer, and of it per class."""
 
 
 def known_parameters(model: ModelConfig, classes: int) -> int | None:
-    """Look up the parameters of a network of torchvision; None for any other, which must be built to be counted."""
+    """Look up the parameters of torchvision's networks; None for any other."""
     if model.name not in PARAMETERS:
         return None
     body, per_class = PARAMETERS[model.name]
@@ -17,24 +17,24 @@ def known_parameters(model: ModelConfig, classes: int) -> int | None:
 
 
 def count_parameters(model: ModelConfig, classes: int) -> int:
-    """Count the parameters of any network, building it where its size is not known."""
+    """Count a network's parameters, building it where its size is unknown."""
     known = known_parameters(model, classes)
     if known is not None:
         return known
-    import torch  # late: a network of timm must be built to be counted
+    import torch  # late: it takes seconds, and plans of torchvision's networks do without
 
     from datavol.training.networks import build_network
 
-    with torch.device("meta"):
+    with torch.device("meta"):  # shapes alone, without memory or computing
         network = build_network(model.model_copy(update={"weights": None}), classes, None, 0)
     return sum(parameter.numel() for parameter in network.parameters())
 
 
 def checkpoint_bytes(config: Config, classes: int) -> int | None:
-    """Estimate the bytes of all kept checkpoints: weights and the optimiser's moments, in single precision."""
+    """Estimate the bytes of all checkpoints of a run."""
     weights = known_parameters(config.model, classes)
     if weights is None:
         return None
     moments = {"sgd": 1 if config.recipe.optimiser.momentum else 0, "adamw": 2}[config.recipe.optimiser.name]
-    kept = 2 + (config.epochs if config.checkpoint.keep == "all" else 0)
-    return weights * 4 * (1 + moments) * kept
+    kept = 2 + (config.epochs if config.checkpoint.keep == "all" else 0)  # last, best, and one per budget epoch
+    return weights * 4 * (1 + moments) * kept  # 4 bytes each: single precision, whatever the step computes in

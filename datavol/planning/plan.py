@@ -1,4 +1,4 @@
-"""What each run of a sweep would do and cost: arithmetic, its state on disk, and measured speed."""
+"""Plans runs: subset, budget, state on disk, size of checkpoints."""
 
 from __future__ import annotations
 
@@ -20,28 +20,19 @@ RESUMABLE = ("running", "failed")
 
 @dataclass(frozen=True)
 class Plan:
-    """One run before it trains.
-
-    Attributes:
-        run: The run.
-        prepared: Its data, subset and budget.
-        units: Epochs, LR step and warm-up in passes over the subset, as the thesis states them.
-        state: `finished`, `resumable` or `missing`.
-        epochs_left: Budget epochs still to train.
-        checkpoint_bytes: Disk that its checkpoints take, or None for a network whose size nobody looked up.
-    """
+    """Describes a run before it trains."""
 
     run: Run
     prepared: Prepared
-    units: ThesisUnits
-    state: str
-    epochs_left: int
-    checkpoint_bytes: int | None
+    units: ThesisUnits  # epochs, LR step and warm-up in passes over the subset, as the thesis states them
+    state: str  # finished, resumable or missing
+    epochs_left: int  # budget epochs still to train
+    checkpoint_bytes: int | None  # None for a network whose size is not known without building it
 
 
 def plan_runs(runs: list[Run]) -> list[Plan]:
-    """Plan the runs, each data set opened once; torch is not imported."""
-    opened: list[tuple[object, object]] = []
+    """Plan the runs, opening each data set once and without importing torch."""
+    opened: list[tuple[object, Source]] = []  # no dictionary: configurations that hold lists are not hashable
     plans = []
     for run in runs:
         asked = (run.config.data, run.config.plan)
@@ -49,17 +40,18 @@ def plan_runs(runs: list[Run]) -> list[Plan]:
         if source is None:
             source = planned_source(run.config)
             opened.append((asked, source))
-        plans.append(plan_run(run, source))  # type: ignore[arg-type]
+        plans.append(plan_run(run, source))
     return plans
 
 
-def plan_run(run: Run, source: Source | None) -> Plan:
-    """Plan one run; `source` is its data set where that is open already, or stands for one that is not here."""
+def plan_run(run: Run, source: Source) -> Plan:
+    """Plan one run on an open data set."""
     prepared = prepare(run.config, source)
     folder = RunFolder(run.folder)
-    done = len(folder.rows) if folder.checkpoint("last").exists() else 0
+    done = len(folder.rows) if folder.checkpoint("last").exists() else 0  # rows without a checkpoint train again
     state = "finished" if folder.state == "finished" else "resumable" if folder.state in RESUMABLE else "missing"
     schedule = run.config.recipe.schedule
+    # with a budget of epochs the schedule is in passes over the subset already
     share = prepared.subset.fraction if run.config.budget == "iterations" else 1.0
     return Plan(
         run,
@@ -72,18 +64,12 @@ def plan_run(run: Run, source: Source | None) -> Plan:
 
 
 def planned_source(config: Config) -> Source:
-    """The data set of a plan: the run's own, or one that stands for it where `plan.images` says that it is not here."""
-    return stand_in(config) if config.plan.images else open_source(config.data)
-
-
-def stand_in(config: Config) -> Source:
-    """A data set of `plan.images` images in `plan.classes` classes that is not here: labels without pixels.
-
-    Classes are even; with the images and classes of ImageNet-1K, as large as there.
-    """
+    """Open the run's data set, or one of `plan.images` labels without pixels."""
     plan = config.plan
-    assert plan.images is not None
+    if not plan.images:
+        return open_source(config.data)
     nothing = np.zeros((0, 1, 1), dtype=np.uint8)
+    # classes of equal sizes, or with the numbers of ImageNet-1K those that it has
     train, val = (np.arange(n, dtype=np.int64) % plan.classes for n in (plan.images, plan.validation_images))
     if (plan.images, plan.classes) == (imagenet_shape.IMAGES, imagenet_shape.CLASSES):
         train = np.repeat(np.arange(plan.classes, dtype=np.int64), imagenet_shape.imagenet_class_sizes())

@@ -1,4 +1,4 @@
-"""A plan for more devices than this machine has: from the figures of one device to the pace of any number of them."""
+"""Predicts the speed of any number of devices from one device."""
 
 from __future__ import annotations
 
@@ -18,11 +18,9 @@ from datavol.planning.scaling_model import DeviceSpeed, Link, Node, Prediction, 
 from datavol.runs.provenance import cores
 from datavol.sweep.devices import visible_gpus
 
-LINK_LATENCY, NETWORK_LATENCY = 10e-6, 50e-6
-"""Assumed seconds of a round of the ring, inside a machine and over Ethernet."""
-
+LINK_LATENCY, NETWORK_LATENCY = 10e-6, 50e-6  # assumed seconds of a ring's round, inside a machine and over Ethernet
 COUNTS = (1, 2, 4, 8, 16, 32, 64)
-LOOKED_AT = 1000  # files, for their mean size
+FILES_WEIGHED = 1000
 
 Steps = list[tuple[int, float]]
 """(images, seconds) of steps of one device."""
@@ -30,23 +28,16 @@ Steps = list[tuple[int, float]]
 
 @dataclass(frozen=True)
 class Scaling:
-    """The pace of the planned devices and of other numbers of them, and what that rests on.
-
-    Attributes:
-        title: What trains.
-        planned: The prediction for the trainer's devices.
-        others: Predictions for 1, 2, 4 ... 64 devices, as far as a batch divides evenly.
-        assumed: What was taken for granted, in words.
-    """
+    """Holds the predictions for a run on several numbers of devices."""
 
     title: str
-    planned: Prediction
-    others: list[Prediction]
-    assumed: str
+    planned: Prediction  # for the trainer's devices
+    others: list[Prediction]  # for 1, 2, 4 ... 64 devices, as far as a batch divides evenly
+    assumed: str  # a sentence for people
 
 
 def is_predicted(config: Config) -> bool:
-    """Whether a run's pace is predicted: a device's figure is given, or fewer devices are here than it takes."""
+    """Return whether the speed is predicted rather than timed on all devices."""
     trainer = config.trainer
     if config.plan.device_images_per_second is not None or trainer.num_nodes > 1:
         return True
@@ -55,13 +46,13 @@ def is_predicted(config: Config) -> bool:
 
 
 def given_steps(config: Config) -> Steps | None:
-    """The step that `plan.device_images_per_second` tells of, or None where it is not given."""
+    """Convert `plan.device_images_per_second` to a step; None where not given."""
     pace = config.plan.device_images_per_second
     return None if pace is None else [(_share(config), _share(config) / pace)]
 
 
 def one_device(config: Config) -> Config:
-    """The run on a single device, with that device's share of a batch.
+    """Reduce a run to one device with its share of a batch.
 
     Raises:
         ConfigError: If that device is a GPU and none is here, or the batch does not divide evenly.
@@ -79,34 +70,33 @@ def one_device(config: Config) -> Config:
 
 
 def with_batch(config: Config, batch_size: int) -> Config:
-    """The run with another batch size."""
+    """Replace the batch size of a run."""
     return config.model_copy(update={"recipe": config.recipe.model_copy(update={"batch_size": batch_size})})
 
 
 def scale(config: Config, prepared: Prepared, steps: Steps, decode_per_core: float | None) -> Scaling:
-    """Predict the pace of the trainer's devices, and of other numbers of them.
+    """Predict the speed of the trainer's and other numbers of devices.
 
     Args:
         config: The run.
         prepared: Its data.
-        steps: Of one device; two at different batch sizes tell what does not shrink with the batch.
-        decode_per_core: Images per second that one core loads, or None where nobody knows.
+        steps: Of one device; two at different batch sizes separate the fixed part of a step from that per image.
+        decode_per_core: Images per second that one core loads, or None if not known.
 
     Raises:
-        ConfigError: If the batch does not divide evenly among the devices, or a file is gone.
+        ConfigError: If the batch does not divide evenly among the devices, or a file is missing.
     """
-    size = 1000 * config.plan.image_kb if config.plan.image_kb else _bytes_per_image(prepared.source.train)
+    size = 1000 * config.plan.image_kb if config.plan.image_kb else mean_image_bytes(prepared.source.train)
     measured = DeviceSpeed(
         *step_line(min(steps), max(steps)),
         decode_per_core or math.inf,
         size or 0.0,
         4.0 * count_parameters(config.model, len(prepared.source.classes)),  # single precision, under autocast as well
     )
-    node = as_node(config)
+    node = _node(config)
     batch, count = config.recipe.batch_size, _devices(config.trainer)
-    unknown = ["decode"] * (decode_per_core is None) + ["disk"] * (
-        size is None and isinstance(config.data, FilesConfig)
-    )
+    unknown = ["plan.decode_per_core"] if decode_per_core is None else []
+    unknown += ["plan.image_kb"] if size is None and isinstance(config.data, FilesConfig) else []
     return Scaling(
         f"{config.model.name} on {count} device{'s' * (count > 1)}, {node.devices} per node",
         predict_speed(measured, node, batch, count),
@@ -115,20 +105,18 @@ def scale(config: Config, prepared: Prepared, steps: Steps, decode_per_core: flo
     )
 
 
-def as_node(config: Config) -> Node:
-    """The machine that `plan.node` assumes, with the trainer's devices.
-
-    Without loading processes where images are in memory, as in training, and on the CPU, whose cores they would share.
-    """
-    node, auto = config.plan.node, config.data.workers == "auto"
-    within = _on_cpu(config.trainer) or (auto and not isinstance(config.data, FilesConfig))
+def _node(config: Config) -> Node:
+    node, workers = config.plan.node, config.data.workers
+    # No loading processes (0) for images in memory, as in training, nor beside a CPU's ranks, whose cores they would
+    # share; None for as many as training starts
+    within = _on_cpu(config.trainer) or (workers == "auto" and not isinstance(config.data, FilesConfig))
     return Node(
         _per_node(config.trainer),
         cores() if node.cores == "auto" else node.cores,
         node.disk_gb_s * 1e9,
         Link(node.link_gb_s * 1e9, LINK_LATENCY),
         Link(node.network_gb_s * 1e9, NETWORK_LATENCY),
-        0 if within else None if config.data.workers == "auto" else config.data.workers,
+        0 if within else None if workers == "auto" else workers,
     )
 
 
@@ -137,18 +125,19 @@ def _assumed(given: NodeConfig, node: Node, unknown: list[str]) -> str:
         f"assumed of a node (plan.node): {node.cores} cores, {given.disk_gb_s:g} GB/s from the disk, "
         f"{given.link_gb_s:g} GB/s between devices, {given.network_gb_s:g} GB/s between nodes"
     )
-    remedies = {"decode": "plan.decode_per_core", "disk": "plan.image_kb"}
-    for name in unknown:
-        text += f"; {name} is not known and left out (try {remedies[name]}=...)"
+    resources = {"plan.decode_per_core": "decode", "plan.image_kb": "disk"}
+    for key in unknown:
+        text += f"; {resources[key]} is not known and left out (try {key}=...)"
     return text
 
 
-def _bytes_per_image(split: Split) -> float | None:
-    """The mean size of some files, evenly spread; None for images in memory."""
+def mean_image_bytes(split: Split) -> float | None:
+    """Measure files' mean size; None for images in memory."""
     if isinstance(split, ArraySplit):
         return None
-    places = np.linspace(0, len(split) - 1, min(len(split), LOOKED_AT)).astype(int)
-    paths = [os.path.join(split.root, split.key(int(place))) for place in places]
+    # evenly spread, since files lie in the order of classes
+    positions = np.linspace(0, len(split) - 1, min(len(split), FILES_WEIGHED)).astype(int)
+    paths = [os.path.join(split.root, split.key(int(position))) for position in positions]
     try:
         return float(np.mean([os.path.getsize(path) for path in paths]))
     except OSError as error:

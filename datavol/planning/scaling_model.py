@@ -1,4 +1,4 @@
-"""Images per second of many devices, predicted from one: what each resource allows, and which runs out first.
+"""Models the training speed of many devices from one device's, by resource.
 
 A step takes what a device needs for its share of the global batch, plus the part of the gradients' all-reduce that the
 backward pass does not hide. Loading runs beside it in worker processes, so that the slowest of step, decoding and disk
@@ -20,89 +20,68 @@ BUCKET_BYTES = 25 * 2**20  # DistributedDataParallel's bucket_cap_mb, which Ligh
 
 @dataclass(frozen=True)
 class DeviceSpeed:
-    """One device and the data, each alone.
+    """Holds the speed of one device and of its data, each alone."""
 
-    Attributes:
-        step_seconds: The part of a step's computing that is the same for any batch.
-        image_seconds: What each image adds to it.
-        decode_per_core: Images per second that one core loads and augments; infinite where it is not known.
-        bytes_per_image: Read from the disk; 0 for images in memory.
-        gradient_bytes: What the ranks exchange after each step.
-    """
-
-    step_seconds: float
-    image_seconds: float
-    decode_per_core: float = math.inf
-    bytes_per_image: float = 0.0
-    gradient_bytes: float = 0.0
+    step_seconds: float  # part of a step's computing that is the same for any batch
+    image_seconds: float  # part that each image adds
+    decode_per_core: float = math.inf  # images per second that one core loads and augments; infinite if not known
+    bytes_per_image: float = 0.0  # read from the disk; 0 for images in memory
+    gradient_bytes: float = 0.0  # exchanged by the ranks in each step
 
 
 @dataclass(frozen=True)
 class Link:
-    """A connection between neighbours in the ring: bytes per second each way, and seconds until the first arrives."""
+    """Describes a connection between neighbours in the ring."""
 
-    bytes_per_second: float
-    latency_seconds: float = 0.0
+    bytes_per_second: float  # each way
+    latency_seconds: float = 0.0  # until the first byte arrives
 
 
 @dataclass(frozen=True)
 class Node:
-    """A machine; all are alike.
-
-    Attributes:
-        devices: How many it has.
-        cores: Its CPU cores, which load images.
-        disk_bytes_per_second: What it reads; of a disk that nodes share, its part.
-        link: Between its devices.
-        network: Between nodes.
-        workers: Loading processes of each device; None for datavol's choice, 0 to load within the step.
-    """
+    """Describes a machine; all are alike."""
 
     devices: int
-    cores: int
-    disk_bytes_per_second: float
-    link: Link
-    network: Link
-    workers: int | None = None
+    cores: int  # of the CPU, which load images
+    disk_bytes_per_second: float  # of a disk that nodes share, one node's part
+    link: Link  # between its devices
+    network: Link  # between nodes
+    workers: int | None = None  # loading processes of each device; None for datavol's choice, 0 to load in the step
 
 
 @dataclass(frozen=True)
 class Prediction:
-    """The pace of some devices.
-
-    Attributes:
-        devices: How many.
-        images_per_second: All together.
-        efficiency: That, as a share of so many times the pace of one device with the whole batch.
-        limits: Images per second that each resource would allow if the others took no time.
-        limiting: The resource that sets the pace.
-    """
+    """Holds the predicted speed of `devices` devices."""
 
     devices: int
-    images_per_second: float
-    efficiency: float
-    limits: dict[str, float]
-    limiting: str
+    images_per_second: float  # all together
+    efficiency: float  # that, divided by `devices` times the speed of one device with the whole batch
+    limits: dict[str, float]  # images per second that each resource would allow if the others took no time
+    limiting: str  # the resource that sets the pace
 
 
 def predict_speed(measured: DeviceSpeed, node: Node, batch_size: int, devices: int) -> Prediction:
-    """Predict the pace of `devices` devices that share global batches, filled node by node.
+    """Predict the speed of devices that share global batches, node by node.
 
     Raises:
         ConfigError: If the batch does not divide evenly.
     """
     check_batch_shares(batch_size, devices)
-    share, here = batch_size // devices, min(devices, node.devices)
+    share, here = batch_size // devices, min(devices, node.devices)  # images of a device; devices in use of a node
     workers = loading_workers(node.cores, here) if node.workers is None else node.workers
     compute = measured.step_seconds + share * measured.image_seconds
-    link = node.link if devices <= node.devices else node.network
+    link = node.link if devices <= node.devices else node.network  # a ring is as fast as its slowest link
+    buckets = max(1, math.ceil(measured.gradient_bytes / BUCKET_BYTES))
+    exchange = all_reduce_seconds(measured.gradient_bytes / buckets, devices, link)  # of one bucket
     limits = {
         "compute": batch_size / compute,
-        "all-reduce": _per(batch_size, _all_reduce_alone(measured.gradient_bytes, devices, link)),
+        "all-reduce": _per(batch_size, buckets * exchange),
+        # devices / here nodes, each of which loads on as many cores as it has processes, or on all
         "decode": devices / here * min(max(workers, 1) * here, node.cores) * measured.decode_per_core,
         "disk": _per(devices / here * node.disk_bytes_per_second, measured.bytes_per_image),
     }
-    step = compute + exposed_seconds(measured.gradient_bytes, devices, link, BACKWARD_SHARE * compute)
+    step = compute + exposed_seconds(buckets, exchange, BACKWARD_SHARE * compute)
+    # times `within` a step add up; what runs `beside` it does so at the same time, and the slowest sets the pace
     beside, within = ["decode", "disk"], ["compute", "all-reduce"]
     if workers == 0:  # every batch is loaded before its step
         step += batch_size / limits["decode"]
@@ -117,31 +96,34 @@ def predict_speed(measured: DeviceSpeed, node: Node, batch_size: int, devices: i
 
 
 def all_reduce_seconds(size: float, devices: int, link: Link) -> float:
-    """A ring all-reduce of `size` bytes: 2 (n - 1) rounds in which every device passes on an n-th.
+    """Compute the time of a ring all-reduce of `size` bytes.
 
     Patarasuk and Yuan, *Bandwidth optimal all-reduce algorithms for clusters of workstations*, 2009. Over several nodes
     the network between them is the slowest link of the ring, and sets its pace. `link` takes the busbw of nccl-tests.
     """
+    # The data are n chunks, n the number of devices, and in every round each device passes a chunk on to its neighbour:
+    # after n - 1 rounds each chunk is summed up on one device, after another n - 1 all devices have all sums.
     rounds = 2 * (devices - 1)
     return rounds * (size / devices / link.bytes_per_second + link.latency_seconds)
 
 
-def exposed_seconds(size: float, devices: int, link: Link, backward_seconds: float) -> float:
-    """How long a step waits for the all-reduce of `size` bytes after its backward pass.
+def exposed_seconds(buckets: int, exchange_seconds: float, backward_seconds: float) -> float:
+    """Compute how long a step waits for all-reduces after its backward pass.
 
     DistributedDataParallel exchanges gradients in buckets as the backward pass completes them, one after the other (Li
     et al., *PyTorch Distributed*, 2020). Here all are equal, are ready at even intervals, and exchanging them slows
-    nothing down; the last is ready when the backward pass ends, so that it is never hidden.
+    nothing down.
     """
-    buckets = _buckets(size)
-    exchange = all_reduce_seconds(size / buckets, devices, link)
-    return exchange + (buckets - 1) * max(0.0, exchange - backward_seconds / buckets)
+    # The last bucket is ready when the backward pass ends, so its exchange is never hidden. The others hide in the
+    # interval until the next bucket is ready; where an exchange takes longer, the rest delays all that follow.
+    return exchange_seconds + (buckets - 1) * max(0.0, exchange_seconds - backward_seconds / buckets)
 
 
 def step_line(small: tuple[int, float], large: tuple[int, float]) -> tuple[float, float]:
-    """The seconds of a step that do not depend on its images, and those per image, from (images, seconds) of two steps.
+    """Fit fixed seconds and seconds per image to two steps.
 
-    Neither is negative: noise that would make one so is the other's. Equal steps tell seconds per image alone.
+    A step is (images, seconds). Neither result is negative: noise that would make one so is the other's. Equal steps
+    give seconds per image alone.
 
     >>> step_line((8, 3.0), (32, 6.0))
     (2.0, 0.125)
@@ -149,16 +131,8 @@ def step_line(small: tuple[int, float], large: tuple[int, float]) -> tuple[float
     (few, short), (many, long) = small, large
     if few == many:
         return 0.0, long / many
-    per_image = min(max(0.0, (long - short) / (many - few)), long / many)
+    per_image = min(max(0.0, (long - short) / (many - few)), long / many)  # the slope; at most `long` in all
     return long - per_image * many, per_image
-
-
-def _all_reduce_alone(size: float, devices: int, link: Link) -> float:
-    return _buckets(size) * all_reduce_seconds(size / _buckets(size), devices, link)
-
-
-def _buckets(size: float) -> int:
-    return max(1, math.ceil(size / BUCKET_BYTES))
 
 
 def _per(amount: float, cost: float) -> float:

@@ -1,4 +1,4 @@
-"""Finds how fast runs train: from a given figure, a timing, or a prediction from one device."""
+"""Finds runs' speeds: given, timed, or predicted from one device."""
 
 from __future__ import annotations
 
@@ -20,24 +20,17 @@ from datavol.sweep.job import write_job
 
 @dataclass(frozen=True)
 class Speed:
-    """How fast one run trains on its devices.
+    """Holds the speed of a run on its devices."""
 
-    Attributes:
-        train: Training images per second, or None where nobody knows.
-        val: Evaluated images per second.
-        start_seconds: From the command to the first iteration.
-        scaling: Where the speed is predicted from that of one device: the prediction.
-    """
-
-    train: float | None
-    val: float | None = None
-    start_seconds: float = 0.0
-    scaling: Scaling | None = None
+    train: float | None  # training images per second, or None if not known
+    val: float | None = None  # evaluated images per second
+    start_seconds: float = 0.0  # from the command to the first iteration
+    scaling: Scaling | None = None  # where the speed is predicted from that of one device
 
 
 def find_speeds(plans: list[Plan]) -> list[Speed]:
-    """The speed of every run: the figure given, or one timing or prediction per network, recipe, data and trainer."""
-    timed: list[tuple[object, Speed]] = []
+    """Find each run's speed, once per network, recipe, data and trainer."""
+    timed: list[tuple[object, Speed]] = []  # no dictionary: configurations that hold lists are not hashable
     speeds = []
     for plan in plans:
         config = plan.run.config
@@ -64,37 +57,37 @@ def _find_speed(plan: Plan) -> Speed:
 
 
 def _predict(plan: Plan, can_time: bool) -> Speed:
-    """Predict the speed of devices that are not here; evaluation counts as no faster than training."""
+    """Predict the speed of devices that are not here."""
     config, start_seconds = plan.run.config, 0.0
     steps, decode = given_steps(config), config.plan.decode_per_core
     if steps is None:
         one_device(config)  # raises before anything is timed
-        found, start_seconds = _time(plan.run, "device")
-        steps, decode = [(size, seconds) for size, seconds in found["steps"]], decode or found["decode_per_core"]
+        timed, start_seconds = _time(plan.run, "device")
+        steps, decode = [(size, seconds) for size, seconds in timed["steps"]], decode or timed["decode_per_core"]
     elif decode is None and can_time:
         decode = _time(plan.run, "loading")[0]["decode_per_core"]
     scaling = scale(config, plan.prepared, steps, decode)
     pace = scaling.planned.images_per_second
-    return Speed(pace, pace, start_seconds, scaling)
+    return Speed(pace, pace, start_seconds, scaling)  # evaluation, without a backward pass, counts as no faster
 
 
 def _time(run: Run, what: str) -> tuple[dict[str, Any], float]:
-    """Figures of `datavol.planning.throughput`, measured in a process of its own, and its start-up seconds."""
+    """Run `datavol.planning.throughput`; return its figures and start-up seconds."""
     print(f"timing {run.config.model.name} on {run.config.data.name} ...", file=sys.stderr, flush=True)
-    with tempfile.TemporaryDirectory(prefix="datavol-") as place:
-        file = Path(place) / "run.json"
+    with tempfile.TemporaryDirectory(prefix="datavol-") as folder:
+        file = Path(folder) / "run.json"
         write_job(file, run)
-        began = time.time()
+        began = time.time()  # the wall clock: the two processes compare theirs
         command = [sys.executable, "-m", "datavol.planning.throughput", str(file), what]
         answer = subprocess.run(command, stdout=subprocess.PIPE, text=True, cwd=Path.cwd())
     if answer.returncode:
         raise ConfigError("plan.timing must succeed, and it failed as said above; try plan.timing=false")
-    found = json.loads(answer.stdout.splitlines()[-1])
-    return found, found.get("first_iteration", began) - began
+    figures = json.loads(answer.stdout.splitlines()[-1])  # before the last line, what libraries print
+    return figures, figures.get("first_iteration", began) - began
 
 
 def seconds_left(plan: Plan, speed: Speed) -> float | None:
-    """Estimate how long a run still takes; None where the speed is not known."""
+    """Estimate a run's remaining seconds; None where the speed is not known."""
     if plan.epochs_left == 0:
         return 0.0
     if speed.train is None:
@@ -106,12 +99,11 @@ def seconds_left(plan: Plan, speed: Speed) -> float | None:
 
 
 def wall_seconds(plans: list[Plan], speeds: list[Speed], places: int) -> float | None:
-    """How long the sweep takes with `places` runs at once, started in order as places fall free."""
-    free = [0.0] * places
+    """Estimate a sweep's duration with `places` runs at once."""
+    busy_until = [0.0] * places
     for plan, speed in zip(plans, speeds, strict=True):
         seconds = seconds_left(plan, speed)
         if seconds is None:
             return None
-        free.sort()
-        free[0] += seconds
-    return max(free)
+        busy_until[busy_until.index(min(busy_until))] += seconds  # the next run starts where a place is free first
+    return max(busy_until)

@@ -18,7 +18,7 @@ from datavol.runs.files import nearest_folder
 
 
 def print_plan(plans: list[Plan], speeds: list[Speed], wall: float | None, places: int) -> None:
-    """Print what each run would do, what the sweep would take, and predictions for more devices."""
+    """Print the runs as a table, the sweep's cost, and predictions."""
     table = Table(title="what the sweep would do")
     for name in ("run", "images", "budget epochs", "iterations", "passes", "LR step", "warm-up", "evaluations"):
         table.add_column(name, justify="left" if name == "run" else "right")
@@ -34,19 +34,20 @@ def print_plan(plans: list[Plan], speeds: list[Speed], wall: float | None, place
     )
     for line in _sums(plans, wall, places):
         console.print(line, soft_wrap=True, highlight=False)
+    # runs of one network, recipe, data and trainer share one Scaling object, which is printed once
     for scaling in {id(speed.scaling): speed.scaling for speed in speeds if speed.scaling}.values():
         print_scaling(console, scaling)
 
 
 def print_scaling(console: Console, scaling: Scaling) -> None:
-    """Print predictions for 1 to 64 devices: their pace, and what each resource would allow alone."""
+    """Print predictions for 1 to 64 devices, with each resource's limit."""
     planned = scaling.planned
     head = f"{scaling.title}: {planned.images_per_second:,.0f} images/s predicted, limited by {planned.limiting}"
     console.print(f"\n{head}", soft_wrap=True, highlight=False)
     table = Table(caption="a resource's column: images/s if the others took no time", caption_justify="left")
     for name in ("devices", "images/s", "efficiency", "limited by", *planned.limits):
         table.add_column(name, justify="left" if name == "limited by" else "right")
-    counts = {one.devices: one for one in [*scaling.others, planned]}
+    counts = {one.devices: one for one in [*scaling.others, planned]}  # `planned` last, to replace its equal
     for _, one in sorted(counts.items()):
         limits = ["-" if math.isinf(limit) else f"{limit:,.0f}" for limit in one.limits.values()]
         cells = [str(one.devices), f"{one.images_per_second:,.0f}", f"{one.efficiency:.0%}", one.limiting, *limits]
@@ -57,6 +58,7 @@ def print_scaling(console: Console, scaling: Scaling) -> None:
 
 def _cells(plan: Plan, speed: Speed) -> list[str]:
     budget, units = plan.prepared.budget, plan.units
+    # epochs, LR step, warm-up in passes over the subset, as in the thesis's table 6: where rounding changes one, both
     durations = [
         f"{exact:g}" if not changed else f"{rounded}* ({exact:.2f})"
         for exact, rounded, changed in zip(units.exact, units.rounded, units.changed, strict=True)
@@ -80,7 +82,7 @@ def _cells(plan: Plan, speed: Speed) -> list[str]:
 
 def _sums(plans: list[Plan], wall: float | None, places: int) -> list[str]:
     size = sum(plan.checkpoint_bytes or 0 for plan in plans if plan.state != "finished")
-    place = nearest_folder(plans[0].run.folder)
+    place = nearest_folder(plans[0].run.folder)  # the run's own does not exist yet, and a plan makes none
     free = shutil.disk_usage(place).free
     states = [plan.state for plan in plans]
     counts = ", ".join(f"{states.count(state)} {state}" for state in ("finished", "resumable", "missing"))
