@@ -1,4 +1,4 @@
-"""A W&B workspace with a study's curves: `python -m datavol.dashboard <project>` where you are logged in."""
+"""Saves a W&B workspace with a study's curves: `python -m datavol.dashboard <project>`."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from datavol.errors import ConfigError, flat
 
 @cli_errors
 def main() -> None:
-    """Save a workspace with learning curves, training curves and confidence, and say where it is."""
+    """Save the workspace and print its address."""
     parser = Parser(prog="python -m datavol.dashboard", description=__doc__)
     parser.add_argument("project", help="the W&B project that the runs went to, such as datavol")
     parser.add_argument("--entity", help="the user or team that the project is of; yourself by default")
@@ -18,7 +18,7 @@ def main() -> None:
 
 
 def save_dashboard(project: str, entity: str | None, study: str | None) -> str:
-    """Save the workspace as a new view of the project; gives its address.
+    """Save the workspace as a new view; return its address.
 
     Raises:
         ConfigError: If wandb-workspaces is not installed, you are not logged in, or W&B refuses.
@@ -28,7 +28,7 @@ def save_dashboard(project: str, entity: str | None, study: str | None) -> str:
     from datavol.tracking.session import logged_in_api
     from datavol.tracking.workspace import workspace_of
 
-    workspace = workspace_of(project, entity or "", study)  # first: what is not installed needs no login to be told
+    workspace = workspace_of(project, entity or "", study)  # before the login, which a missing package makes pointless
     try:
         api = logged_in_api()
         workspace.entity = entity or api.default_entity
@@ -36,9 +36,8 @@ def save_dashboard(project: str, entity: str | None, study: str | None) -> str:
     except ConfigError:
         raise
     except (wandb.Error, ValueError) as error:
-        told = flat(error)
         raise ConfigError(
-            f"project must be a W&B project that you can change, got {project}: {told}; check it and --entity"
+            f"project must be a W&B project that you can change, got {project}: {flat(error)}; check it and --entity"
         ) from None
 
 

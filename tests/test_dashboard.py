@@ -11,7 +11,7 @@ from wandb_workspaces import workspaces as ws
 from datavol import dashboard
 from datavol.dashboard import save_dashboard
 from datavol.errors import ConfigError
-from datavol.study.load import wandb_project
+from datavol.tracking import session
 from datavol.tracking.workspace import workspace_of
 
 
@@ -63,7 +63,7 @@ def saved(monkeypatch) -> list[ws.Workspace]:
         kept.append(workspace)
         return workspace
 
-    monkeypatch.setattr(wandb_project, "logged_in_api", lambda: type("Api", (), {"default_entity": "me"}))
+    monkeypatch.setattr(session, "logged_in_api", lambda: type("Api", (), {"default_entity": "me"}))
     monkeypatch.setattr(ws.Workspace, "save", save)
     monkeypatch.setattr(ws.Workspace, "url", property(lambda workspace: f"https://wandb/{workspace.entity}"))
     return kept

@@ -1,9 +1,8 @@
-"""A report on W&B: a run in the study's group that shows the page and its tables, with all files as an artifact."""
+"""Uploads a report to W&B as a run in the study's group."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pandas as pd
 
@@ -13,20 +12,17 @@ from datavol.errors import ConfigError, flat
 from datavol.runs.folder import RunFolder
 from datavol.tracking.session import NOT_RUNS, check_wandb
 
-if TYPE_CHECKING:
-    import wandb
-
-ANSWERS_WITHIN = 60.0
-"""Seconds that W&B has to answer when the upload begins."""
+PATIENCE_SECONDS = 60.0  # for W&B to answer when the upload begins
 
 
 def destination(runs: pd.DataFrame) -> WandbConfig:
-    """The W&B settings that the runs were trained with; the default ones where none was logged there.
+    """Find the W&B settings of the runs, or the default ones.
 
     Raises:
-        ConfigError: If W&B cannot take anything: it is disabled, or the settings ask for a login that is not there.
+        ConfigError: If W&B is disabled, or the settings ask for a login and nobody is logged in.
     """
     folders = [Path(folder) for folder in runs.loc[runs["state"] != "unreadable", "folder"]]
+    # each record holds its composed configuration; runs logged to CSV alone have no W&B settings
     loggers = [RunFolder(folder).record["config"]["logger"] for folder in folders]
     logged = [WandbConfig(**logger) for logger in loggers if logger["name"] == "wandb"]
     settings = logged[0] if logged else compose(["logger=wandb"])[0].config.logger
@@ -37,18 +33,12 @@ def destination(runs: pd.DataFrame) -> WandbConfig:
 
 
 def publish(page: Path, study: str, settings: WandbConfig) -> str:
-    """Upload a page, and the tables and figures beside it, into a study's group.
+    """Upload `report.html` with its tables and figures; return its address.
 
-    Args:
-        page: `report.html`, written.
-        study: The group that the study's runs have.
-        settings: As `destination` gives them.
-
-    Returns:
-        Where the report is, in words.
+    The run shows the page and the tables; an artifact holds all files.
 
     Raises:
-        ConfigError: If W&B does not take it.
+        ConfigError: If W&B refuses it.
     """
     import wandb
 
@@ -65,29 +55,22 @@ def publish(page: Path, study: str, settings: WandbConfig) -> str:
             mode=mode,
             reinit="create_new",
             settings=wandb.Settings(
-                silent=True, console="off", save_code=False, disable_git=True, init_timeout=ANSWERS_WITHIN
+                silent=True, console="off", save_code=False, disable_git=True, init_timeout=PATIENCE_SECONDS
             ),
         )
         tables = {f"tables/{file.stem}": wandb.Table(dataframe=pd.read_csv(file)) for file in _files(page, "csv")}
         run.log({"report": wandb.Html(str(page), inject=False), **tables})
-        run.log_artifact(_artifact(page, study))
+        artifact = wandb.Artifact(f"report-{study}", type=NOT_RUNS)
+        for file in [page, *_files(page, "*")]:
+            artifact.add_file(str(file), name=str(file.relative_to(page.parent)))
+        run.log_artifact(artifact)
         run.finish()
         wandb.teardown()  # its service process writes the last of an offline run's file only when it ends
     except (wandb.Error, OSError, ValueError) as error:
-        told = flat(error)
-        raise ConfigError(f"W&B must take the report, got: {told}; the page is in {page}, so try again later") from None
-    if mode == "online":
-        return str(run.url)
-    return f"offline; `wandb sync {Path(run.dir).parent}` sends it"
-
-
-def _artifact(page: Path, study: str) -> wandb.Artifact:
-    import wandb
-
-    artifact = wandb.Artifact(f"report-{study}", type=NOT_RUNS)
-    for file in [page, *_files(page, "*")]:
-        artifact.add_file(str(file), name=str(file.relative_to(page.parent)))
-    return artifact
+        raise ConfigError(
+            f"W&B must take the report, got: {flat(error)}; the page is in {page}, so try again later"
+        ) from None
+    return str(run.url) if mode == "online" else f"offline; `wandb sync {Path(run.dir).parent}` sends it"
 
 
 def _files(page: Path, ending: str) -> list[Path]:

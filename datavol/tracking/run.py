@@ -1,4 +1,4 @@
-"""One W&B run per training; when W&B fails, the training goes on without it.
+"""Logs a training to a W&B run; training continues when W&B fails.
 
 wandb is imported inside the functions: it takes half a second, and most commands never need it.
 """
@@ -24,7 +24,7 @@ PATIENCE_SECONDS = 10.0  # for W&B to answer, once when a run opens and once whe
 
 
 class WandbRun:
-    """A training's W&B run. Once W&B has failed, or when it is disabled, every call does nothing."""
+    """Wraps a training's W&B run; does nothing if disabled or failed."""
 
     def __init__(self, run: wandb.Run | None) -> None:
         self._run = run
@@ -44,7 +44,7 @@ class WandbRun:
             self._give_up(error)
 
     def finish(self, summary: Mapping[str, Any], exit_code: int) -> None:
-        """Set the summary, send what is left and end wandb's service process; call it once, also after a failure."""
+        """Set the summary, send the rest and end wandb's service process."""
         if self._run is None:
             return
         try:
@@ -68,11 +68,11 @@ class WandbRun:
 def open_wandb_run(
     settings: WandbConfig, *, folder: Path, run_id: str, name: str, study: str, tags: list[str], config: dict[str, Any]
 ) -> WandbRun:
-    """Start the W&B run `run_id`, or go on with it if W&B knows it; its files lie in `folder`/wandb.
+    """Start or resume the W&B run `run_id`, with its files in `folder`/wandb.
 
     `run_id` must be new for every folder, and the same again when its training is resumed. `study` becomes the group,
     and `tags`, of 1 to 64 characters each, join the user's own. The keys of `config` become columns; a key must hold
-    no full stop. When the server does not answer within `PATIENCE_SECONDS`, the run goes on offline, with a warning.
+    no full stop. When the server does not answer within `PATIENCE_SECONDS`, the run is offline, with a warning.
     """
     identity = {
         "project": settings.project,
@@ -88,7 +88,7 @@ def open_wandb_run(
 
 
 def _open(mode: Mode, identity: dict[str, Any]) -> wandb.Run | None:
-    """From online to offline to nothing, whichever works first."""
+    """Open the run in `mode`, else offline, else not at all."""
     if mode == "disabled":
         return None
     try:
@@ -120,8 +120,9 @@ def _start(mode: Mode, identity: dict[str, Any]) -> wandb.Run:
         finish_timeout_raises=True,
     )
     wandb.setup(settings)
-    wandb.termsetup(settings, None)  # wandb learns `silent` only once in a process: when it first reads any setting
-    # create_new: without it, init returns a run that somebody else left open in this process.
+    wandb.termsetup(settings, None)  # wandb reads `silent` once in a process, with its first setting, so set it again
+    # resume="allow": continue the run if the server knows its id, else start it. create_new: do not return a run that
+    # somebody else left open in this process.
     run = wandb.init(**identity, mode=mode, resume="allow", reinit="create_new")
     # No automatic summary: it would put the last value of every curve beside the best and last that we set.
     run.define_metric("iteration", hidden=True, summary="none")
@@ -134,8 +135,8 @@ def _stop_service() -> None:
 
     try:
         wandb.teardown()
-    except SystemExit:
-        return  # with the service's own code when that is not 0, as after a kill
+    except SystemExit:  # teardown exits with the service's code if that is not 0, as after a kill
+        return
     except Exception as error:
         if not is_wandb_failure(error):
             raise

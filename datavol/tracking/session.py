@@ -1,4 +1,7 @@
-"""Checks the W&B login, mode and failures; wandb is imported late, since it takes half a second."""
+"""Checks W&B's login and mode, and recognises its failures.
+
+wandb is imported inside the functions, since it takes half a second.
+"""
 
 from __future__ import annotations
 
@@ -13,14 +16,13 @@ if TYPE_CHECKING:
 
     from datavol.config import WandbConfig
 
-NOT_RUNS = "report"
-"""The job type of what `python -m datavol.report --wandb` uploads, which is no training."""
+NOT_RUNS = "report"  # the job type of what `python -m datavol.report --wandb` uploads, which is no training
 
 Mode = Literal["online", "offline", "disabled"]
 
 
 def check_wandb(settings: WandbConfig) -> Mode:
-    """Choose the mode in which W&B will run; asks neither the network nor the user.
+    """Choose W&B's mode without asking the network or the user.
 
     `auto` follows WANDB_MODE or what `wandb offline` saved, and is otherwise online if you are logged in.
 
@@ -50,7 +52,7 @@ def check_wandb(settings: WandbConfig) -> Mode:
 
 
 def logged_in_api() -> Any:
-    """Open a `wandb.Api`, which without this check would ask for a key at the terminal.
+    """Open a `wandb.Api`, which never asks for a key at the terminal.
 
     Raises:
         ConfigError: If you are not logged in.
@@ -63,10 +65,8 @@ def logged_in_api() -> Any:
 
 
 def is_wandb_failure(error: Exception) -> bool:
-    """Tell failures of wandb's server, disk, settings or service from mistakes of our own.
-
-    wandb's exceptions share no base class, so those that it defines are known by the module that they come from.
-    """
+    """Recognise failures of wandb's server, disk, settings or service."""
+    # wandb's exceptions share no base class, so they are known by the package that defines them; others are our bugs
     return isinstance(error, (OSError, ValueError)) or type(error).__module__.split(".")[0] == "wandb"
 
 
@@ -93,7 +93,7 @@ def _settings_in_force() -> wandb.Settings:
 
 
 def _is_logged_in(in_force: wandb.Settings) -> bool:
-    """Look for an API key or identity token, on no network."""
+    """Look for an API key or identity token, without the network."""
     try:
         # wandb's public login() would prompt, so this is the one name taken from inside its sdk
         from wandb.sdk.lib.wbauth import authenticate_session

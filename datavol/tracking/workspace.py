@@ -1,7 +1,7 @@
-"""A W&B workspace of a study: its learning curves, training curves and confidence, as `datavol.training` logs them.
+"""Describes a W&B workspace with learning curves, training curves and confidence.
 
 Training curves are drawn against W&B's own step, which is the iteration. Runs are grouped by network and fraction, so
-that every line is a mean over seeds and every point of a learning curve too.
+that every line and every point of a learning curve is a mean over seeds.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from wandb_workspaces.reports.v2.interface import PanelTypes
     from wandb_workspaces.workspaces import RunsetSettings, Section, Workspace
 
+# keys as `datavol.training` logs them -> panel titles; the first are values of a run's summary, the others histories
 LEARNING_CURVES = {
     "last/val/top1": "top-1, last evaluation",
     "best/val/top1": "top-1, best evaluation",
@@ -35,20 +36,14 @@ CONFIDENCE = {
     "val/calibration_error": "calibration error",
 }
 COLUMNS = ("config:model", "config:fraction", "config:seed", "summary:last/val/top1", "summary:best/val/top1")
-MOST_RUNS = 200
-"""Lines in a panel, of W&B's default 10."""
+MOST_RUNS = 200  # lines in a panel; W&B's default is 10
 
 
 def workspace_of(project: str, entity: str, study: str | None = None) -> Workspace:
-    """The workspace, not yet saved.
-
-    Args:
-        project: Of W&B.
-        entity: The user or team that the project is of.
-        study: The only study to show (its runs' group); None for all.
+    """Build an unsaved workspace of one study, or of all studies.
 
     Raises:
-        ConfigError: If the package that describes workspaces is not installed.
+        ConfigError: If the package wandb-workspaces is not installed.
     """
     try:
         from wandb_workspaces import workspaces as ws
@@ -74,7 +69,7 @@ def workspace_of(project: str, entity: str, study: str | None = None) -> Workspa
 def _learning_curves() -> list[PanelTypes]:
     from wandb_workspaces.reports.v2 import Config, ScatterPlot, SummaryMetric
 
-    images = Config("size")
+    images = Config("size")  # of the run's subset
     return [
         ScatterPlot(title=f"{title}, against training images", x=images, y=SummaryMetric(name), log_x=True)
         for name, title in LEARNING_CURVES.items()
@@ -91,7 +86,7 @@ def _runs(study: str | None) -> RunsetSettings:
     from wandb_workspaces import expr
     from wandb_workspaces import workspaces as ws
 
-    ours = [] if study is None else [expr.Metric("Group") == study]
+    ours = [] if study is None else [expr.Metric("Group") == study]  # `==` builds a filter, and `!=` below
     return ws.RunsetSettings(
         filters=expr.And(expr.Metric("JobType") != NOT_RUNS, *ours),
         groupby=[expr.Config("model"), expr.Config("fraction")],

@@ -1,4 +1,4 @@
-"""One W&B run per training: what it leaves, and what happens when W&B fails. Talks to loopback only."""
+"""One W&B run per training: its files, and failures of W&B. Talks to loopback only."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 import wandb
-from wandb_file import WandbFile, read_wandb_file
+from factories.wandb_file import WandbFile, read_wandb_file
 
 from datavol.config import WandbConfig
 from datavol.errors import ConfigError
@@ -27,6 +27,7 @@ from datavol.tracking.session import check_wandb
 
 API_KEY = "0123456789" * 4
 CLOSED_PORT = "http://127.0.0.1:9"
+HANG_SECONDS = 300.0  # after which a subprocess hangs, on the slowest machine
 
 
 @pytest.fixture(autouse=True)
@@ -146,7 +147,7 @@ def warnings(caplog: pytest.LogCaptureFixture) -> list[str]:
 
 def sync(*paths: Path) -> None:
     command = [sys.executable, "-m", "wandb", "sync", "--include-online", *map(str, paths)]
-    subprocess.run(command, check=True, capture_output=True, timeout=60)
+    subprocess.run(command, check=True, capture_output=True, timeout=HANG_SECONDS)
 
 
 def family() -> set[int]:
@@ -338,23 +339,34 @@ def test_our_own_mistakes_are_not_taken_for_failures_of_wandb(folder: Path) -> N
 
 
 @pytest.mark.slow
-def test_a_closed_port_costs_seconds_and_one_warning(
+def test_a_closed_port_costs_one_warning(
     folder: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("WANDB_BASE_URL", CLOSED_PORT)
     monkeypatch.setenv("WANDB_API_KEY", API_KEY)
-    began = time.monotonic()
     run = start(folder, "online")
     train(run)
     finish(run)
-    assert time.monotonic() - began < 15
     assert len(warnings(caplog)) == 1
     assert capfd.readouterr() == ("", "")
     (file,) = files(folder)
     assert curve(file) == [(10, 0.1), (20, 0.2), (30, 0.3)]
 
 
-def test_an_offline_stand_in_can_be_synced_later(
+def test_wandb_waits_for_its_server_no_longer_than_our_patience(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    opened = []
+    real = wandb.init
+    monkeypatch.setattr(wandb, "init", lambda **options: opened.append(real(**options)) or opened[-1])
+    monkeypatch.delenv("WANDB_ERROR_REPORTING")
+    finish(start(folder))
+    (run,) = opened
+    patience = wandb_run.PATIENCE_SECONDS
+    assert (run.settings.init_timeout, run.settings.finish_timeout) == (patience, patience)
+    assert run.settings.finish_timeout_raises
+    assert os.environ["WANDB_ERROR_REPORTING"] == "false"  # else they would wait for the server at exit
+
+
+def test_an_offline_run_can_be_synced_later(
     folder: Path, server: Server, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(wandb_run, "PATIENCE_SECONDS", 1.0)
@@ -376,9 +388,7 @@ def test_a_server_that_dies_costs_one_warning_and_no_row(
     train(run, (10,))
     server.close()
     train(run, (20, 30))
-    began = time.monotonic()
     finish(run)
-    assert time.monotonic() - began < 5
     assert len(warnings(caplog)) == 1
     again = Server()
     monkeypatch.setenv("WANDB_BASE_URL", again.url)
@@ -403,7 +413,7 @@ def test_a_server_that_never_answers_does_not_hold_up_the_exit(folder: Path, mon
         monkeypatch.setenv("WANDB_BASE_URL", f"http://127.0.0.1:{silent.getsockname()[1]}")
         root = Path(__file__).parents[2]
         monkeypatch.setenv("PYTHONPATH", f"{root}{os.pathsep}{root / 'tests'}")
-        subprocess.run([sys.executable, "-c", code], check=True, timeout=15)
+        subprocess.run([sys.executable, "-c", code], check=True, timeout=HANG_SECONDS)
     assert len(files(folder)[0].rows) == 3
 
 
