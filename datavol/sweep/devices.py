@@ -1,4 +1,4 @@
-"""Shares a machine out among the runs that train at once."""
+"""Divides a machine among the runs that train at once."""
 
 from __future__ import annotations
 
@@ -11,15 +11,13 @@ from datavol.runs.provenance import cores
 
 
 def run_environments(parallel: int | str, trainer: TrainerConfig, runs: int) -> list[dict[str, str]]:
-    """The environments of the places in which runs train at once: disjoint GPUs, or a fair share of the CPU's threads.
+    """Return an environment for each of the runs that train at once.
 
-    Args:
-        parallel: How many at once; `auto` is one per GPU (or per `trainer.devices` GPUs), or one per core.
-        trainer: Of the runs.
-        runs: How many there are.
+    They get disjoint GPUs, or equal shares of the CPU's threads. `parallel` is how many train at once; `auto` means one
+    per `trainer.devices` GPUs, or one per core.
 
     Raises:
-        ConfigError: If there are fewer GPUs than that takes.
+        ConfigError: If there are too few GPUs.
     """
     gpus = [] if trainer.accelerator == "cpu" else visible_gpus()
     devices = trainer.devices if isinstance(trainer.devices, int) else 1
@@ -27,10 +25,10 @@ def run_environments(parallel: int | str, trainer: TrainerConfig, runs: int) -> 
         parallel = max(1, len(gpus) // devices) if gpus else cores()
     places = max(1, min(int(parallel), runs))
     if places == 1:
-        return [{}]
+        return [{}]  # the whole machine
     if not gpus:
         return [{"OMP_NUM_THREADS": str(max(1, cores() // (places * devices)))}] * places
-    each = len(gpus) // places
+    each = len(gpus) // places  # GPUs of a run
     if each < devices:
         raise ConfigError(
             f"sweep.parallel must be at most the {len(gpus) // devices} times that {devices} of this machine's "
@@ -40,10 +38,10 @@ def run_environments(parallel: int | str, trainer: TrainerConfig, runs: int) -> 
 
 
 def visible_gpus() -> list[str]:
-    """The GPUs that CUDA would show, asked of the environment or the driver, since importing torch takes seconds."""
+    """List the GPUs that CUDA would show, without importing torch."""
     named = os.environ.get("CUDA_VISIBLE_DEVICES")
     if named is not None:
-        return [gpu for gpu in named.split(",") if gpu not in ("", "-1")]
+        return [gpu for gpu in named.split(",") if gpu not in ("", "-1")]  # indices or UUIDs; -1 hides all GPUs
     try:
         command = ["nvidia-smi", "--query-gpu=index", "--format=csv,noheader"]
         listed = subprocess.run(command, capture_output=True, text=True, check=True, timeout=30)

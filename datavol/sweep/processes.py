@@ -1,4 +1,4 @@
-"""A run in a process of its own: it starts in its own session, dies with its parent, and leaves no process behind."""
+"""Starts each run in its own process, and ends it without leftovers."""
 
 from __future__ import annotations
 
@@ -10,21 +10,24 @@ import sys
 import time
 import uuid
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 
+# A process inherits the environment of the one that starts it, so a variable with a value of the job's own marks all of
+# the job's processes: also those that leave its process group and session, as W&B's service does, or lose their parent.
 MARKER = "DATAVOL_JOB"
-"""In the environment of every process that a job starts, W&B's service included, which has a session of its own."""
 
+# which rank the sweep itself is, within a SLURM job or under torchrun: a run must not take it for its own
 OF_RANKS = ("MASTER_ADDR", "MASTER_PORT", "RANK", "LOCAL_RANK", "NODE_RANK", "GROUP_RANK", "WORLD_SIZE")
 OF_SRUN = ("SLURM_NTASKS", "SLURM_NTASKS_PER_NODE", "SLURM_PROCID", "SLURM_LOCALID", "SLURM_NODEID")
 GRACE_SECONDS = 10.0
 
 
 class JobProcess:
-    """The process that trains a run, with everything that it starts."""
+    """Holds the process that trains a run, and its descendants."""
 
     def __init__(self, file: Path, output: Path, environment: Mapping[str, str]) -> None:
-        """Start `python -m datavol.sweep.job <file>`, what it says going to `output`."""
+        """Start `python -m datavol.sweep.job <file>`, and append its output to a file."""
         self.marker = f"{MARKER}={uuid.uuid4().hex}"
         name, _, value = self.marker.partition("=")
         inherited = {key: text for key, text in os.environ.items() if key not in OF_RANKS + OF_SRUN}
@@ -34,61 +37,58 @@ class JobProcess:
                 stdin=subprocess.DEVNULL,
                 stdout=sink,
                 stderr=subprocess.STDOUT,
-                start_new_session=True,
+                start_new_session=True,  # Ctrl-C in the terminal reaches the sweep alone, which passes it on
                 env={**inherited, **environment, name: value},
             )
 
     def poll(self) -> int | None:
-        """The exit code once the process has ended; then nothing of the job is left."""
+        """Return the exit code of an ended process, and kill its leftovers."""
         code = self._process.poll()
         if code is not None:
-            self._sweep_up()
+            self._kill_leftovers()
         return code
 
     def stop(self, number: int) -> None:
-        """Pass a signal on, wait for the job to keep what it has, then end whatever is left of it."""
+        """Pass a signal on, let the job save, then kill its leftovers."""
         self._process.send_signal(number)
         try:
             self._process.wait(GRACE_SECONDS)
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
-        self._sweep_up()
+        self._kill_leftovers()
 
-    def _sweep_up(self) -> None:
-        """Kill what carries the job's marker, until nothing does."""
+    def _kill_leftovers(self) -> None:
         deadline = time.monotonic() + GRACE_SECONDS
+        # again and again, since a process may start another between being listed and being killed
         while (left := list(processes_with(self.marker))) and time.monotonic() < deadline:
             for pid in left:
-                _kill(pid)
+                with suppress(ProcessLookupError):  # it has just ended
+                    os.kill(pid, signal.SIGKILL)
             time.sleep(0.05)
 
 
 def processes_with(marker: str) -> Iterator[int]:
-    """The living processes whose environment holds `marker` (Linux; elsewhere none are found)."""
-    for place in Path("/proc").glob("[0-9]*"):
+    """List the living processes whose environment holds `marker` (Linux only)."""
+    for process in Path("/proc").glob("[0-9]*"):
         try:
-            environment = (place / "environ").read_bytes()
-            ended = (place / "stat").read_text().rpartition(")")[2].split()[0] in ("Z", "X")
-        except OSError:  # it has just ended, or is somebody else's
+            environment = (process / "environ").read_bytes()  # as it was at the start: NAME=value, separated by NUL
+            # "pid (command) state ...", where the command may hold spaces and brackets; Z is a zombie, X dead
+            ended = (process / "stat").read_text().rpartition(")")[2].split()[0] in ("Z", "X")
+        except OSError:  # it has just ended, or belongs to another user
             continue
         if not ended and marker.encode() in environment.split(b"\0"):
-            yield int(place.name)
+            yield int(process.name)
 
 
 def die_with_parent() -> None:
-    """Ask Linux to kill this process when its parent ends, however that ends; a job and its ranks do."""
+    """Ask Linux to kill this process when its parent ends."""
     if sys.platform != "linux":
         return
     parent = os.getppid()
-    set_death_signal = 1  # PR_SET_PDEATHSIG of prctl(2)
+    # prctl(2) with PR_SET_PDEATHSIG: the kernel sends SIGKILL however the parent ends, also by SIGKILL or for lack of
+    # memory, where no handler of the parent could end its children
+    set_death_signal = 1
     ctypes.CDLL(None).prctl(set_death_signal, signal.SIGKILL)
-    if os.getppid() != parent:  # it ended before we asked
+    if os.getppid() != parent:  # it ended before we asked, and the kernel will send nothing
         os.kill(os.getpid(), signal.SIGKILL)
-
-
-def _kill(pid: int) -> None:
-    try:
-        os.kill(pid, signal.SIGKILL)
-    except ProcessLookupError:
-        return

@@ -1,8 +1,9 @@
-"""A sweep on a SLURM cluster: one SLURM job per run, submitted by submitit, its ranks started by srun.
+"""Trains a sweep on a SLURM cluster, one job per run.
 
-Keys and name are those of Hydra's own submitit launcher (`hydra/launcher=submitit_slurm`), which this stands in for:
-that one composes a run's configuration anew when its job starts, submits finished runs again, leaves the jobs in
-the queue after Ctrl-C, and never hears of a cancelled job where SLURM keeps no accounts.
+submitit submits the jobs and srun starts their ranks. Keys and name are those of Hydra's own submitit launcher
+(`hydra/launcher=submitit_slurm`), which this replaces: that one composes a configuration anew when its job starts,
+submits finished runs again, leaves the jobs in the queue after Ctrl-C, and does not notice a cancelled job where SLURM
+keeps no accounts.
 """
 
 from __future__ import annotations
@@ -25,32 +26,31 @@ if TYPE_CHECKING:
     import submitit
 
 POLL_SECONDS = 2.0
-CANCEL_SECONDS = 60.0
-"""How long SLURM may take to end a cancelled job; its KillWait is 30 s by default."""
+CANCEL_SECONDS = 60.0  # for SLURM to end a cancelled job; its KillWait is 30 s by default
 
+# keys of `hydra.launcher` that submitit takes for any kind of cluster; it wants the others prefixed by `slurm_`
 SHARED = ("name", "timeout_min", "mem_gb", "nodes", "tasks_per_node", "cpus_per_task", "gpus_per_node")
-"""The keys of `hydra.launcher` that submitit takes for any kind of cluster; it wants the others marked `slurm_`."""
 
 
 class TrainRun:
-    """What each rank of a SLURM job does. submitit keeps it, with its run's finished configuration, as a file."""
+    """Trains a run on each rank of its job; submitit pickles both."""
 
     def __call__(self, run: Run) -> None:
-        """Train the run; it ends with the exit codes of `datavol.cli.boundary`."""
+        """Train the run; exit with the codes of `datavol.cli.boundary`."""
         from datavol.sweep.job import train_run
 
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)  # submitit has it ignored
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)  # submitit ignores it
         cli_errors(lambda: train_run(run))()
 
     def checkpoint(self, run: Run) -> Any:
-        """What submitit queues again for a run that SLURM warns before its training has begun: the same."""
+        """Return what submitit queues again after a warning before training starts."""
         from submitit.helpers import DelayedSubmission
 
         return DelayedSubmission(self, run)
 
 
 def check_slurm() -> None:
-    """Raise a ConfigError where SLURM is not."""
+    """Raise a ConfigError where SLURM is not installed."""
     if shutil.which("sbatch") is None:
         raise ConfigError(
             "hydra/launcher must be left out where SLURM is not, got no sbatch on the PATH; "
@@ -59,28 +59,27 @@ def check_slurm() -> None:
 
 
 def launch_on_slurm(runs: Sequence[Run], settings: SweepConfig, parameters: Mapping[str, Any]) -> None:
-    """Submit the runs that are not finished, and watch them until they have ended.
+    """Submit the unfinished runs, and watch them until they have ended.
 
-    Args:
-        runs: The runs.
-        settings: How to go about them; how many train at once is SLURM's and `array_parallelism`'s business.
-        parameters: The keys of `conf/hydra/launcher/submitit_slurm.yaml`.
+    How many train at once is up to SLURM and `array_parallelism`. `parameters` are the keys of
+    `conf/hydra/launcher/submitit_slurm.yaml`.
 
     Raises:
         SystemExit: With code 1 if a run failed, and 128 + the signal's number after SIGINT and SIGTERM, which cancel
             the jobs. When the terminal is closed (SIGHUP) they stay in the queue.
     """
     jobs = jobs_of(runs, settings)
-    executor = _executor(parameters)
-    with Display() as display, signals_noted() as told:
+    executor = build_executor(parameters)
+    with Display() as display, signals_noted() as signals:
         for attempt in range(1 + settings.retries):
-            _train_all(jobs, executor, settings.fail_fast and attempt == settings.retries, display, told)
-        if told:
-            ended_by_signal(jobs, told[0], display)
+            _train_all(jobs, executor, settings.fail_fast and attempt == settings.retries, display, signals)
+        if signals:
+            ended_by_signal(jobs, signals[0], display)
         conclude(jobs, display)
 
 
-def _executor(parameters: Mapping[str, Any]) -> submitit.AutoExecutor:
+def build_executor(parameters: Mapping[str, Any]) -> submitit.AutoExecutor:
+    """Build submitit's executor from the keys of `hydra.launcher`."""
     import submitit
 
     given = dict(parameters)
@@ -93,31 +92,33 @@ def _executor(parameters: Mapping[str, Any]) -> submitit.AutoExecutor:
 
 
 def _train_all(
-    jobs: Sequence[Job], executor: submitit.AutoExecutor, fail_fast: bool, display: Display, told: list[int]
+    jobs: Sequence[Job], executor: submitit.AutoExecutor, fail_fast: bool, display: Display, signals: list[int]
 ) -> None:
-    """Submit what waits or has failed, and watch it until nothing is left or a signal has come in."""
+    """Submit waiting and failed runs, and watch them to the end."""
     todo = [job for job in jobs if job.status.state in ("waiting", "failed")]
-    if not todo or told:
+    if not todo or signals:
         return
-    submitted = executor.map_array(TrainRun(), [job.run for job in todo])
+    submitted = executor.map_array(TrainRun(), [job.run for job in todo])  # one SLURM array, a task per run
     left = list(zip(todo, submitted, strict=True))
-    while left and not told:
-        states = queue([one.job_id for _, one in left])
-        for job, one in list(left):
-            if states is not None and one.job_id not in states:
-                left.remove((job, one))
-                _close(job, one)
-                if job.status.state in ("failed", "refused") and fail_fast:
-                    _cancel(left)
-                    return
-            elif states is not None:
-                _look(job, one.job_id, states[one.job_id])
+    while left and not signals:
+        states = queue([slurm_job.job_id for _, slurm_job in left])
+        for job, slurm_job in list(left):
+            if states is None:  # no answer: as far as is known nothing has changed
+                break
+            if slurm_job.job_id in states:
+                _update(job, slurm_job.job_id, states[slurm_job.job_id])
+                continue
+            left.remove((job, slurm_job))
+            _close(job, slurm_job)
+            if job.status.state in ("failed", "refused") and fail_fast:
+                _cancel(left)
+                return
         display.show([job.status for job in jobs])
         time.sleep(POLL_SECONDS)
     _cancel(left)
 
 
-def _look(job: Job, job_id: str, state: str) -> None:
+def _update(job: Job, job_id: str, state: str) -> None:
     if state == "PENDING":
         job.status.state, job.status.note = "waiting", f"in SLURM's queue as job {job_id}"
         return
@@ -126,46 +127,46 @@ def _look(job: Job, job_id: str, state: str) -> None:
     job.status.look()
 
 
-def _close(job: Job, one: submitit.Job[None]) -> None:
-    """Note how a job ended that is no longer in the queue."""
-    logs = sorted(one.paths.folder.glob(f"{one.job_id}_*_log.*"))
-    first = [log for log in logs if log.suffix == ".err"]
-    job.status.close(exit_code(one.job_id), last_line(first[0]) if first else "")
+def _close(job: Job, slurm_job: submitit.Job[None]) -> None:
+    """Note how a job has ended, with its output."""
+    logs = sorted(slurm_job.paths.folder.glob(f"{slurm_job.job_id}_*_log.*"))  # .err and .out of each rank
+    errors = [log for log in logs if log.suffix == ".err"]
+    job.status.close(exit_code(slurm_job.job_id), last_line(errors[0]) if errors else "")
     if job.status.state == "failed":
         job.status.keep_output(b"".join(log.read_bytes() for log in logs))
 
 
 def _cancel(left: Sequence[tuple[Job, submitit.Job[None]]]) -> None:
-    """Cancel jobs, and wait until they have kept what they have and are gone."""
+    """Cancel jobs, and wait until they have saved their records and ended."""
     if not left:
         return
-    ids = [one.job_id for _, one in left]
+    ids = [slurm_job.job_id for _, slurm_job in left]
     subprocess.run(["scancel", *ids], check=True, capture_output=True)
     deadline = time.monotonic() + CANCEL_SECONDS
-    while queue(ids) != {} and time.monotonic() < deadline:
+    while queue(ids) != {} and time.monotonic() < deadline:  # None, no answer, is no empty queue
         time.sleep(0.5)
-    for job, one in left:
-        _close(job, one)
+    for job, slurm_job in left:
+        _close(job, slurm_job)
 
 
 def queue(job_ids: Sequence[str]) -> dict[str, str] | None:
-    """The state of every job that is waiting, running or ending; None if SLURM does not answer just now."""
-    whole = sorted({job_id.partition("_")[0] for job_id in job_ids})
-    command = ["squeue", "--noheader", "--array", "--format=%i %T", f"--jobs={','.join(whole)}"]
-    asked = subprocess.run(command, capture_output=True, text=True)
-    if asked.returncode and "Invalid job id" not in asked.stderr:
+    """Return queued jobs' states; None if SLURM does not answer."""
+    arrays = sorted({job_id.partition("_")[0] for job_id in job_ids})  # 12_0, 12_1 -> 12
+    command = ["squeue", "--noheader", "--array", "--format=%i %T", f"--jobs={','.join(arrays)}"]
+    answer = subprocess.run(command, capture_output=True, text=True)
+    if answer.returncode and "Invalid job id" not in answer.stderr:  # which says that SLURM has forgotten all of them
         return None
-    states = dict(line.split(maxsplit=1) for line in asked.stdout.splitlines())
+    states = dict(line.split(maxsplit=1) for line in answer.stdout.splitlines())
     return {job_id: states[job_id] for job_id in job_ids if job_id in states}
 
 
 def exit_code(job_id: str) -> int:
-    """The exit code of an ended job, negative for a signal; 1 if SLURM has forgotten it (it does after MinJobAge)."""
-    asked = subprocess.run(["scontrol", "--oneliner", "show", "job", job_id], capture_output=True, text=True)
-    found = re.search(r"\bExitCode=(\d+):(\d+)", asked.stdout)
-    if "JobState=CANCELLED" in asked.stdout:
+    """Return an ended job's exit code, negative for a signal."""
+    # scontrol, not sacct: it answers where SLURM keeps no accounts, until it forgets the job (after MinJobAge)
+    answer = subprocess.run(["scontrol", "--oneliner", "show", "job", job_id], capture_output=True, text=True)
+    code = re.search(r"\bExitCode=(\d+):(\d+)", answer.stdout)  # exit code:signal
+    if "JobState=CANCELLED" in answer.stdout:  # with ExitCode=0:0 if it had ended by itself
         return -signal.SIGTERM
-    if found is None:
+    if code is None:
         return 1
-    code, number = int(found[1]), int(found[2])
-    return -number if number else code
+    return -int(code[2]) if int(code[2]) else int(code[1])

@@ -1,1 +1,1 @@
-"""Hydra finds launchers only in its own namespace; datavol's is registered from here."""
+"""Registers datavol's launchers in the namespace that Hydra searches."""

@@ -30,12 +30,13 @@ class DatavolLauncher(Launcher):
     """Composes all runs of a sweep, then trains each in a process."""
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
-        """Keep Hydra's configuration loader, the sweep's configuration, and the runs that are checked already."""
+        """Keep Hydra's loader and configuration, and the runs already checked."""
         self._loader, self._master = hydra_context.config_loader, config
         self._checked: dict[tuple[str, ...], Run] = getattr(task_function, "runs", {})
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
         """Train the runs; exit with code 1 if one of them failed."""
+        # all before the first one starts: an error in the last is reported at once
         runs = [self._checked.get(tuple(overrides)) or self._composed(overrides) for overrides in job_overrides]
         # Hydra's sweeper has written the sweep's first configuration here; every run keeps its own
         (Path(self._master.hydra.sweep.dir) / "multirun.yaml").unlink(missing_ok=True)
@@ -43,7 +44,7 @@ class DatavolLauncher(Launcher):
         return [JobReturn(overrides=overrides, status=JobStatus.COMPLETED) for overrides in job_overrides]
 
     def _composed(self, overrides: Sequence[str]) -> Run:
-        """Compose a run that a sweeper of its own chose, such as Optuna's."""
+        """Compose a run chosen by another sweeper, such as Optuna's."""
         from datavol.config.compose import to_run
 
         config = self._loader.load_sweep_config(self._master, list(overrides))

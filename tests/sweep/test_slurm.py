@@ -87,13 +87,13 @@ def slurm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
             log = (place / f"{command[0]}.out").open("w")
             started.append(subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True))
             time.sleep(1)
-        until(lambda: "idle" in said("sinfo", "--noheader", "--format=%T"), 60)
+        until(lambda: "idle" in said("sinfo", "--noheader", "--format=%T"), 300)
         yield
     finally:
         subprocess.run(["scancel", "--me"], capture_output=True)
         for process in reversed(started):
             process.terminate()
-            process.wait(30)
+            process.wait(120)
         for name, value in before.items():
             os.environ.pop(name)
             os.environ |= {} if value is None else {name: value}
@@ -148,10 +148,10 @@ def test_a_sweep_of_two_rank_jobs_and_the_same_again(slurm, elsewhere):
 def test_a_cancelled_job_is_not_queued_again_and_resumes(slurm, elsewhere):
     study = elsewhere / "studies/cancelled"
     process = start("study=cancelled", "fraction=0.25", "epochs=12")
-    until(lambda: reached(study, 2), 120)
+    until(lambda: reached(study, 2), 300)
     (job_id,) = queued()
     assert said("scancel", job_id) == ""
-    out, err = process.communicate(timeout=60)
+    out, err = process.communicate(timeout=300)
     assert process.returncode == 1, out + err
     (run,) = runs_of(study)
     assert run.record["reason"] == "ended by SIGTERM; the same command goes on"
@@ -168,9 +168,9 @@ def test_a_cancelled_job_is_not_queued_again_and_resumes(slurm, elsewhere):
 def test_ctrl_c_cancels_the_jobs(slurm, elsewhere):
     study = elsewhere / "studies/stopped"
     process = start("study=stopped", "fraction=0.25,0.5", "epochs=12")
-    until(lambda: reached(study, 1), 120)
+    until(lambda: reached(study, 1), 300)
     process.send_signal(signal.SIGINT)
-    _, err = process.communicate(timeout=90)
+    _, err = process.communicate(timeout=300)
     assert process.returncode == 130
     assert err.rstrip().endswith("SIGINT: the sweep has ended; the same command goes on")
     assert not queued()
@@ -182,11 +182,11 @@ def test_a_warned_run_is_saved_queued_again_and_ends_as_if_it_had_not_been(slurm
     finish("study=undisturbed", *numbers)
     study = elsewhere / "studies/warned"
     process = start("study=warned", *numbers)
-    until(lambda: reached(study, 2), 120)
+    until(lambda: reached(study, 2), 300)
     (job_id,) = queued()
     (run,) = runs_of(study)
     assert said("scancel", "--signal=USR2", job_id) == ""
-    until(lambda: "queued again" in (run.record["reason"] or ""), 30)
+    until(lambda: "queued again" in (run.record["reason"] or ""), 300)
     assert run.checkpoint(WITHIN).exists() or run.checkpoint("last").exists()
     out, err = process.communicate(timeout=300)  # the sweep is still waiting for it
     assert process.returncode == 0, out + err
@@ -206,7 +206,7 @@ def test_a_rank_that_fails_ends_its_job_and_no_other(slurm, elsewhere, photos):
     own = ["data=image_folder", f"data.root={photos}", "recipe.batch_size=8", "epochs=2"]
     own += ["data.image_size=32", "data.resize=32", "recipe.optimiser.lr=1e-3"]
     process = start("study=broken", *own, "data.on_damaged=stop,replace")
-    _, err = process.communicate(timeout=200)
+    _, err = process.communicate(timeout=300)
     assert process.returncode == 1, err
     assert err.count("03.png") == 1
     assert not queued()

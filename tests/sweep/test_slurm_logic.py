@@ -1,4 +1,4 @@
-"""What can be known of SLURM without one; test_slurm.py has the real thing."""
+"""Logic of SLURM sweeps without a cluster; test_slurm.py has one."""
 
 from __future__ import annotations
 
@@ -74,8 +74,8 @@ def test_finished_runs_are_not_submitted(elsewhere, monkeypatch):
     for run in runs:
         RunFolder(run.folder).update(state="finished")
     submitted: list[object] = []
-    monkeypatch.setattr(slurm, "_executor", lambda parameters: submitted)
-    slurm.launch(runs, runs[0].config.sweep, {})
+    monkeypatch.setattr(slurm, "build_executor", lambda parameters: submitted)
+    slurm.launch_on_slurm(runs, runs[0].config.sweep, {})
     assert submitted == []
 
 
@@ -120,11 +120,11 @@ def test_an_early_warning_saves_the_run_and_queues_its_job_again(elsewhere, prog
     ]
     line = [sys.executable, "-m", "datavol.run", *options, "check_every=5", "trainer.threads=1"]
     process = subprocess.Popen([*line, "study=warned"], stderr=subprocess.PIPE, text=True)
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + 300
     while not any(run.rows for run in runs_of(elsewhere / "studies/warned")) and time.monotonic() < deadline:
         time.sleep(0.02)
     process.send_signal(signal.SIGUSR2)
-    _, err = process.communicate(timeout=60)
+    _, err = process.communicate(timeout=300)
 
     (run,) = runs_of(elsewhere / "studies/warned")
     assert process.returncode == 1, err
