@@ -8,14 +8,16 @@ import pytest
 
 from datavol.config import Config, Section, marks
 from datavol.config.compose import compose, override, recipe_for
-from datavol.config.messages import conf_dir, sections_in
+from datavol.config.messages import sections_in
+from datavol.config.section import conf_dir
 from datavol.errors import ConfigError
 
 NEEDED = {"data=image_folder": "data.root=x", "data=imagenet": "data.root=x", "data=table": "data.table=x"}
 CHOICES = [
     "{}={}".format(*file.relative_to(conf_dir()).with_suffix("").as_posix().split("/", 1))
     for file in sorted(conf_dir().rglob("*.yaml"))
-    if file.parent.name not in ("conf", "hydra", "launcher")  # tests/sweep/test_slurm_logic.py has the launchers
+    # not the bases, which are no choices; tests/sweep/test_slurm_logic.py has the launchers
+    if file.relative_to(conf_dir()).parts[0] not in ("config.yaml", "base", "hydra")
 ]
 
 

@@ -2,17 +2,19 @@
 
 import pickle
 import re
+from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
-import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 from pydantic import TypeAdapter
 
 from datavol.config import AnyData
+from datavol.config.compose import compose
 from datavol.data.images.decode import decode_file
 from datavol.data.sources.arrays import ArraySplit, digits
 from datavol.data.sources.file_table import FileSplit
@@ -20,15 +22,18 @@ from datavol.data.sources.open import Source, open_source
 from datavol.data.sources.split import stratified_split
 from datavol.errors import ConfigError
 
-CONF = Path(__file__).parents[3] / "conf" / "data"
+
+@lru_cache
+def shipped(source: str) -> dict[str, Any]:
+    return compose([f"data={source}"])[0].values["data"]
 
 
 @pytest.fixture
 def opened(tmp_path):
-    """Opens a source from its shipped YAML file and some overrides."""
+    """Opens a source as shipped, with some overrides."""
 
     def open_with(source: str, **overrides) -> Source:
-        values = yaml.safe_load((CONF / f"{source}.yaml").read_text())
+        values = dict(shipped(source))
         if "cache_dir" in values:
             values["cache_dir"] = str(tmp_path / "cache")
         paths = {key: str(value) if isinstance(value, Path) else value for key, value in overrides.items()}
