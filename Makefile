@@ -8,7 +8,7 @@ PINS := $(shell $(PYTHON) -c 'import sys; print("-c constraints.txt" if sys.vers
 # One torch thread per test worker: results do not depend on the machine's cores, and workers do not fight for them.
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal --durations=10
 
-.PHONY: help setup demo test test-all test-slurm bench bench-study lint types format constraints clean
+.PHONY: help setup demo test test-all test-slurm docs bench bench-study lint types format constraints clean
 
 help: ## Show this list
 	@sed -nE 's/^([a-z-]+):.*## (.*)/\1\t\2/p' Makefile | expand -t 14
@@ -22,7 +22,7 @@ setup: .venv/.ready ## Make .venv with everything in it (skipped when done)
 	fi
 	@touch .venv/.unfinished
 	@echo "Installing into .venv; torch is large, the first time takes minutes"
-	@$(BIN)/python -m pip install --quiet $(PINS) -e '.[dev]' \
+	@$(BIN)/python -m pip install --quiet $(PINS) -e '.[dev,docs]' \
 		|| { status=$$?; [ $$status -gt 128 ] || rm .venv/.unfinished; exit $$status; }
 	@mv .venv/.unfinished $@
 
@@ -40,6 +40,9 @@ test-slurm: setup ## Sweeps on a real SLURM of one node, started on loopback (as
 	@PATH="$$PATH:/usr/sbin" command -v munged slurmctld slurmd >/dev/null \
 		|| { echo "SLURM is not here: apt-get install -y --no-install-recommends slurm-wlm munge" >&2; exit 1; }
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m slurm tests/sweep/test_slurm.py $(PYTEST_ARGS)
+
+docs: setup ## Build the documentation into site/, strictly
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
 bench: setup ## Speed against peers, into benchmarks/RESULTS.md; wants a quiet machine
 	$(BIN)/python -m benchmarks.bench $(BENCH_ARGS)
@@ -61,11 +64,11 @@ format: setup ## Repair style and format where a tool can
 
 # Local versions (+cpu, +cu130) and CUDA libraries belong to one machine; constraints.txt is for all.
 constraints: setup ## Take the newest releases into .venv and pin them in constraints.txt
-	$(BIN)/python -m pip install --quiet --upgrade --upgrade-strategy eager -e '.[dev]'
+	$(BIN)/python -m pip install --quiet --upgrade --upgrade-strategy eager -e '.[dev,docs]'
 	$(BIN)/python -m pip freeze --exclude-editable > .venv/freeze.txt
 	{ grep '^#' constraints.txt; sed -E '/^(nvidia|cuda|triton)|^-| @ /d; s/\+.*//' .venv/freeze.txt; } > .venv/pinned.txt
 	mv .venv/pinned.txt constraints.txt
 
 clean: ## Remove caches and builds; .venv and studies/ stay
-	rm -rf .mypy_cache .pytest_cache .ruff_cache .hypothesis build dist *.egg-info
+	rm -rf .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache build dist site *.egg-info
 	find . -path ./.venv -prune -o -name __pycache__ -type d -exec rm -rf {} +
