@@ -73,7 +73,7 @@ def schema_keys() -> tuple[Key, ...]:
 
 
 def _keys(section: type[Section], prefix: str, hashed: bool) -> Iterator[Key]:
-    """Walk a section and those inside it; hashing ends at an unhashed one."""
+    """Walk a section; inside an unhashed one nothing is hashed."""
     for name, field in section.model_fields.items():
         path, counts = f"{prefix}{name}", hashed and marks(field)["hashed"]
         if inner := sections_in(field.annotation):
@@ -88,7 +88,8 @@ def _keys(section: type[Section], prefix: str, hashed: bool) -> Iterator[Key]:
         choices = _choices(group) if group in OPEN_GROUPS else ("",)
         values = {choice: _flat(_composed(group, choice)) for choice in choices}
         defaults = {choice: value[path] for choice, value in values.items() if path in value}
-        yield Key(path, field.description, _in_hash(field, counts), _comments().get(path, ""), defaults)
+        rule, comment = field.description, _comments().get(path, "")
+        yield Key(path, rule, _in_hash(field, counts), "" if comment in rule else comment, defaults)
 
 
 def _in_hash(field: Any, counts: bool) -> str:
@@ -121,13 +122,25 @@ def _flat(values: Any, prefix: str = "") -> dict[str, Any]:
 def _comments() -> dict[str, str]:
     """Read the comments beside the keys of `conf/`.
 
-    A comment counts where most of the files that set the key share it: one choice's remark on its own value does not.
+    Of a key that a base sets the base's counts: a choice's remark on its own value says nothing of the key. Of the
+    others one counts that most of the files share that set the key.
     """
+    bases = _said(["base"])
+    found = {path: said[0] for path, said in bases.items()}
+    for path, said in _said(OPEN_GROUPS).items():
+        most = max(set(said), key=said.count)
+        if path not in bases and 2 * said.count(most) > len(said):
+            found[path] = most
+    return found
+
+
+def _said(folders: Sequence[str]) -> dict[str, list[str]]:
+    """Collect the comments of lines that set a key, by path."""
     found: dict[str, list[str]] = {}
     files = [conf_dir() / "config.yaml"]
-    files += [file for group in OPEN_GROUPS for file in sorted(conf_dir().glob(f"**/{group}/**/*.yaml"))]
+    files += [file for folder in folders for file in sorted((conf_dir() / folder).rglob("*.yaml"))]
     for file in files:
-        parents = [] if file.parent == conf_dir() else [one for one in file.parts if one in OPEN_GROUPS][-1:]
+        parents = [part for part in file.relative_to(conf_dir()).parts[:-1] if part != "base"]
         indents: list[tuple[int, str]] = []  # the sections that a line lies in, with their indentation
         for line in file.read_text().splitlines():
             written = re.match(r"( *)(\w+):(?: +([^#]*?))?(?: +# *(.*))?$", line)
@@ -137,8 +150,7 @@ def _comments() -> dict[str, str]:
                 indents.pop()
             indents.append((len(written[1]), written[2]))
             found.setdefault(".".join([*parents, *(name for _, name in indents)]), []).append(written[4] or "")
-    shared = {path: max(set(said), key=said.count) for path, said in found.items()}
-    return {path: comment for path, comment in shared.items() if 2 * found[path].count(comment) > len(found[path])}
+    return found
 
 
 def key_table(group: str) -> str:

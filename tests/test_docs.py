@@ -1,4 +1,4 @@
-"""Every command on every page is checked: its keys, what it needs, and what it does where that is quick."""
+"""Checks every command on every page of the documentation."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ FLAGS = ("--help", "--cfg", "--resolve", "--indices")
 
 @dataclass(frozen=True)
 class Command:
-    """One command on a page: `python -m datavol.<entry> <words>`; `needs` is what its fence says, or empty."""
+    """Holds a command of a page; `needs` stands in its fence."""
 
     entry: str
     words: tuple[str, ...]
@@ -38,7 +38,7 @@ class Command:
 
     @property
     def overrides(self) -> list[str]:
-        """Its `name=value` words."""
+        """List the `name=value` words."""
         return [word for word in self.words if "=" in word and not word.startswith("-")]
 
     @property
@@ -71,7 +71,10 @@ def named(command: Command) -> str:
 
 
 def check_keys(command: Command) -> None:
-    """Compose a command's runs, of each list on its line the first value and the last alone, which is quicker."""
+    """Compose the runs of a command.
+
+    Of each list on its line the first value and the last stand for all, which is quicker.
+    """
     assert all(word in ("-m", "job", *FLAGS) or "=" in word for word in command.words), command.words
     sweep = "-m" in command.words
     for which in (0, -1):
@@ -88,7 +91,7 @@ def _one_of(word: str, which: int) -> str:
 
 @pytest.fixture(scope="session")
 def generate() -> ModuleType:
-    """The hook that fills the pages' tables."""
+    """Load the hook that fills the pages' tables."""
     spec = importlib.util.spec_from_file_location("generate", ROOT / "docs" / "generate.py")
     assert spec is not None
     assert spec.loader is not None
@@ -100,7 +103,7 @@ def generate() -> ModuleType:
 
 @pytest.fixture
 def studies(elsewhere: Path) -> Path:
-    """A working directory in which every study on the pages is one of the frozen ones."""
+    """Make a working directory whose studies are frozen ones."""
     for name in ("digits", "mine"):
         shutil.copytree(RECORDS / "digits_records", elsewhere / "studies" / name)
     shutil.copytree(RECORDS / "digits_records", elsewhere / "examples" / "fashion_mnist")
@@ -129,7 +132,7 @@ def test_what_a_command_needs_is_one_of_a_few_things(generate):
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
 def test_a_command_that_needs_nothing_says_so_truly(page):
-    """Data of one's own, GPUs and a cluster are marked wherever they are asked for."""
+    """Look for data, GPUs and clusters without their mark."""
     for command in commands_in(page.read_text()):
         asks = any(word.startswith(("data.root=", "data.table=", "hydra/launcher=")) for word in command.words)
         asks |= "trainer=ddp" in command.words and not {"trainer.accelerator=cpu"} & set(command.words)
@@ -147,7 +150,7 @@ def test_a_run_that_needs_nothing_passes_the_checks_before_training(command, els
 
 @pytest.mark.parametrize("command", ANSWERED, ids=named)
 def test_a_report_command_answers_for_a_frozen_study(command, studies, monkeypatch, capsys):
-    """Its answers are made; drawing its figures is tests/test_report.py's."""
+    """Make its answers; tests/test_report.py draws figures."""
     monkeypatch.setattr("datavol.study.report.writer.write_report", lambda study, contents, out: out / "report.html")
     call(command, monkeypatch)
     said = capsys.readouterr().out
