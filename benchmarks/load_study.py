@@ -1,4 +1,4 @@
-"""How long a large study takes to load: `python -m benchmarks.load_study [--runs 10000] [--epochs 300]`.
+"""Times loading of a large study: `python -m benchmarks.load_study [--runs 10000] [--epochs 300]`.
 
 Generates the study in a temporary folder (10,000 runs of 300 budget epochs: 1.7 GB), loads it once, prints the seconds.
 What the disk's cache holds afterwards is as fresh as after training; a cold disk adds the time to read the files.
@@ -24,7 +24,7 @@ DISTINCT = 20
 
 
 def generate(study: Path, runs: int, epochs: int) -> None:
-    """Write a study of `runs` finished runs, with made-up metrics of as many digits as real ones."""
+    """Write finished runs, with metrics of as many digits as real ones."""
     distinct = [_write(study, seed, epochs) for seed in range(min(DISTINCT, runs))]
     for i in range(len(distinct), runs):
         shutil.copytree(distinct[i % len(distinct)].path, study / f"run-{i:05d}")

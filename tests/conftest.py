@@ -19,19 +19,19 @@ from datavol.config.compose import compose
 
 @pytest.fixture
 def tiny() -> Callable[..., Run]:
-    """A composed run of a few seconds, 36 iterations, with further overrides."""
+    """Composes a run of a few seconds, 36 iterations, with further overrides."""
     return lambda *overrides: compose(["logger=csv", *SMALL, "epochs=3", "fraction=0.25", *overrides])[0]
 
 
 @pytest.fixture
 def little(tiny) -> Callable[..., Run]:
-    """The same with a network of timm's own tests, which has batch norm and dropout as the larger ones do."""
+    """Composes one of timm's small test network, with batch norm and dropout."""
     return lambda *overrides: tiny("model=timm", "model.name=test_efficientnet", "recipe.dropout=0.2", *overrides)
 
 
 @pytest.fixture
 def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty working directory, and no W&B account, cache or rank of the caller's."""
+    """Enters an empty folder, without the caller's W&B account, cache and rank."""
     for name in [name for name in os.environ if name.startswith(("WANDB_", "LOCAL_RANK", "WORLD_SIZE", "NODE_RANK"))]:
         monkeypatch.delenv(name)
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
@@ -44,7 +44,7 @@ def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def command(elsewhere: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
-    """Runs `python -m datavol.<entry> ...` in an empty folder and returns what it said."""
+    """Runs `python -m datavol.<entry> ...` in an empty folder."""
 
     def call(entry: str, *arguments: str) -> subprocess.CompletedProcess[str]:
         line = [sys.executable, "-m", f"datavol.{entry}", *arguments]
@@ -55,7 +55,7 @@ def command(elsewhere: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
 
 @pytest.fixture
 def photos(tmp_path: Path) -> Path:
-    """An image folder: train/ with 12, 9 and 6 images of three classes, val/ with 4 of each."""
+    """Writes 12, 9 and 6 training images, and 4 validation images each."""
     root = tmp_path / "photos"
     rng = np.random.default_rng(0)
     for split, counts in {"train": (12, 9, 6), "val": (4, 4, 4)}.items():
@@ -68,6 +68,6 @@ def photos(tmp_path: Path) -> Path:
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """How often tests/sweep/test_survival.py kills a sweep, and when."""
+    """Add how often tests/sweep/test_survival.py kills a sweep, and when."""
     parser.addoption("--kills", type=int, default=1)
     parser.addoption("--kill-seed", type=int, default=0)

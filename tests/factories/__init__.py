@@ -1,1 +1,1 @@
-"""Makes what tests need: run folders, studies as frames, sweeps, and readers of what datavol writes."""
+"""Makes runs, studies and sweeps for tests, and reads datavol's files."""

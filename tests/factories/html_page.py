@@ -1,4 +1,4 @@
-"""Parses HTML strictly: every element is closed in its order, and what is loaded is known."""
+"""Parses HTML strictly: elements must be closed in their order."""
 
 from __future__ import annotations
 

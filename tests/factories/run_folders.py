@@ -40,7 +40,7 @@ def composed(*overrides: str) -> dict[str, Any]:
 
 
 def made_up_rows(top1: float, epochs: int, per_epoch: int, batch: int) -> list[Row]:
-    """Make budget epochs whose accuracy rises to `top1`, the last but one 0.001 above it."""
+    """Make budget epochs rising to `top1`, the last but one 0.001 above."""
     rows = []
     for epoch in range(1, epochs + 1):
         accuracy = top1 + (0.001 if epoch == epochs - 1 else 0.0) if epoch >= epochs - 1 else top1 * epoch / epochs
@@ -53,7 +53,7 @@ def made_up_rows(top1: float, epochs: int, per_epoch: int, batch: int) -> list[R
 
 
 def made_up_predictions(top1: float, images: int = 359, classes: int = 10, seed: int = 0) -> Predictions:
-    """Make predictions that are right on a share `top1`, surer where right, and too sure in general."""
+    """Make overconfident predictions that are right on a share `top1`."""
     rng = np.random.default_rng(seed)
     labels = rng.integers(0, classes, images)
     skill = np.linspace(0.6, 1.4, classes)[labels]  # some classes are harder; shape (images,)

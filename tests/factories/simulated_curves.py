@@ -1,4 +1,4 @@
-"""Made-up studies as frames, without folders: fast enough to make hundreds whose truth is known."""
+"""Simulates studies of a known truth as frames, hundreds in seconds."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ FRACTIONS = (0.0625, 0.125, 0.25, 0.5, 1.0)
 
 
 def saturating(n: np.ndarray) -> np.ndarray:
-    """An error that floors at 12 %."""
+    """Return an error that floors at 12 %."""
     return 0.12 + 0.75 * (n / 100) ** -0.5
 
 
 def power_law(n: np.ndarray) -> np.ndarray:
-    """An error that falls by a fifth per doubling."""
+    """Return an error that falls by a fifth per doubling."""
     return 0.9 * (n / 50) ** -0.35
 
 
 def grid(fractions: Sequence[float] = FRACTIONS, seeds: Sequence[tuple[int, int]] = ((0, 0),)) -> pd.DataFrame:
-    """Runs at all fractions with all pairs of (draw seed, training seed)."""
+    """List runs at all fractions with all (draw seed, training seed)."""
     rows = [(fraction, draw, train, train) for fraction in fractions for draw, train in seeds]
     return pd.DataFrame(rows, columns=["fraction", *SEEDS])
 
@@ -47,7 +47,7 @@ def simulated_errors(
     noise: float = 0.01,
     test_size: int | None = 10_000,
 ) -> np.ndarray:
-    """The error that every run measures.
+    """Simulate the error that each run measures.
 
     Args:
         truth: The error of the average run, by n.
@@ -68,7 +68,7 @@ def simulated_errors(
 def simulated_study(
     rng: np.random.Generator, runs: pd.DataFrame, truth: Truth = saturating, *, columns: Any = None, **settings: Any
 ) -> Study:
-    """A study of finished runs; the settings are those of `simulated_errors`, `columns` replaces ordinary ones."""
+    """Simulate a study; `settings` go to `simulated_errors`, `columns` replaces ordinary ones."""
     top1 = 1 - simulated_errors(rng, runs, truth, **settings)
     full_size = settings.get("full_size", 32_000)
     ordinary = {
@@ -86,7 +86,7 @@ def simulated_study(
 def simulated_curves(
     rng: np.random.Generator, runs: pd.DataFrame, truth: Truth = saturating, *, count: int, **settings: Any
 ) -> Iterator[CurveRuns]:
-    """Many curves of the same runs: one goes through the frames, the others only differ in their errors."""
+    """Simulate curves that differ in errors; one goes through the frames."""
     (first,) = curves_of_study(simulated_study(rng, runs, truth, **settings))
     for _ in range(count):
         errors = simulated_errors(rng, runs, truth, **settings)

@@ -1,4 +1,4 @@
-"""Lists overrides for runs of seconds, starts sweeps of them as real processes, and compares their rows."""
+"""Starts sweeps of runs that take seconds as real processes."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def finish(process: subprocess.Popen[str]) -> tuple[str, str]:
 
 
 def jobs(place: Path) -> list[int]:
-    """List the living processes that jobs of sweeps in `place` have started, W&B's service included."""
+    """List the living processes of a sweep's jobs, W&B's service included."""
     return [pid for pid in processes_with(f"{TEST}={place}") if _of_a_job(pid)]
 
 

@@ -1,4 +1,4 @@
-"""Makes studies as the two frames of `load_study`, without folders: many runs at once."""
+"""Makes studies as the two frames of `load_study`, without folders."""
 
 from __future__ import annotations
 

@@ -1,6 +1,7 @@
-"""Reads back the file that an offline W&B run leaves: protobuf records of wandb's schema in LevelDB's log framing.
+"""Reads the file of an offline W&B run.
 
-wandb 0.31 ships the schema but no reader in Python; `wandb sync` reads these files in its own service process.
+It holds protobuf records of wandb's schema in LevelDB's log framing. wandb 0.31 ships the
+schema but no reader in Python; `wandb sync` reads these files in its own service process.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Makes one run of a sweep fail, or tells when it is where a test wants it: Python imports this file at its start.
+"""Makes one run of a sweep fail or linger; Python imports this file.
 
 `DATAVOL_INJECT=<what>` has an effect only in the processes of the job whose seed is 1; `DATAVOL_INJECTED` is a file
 that is written when it happens.
@@ -35,7 +35,7 @@ def in_the_job() -> bool:
 
 
 def wrap(owner: Any, name: str, act: Callable[[Callable[[], Any], Any], Any]) -> None:
-    """Replace a public function by `act`, which gets the call that was meant and its first argument."""
+    """Replace a public function by `act(call, first argument)`."""
     real = getattr(owner, name)
     setattr(owner, name, lambda *given, **named: act(partial(real, *given, **named), given[0]))
 
@@ -58,14 +58,14 @@ def fail(*_: Any) -> None:
 
 
 def save_without_room(save: Callable[[], Any], _: Any) -> None:
-    """Let nothing larger than 100 kB be written: records fit, checkpoints do not."""
+    """Limit files to 100 kB: records fit, checkpoints do not."""
     resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, resource.RLIM_INFINITY))
     happened()
     save()
 
 
 def linger(resume: Callable[[], Any], _: Any) -> Any:
-    """Tell that a phase is reached, and stay in it for a second, as a slow machine would."""
+    """Tell that a phase is reached, and stay in it a second."""
     happened()
     time.sleep(1)
     return resume()
