@@ -8,56 +8,18 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
 
+from datavol.runs import columns
+from datavol.runs.columns import AGAIN, Audit
 from datavol.study.audit.findings import SEVERITIES, Finding, Severity, list_fractions, run_names
 from datavol.study.audit.subsets import audit_subsets
 from datavol.study.load.study import Study, finished_of
 
 AUDIT_KEYS = ["data", "model", "recipe", "budget"]
 NOISE = 1.96  # standard errors of a difference of accuracies that count as noise: 95 % of differences by chance
-
-
-@dataclass(frozen=True)
-class Setting:
-    """Describes a column that should be equal along a curve.
-
-    Attributes:
-        column: Of `Study.runs`.
-        words: Its name in a sentence.
-        severity: Of a difference.
-        remedy: Against a difference.
-        axis: Whether it counts as varied on purpose where every fraction has the same values of it.
-    """
-
-    column: str
-    words: str
-    severity: Severity
-    remedy: str
-    axis: bool = False
-
-
-AGAIN = "train those runs again"
-SETTINGS = (
-    Setting("iterations", "iterations", "major", "train all with the same epochs and recipe.batch_size", axis=True),
-    Setting("evaluations", "the numbers of evaluations", "major", "train all with the same epochs", axis=True),
-    Setting("recipe_json", "recipes of one name", "major", "train all by one, or give each a recipe.name", axis=True),
-    Setting("model_settings", "settings of the network", "major", "train all with the same model.*"),
-    Setting("parent", "the checkpoints that runs went on from", "minor", "count no run beside the one it went on from"),
-    Setting("fingerprint", "the data (fingerprints)", "major", f"bring one version of the data back, and {AGAIN}"),
-    Setting("commit", "the code's commits", "major", f"check one commit out, and {AGAIN}"),
-    Setting("precision", "precisions", "major", f"{AGAIN} with one trainer.precision"),
-    Setting("short_side", "short sides that images are shrunk to", "major", f"{AGAIN} with one data.short_side"),
-    Setting("world_size", "the numbers of ranks", "major", f"{AGAIN} with one trainer.devices"),
-    Setting("validation_images", "the numbers of validation images", "minor", "look for damaged images in run.json"),
-    Setting("threads", "CPU threads", "minor", "set trainer.threads"),
-    Setting("memory_format", "memory formats", "minor", "set trainer.memory_format"),
-    Setting("versions", "versions of libraries", "minor", "use one environment for a study"),
-)
-JSON_COLUMNS = ("recipe_json", "model_settings", "versions")  # reported by the keys that differ
 
 
 def audit(study: Study) -> list[Finding]:
@@ -70,21 +32,21 @@ def audit(study: Study) -> list[Finding]:
 
 def _curves(finished: pd.DataFrame) -> Iterator[Finding]:
     for (data, model, recipe, budget), curve in finished.groupby(AUDIT_KEYS):
-        for setting in SETTINGS:
-            by_design = setting.column == "iterations" and budget == "epochs"  # as many as passes over the subset take
-            if not by_design and curve[setting.column].nunique(dropna=False) > 1:
-                yield _difference(setting, curve, f"{model} by {recipe} on {data}")
+        for column in columns.COLUMNS:
+            by_design = column.name == "iterations" and budget == "epochs"  # as many as passes over the subset take
+            if column.audit and not by_design and curve[column.name].nunique(dropna=False) > 1:
+                yield _difference(column.name, column.audit, curve, f"{model} by {recipe} on {data}")
 
 
-def _difference(setting: Setting, curve: pd.DataFrame, whose: str) -> Finding:
-    values = curve[setting.column].astype(object).where(curve[setting.column].notna(), "none")
+def _difference(column: str, rule: Audit, curve: pd.DataFrame, whose: str) -> Finding:
+    values = curve[column].astype(object).where(curve[column].notna(), "none")
     odd = curve[values != values.value_counts(sort=True).index[0]]  # the runs without the commonest value
-    what = f"{setting.words} differ along the curve of {whose}: {_list_values(setting, values, curve['fraction'])}"
-    if setting.axis and _crossed(values, curve["fraction"]):
+    what = f"{rule.words} differ along the curve of {whose}: {_list_values(values, curve['fraction'])}"
+    if rule.axis and _crossed(values, curve["fraction"]):
         what += "; as every fraction has each, perhaps on purpose"
         remedy = "look at one at a time, or give each a recipe.name"
-        return Finding("note", setting.column, what, run_names(odd), remedy)
-    return Finding(setting.severity, setting.column, what, run_names(odd), setting.remedy)
+        return Finding("note", column, what, run_names(odd), remedy)
+    return Finding(rule.severity, column, what, run_names(odd), rule.remedy)
 
 
 def _crossed(values: pd.Series, fractions: pd.Series) -> bool:
@@ -92,10 +54,11 @@ def _crossed(values: pd.Series, fractions: pd.Series) -> bool:
     return len({frozenset(group) for _, group in values.groupby(fractions)}) == 1
 
 
-def _list_values(setting: Setting, values: pd.Series, fractions: pd.Series) -> str:
-    if setting.column in JSON_COLUMNS:
-        # A run that was resumed under other versions has those of each session, joined by `then`.
-        return _json_differences([part for text in values.unique() for part in text.split(" then ")])
+def _list_values(values: pd.Series, fractions: pd.Series) -> str:
+    # A run that was resumed under other versions has those of each session, joined by `then`
+    parts = [part for text in values.unique() for part in str(text).split(" then ")]
+    if all(part.startswith("{") for part in parts):
+        return _json_differences(parts)
     groups = [(value, list_fractions(group.tolist())) for value, group in fractions.groupby(values)]
     return "; ".join(f"{_short(value)} at {fractions}" for value, fractions in groups)
 

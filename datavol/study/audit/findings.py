@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 import pandas as pd
 
-Severity = Literal["major", "minor", "note"]
+from datavol.runs.columns import Severity
+
 SEVERITIES: tuple[Severity, ...] = ("major", "minor", "note")
 LISTED_RUNS = 3  # of which a finding gives the names; of others the number
 
