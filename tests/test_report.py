@@ -211,7 +211,7 @@ def test_a_mistake_is_one_line_that_names_it(name, tmp_path, monkeypatch, capsys
 
 def test_a_folder_that_cannot_be_written_is_refused(study, tmp_path):
     (tmp_path / "file").touch()
-    with pytest.raises(ConfigError, match="--out must be .*: Not a directory"):
+    with pytest.raises(ConfigError, match=r"--out must be .*: Not a directory"):
         report([study], out=tmp_path / "file")
 
 

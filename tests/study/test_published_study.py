@@ -13,12 +13,11 @@ from datavol.runs.folder import RunFolder
 from datavol.study.audit.comparability import audit
 from datavol.study.curves.learning_curve import fit_learning_curve
 from datavol.study.load.study import Study, load_study
-from datavol.study.questions.answers import answers
 from datavol.study.tables.confidence import class_accuracies, margins, reliability_bins
 from datavol.study.tables.overlap import expected_overlap, overlap_matrix
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "fashion_mnist"
-SHARES = [0.05, 0.125, 0.25, 0.5, 0.75, 1.0]
+FRACTIONS = [0.05, 0.125, 0.25, 0.5, 0.75, 1.0]
 GRID = "mobilenet_v2 by small"
 
 
@@ -36,11 +35,11 @@ def grid(study: Study, seed: int | None = None) -> pd.DataFrame:
 def test_all_runs_are_there_and_finished_at_one_commit(study):
     runs = study.runs
     assert (runs["state"] == "finished").all()
-    counts = runs.groupby(["model", "recipe"])["fraction"].apply(lambda shares: sorted(set(shares)))
+    counts = runs.groupby(["model", "recipe"])["fraction"].apply(lambda fractions: sorted(set(fractions)))
     assert counts.to_dict() == {
         ("mobilenet_v2", "plain"): [0.05, 0.25, 1.0],
         ("mobilenet_v2", "regularised"): [0.05, 0.25, 1.0],
-        ("mobilenet_v2", "small"): SHARES,
+        ("mobilenet_v2", "small"): FRACTIONS,
         ("resnet50", "small"): [0.05, 0.125, 0.25, 1.0],
     }
     assert grid(study).groupby("fraction").size().tolist() == [3] * 6
@@ -74,19 +73,21 @@ def test_the_subsets_are_what_their_manifests_say_and_overlap_as_chance_has_it(s
 
 def test_what_was_saved_of_every_image_gives_what_was_logged(study):
     for _, run in study.runs.iterrows():
-        said = RunFolder(Path(run["folder"])).predictions()
-        assert said is not None
-        right = said.classes[:, 0] == said.labels
+        predictions = RunFolder(Path(run["folder"])).predictions()
+        assert predictions is not None
+        right = predictions.classes[:, 0] == predictions.labels
         assert right.mean() == pytest.approx(run["top1"], abs=1e-12)
-        assert (said.classes == said.labels[:, None]).any(1).mean() == pytest.approx(run["top5"], abs=1e-12)
-        shares = np.exp(said.log_probabilities.astype(np.float64))
+        assert (predictions.classes == predictions.labels[:, None]).any(1).mean() == pytest.approx(
+            run["top5"], abs=1e-12
+        )
+        shares = np.exp(predictions.log_probabilities.astype(np.float64))
         margin = (shares[:, 0] - shares[:, 1]) / shares[:, 0]
         assert margin[right].mean() == pytest.approx(run["margin_correct"], abs=1e-6)
         assert margin[~right].mean() == pytest.approx(run["margin_incorrect"], abs=1e-6)
-        bins = reliability_bins(said)
+        bins = reliability_bins(predictions)
         assert bins["images"].sum() == 10_000
-        assert len(margins(said)) == 10_000
-        assert class_accuracies(said)["images"].tolist() == [1000] * len(FASHION_CLASSES)
+        assert len(margins(predictions)) == 10_000
+        assert class_accuracies(predictions)["images"].tolist() == [1000] * len(FASHION_CLASSES)
 
 
 def test_a_curve_from_half_of_the_data_foresees_the_full_set(study):
@@ -97,11 +98,3 @@ def test_a_curve_from_half_of_the_data_foresees_the_full_set(study):
     errors = 1 - runs.loc[runs["fraction"] == 1, "top1"]
     assert ((forecast["low"] <= errors) & (errors <= forecast["high"])).all()
     assert forecast["high"] - forecast["low"] < 0.06
-
-
-def test_the_answers_are_those_of_the_readme(study):
-    said = {(answer.curve, answer.question): answer.answer for answer in answers(study, delta=0.01)}
-    readme = " ".join((EXAMPLE / "README.md").read_text().split())
-    for (curve, _), text in said.items():
-        if "by small" in curve and ("of what all of it gives" in text or "twice the largest subset" in text):
-            assert text.split(";")[0].removeprefix("all of it: ") in readme, text

@@ -14,7 +14,7 @@ from datavol.study.load.study import load_study
 CLASSES = [str(c) for c in range(10)]
 
 
-def found(folder, severity=None):
+def findings_of(folder, severity=None):
     return {f.name: f for f in audit(load_study(folder)) if severity in (None, f.severity)}
 
 
@@ -44,7 +44,7 @@ def test_no_honest_study_has_one(tmp_path_factory, fractions, seeds, draw, budge
     assert audit(load_study(study)) == []
 
 
-def test_what_a_study_varies_on_purpose_is_no_confound(clean):
+def test_what_a_study_varies_on_purpose_is_no_confindings_of(clean):
     for fraction in (0.05, 0.25):
         write_run(clean, fraction=fraction, overrides=("recipe=plain",))
         write_run(clean, fraction=fraction, overrides=("budget=epochs", "recipe.batch_size=8", "recipe.name=by_passes"))
@@ -80,14 +80,14 @@ def test_a_planted_difference_is_found_alone_and_its_run_is_named(clean, name):
     assert "\n" not in str(finding)
 
 
-def test_a_recipe_that_differs_is_told_key_by_key(clean):
+def test_a_recipe_that_differs_is_reported_key_by_key(clean):
     write_run(clean, fraction=0.5, planted={"config.recipe.optimiser.lr": 0.5})
-    assert "optimiser.lr 0.003, 0.5" in found(clean)["recipe_json"].what
+    assert "optimiser.lr 0.003, 0.5" in findings_of(clean)["recipe_json"].what
 
 
-def test_versions_that_differ_are_told_package_by_package(clean):
+def test_versions_that_differ_are_reported_package_by_package(clean):
     write_run(clean, fraction=0.5, planted={"sessions.0.versions.torch": "2.10.0"})
-    assert found(clean)["versions"].what.endswith(': torch "2.9.0", "2.10.0"')
+    assert findings_of(clean)["versions"].what.endswith(': torch "2.9.0", "2.10.0"')
 
 
 def test_a_recipe_that_every_fraction_has_is_a_note(tmp_path):
@@ -100,17 +100,17 @@ def test_a_recipe_that_every_fraction_has_is_a_note(tmp_path):
 
 def test_unequal_training_is_found_twice(clean):
     write_run(clean, fraction=0.5, epochs=8)
-    assert set(found(clean, "major")) == {"iterations", "evaluations"}
+    assert set(findings_of(clean, "major")) == {"iterations", "evaluations"}
 
 
-def test_a_schedule_that_had_not_ended_is_found(clean):
+def test_a_schedule_that_had_not_ended_is_findings_of(clean):
     odd = write_run(clean, fraction=0.5, done=3)
-    majors = found(clean, "major")
+    majors = findings_of(clean, "major")
     assert set(majors) == {"evaluations", "schedule"}
     assert majors["schedule"].runs == (odd.path.name,)
 
 
-def test_draws_that_overlap_too_much_are_found(tmp_path):
+def test_draws_that_overlap_too_much_are_findings_of(tmp_path):
     first = write_run(tmp_path, seed=0)
     honest = draw_subset(LABELS, CLASSES, 0.25, "independent", 1).indices
     half = np.union1d(first.indices[::2], honest)
@@ -136,7 +136,7 @@ def test_nested_draws_of_two_seeds_may_not_share_more_than_chance(tmp_path):
     small = write_run(tmp_path, fraction=0.05, seed=0, draw="nested")
     large = np.union1d(small.indices, draw_subset(LABELS, CLASSES, 0.25, "nested", 1).indices)
     write_run(tmp_path, fraction=0.25, seed=1, draw="nested", subset=subset_of(large, 1, draw="nested"))
-    assert set(found(tmp_path)) == {"overlap"}
+    assert set(findings_of(tmp_path)) == {"overlap"}
 
 
 def test_equal_subsets_under_two_names_are_found_and_the_full_set_is_not(tmp_path):
@@ -144,7 +144,7 @@ def test_equal_subsets_under_two_names_are_found_and_the_full_set_is_not(tmp_pat
     write_run(tmp_path, seed=1, subset=subset_of(first.indices, seed=1))
     for seed in (0, 1):
         write_run(tmp_path, seed=seed, fraction=1.0)
-    assert set(found(tmp_path)) == {"equal_subsets"}
+    assert set(findings_of(tmp_path)) == {"equal_subsets"}
 
 
 def test_one_list_may_serve_two_seeds(tmp_path):
@@ -154,14 +154,14 @@ def test_one_list_may_serve_two_seeds(tmp_path):
     assert audit(load_study(tmp_path)) == []
 
 
-def test_missing_classes_are_found(tmp_path):
+def test_missing_classes_are_findings_of(tmp_path):
     for seed in (0, 1):
         whole = draw_subset(LABELS, CLASSES, 0.25, "independent", seed).indices
         write_run(tmp_path, seed=seed, subset=subset_of(whole[LABELS[whole] < 8], seed=seed))
-    assert "2 of 10 classes" in found(tmp_path)["classes"].what
+    assert "2 of 10 classes" in findings_of(tmp_path)["classes"].what
 
 
-def test_a_subset_that_cannot_be_read_is_told(clean):
+def test_a_subset_that_cannot_be_read_is_a_minor_finding(clean):
     folder = write_run(clean, fraction=0.5)
     (folder.path / "subset.npy").unlink()
     (finding,) = audit(load_study(clean))
@@ -170,19 +170,19 @@ def test_a_subset_that_cannot_be_read_is_told(clean):
 
 def test_one_run_and_mixed_data_are_notes(tmp_path):
     write_run(tmp_path)
-    assert set(found(tmp_path, "note")) == {"one_run"}
+    assert set(findings_of(tmp_path, "note")) == {"one_run"}
     write_run(tmp_path, planted={"config.data.name": "cifar10", "subset.fingerprint": "e" * 64})
-    assert set(found(tmp_path)) == {"data_sets"}
+    assert set(findings_of(tmp_path)) == {"data_sets"}
 
 
-def test_a_configuration_that_counts_twice_is_told(clean):
+def test_a_configuration_that_counts_twice_is_findings_of(clean):
     known = load_study(clean).runs.query("model == 'resnet50' and fraction == 0.25 and seed == 1")
     again = write_run(clean, "resnet50", 0.25, seed=1, planted={"hash": known["hash"].item()})
     (finding,) = audit(load_study(clean))
     assert (finding.name, finding.runs) == ("repeated", (known["run"].item(), again.path.name))
 
 
-def test_runs_that_are_left_out_are_told_and_the_gravest_comes_first(clean):
+def test_runs_that_are_left_out_are_listed_and_the_gravest_comes_first(clean):
     write_run(clean, state="running", done=2)
     write_run(clean, state="failed", done=1)
     write_run(clean, seed=5).supersede()
@@ -195,7 +195,7 @@ def test_runs_that_are_left_out_are_told_and_the_gravest_comes_first(clean):
 
 def test_a_study_without_a_finished_run_is_audited(tmp_path):
     write_run(tmp_path, state="running", done=0)
-    assert set(found(tmp_path)) == {"running"}
+    assert set(findings_of(tmp_path)) == {"running"}
 
 
 def test_a_run_that_others_moved_away_is_no_traceback(clean):

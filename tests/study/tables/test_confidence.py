@@ -12,7 +12,7 @@ from datavol.study.load.study import load_study
 from datavol.study.tables.confidence import class_accuracies, margins, over_runs, reliability_bins, risk_coverage
 from datavol.study.tables.overlap import images_per_class
 
-TOLD = made_up_predictions(0.7, images=1000)
+PREDICTIONS = made_up_predictions(0.7, images=1000)
 
 
 def of(labels, classes, probabilities):
@@ -20,36 +20,39 @@ def of(labels, classes, probabilities):
 
 
 def test_made_up_predictions_are_right_on_the_share_asked_for():
-    assert (TOLD.classes[:, 0] == TOLD.labels).mean() == pytest.approx(0.7, abs=0.01)
+    assert (PREDICTIONS.classes[:, 0] == PREDICTIONS.labels).mean() == pytest.approx(0.7, abs=0.01)
 
 
 def test_margins_are_those_of_equation_11():
-    told = margins(of([0, 1], [[0, 1], [0, 1]], [[0.6, 0.3], [0.5, 0.5]]))
-    assert told["correct"].tolist() == [True, False]
-    assert told["margin"].tolist() == pytest.approx([0.5, 0.0], abs=1e-6)
+    table = margins(of([0, 1], [[0, 1], [0, 1]], [[0.6, 0.3], [0.5, 0.5]]))
+    assert table["correct"].tolist() == [True, False]
+    assert table["margin"].tolist() == pytest.approx([0.5, 0.0], abs=1e-6)
 
 
 @pytest.mark.parametrize("bins", [5, 15])
 def test_reliability_agrees_with_sklearn(bins):
-    told = reliability_bins(TOLD, bins)
-    correct, confidence = TOLD.classes[:, 0] == TOLD.labels, np.exp(TOLD.log_probabilities[:, 0].astype(float))
+    table = reliability_bins(PREDICTIONS, bins)
+    correct, confidence = (
+        PREDICTIONS.classes[:, 0] == PREDICTIONS.labels,
+        np.exp(PREDICTIONS.log_probabilities[:, 0].astype(float)),
+    )
     accuracies, confidences = calibration_curve(correct, confidence.clip(max=1), n_bins=bins)
-    assert told["accuracy"].tolist() == pytest.approx(accuracies)
-    assert told["confidence"].tolist() == pytest.approx(confidences)
-    assert told["images"].sum() == 1000
+    assert table["accuracy"].tolist() == pytest.approx(accuracies)
+    assert table["confidence"].tolist() == pytest.approx(confidences)
+    assert table["images"].sum() == 1000
 
 
 def test_coverage_of_all_images_has_the_error_of_all_and_ties_share_theirs():
-    told = risk_coverage(TOLD)
-    wrong = (TOLD.classes[:, 0] != TOLD.labels).mean()
-    assert (told["coverage"].iloc[-1], told["error"].iloc[-1]) == pytest.approx((1, wrong))
+    table = risk_coverage(PREDICTIONS)
+    wrong = (PREDICTIONS.classes[:, 0] != PREDICTIONS.labels).mean()
+    assert (table["coverage"].iloc[-1], table["error"].iloc[-1]) == pytest.approx((1, wrong))
     tied = risk_coverage(of([0, 1, 0, 0], [[0, 1]] * 4, [[0.9, 0.1], [0.8, 0.2], [0.8, 0.2], [0.6, 0.4]]), steps=4)
     assert tied["error"].tolist() == pytest.approx([0, 0.25, 1 / 3, 0.25])
 
 
 def test_classes_are_those_of_the_validation_set():
-    told = class_accuracies(of([2, 2, 5], [[2, 5], [7, 2], [5, 2]], [[0.6, 0.3]] * 3))
-    assert told.to_dict("list") == {"class": [2, 5], "images": [2, 1], "accuracy": [0.5, 1.0]}
+    table = class_accuracies(of([2, 2, 5], [[2, 5], [7, 2], [5, 2]], [[0.6, 0.3]] * 3))
+    assert table.to_dict("list") == {"class": [2, 5], "images": [2, 1], "accuracy": [0.5, 1.0]}
 
 
 def test_runs_that_kept_nothing_are_left_out_and_none_is_an_error(tmp_path):
@@ -57,8 +60,8 @@ def test_runs_that_kept_nothing_are_left_out_and_none_is_an_error(tmp_path):
     with pytest.raises(ConfigError, match="predictions=last"):
         over_runs(load_study(tmp_path).runs, margins)
     write_run(tmp_path, fraction=0.25, predictions=made_up_predictions(0.7, images=50))
-    told = over_runs(load_study(tmp_path).runs, margins)
-    assert (len(told), told["fraction"].unique().tolist(), told["label"].iloc[0]) == (50, [0.25], "mobilenet_v2")
+    table = over_runs(load_study(tmp_path).runs, margins)
+    assert (len(table), table["fraction"].unique().tolist(), table["label"].iloc[0]) == (50, [0.25], "mobilenet_v2")
 
 
 def test_training_points_name_runs_and_leave_out_what_may_not_be_used(study):

@@ -35,11 +35,11 @@ def test_latex_escapes_and_aligns():
 
 
 @pytest.mark.parametrize("ending", ["csv", "tex", "md"])
-def test_the_ending_says_how(tmp_path, ending):
+def test_the_ending_selects_the_format(tmp_path, ending):
     write_table(TABLE, tmp_path / "tables" / f"one.{ending}")
     assert "network" in (tmp_path / "tables" / f"one.{ending}").read_text()
 
 
-def test_another_ending_is_told(tmp_path):
-    with pytest.raises(ConfigError, match=r"must end in \.csv, \.tex, \.md, got one\.xlsx; try one\.csv"):
+def test_another_ending_is_refused(tmp_path):
+    with pytest.raises(ConfigError, match=r"must end in .*, got one\.xlsx; try one\.csv"):
         write_table(TABLE, tmp_path / "one.xlsx")

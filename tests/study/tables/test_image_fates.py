@@ -33,19 +33,19 @@ def images_of(folder, agreement=0.5):
 def fate_by_hand(shares: list[list[bool]], agreement: float) -> tuple[str, int | None]:
     """Of one image from the runs' verdicts at every fraction, the smallest first; by the words of the definition."""
     recognised = [verdicts.count(True) > agreement * len(verdicts) for verdicts in shares]
-    for place in range(len(recognised)):
-        if all(recognised[place:]):
-            return "learned", place
+    for start in range(len(recognised)):
+        if all(recognised[start:]):
+            return "learned", start
     return ("forgotten", None) if any(recognised) else ("never", None)
 
 
 @settings(deadline=None, max_examples=200)
 @given(st.integers(1, 5).flatmap(lambda n: st.lists(st.lists(st.booleans(), min_size=n, max_size=n), min_size=1)))
-def test_the_place_an_image_is_learned_from_is_that_of_the_definition(images):
-    places = learned_from(np.array(images).T)
-    for verdicts, place in zip(images, places, strict=True):
+def test_the_fraction_an_image_is_learned_from_is_that_of_the_definition(images):
+    starts = learned_from(np.array(images).T)
+    for verdicts, start in zip(images, starts, strict=True):
         fate, expected = fate_by_hand([[verdict] for verdict in verdicts], 0.5)
-        assert place == (expected if fate == "learned" else len(verdicts))
+        assert start == (expected if fate == "learned" else len(verdicts))
 
 
 @pytest.mark.parametrize("agreement", [0.0, 0.5, 0.7, 0.99])
@@ -70,12 +70,12 @@ def test_fates_are_those_of_a_loop_over_images_and_runs(tmp_path, agreement):
     for row in images.to_dict("records"):
         own = verdicts[row["label"]]
         by_fraction = [[bool(run[row["image"]]) for run in own[fraction]] for fraction in sorted(own)]
-        fate, place = fate_by_hand(by_fraction, agreement)
+        fate, start = fate_by_hand(by_fraction, agreement)
         assert row["fate"] == fate
         assert row["class"] == labels[row["image"]]
-        assert row["fraction"] == sorted(own)[place] if fate == "learned" else math.isnan(row["fraction"])
-        for fraction, told in zip(sorted(own), by_fraction, strict=True):
-            assert row[f"right_{fraction}"] == pytest.approx(np.mean(told))
+        assert row["fraction"] == sorted(own)[start] if fate == "learned" else math.isnan(row["fraction"])
+        for fraction, right in zip(sorted(own), by_fraction, strict=True):
+            assert row[f"right_{fraction}"] == pytest.approx(np.mean(right))
     assert images.columns[-4:].tolist() == ["right_0.05", "right_0.25", "right_0.5", "right_1.0"]
     assert images.loc[images["label"] == "resnet50", "right_0.5"].isna().all()
 
@@ -110,27 +110,27 @@ def test_curves_of_another_length_are_apart(tmp_path):
 def test_one_fraction_says_nothing(tmp_path):
     write_run(tmp_path, fraction=0.05, predictions=saying("111111"))
     write_run(tmp_path, fraction=1.0)
-    with pytest.raises(ConfigError, match="two fractions or more that kept their predictions, got none; train with"):
+    with pytest.raises(ConfigError, match="two fractions or more"):
         images_of(tmp_path)
 
 
-def test_other_validation_images_are_told(tmp_path):
+def test_other_validation_images_are_refused(tmp_path):
     write_run(tmp_path, fraction=0.05, predictions=saying("111111"))
     write_run(tmp_path, fraction=1.0, predictions=saying("111111", LABELS[::-1].copy()))
-    with pytest.raises(ConfigError, match=r"evaluated on the same images, got others among those of mobilenet_v2; sel"):
+    with pytest.raises(ConfigError, match="same images, got others among those of mobilenet_v2"):
         images_of(tmp_path)
 
 
 def test_agreement_is_a_share_below_one(tmp_path):
     write_run(tmp_path)
-    with pytest.raises(ConfigError, match=r"agreement must be a share of at least 0 and below 1, got 1; try 0\.5"):
+    with pytest.raises(ConfigError, match=r"agreement must be .*, got 1;"):
         images_of(tmp_path, 1)
 
 
-def test_predictions_that_are_cut_off_are_told(tmp_path):
+def test_truncated_predictions_are_refused(tmp_path):
     file = write_run(tmp_path, predictions=made_up_predictions(0.7)).path / "predictions" / "last.npz"
     file.write_bytes(file.read_bytes()[:300])
-    with pytest.raises(ConfigError, match=r"last\.npz must be a file that datavol wrote, got BadZipFile .*; move its"):
+    with pytest.raises(ConfigError, match=r"last\.npz must be .*, got BadZipFile"):
         images_of(tmp_path)
 
 
@@ -139,4 +139,4 @@ def test_the_names_of_images_come_from_the_data(tmp_path):
     prepared = prepare(run.config)
     RunFolder(tmp_path).start(run.values, [], prepared.manifest, prepared.subset.indices)
     keys = validation_keys(tmp_path)
-    assert keys == [prepared.source.val.key(place) for place in range(len(prepared.source.val.labels))]
+    assert keys == [prepared.source.val.key(position) for position in range(len(prepared.source.val.labels))]

@@ -132,7 +132,7 @@ def test_runs_of_two_data_sets_have_no_overlap(tmp_path):
         overlap_matrix(load_study(tmp_path).finished)
 
 
-def test_an_index_list_that_is_cut_off_is_told(tmp_path):
+def test_a_truncated_index_list_is_refused(tmp_path):
     file = write_run(tmp_path).path / "subset.npy"
     file.write_bytes(file.read_bytes()[:200])
     with pytest.raises(ConfigError, match=r"subset\.npy must be a file that datavol wrote, got ValueError"):

@@ -16,8 +16,8 @@ def test_every_number_has_its_place_and_its_unit():
 
 def test_the_accuracies_are_those_of_tables_3_to_5():
     rows = thesis_accuracies().sort_values(["where", "model", "subject"])
-    said = [tuple(row) for row in rows[["where", "model", "subject", "top1", "top5"]].to_numpy()]
-    assert said == [
+    accuracies = [tuple(row) for row in rows[["where", "model", "subject", "top1", "top5"]].to_numpy()]
+    assert accuracies == [
         ("table 3", "mobilenet_v2", "pytorch", 0.72154, 0.90822),
         ("table 3", "mobilenet_v2", "run", 0.70428, 0.89784),
         ("table 4", "resnet50", "pytorch", 0.80858, 0.95434),
