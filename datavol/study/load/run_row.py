@@ -27,7 +27,7 @@ def run_row(record: Json) -> dict[str, Any]:
         raise ConfigError(
             f"run.json must be a whole record, got one that is not: {type(error).__name__} {error}"
         ) from None
-    _check(row)
+    _check(row, record.get("schema_version", 1))
     return row
 
 
@@ -52,11 +52,11 @@ def columns_of(kind: type) -> list[str]:
     return [column.name for column in columns.COLUMNS if column.type is kind]
 
 
-def _check(row: dict[str, Any]) -> None:
+def _check(row: dict[str, Any], version: int) -> None:
     """Raise a ConfigError unless every fact is of its type, so that one odd record cannot spoil the frame of all."""
     for column in recorded_columns():
         value, kind = row[column.name], column.type
-        if value is None and column.optional:
+        if value is None and (column.optional or column.since > version):
             continue
         if type(value) is not kind or (kind is int and not 0 <= row[column.name] < 2**63):
             raise ConfigError(f"run.json must hold a fact of type {kind.__name__} for {column.name}, got {value!r}")
