@@ -1,1 +1,1 @@
-"""What a run leaves behind: its folder, records, predictions and provenance."""
+"""Stores what a run leaves behind: folder, records, predictions, provenance."""

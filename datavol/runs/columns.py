@@ -1,4 +1,4 @@
-"""Defines every recorded fact once: its name, type, meaning, place in `run.json`, key on W&B.
+"""Defines every recorded fact once: name, type, meaning, keys.
 
 The loader of studies, the W&B writer and reader, the audit and the reference page of the docs all read `COLUMNS`. A new
 fact is a line here and a value in `datavol.training.record`, which measures it.
@@ -10,6 +10,8 @@ import hashlib
 import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import reduce
+from operator import getitem
 from typing import Any, Literal
 
 Json = Mapping[str, Any]
@@ -25,53 +27,33 @@ METRICS = {
     "margin_incorrect": "mean confidence margin of incorrect predictions",
     "calibration_error": "expected calibration error over 15 bins",
 }
-"""What an evaluation measures, under `val/` and `train/`."""
+"""Metrics of an evaluation, under `val/` and `train/`."""
 
 
 @dataclass(frozen=True)
 class Audit:
-    """Says how the audit reports a fact that differs along a learning curve.
+    """Describes how the audit reports a difference along a learning curve."""
 
-    Attributes:
-        words: What differs, in a sentence.
-        severity: Of a difference.
-        remedy: Against it.
-        axis: Whether it counts as varied on purpose where every fraction has the same values of it.
-    """
-
-    words: str
+    words: str  # the subject of its sentence: "the numbers of ranks differ"
     severity: Severity
     remedy: str
-    axis: bool = False
+    axis: bool = False  # counts as varied on purpose where every fraction has the same values of it
 
 
 @dataclass(frozen=True)
 class Column:
-    """Describes one recorded fact, a column of `Study.runs`.
-
-    Attributes:
-        name: Of the column.
-        type: `str`, `int`, `float` (NaN where it is not known) or `bool`.
-        meaning: In words.
-        path: Keys in `run.json`, joined by dots; empty for the whole record, None for what only the loader knows.
-        read: Turns what stands there into the column's value.
-        optional: Whether a run may lack it.
-        wandb: Keys in the W&B run's config, joined by dots; None where it is not sent.
-        since: Schema version of the records that have it.
-        absent: Value where a run may lack it and does.
-        audit: How a difference along a learning curve is reported; None where it may differ.
-    """
+    """Describes one recorded fact, a column of `Study.runs`."""
 
     name: str
-    type: type
+    type: type  # str, int, bool, or float, which is NaN where it is not known
     meaning: str
-    path: str | None
-    read: Callable[[Any], Any] = lambda value: value
-    optional: bool = False
-    wandb: str | None = None
-    since: int = 1
-    absent: Value = None
-    audit: Audit | None = None
+    path: str | None  # keys in run.json, joined by dots; "" for the whole record, None where only the loader knows it
+    read: Callable[[Any], Any] = lambda value: value  # turns what lies at the path into the column's value
+    optional: bool = False  # a record may lack it
+    wandb: str | None = None  # keys in the W&B run's config, joined by dots; None where it is not sent
+    since: int = 1  # schema version from which on records have it
+    absent: Value = None  # the value where a record may lack it and does
+    audit: Audit | None = None  # None where it may differ along a learning curve
 
     def value(self, record: Json) -> Any:
         """Read the fact from a record.
@@ -95,18 +77,16 @@ class Column:
 
 
 def lookup(values: Any, path: str) -> Any:
-    """Find what stands at a path of keys joined by dots; the empty path is the values themselves.
+    """Look up a path of keys joined by dots; "" returns everything.
 
     >>> lookup({"last": {"val/top1": 0.5}}, "last.val/top1")
     0.5
     """
-    for key in path.split(".") if path else ():
-        values = values[key]
-    return values
+    return reduce(getitem, path.split(".") if path else (), values)
 
 
 def place(values: dict[str, Any], path: str, value: Any) -> None:
-    """Put a value at a path of keys joined by dots."""
+    """Set a value at a path of keys joined by dots."""
     *outer, last = path.split(".")
     for key in outer:
         values = values.setdefault(key, {})
@@ -114,13 +94,14 @@ def place(values: dict[str, Any], path: str, value: Any) -> None:
 
 
 def sent_to_wandb(record: Json) -> Iterator[tuple[str, Any]]:
-    """List the facts of a record that W&B gets, each with its key there."""
+    """List the facts that W&B gets, as (key there, value)."""
     for column in COLUMNS:
         if column.wandb is None or column.path is None:
             continue
-        # Text columns may be a section's JSON: W&B gets the section itself, so that runs can be filtered by its keys
-        value = lookup(record, column.path) if column.type is str else column.value(record)
-        if value is not None:
+        value = column.value(record)
+        if value is not None and column.type is str and value != column.absent:
+            value = lookup(record, column.path)  # of a section's JSON W&B gets the section, to filter runs by its keys
+        if value is not None and value != column.absent:
             yield column.wandb, value
 
 
@@ -136,26 +117,25 @@ def record_from_wandb(config: Json) -> dict[str, Any]:
             continue
         try:
             place(record, column.path, lookup(config, column.wandb))
-        except LookupError:
+        except LookupError:  # as in `Column.value`: later versions of datavol may send more than the run's did
             if not column.optional and column.since <= record["schema_version"]:
                 raise
     return record
 
 
 def json_text(value: Any) -> str | None:
-    """Write a value as JSON with sorted keys; text and null stay as they are."""
+    """Write as JSON with sorted keys; pass text and null through."""
     return value if value is None or isinstance(value, str) else json.dumps(value, sort_keys=True)
 
 
 def short_side_in_words(short_side: int | None) -> str:
-    """Say whether a run's images were shrunk before they were cached."""
+    """Describe the size to which images were shrunk before caching."""
     return f"{short_side} px" if short_side else "as they are"
 
 
 def _recipe_json(recipe: Json) -> str:
-    """Drop the name, and `epochs`, which a run's own `epochs` replaces."""
     settings = {name: value for name, value in recipe.items() if name not in ("name", "epochs")}
-    return json.dumps(settings, sort_keys=True)
+    return json.dumps(settings, sort_keys=True)  # without `epochs`, a default that the run's own `epochs` replaces
 
 
 def _recipe_hash(recipe: Json) -> str:
@@ -167,15 +147,15 @@ def _count(values: Any) -> int:
 
 
 def _validation_images(record: Json) -> int | None:
-    """Prefer the images that the last evaluation counted to those of the data set: damaged ones may be left out."""
+    # What the last evaluation counted comes before the data set's number, since damaged images may be left out
     images = record.get("last", {}).get("val/images", record.get("validation_images"))
     return None if images is None else int(images)
 
 
 def _each(sessions: list[Json], fact: Callable[[Json], str | None]) -> str | None:
-    """Join what sessions differ in, each value once, in their order."""
+    """Join a fact's values over sessions, each once, in order."""
     values = [text for text in map(fact, sessions) if text is not None]
-    return " then ".join(dict.fromkeys(values)) or None
+    return " then ".join(dict.fromkeys(values)) or None  # a dict's keys: unique, and in the order of the sessions
 
 
 def _commits(sessions: list[Json]) -> str | None:
@@ -184,13 +164,13 @@ def _commits(sessions: list[Json]) -> str | None:
 
 def _code_changed(sessions: list[Json]) -> bool | None:
     changed = [session["code"]["changed"] for session in sessions]
-    return None if None in changed else any(changed)
+    return None if None in changed else any(changed)  # None: a session ran outside a git checkout
 
 
 def _machines(sessions: list[Json]) -> str | None:
     def describe(session: Json) -> str:
         machine, devices = session["machine"], session["devices"]
-        names = ", ".join(f"{devices.count(name)} x {name}" for name in dict.fromkeys(devices))
+        names = ", ".join(f"{devices.count(name)} x {name}" for name in dict.fromkeys(devices))  # "4 x NVIDIA A100"
         return f"{names}; {machine['cpus']} cores; {machine['platform']}"
 
     return _each(sessions, describe)
@@ -201,7 +181,7 @@ def _last(record: Json, name: str) -> int:
 
 
 def _evaluations() -> Iterator[Column]:
-    """List the columns of the last evaluation, and of the best: the first with the highest top-1."""
+    """List the columns of the last and of the best evaluation."""
     for name, meaning in METRICS.items():
         yield Column(name, float, f"{meaning}, last evaluation", f"last.val/{name}")
     yield Column("best_budget_epoch", int, "budget epoch of the best evaluation", "best.budget_epoch", optional=True)
@@ -306,7 +286,7 @@ COLUMNS: tuple[Column, ...] = (
     Column("seconds_val", float, "seconds of evaluation, all budget epochs", "seconds.val"),
     *_evaluations(),
 )  # fmt: skip
-"""The facts of a run, in the order of the columns of `Study.runs`."""
+"""Facts of a run, in the order of the columns of `Study.runs`."""
 
 EPOCH_COLUMNS = {
     "budget_epoch": "budget epochs done",
@@ -318,7 +298,7 @@ EPOCH_COLUMNS = {
     "seconds/<split>": "seconds of training, or of evaluation",
     "images_per_second": "training images per second",
 }
-"""The columns of `metrics.csv`, a row per budget epoch; `<split>` is `train`, `val`, or `train/clean_` as a prefix."""
+"""Columns of `metrics.csv`, a row per budget epoch; `<split>` is `train`, `val`, or `train/clean_` as a prefix."""
 
 WHOLE_EPOCH_COLUMNS = ("budget_epoch", "iteration", "images_seen")
 FIRST_EPOCH_COLUMNS = (*WHOLE_EPOCH_COLUMNS, "lr")

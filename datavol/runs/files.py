@@ -1,51 +1,70 @@
-"""Writes files whole and locks them: the only place that does either."""
+"""Writes files atomically and locks them: the only module that does."""
 
 from __future__ import annotations
 
 import fcntl
+import json
+import math
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 
 def write_whole(path: Path, content: bytes) -> None:
-    """Write a file so that a reader sees the old one or the new one, never a part: temporary name, then rename."""
+    """Write a file atomically: readers see the old content or the new."""
     path.parent.mkdir(parents=True, exist_ok=True)
+    # In the same folder, since a rename is atomic only within one file system
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
         with os.fdopen(handle, "wb") as file:
             file.write(content)
-        os.chmod(name, 0o644)
+        os.chmod(name, 0o644)  # mkstemp lets only the owner read
         put_in_place(Path(name), path)
-    except BaseException:
+    except BaseException:  # KeyboardInterrupt as well: a temporary file never stays
         Path(name).unlink(missing_ok=True)
         raise
 
 
 def put_in_place(unfinished: Path, path: Path) -> None:
-    """Rename a written file, once it is on the disk, so that a power cut leaves the old one or the new one too."""
+    """Rename a written file over another, durably."""
+    # The content must be on the disk before the new name is, or a power cut could leave an empty file under that name
     with unfinished.open("rb") as file:
         os.fsync(file.fileno())
     os.replace(unfinished, path)
 
 
+def write_json(path: Path, values: Mapping[str, Any]) -> None:
+    """Write values as JSON, NaN and infinities as null."""
+    write_whole(path, (json.dumps(_finite(values), indent=1, allow_nan=False) + "\n").encode())
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    if isinstance(value, Mapping):
+        return {str(name): _finite(inner) for name, inner in value.items()}
+    return [_finite(inner) for inner in value] if isinstance(value, (list, tuple)) else value
+
+
 @contextmanager
 def file_lock(path: Path, *, wait: bool = True) -> Iterator[None]:
-    """Hold an exclusive POSIX record lock on a file, which is made if missing.
-
-    The lock dies with its owner, however that ends, is not inherited by forked processes, and holds across machines on
-    file systems that support it (NFS 4, Lustre, GPFS).
+    """Hold an exclusive lock on a file, created if missing.
 
     Raises:
         BlockingIOError: If another process holds it and `wait` is false.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("a") as file:
+    # `lockf` takes a POSIX record lock: the kernel drops it however its owner ends, so that no stale lock stays; forked
+    # processes (data workers) do not inherit it; and it holds across machines on NFS 4, Lustre and GPFS, which `flock`
+    # may not. It belongs to the process and not to the file handle: a process that locks a file twice does not wait for
+    # itself, and closing any handle of the file ends its lock, so nothing else may open a lock file.
+    with path.open("a") as file:  # "a": creates the file, and a lock for writing takes a handle that may write
         try:
             fcntl.lockf(file, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except PermissionError as error:  # what some systems answer for EWOULDBLOCK
+        except PermissionError as error:  # EACCES, which POSIX allows instead of EAGAIN
             raise BlockingIOError(*error.args) from None
         yield
 

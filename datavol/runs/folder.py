@@ -1,4 +1,4 @@
-"""The only module that knows what a run folder holds; it writes it, whole file by whole file, and reads it.
+"""Reads and writes run folders; no other module opens their files.
 
 | file | what |
 |---|---|
@@ -7,8 +7,10 @@
 | `metrics.csv` | a row per budget epoch |
 | `run.json` | the run's state, best and last metrics, time, versions, devices |
 | `output.log` | what the last failed job of a sweep printed |
-| `predictions/` | what the network said of every validation image: `last.npz`, or one per evaluation as well |
+| `predictions/` | the network's outputs for every validation image: `last.npz`, or one per evaluation as well |
 | `checkpoints/` | `last.ckpt` and `best.ckpt`, or one per budget epoch as well |
+
+Every file is written whole, then renamed, so that a reader never meets a part of one.
 """
 
 from __future__ import annotations
@@ -19,12 +21,12 @@ import json
 import math
 import os
 import zlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 from zipfile import BadZipFile
 
 import numpy as np
@@ -34,35 +36,34 @@ from numpy.typing import NDArray
 from datavol.config.upgrade import SCHEMA_VERSION, check_version, upgrade
 from datavol.errors import ConfigError, RunLocked, flat
 from datavol.runs.columns import FIRST_EPOCH_COLUMNS, WHOLE_EPOCH_COLUMNS
-from datavol.runs.files import file_lock, write_whole
+from datavol.runs.files import file_lock, write_json, write_whole
 from datavol.runs.predictions import Predictions
 
 Row = dict[str, float]
+T = TypeVar("T")
 
 WITHIN = "within_budget_epoch"
-"""The checkpoint inside a budget epoch: there only until that ends, and not one to evaluate."""
+"""Name of the checkpoint inside a budget epoch, deleted when that ends and never evaluated."""
 
 SUPERSEDED = "superseded"
 TRACES = ("run.json", ".hydra", "subset.json", "metrics.csv", "output.log")
-"""What shows that a folder is a run's, the surest first."""
+"""Files that mark a folder as a run's, the surest first."""
 
 
 @dataclass(frozen=True)
 class RunFolder:
-    """One run's folder; what it says is read from disk each time."""
+    """Reads and writes one run's folder, from disk each time."""
 
     path: Path
 
     @property
     def record(self) -> dict[str, Any]:
-        """Read `run.json`, its configuration brought up to today's schema; empty before the run's first start.
+        """Read `run.json`, upgraded to today's schema; empty before the first start.
 
         Raises:
-            ConfigError: If the file is there and cannot be read, or is of a newer datavol.
+            ConfigError: If it cannot be read, or a newer datavol wrote it.
         """
         record = self._record
-        if not record:
-            return record
         version = record.get("schema_version", 1)
         check_version(version)
         if isinstance(record.get("config"), dict):
@@ -71,65 +72,56 @@ class RunFolder:
 
     @property
     def _record(self) -> dict[str, Any]:
-        """Read `run.json` as it stands."""
         file = self.path / "run.json"
-        if not file.exists():
-            return {}
         try:
-            record = json.loads(file.read_text())
+            record = json.loads(file.read_text()) if file.exists() else {}
+            if not isinstance(record, dict):
+                raise ValueError("no JSON object")
         except ValueError as error:
             raise ConfigError(
                 f"{file} must be a record that datavol wrote, got {error}; move its folder away"
             ) from None
-        if not isinstance(record, dict):
-            raise ConfigError(f"{file} must be a record that datavol wrote, got no JSON object; move its folder away")
         return record
 
     @property
     def state(self) -> str | None:
-        """`running`, `finished`, `failed`, or None before the run's first start."""
+        """Read `running`, `finished` or `failed`; None before the first start."""
         return self.record.get("state")
 
     @property
     def manifest(self) -> dict[str, Any]:
-        """`subset.json`."""
-        manifest = json.loads((self.path / "subset.json").read_text())
-        assert isinstance(manifest, dict)
+        """Read `subset.json`."""
+        manifest: dict[str, Any] = json.loads((self.path / "subset.json").read_text())
         return manifest
 
     @property
     def images_per_class(self) -> NDArray[np.int64]:
-        """The subset's images of each class, shape (classes,).
+        """Read the subset's images of each class, shape (classes,).
 
         Raises:
             ConfigError: If `subset.json` cannot be read.
         """
-        try:
-            return np.array(self.manifest["images_per_class"], dtype=np.int64)
-        except (OSError, ValueError, LookupError) as error:
-            raise _unreadable(self.path / "subset.json", error) from None
+        file = self.path / "subset.json"
+        return _parsed(file, lambda _: np.array(self.manifest["images_per_class"], dtype=np.int64))
 
     @property
     def indices(self) -> NDArray[np.int64]:
-        """`subset.npy`: the subset's sorted places in the full training set, shape (N,).
+        """Read `subset.npy`: sorted positions in the full training set, shape (N,).
 
         Raises:
             ConfigError: If it cannot be read.
         """
-        try:
-            indices: NDArray[np.int64] = np.load(self.path / "subset.npy", allow_pickle=False)
-        except (OSError, ValueError, EOFError) as error:
-            raise _unreadable(self.path / "subset.npy", error) from None
+        indices: NDArray[np.int64] = _parsed(self.path / "subset.npy", lambda file: np.load(file, allow_pickle=False))
         return indices
 
     @property
     def superseded(self) -> bool:
-        """Whether `supersede` put the run away."""
+        """Return whether `supersede` moved the run here."""
         return self.path.parent.name == SUPERSEDED
 
     @property
     def values(self) -> dict[str, Any]:
-        """Read the configuration that the run first started with, brought up to today's schema.
+        """Read the configuration of the first start, upgraded to today's schema.
 
         Raises:
             ConfigError: If this is no run folder, or one of a newer datavol.
@@ -141,10 +133,10 @@ class RunFolder:
 
     @property
     def overrides(self) -> tuple[str, ...] | None:
-        """What the user asked for when the run first started, or None where that was not kept."""
+        """Read the overrides of the first start, or None where not kept."""
         file = self.path / ".hydra" / "overrides.yaml"
-        said = yaml.safe_load(file.read_text()) if file.is_file() else None
-        return tuple(map(str, said)) if isinstance(said, list) else None
+        overrides = yaml.safe_load(file.read_text()) if file.is_file() else None
+        return tuple(map(str, overrides)) if isinstance(overrides, list) else None
 
     def start(
         self,
@@ -153,53 +145,52 @@ class RunFolder:
         manifest: Mapping[str, Any],
         indices: NDArray[np.int64],
     ) -> None:
-        """Write what stays the same over a run's life, at its first start."""
+        """Write what stays the same over a run's life."""
         versioned = {"schema_version": SCHEMA_VERSION, **values}
         write_whole(self.path / ".hydra" / "config.yaml", yaml.safe_dump(versioned, sort_keys=False).encode())
         write_whole(self.path / ".hydra" / "overrides.yaml", yaml.safe_dump(list(overrides)).encode())
         buffer = io.BytesIO()
         np.save(buffer, indices.astype(np.int64))
         write_whole(self.path / "subset.npy", buffer.getvalue())
-        write_whole(self.path / "subset.json", _json(manifest))
+        write_json(self.path / "subset.json", manifest)
 
     def update(self, **facts: Any) -> None:
         """Add facts to `run.json`, replacing those of the same name."""
         with self._record_lock():
-            write_whole(self.path / "run.json", _json(self._record | facts))
+            write_json(self.path / "run.json", self._record | facts)
 
     def close(self, state: str, reason: str | None) -> str | None:
-        """Record how a running run ended, unless another process has; returns the reason that stands."""
+        """Record a running run's end once; return the recorded reason."""
         if not (self.path / "run.json").exists():
             return None
         with self._record_lock():
             record = self._record
-            if record.get("state") == "running":
+            if record.get("state") == "running":  # else another rank or the launcher was first, and its reason stays
                 record |= {"state": state, "reason": reason, "ended": now()}
-                write_whole(self.path / "run.json", _json(record))
+                write_json(self.path / "run.json", record)
         return record.get("reason")
 
     def _record_lock(self) -> AbstractContextManager[None]:
-        """Hold `run.json` while it is read, changed and written: every rank and the launcher may do so."""
+        # Held while `run.json` is read, changed and written: every rank and the launcher change it. The lock is a file
+        # of its own, since each write replaces `run.json` and a lock would stay with the file that was replaced.
         return file_lock(self.path / ".run.json.lock")
 
     @property
     def rows(self) -> list[Row]:
-        """`metrics.csv`: one row per budget epoch; an empty field is NaN."""
-        file = self.path / "metrics.csv"
-        if not file.exists():
-            return []
-        with file.open(newline="") as lines:
-            return [{name: _number(name, text) for name, text in row.items()} for row in csv.DictReader(lines)]
+        """Read `metrics.csv`, a row per budget epoch; an empty field is NaN."""
+        lines = io.StringIO(self.table.decode(), newline="")
+        return [{name: _number(name, text) for name, text in row.items()} for row in csv.DictReader(lines)]
 
     @property
     def table(self) -> bytes:
-        """`metrics.csv` as it stands, for readers of many; empty before the first budget epoch."""
+        """Read `metrics.csv` unparsed; empty before the first budget epoch."""
         file = self.path / "metrics.csv"
         return file.read_bytes() if file.exists() else b""
 
     def write_rows(self, rows: Sequence[Row]) -> None:
-        """Write `metrics.csv` whole. Numbers keep every digit."""
-        names = list(FIRST_EPOCH_COLUMNS) + [name for name in _names(rows) if name not in FIRST_EPOCH_COLUMNS]
+        """Write `metrics.csv`; numbers keep every digit."""
+        # The keys of a dict are unique and stay in order: the first columns, then the others as rows bring them up
+        names = dict.fromkeys([*FIRST_EPOCH_COLUMNS, *(name for row in rows for name in row)])
         text = io.StringIO()
         writer = csv.DictWriter(text, names, lineterminator="\n")
         writer.writeheader()
@@ -208,7 +199,7 @@ class RunFolder:
 
     @contextmanager
     def held(self) -> Iterator[None]:
-        """Hold the run for this process, so that no other trains it at the same time.
+        """Hold the run's lock, so that no other process trains it.
 
         Raises:
             RunLocked: If another process holds it.
@@ -222,12 +213,13 @@ class RunFolder:
             try:
                 yield
             finally:
-                if self.path.is_dir() and os.listdir(self.path) == [".lock"]:  # nothing came of it
+                # A run that was refused before it wrote anything leaves no folder; the lock is still held here
+                if self.path.is_dir() and os.listdir(self.path) == [".lock"]:
                     lock.unlink()
                     self.path.rmdir()
 
     def supersede(self) -> None:
-        """Move the run to `superseded/` of its study, where tables do not look; nothing that was measured is lost.
+        """Move the run to its study's `superseded/`, which tables leave out.
 
         Raises:
             RunLocked: If another process is training it.
@@ -240,39 +232,36 @@ class RunFolder:
             number = sum(1 for _ in attic.glob(f"{self.path.name}.*")) + 1
             self.path.rename(attic / f"{self.path.name}.{number}")
 
-    def keep_output(self, said: bytes) -> None:
-        """Keep what a failed job printed, its traceback above all, as `output.log`."""
-        write_whole(self.path / "output.log", said)
+    def keep_output(self, output: bytes) -> None:
+        """Write a failed job's output, its traceback above all, as `output.log`."""
+        write_whole(self.path / "output.log", output)
 
     def write_predictions(self, name: str, predictions: Predictions) -> None:
-        """Keep what the network said of every validation image: `last`, or `budget_epoch_0007`."""
+        """Write predictions as `last` or `budget_epoch_0007`."""
         write_whole(self.path / "predictions" / f"{name}.npz", predictions.to_bytes())
 
     def predictions(self, name: str = "last") -> Predictions | None:
-        """What `write_predictions` kept, or None if that was nothing.
+        """Read predictions, or None where none were kept.
 
         Raises:
-            ConfigError: If it cannot be read.
+            ConfigError: If they cannot be read.
         """
         file = self.path / "predictions" / f"{name}.npz"
-        try:
-            return Predictions.from_bytes(file.read_bytes()) if file.exists() else None
-        except (OSError, ValueError, LookupError, EOFError, BadZipFile, zlib.error) as error:
-            raise _unreadable(file, error) from None
+        return _parsed(file, lambda file: Predictions.from_bytes(file.read_bytes()) if file.exists() else None)
 
     def checkpoint(self, name: str) -> Path:
-        """Where a checkpoint lies: `last`, `best`, `budget_epoch_0007` or `WITHIN`."""
+        """Return a checkpoint's path: `last`, `best`, `budget_epoch_0007` or `WITHIN`."""
         return self.path / "checkpoints" / f"{name}.ckpt"
 
     @property
     def checkpoints(self) -> list[Path]:
-        """All kept checkpoints: budget epochs in order, then best and last."""
+        """List all kept checkpoints: budget epochs in order, best, last."""
         kept = [path for path in (self.path / "checkpoints").glob("*.ckpt") if path.stem != WITHIN]
         return sorted(kept, key=lambda path: (path.stem in ("best", "last"), path))
 
 
 def check_world_size(folder: RunFolder, world_size: int) -> None:
-    """Raise a ConfigError if a run that goes on would do so with another number of ranks."""
+    """Raise a ConfigError if a resumed run's number of ranks has changed."""
     before = folder.record.get("world_size", world_size)
     if before != world_size:
         raise ConfigError(
@@ -282,53 +271,36 @@ def check_world_size(folder: RunFolder, world_size: int) -> None:
 
 
 def runs_of(study: Path) -> list[RunFolder]:
-    """The runs of a study folder, in the order of their names; a folder without `run.json` is none."""
+    """List a study's folders with a `run.json`, by name."""
     return [RunFolder(file.parent) for file in sorted(study.glob("*/run.json"))]
 
 
 def folders_in(study: Path) -> list[RunFolder]:
-    """Everything that runs left in a study, in the order of paths: whole, half-written, and superseded ones too."""
-    places = [*study.iterdir(), *(study / SUPERSEDED).glob("*")]
-    return [RunFolder(place) for place in sorted(places) if any((place / trace).exists() for trace in TRACES)]
+    """List all run folders of a study, half-written and superseded ones too."""
+    paths = sorted([*study.iterdir(), *(study / SUPERSEDED).glob("*")])
+    return [RunFolder(path) for path in paths if any((path / trace).exists() for trace in TRACES)]
 
 
 def best_of(rows: Sequence[Row]) -> Row:
-    """The first row with the highest validation top-1."""
+    """Return the first row with the highest validation top-1."""
     return max(rows, key=lambda row: row["val/top1"])
 
 
 def now() -> str:
-    """The time as ISO 8601 in UTC, to the second."""
+    """Format the time as ISO 8601 in UTC, to the second."""
     return datetime.now(timezone.utc).isoformat(timespec="seconds")
 
 
-def _unreadable(file: Path, error: Exception) -> ConfigError:
-    said = flat(error)
-    return ConfigError(
-        f"{file} must be a file that datavol wrote, got {type(error).__name__} {said}; move its folder away"
-    )
-
-
-def _names(rows: Iterable[Row]) -> list[str]:
-    return list(dict.fromkeys(name for row in rows for name in row))
+def _parsed(file: Path, parse: Callable[[Path], T]) -> T:
+    try:
+        return parse(file)
+    # All that JSON, NumPy and zip files raise when they are cut off or damaged
+    except (OSError, ValueError, LookupError, EOFError, BadZipFile, zlib.error) as error:
+        got = f"{type(error).__name__} {flat(error)}"
+        raise ConfigError(f"{file} must be a file that datavol wrote, got {got}; move its folder away") from None
 
 
 def _number(name: str, text: str) -> float:
     if name in WHOLE_EPOCH_COLUMNS:
         return int(text)
     return float(text) if text else math.nan
-
-
-def _json(values: Mapping[str, Any]) -> bytes:
-    return (json.dumps(_finite(values), indent=1, allow_nan=False) + "\n").encode()
-
-
-def _finite(value: Any) -> Any:
-    """NaN and infinities as null, which is what JSON has for them."""
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    if isinstance(value, Mapping):
-        return {str(name): _finite(inner) for name, inner in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_finite(inner) for inner in value]
-    return value

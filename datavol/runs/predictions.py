@@ -1,4 +1,4 @@
-"""What a network said of every validation image: enough for accuracies, margins and calibration, without the images."""
+"""Stores a network's outputs for every validation image."""
 
 from __future__ import annotations
 
@@ -8,27 +8,21 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-KEPT = 5
+KEPT = 5  # classes per image: enough for top-5, margins and calibration, without the images
 
 
 @dataclass(frozen=True)
 class Predictions:
-    """One evaluation, image by image, in the order of the validation set.
+    """Holds one evaluation, image by image, in validation-set order."""
 
-    Attributes:
-        labels: The true classes, shape (images,), int64.
-        classes: The likeliest classes, the likeliest first, shape (images, 5 or the number of classes), int64.
-        log_probabilities: Theirs, natural logarithms, the same shape, float32.
-    """
-
-    labels: NDArray[np.int64]
-    classes: NDArray[np.int64]
-    log_probabilities: NDArray[np.float32]
+    labels: NDArray[np.int64]  # (images,), the true classes
+    classes: NDArray[np.int64]  # (images, min(5, classes)), the likeliest first
+    log_probabilities: NDArray[np.float32]  # (images, min(5, classes)), natural logarithms, of those classes
 
     def to_bytes(self) -> bytes:
-        """As a compressed `.npz`, class numbers in 16 bits: about 1.5 MB for 50,000 images."""
+        """Compress as `.npz`: about 1.5 MB for 50,000 images."""
         buffer = io.BytesIO()
-        small = np.uint16 if self.classes.max(initial=0) < 2**16 else np.int64
+        small = np.uint16 if self.classes.max(initial=0) < 2**16 else np.int64  # 16 bits hold the numbers of classes
         np.savez_compressed(
             buffer,
             labels=self.labels.astype(small),
@@ -39,8 +33,7 @@ class Predictions:
 
     @classmethod
     def from_bytes(cls, content: bytes) -> Predictions:
-        """What `to_bytes` gave."""
+        """Read the content that `to_bytes` returned."""
         with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
-            return cls(
-                arrays["labels"].astype(np.int64), arrays["classes"].astype(np.int64), arrays["log_probabilities"]
-            )
+            labels, classes = (arrays[name].astype(np.int64) for name in ("labels", "classes"))
+            return cls(labels, classes, arrays["log_probabilities"])

@@ -1,4 +1,4 @@
-"""What a result needs beside it: versions, commit, machine."""
+"""Records a result's provenance: versions, commit, machine."""
 
 from __future__ import annotations
 
@@ -15,34 +15,33 @@ PACKAGES = ("torch", "torchvision", "lightning", "torchmetrics", "timm", "hydra-
 
 
 def versions() -> dict[str, str]:
-    """Python's version and those of the packages that a number may depend on."""
+    """List the versions of Python and packages that results may depend on."""
     return {"datavol": __version__, "python": platform.python_version()} | {name: version(name) for name in PACKAGES}
 
 
 def commit() -> dict[str, Any]:
-    """The git commit of datavol itself and whether its files differ from it; nulls where it is no git checkout."""
-    head = _git("rev-parse", "HEAD")
+    """Read datavol's git commit and whether files differ; outside a checkout, None."""
     changed = _git("status", "--porcelain", "--untracked-files=no")
-    return {"commit": head, "changed": None if changed is None else bool(changed)}
+    return {"commit": _git("rev-parse", "HEAD"), "changed": None if changed is None else bool(changed)}
 
 
 def machine() -> dict[str, Any]:
-    """Where the run is trained."""
+    """Describe the machine that trains the run."""
     return {"platform": platform.platform(), "processor": platform.machine(), "cpus": cores()}
 
 
 def cores() -> int:
-    """The CPU cores that this process may use."""
+    """Count the CPU cores that this process may use."""
+    # SLURM and containers restrict a process to some cores; only Linux tells which
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _git(*arguments: str) -> str | None:
     root = Path(__file__).parents[2]
-    if not (root / ".git").exists():
+    if not (root / ".git").exists():  # installed as a wheel: another repository may lie around it
         return None
     command = ["git", "-C", str(root), *arguments]
     try:
-        answer = subprocess.run(command, capture_output=True, text=True, timeout=10, check=True)
+        return subprocess.run(command, capture_output=True, text=True, timeout=10, check=True).stdout.strip()
     except (OSError, subprocess.SubprocessError):
         return None  # git is not installed, or the checkout is not readable: the record says null
-    return answer.stdout.strip()
