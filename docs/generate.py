@@ -21,10 +21,10 @@ from unittest import mock
 from omegaconf import OmegaConf
 
 from datavol.__main__ import COMMANDS
-from datavol.config import Config, Section, marks
 from datavol.config.compose import HYDRA_VERSION
 from datavol.config.messages import sections_in
-from datavol.config.section import NOT_ADDED, conf_dir
+from datavol.config.run import Config
+from datavol.config.section import NOT_ADDED, Section, conf_dir, marks
 from datavol.runs.columns import COLUMNS, EPOCH_COLUMNS
 
 MARK = re.compile(r"^<!-- table: (.+) -->$", re.MULTILINE)

@@ -192,6 +192,18 @@ def test_every_make_target_on_a_page_exists():
         assert set(re.findall(r"`?\bmake ([a-z-]+)(?:`|\s+#)", page.read_text())) <= targets, page
 
 
+def test_every_module_and_file_that_a_page_names_exists():
+    rooms = "config|data|runs|training|tracking|sweep|planning|study"
+    for page in ("architecture", "contributing"):
+        text = (ROOT / "docs" / f"{page}.md").read_text()
+        modules = [name.replace(".", "/") + ".py" for name in re.findall(rf"`((?:{rooms})\.[a-z_.]+)`", text)]
+        files = re.findall(rf"`((?:{rooms})/[\w/]+\.py)`", text)
+        assert modules or files
+        for name in modules + files:
+            place = ROOT / "datavol" / name
+            assert place.is_file() or place.with_suffix("").is_dir(), name
+
+
 def test_the_readme_is_short_and_shows_the_two_commands():
     readme = (ROOT / "README.md").read_text()
     assert len(readme.splitlines()) <= 90
