@@ -27,8 +27,8 @@ import torch
 from rich.console import Console
 from torch import distributed, multiprocessing
 
-from datavol.config import Run
 from datavol.config.compose import compose
+from datavol.config.run import Run
 from datavol.data.prepare import prepare
 from datavol.planning.network_sizes import known_parameters
 from datavol.planning.prediction import Steps, scale

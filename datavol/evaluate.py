@@ -10,8 +10,8 @@ from typing import Any
 
 from datavol.cli.boundary import Parser, cli_errors
 from datavol.cli.console import console as open_console
-from datavol.config import Config
 from datavol.config.compose import compose, override
+from datavol.config.run import Config
 from datavol.errors import ConfigError
 from datavol.runs.files import write_whole
 from datavol.runs.folder import RunFolder

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import hydra
 
 from datavol.cli.boundary import cli_errors
-from datavol.config import Run
 from datavol.config.compose import HYDRA_VERSION, compose, parse
+from datavol.config.run import Run
 from datavol.config.section import conf_dir
 from datavol.runs.folder import RunFolder
 from datavol.sweep.job import is_first_rank, train_run

@@ -18,7 +18,7 @@ from datavol.errors import ConfigError
 if TYPE_CHECKING:
     import pandas as pd
 
-    from datavol.config import Run
+    from datavol.config.run import Run
     from datavol.data.prepare import Prepared
 
 

@@ -13,8 +13,8 @@ import pytest
 from factories.small_runs import HANG, SMALL
 from PIL import Image
 
-from datavol.config import Run
 from datavol.config.compose import compose
+from datavol.config.run import Run
 
 
 @pytest.fixture

@@ -9,7 +9,8 @@ import lightning as L
 import numpy as np
 from torch.utils.data import DataLoader
 
-from datavol.config import AnyData, FilesConfig, RecipeConfig
+from datavol.config.data import AnyData, FilesConfig
+from datavol.config.recipe import RecipeConfig
 from datavol.data.augment.transforms import Augmentation
 from datavol.data.budget import Budget
 from datavol.data.images.cache_reader import PackedImages, cache_folder, store_of

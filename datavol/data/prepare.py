@@ -6,7 +6,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from datavol.config import Config, DataConfig, Run
+from datavol.config.data import DataConfig
+from datavol.config.run import Config, Run
 from datavol.data.budget import Budget, plan_budget
 from datavol.data.sources.open import Source, open_source
 from datavol.data.subsets import Subset, class_weights, draw_subset, read_subset

@@ -12,7 +12,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from datavol.config import Config, ScheduleConfig
+from datavol.config.recipe import ScheduleConfig
+from datavol.config.run import Config
 from datavol.planning.plan import Plan
 
 DRAWN = 2000  # iterations of a run at which its learning rate is drawn, evenly spread

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datavol.config import Config, ModelConfig
+from datavol.config.model import ModelConfig
+from datavol.config.run import Config
 
 # of torchvision's networks: parameters without the last layer, and those of the last layer per class
 PARAMETERS = {"mobilenet_v2": (2_223_872, 1281), "resnet50": (23_508_032, 2049)}

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from datavol.config import Config, Run
+from datavol.config.run import Config, Run
 from datavol.data.budget import ThesisUnits, thesis_units
 from datavol.data.prepare import Prepared, prepare
 from datavol.data.sources import imagenet_shape

@@ -8,7 +8,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from datavol.config import Config, FilesConfig, NodeConfig, TrainerConfig, check_batch_shares
+from datavol.config.data import FilesConfig
+from datavol.config.plan import NodeConfig
+from datavol.config.run import Config, check_batch_shares
+from datavol.config.trainer import TrainerConfig
 from datavol.data.prepare import Prepared
 from datavol.data.sources.arrays import ArraySplit
 from datavol.data.sources.open import Split

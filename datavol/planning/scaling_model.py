@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from datavol.config import check_batch_shares
+from datavol.config.run import check_batch_shares
 from datavol.data.workers import loading_workers
 
 BACKWARD_SHARE = 2 / 3  # of a step's computing: a layer's backward pass is two products of its forward pass's size

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from datavol.config import Run
+from datavol.config.run import Run
 from datavol.errors import ConfigError
 from datavol.planning.plan import Plan
 from datavol.planning.prediction import Scaling, given_steps, is_predicted, one_device, scale

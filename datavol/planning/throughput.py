@@ -20,7 +20,7 @@ from lightning.pytorch.callbacks import Checkpoint
 from torch.utils.data import DataLoader
 
 from datavol.cli.boundary import cli_errors
-from datavol.config import Config, Run
+from datavol.config.run import Config, Run
 from datavol.data.datamodule import SubsetDataModule
 from datavol.data.prepare import Prepared, prepare
 from datavol.planning.prediction import one_device, with_batch

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 
-from datavol.config import TrainerConfig
+from datavol.config.trainer import TrainerConfig
 from datavol.errors import ConfigError
 from datavol.runs.provenance import cores
 

@@ -17,8 +17,8 @@ from pathlib import Path
 import numpy as np
 
 from datavol.cli.boundary import cli_errors
-from datavol.config import Run
 from datavol.config.compose import check
+from datavol.config.run import Run
 from datavol.data.prepare import Prepared, prepare_run
 from datavol.errors import RunLocked, RunPreempted
 from datavol.runs.files import write_whole

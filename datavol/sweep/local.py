@@ -14,7 +14,8 @@ from pathlib import Path
 from types import FrameType
 from typing import NoReturn
 
-from datavol.config import Run, SweepConfig
+from datavol.config.run import Run
+from datavol.config.sweep import SweepConfig
 from datavol.runs.folder import RunFolder
 from datavol.sweep.devices import run_environments
 from datavol.sweep.job import write_job

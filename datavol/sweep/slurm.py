@@ -17,7 +17,8 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from datavol.cli.boundary import cli_errors
-from datavol.config import Run, SweepConfig
+from datavol.config.run import Run
+from datavol.config.sweep import SweepConfig
 from datavol.errors import ConfigError
 from datavol.sweep.local import Job, conclude, ended_by_signal, jobs_of, last_line, signals_noted
 from datavol.sweep.status import Display

@@ -11,7 +11,7 @@ from rich.live import Live
 from rich.table import Table
 from tqdm import tqdm
 
-from datavol.config import Run
+from datavol.config.run import Run
 from datavol.errors import HELD
 from datavol.runs.folder import RunFolder
 

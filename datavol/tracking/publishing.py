@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from datavol.config import WandbConfig
 from datavol.config.compose import compose
+from datavol.config.logger import WandbConfig
 from datavol.errors import ConfigError, flat
 from datavol.runs.folder import RunFolder
 from datavol.tracking.session import NOT_RUNS, check_wandb

@@ -16,7 +16,7 @@ from datavol.tracking.session import Mode, check_wandb, describe, is_wandb_failu
 if TYPE_CHECKING:
     import wandb
 
-    from datavol.config import WandbConfig
+    from datavol.config.logger import WandbConfig
 
 logger = logging.getLogger(__name__)
 

@@ -14,7 +14,7 @@ from datavol.errors import ConfigError, flat
 if TYPE_CHECKING:
     import wandb
 
-    from datavol.config import WandbConfig
+    from datavol.config.logger import WandbConfig
 
 NOT_RUNS = "report"  # the job type of what `python -m datavol.report --wandb` uploads, which is no training
 

@@ -14,7 +14,8 @@ from typing import Any
 
 import torch
 
-from datavol.config import Config, FilesConfig, Run
+from datavol.config.data import FilesConfig
+from datavol.config.run import Config, Run
 from datavol.data.images.cache_policy import short_side
 from datavol.data.prepare import Prepared
 from datavol.runs import provenance

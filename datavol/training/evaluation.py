@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from datavol.config import Config
+from datavol.config.run import Config
 from datavol.data.prepare import prepare
 from datavol.errors import ConfigError, flat
 from datavol.training.autotune import recorded_auto

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from datavol.config import RecipeConfig
+from datavol.config.recipe import RecipeConfig
 from datavol.data.augment.device import DeviceTransform
 from datavol.data.budget import Budget
 from datavol.data.images.dataset import Batch

@@ -8,7 +8,8 @@ from typing import Any
 import torch
 from torch import nn
 
-from datavol.config import Config, ModelConfig
+from datavol.config.model import ModelConfig
+from datavol.config.run import Config
 from datavol.errors import ConfigError, flat
 from datavol.training.resume import read_checkpoint
 

@@ -8,7 +8,7 @@ from torch import nn
 from torch.optim import SGD, AdamW, Optimizer
 from torch.optim.lr_scheduler import ConstantLR, CosineAnnealingLR, LinearLR, LRScheduler, SequentialLR, StepLR
 
-from datavol.config import OptimiserConfig, ScheduleConfig
+from datavol.config.recipe import OptimiserConfig, ScheduleConfig
 
 
 def build_optimiser(parameters: Iterable[nn.Parameter], optimiser: OptimiserConfig) -> Optimizer:

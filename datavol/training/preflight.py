@@ -5,7 +5,9 @@ from __future__ import annotations
 import difflib
 from pathlib import Path
 
-from datavol.config import Config, Run, TrainerConfig, WandbConfig, check_batch_shares
+from datavol.config.logger import WandbConfig
+from datavol.config.run import Config, Run, check_batch_shares
+from datavol.config.trainer import TrainerConfig
 from datavol.data.prepare import Prepared, check_manifest, prepare_all
 from datavol.errors import ConfigError
 from datavol.runs.folder import RunFolder, check_world_size

@@ -11,7 +11,8 @@ from typing import Any
 import lightning as L
 import torch
 
-from datavol.config import Config, Run, WandbConfig
+from datavol.config.logger import WandbConfig
+from datavol.config.run import Config, Run
 from datavol.config.upgrade import SCHEMA_VERSION
 from datavol.data.budget import thesis_units
 from datavol.data.prepare import Prepared

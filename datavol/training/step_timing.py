@@ -15,7 +15,8 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from datavol.config import Config, TrainerConfig
+from datavol.config.run import Config
+from datavol.config.trainer import TrainerConfig
 from datavol.training.networks import build_network
 from datavol.training.optimisation import build_optimiser
 

@@ -13,7 +13,8 @@ import torch
 from lightning.pytorch.plugins.environments import SLURMEnvironment
 from lightning.pytorch.utilities.exceptions import MisconfigurationException
 
-from datavol.config import Config, Run, TrainerConfig, check_batch_shares
+from datavol.config.run import Config, Run, check_batch_shares
+from datavol.config.trainer import TrainerConfig
 from datavol.data.augment.device import DeviceTransform, mixing
 from datavol.data.datamodule import SubsetDataModule
 from datavol.data.prepare import Prepared

@@ -16,7 +16,7 @@ from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf
 
 if TYPE_CHECKING:
-    from datavol.config import Run
+    from datavol.config.run import Run
 
 ConfigStore.instance().store(
     group="hydra/launcher",

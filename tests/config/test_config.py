@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from datavol.config import Config, Section, marks
 from datavol.config.compose import compose, override, recipe_for
 from datavol.config.messages import sections_in
-from datavol.config.section import conf_dir
+from datavol.config.run import Config
+from datavol.config.section import Section, conf_dir, marks
 from datavol.errors import ConfigError
 
 NEEDED = {"data=image_folder": "data.root=x", "data=imagenet": "data.root=x", "data=table": "data.table=x"}

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from datavol.config import Config
 from datavol.config import upgrade as upgrades
 from datavol.config.compose import check, compose
 from datavol.config.messages import sections_in
 from datavol.config.recipe import RecipeConfig
+from datavol.config.run import Config
 from datavol.config.section import NOT_ADDED, Section, hashed_values, key, marks
 from datavol.config.upgrade import SCHEMA_VERSION, WITHOUT_EFFECT, upgrade
 from datavol.errors import ConfigError

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 import torch
 
-from datavol.config import Run
 from datavol.config.compose import check
+from datavol.config.run import Run
 from datavol.data.prepare import prepare_run
 from datavol.evaluate import find
 from datavol.report import report

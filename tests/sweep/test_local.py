@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from datavol.config import Run, SweepConfig
 from datavol.config.compose import compose
+from datavol.config.run import Run
+from datavol.config.sweep import SweepConfig
 from datavol.runs.folder import RunFolder
 from datavol.sweep import local as launching
 from datavol.sweep import status

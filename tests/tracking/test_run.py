@@ -19,7 +19,7 @@ import pytest
 import wandb
 from factories.wandb_file import WandbFile, read_wandb_file
 
-from datavol.config import WandbConfig
+from datavol.config.logger import WandbConfig
 from datavol.errors import ConfigError
 from datavol.tracking import run as wandb_run
 from datavol.tracking.run import WandbRun, open_wandb_run

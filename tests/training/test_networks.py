@@ -5,7 +5,7 @@ import torch
 from torch import nn
 from torchvision.models import mobilenet_v2, resnet50
 
-from datavol.config import ModelConfig
+from datavol.config.model import ModelConfig
 from datavol.errors import ConfigError
 from datavol.training.networks import build_network, check_weights
 

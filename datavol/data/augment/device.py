@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torchvision.transforms import v2
 
-from datavol.config import AugmentConfig
+from datavol.config.recipe import AugmentConfig
 from datavol.data.augment.random_boxes import Boxes
 
 

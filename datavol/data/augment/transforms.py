@@ -18,7 +18,7 @@ from torch.nn.functional import interpolate
 from torchvision.transforms import v2
 from torchvision.transforms.v2 import functional as F
 
-from datavol.config import AugmentConfig, EvaluateConfig
+from datavol.config.recipe import AugmentConfig, EvaluateConfig
 from datavol.data.augment.random_boxes import CHANCES, Boxes, erasures, random_crops
 from datavol.runs.randomness import seed_for, uniforms
 

@@ -9,7 +9,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from datavol.config import FilesConfig
+from datavol.config.data import FilesConfig
 from datavol.data.images.cache_reader import cache_folder, estimate_bytes
 from datavol.data.sources.file_table import FileSplit
 from datavol.data.sources.open import Source

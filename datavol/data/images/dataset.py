@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from datavol.config import EvaluateConfig
+from datavol.config.recipe import EvaluateConfig
 from datavol.data.augment.random_boxes import Boxes
 from datavol.data.augment.transforms import Augmentation, Images, evaluation_view, shrink
 from datavol.data.images.cache_reader import PackedImages

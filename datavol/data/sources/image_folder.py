@@ -8,7 +8,7 @@ import re
 import numpy as np
 from numpy.typing import NDArray
 
-from datavol.config import ImageFolderConfig, ImageNetConfig
+from datavol.config.data import ImageFolderConfig, ImageNetConfig
 from datavol.data.sources.file_table import IMAGE_ENDINGS, FileSplit, FileTable, data_root, file_table, split_names
 from datavol.data.sources.split import Classes, Splits, check_one_validation, check_same_classes, hold_out
 from datavol.data.sources.table import read_rows

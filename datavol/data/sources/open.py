@@ -6,7 +6,7 @@ import hashlib
 import os
 from dataclasses import dataclass
 
-from datavol.config import AnyData, DigitsConfig, ImageFolderConfig, ImageNetConfig, TableConfig, TorchvisionConfig
+from datavol.config.data import AnyData, DigitsConfig, ImageFolderConfig, ImageNetConfig, TableConfig, TorchvisionConfig
 from datavol.data.sources.arrays import cifar, digits, fashion_mnist
 from datavol.data.sources.file_table import join_names
 from datavol.data.sources.image_folder import open_image_folder, open_imagenet

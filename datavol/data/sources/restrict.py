@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from datavol.config import DataConfig
+from datavol.config.data import DataConfig
 from datavol.data.sources.split import AnySplit, Classes
 from datavol.data.subsets import draw_subset
 from datavol.errors import ConfigError

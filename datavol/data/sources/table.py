@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from datavol.config import TableConfig
+from datavol.config.data import TableConfig
 from datavol.data.sources.file_table import FileSplit, data_root, join_names
 from datavol.data.sources.split import Splits, check_one_validation, check_same_classes, hold_out
 from datavol.errors import ConfigError

@@ -13,7 +13,7 @@ from typing import Any
 import lightning as L
 from lightning.pytorch.callbacks import Checkpoint
 
-from datavol.config import CheckpointConfig
+from datavol.config.trainer import CheckpointConfig
 from datavol.errors import RunError, RunPreempted
 from datavol.runs.files import put_in_place
 from datavol.runs.folder import WITHIN, Row, RunFolder, best_of

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from PIL import Image
 from pydantic import TypeAdapter
 
-from datavol.config import AnyData
 from datavol.config.compose import compose
+from datavol.config.data import AnyData
 from datavol.data.images.decode import decode_file
 from datavol.data.sources.arrays import ArraySplit, digits
 from datavol.data.sources.file_table import FileSplit

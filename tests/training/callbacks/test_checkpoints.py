@@ -7,7 +7,7 @@ import os
 import numpy as np
 import pytest
 
-from datavol.config import CheckpointConfig
+from datavol.config.trainer import CheckpointConfig
 from datavol.data.prepare import prepare
 from datavol.runs.files import write_whole
 from datavol.runs.folder import RunFolder, runs_of
