@@ -98,7 +98,8 @@ def resolve_in_a_process(place: str, answers) -> None:
     import os
 
     os.chdir(place)
-    run = compose(["logger=csv", "data.image_size=16", "data.resize=16", "recipe.batch_size=128"])[0]
+    little = ["model=timm", "model.name=test_efficientnet", "recipe.dropout=0.2"]
+    run = compose(["logger=csv", "data.image_size=16", "data.resize=16", "recipe.batch_size=128", *little])[0]
     answers.put(resolved(run).trainer.model_dump())
 
 
@@ -109,7 +110,7 @@ def test_processes_that_start_at_once_agree(elsewhere):
     processes = [context.Process(target=resolve_in_a_process, args=(str(elsewhere), answers)) for _ in range(3)]
     for process in processes:
         process.start()
-    found = [answers.get(timeout=120) for _ in processes]
+    found = [answers.get(timeout=500) for _ in processes]
     for process in processes:
         process.join()
     assert found[0] == found[1] == found[2]
