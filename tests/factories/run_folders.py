@@ -109,6 +109,7 @@ def write_run(
         "subset": {key: value for key, value in manifest.items() if key != "images_per_class"},
         "budget": {"iterations": budget.iterations, "epochs": epochs, "passes": budget.passes},
         **{"parent": None, "world_size": 1, "precision": "32", "memory_format": "channels_last", "threads": 2},
+        "short_side": None,
         "sessions": [deepcopy(SESSION)],
         **{"state": state, "reason": "a test" if state == "failed" else None, "ended": None},
     }
