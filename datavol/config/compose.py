@@ -1,4 +1,4 @@
-"""From a command line to checked runs: the one module that composes with Hydra before Hydra's own job starts.
+"""Composes and checks the runs of a command line.
 
 Hydra reports a mistake in several lines, with exit code 1, and after it has written its folders. So every entry point
 composes and checks here first: all jobs of a sweep, before anything is written.
@@ -35,7 +35,7 @@ SMALL_IMAGES = ("digits", "fashion_mnist", "cifar10", "cifar100")
 
 
 def recipe_for(data: str, model: str) -> str:
-    """The recipe that fits a data set and a network, where the user names none.
+    """Choose the recipe where the user names none.
 
     >>> recipe_for("digits", "resnet50"), recipe_for("imagenet", "resnet50"), recipe_for("imagenet", "timm")
     ('small', 'thesis_resnet50', 'plain')
@@ -52,18 +52,22 @@ _named: ContextVar[str | None] = ContextVar("_named", default=None)
 def _run_name(*, _root_: DictConfig) -> str:
     if (known := _named.get()) is not None:
         return known
-    values = OmegaConf.to_container(_root_, resolve=False)
-    assert isinstance(values, dict)
-    task = OmegaConf.create({name: value for name, value in values.items() if name != "hydra"})
-    return typed(task).run_name
+    # Hydra's own job resolves `hydra.run.dir` by itself. `hydra` is left out, since it refers to this very name
+    return check(container(_task(_root_))).run_name
 
 
+def _task(composed: DictConfig) -> DictConfig:
+    """Copy a composed configuration without its `hydra` section, unresolved."""
+    return OmegaConf.create({name: composed._get_node(name) for name in composed if name != "hydra"})
+
+
+# `conf/` calls these as ${recipe_for:...} and ${run_name:}
 OmegaConf.register_new_resolver("recipe_for", recipe_for, replace=True)
 OmegaConf.register_new_resolver("run_name", _run_name, replace=True)
 
 
 def parse(arguments: Sequence[str]) -> argparse.Namespace:
-    """Hydra's own command line (`-m`, `--cfg`, `--help` ...), its mistakes in one line."""
+    """Parse Hydra's own options (`-m`, `--cfg` ...); mistakes are ConfigErrors."""
 
     def fail(message: str) -> NoReturn:
         raise ConfigError(f"the command line must be options and name=value pairs, got: {message}; see --help")
@@ -88,13 +92,14 @@ def compose(overrides: Sequence[str], *, multirun: bool = False) -> list[Run]:
         assert hydra is not None
         mode = RunMode.MULTIRUN if multirun else RunMode.RUN
         try:
+            # With -m, `master` is what the jobs share; each is composed on top of it, by its own overrides
             master = hydra.compose_config("config", list(overrides), run_mode=mode, from_shell=True)
             if not multirun and master.hydra.sweeper.get("params"):
                 raise ConfigError("-m must be given with an experiment that is a sweep, got a single run; try -m")
             jobs = _split(master, overrides, hydra.config_loader) if multirun else [list(overrides)]
             composed = [hydra.config_loader.load_sweep_config(master, job) for job in jobs] if multirun else [master]
             return [to_run(tuple(job), config, multirun=multirun) for job, config in zip(jobs, composed, strict=True)]
-        except ConfigError:
+        except ConfigError:  # a ValueError, in one line already
             raise
         except (HydraException, OmegaConfBaseException, ValueError, IndexError, TypeError) as error:
             # the last three are Hydra's own slips over unusual values, such as model=null
@@ -102,7 +107,9 @@ def compose(overrides: Sequence[str], *, multirun: bool = False) -> list[Run]:
 
 
 def _split(master: DictConfig, overrides: Sequence[str], loader: Any) -> list[list[str]]:
-    """A sweep's jobs as Hydra's basic sweeper splits them; another sweeper's first job stands for its jobs."""
+    """Split a sweep into the overrides of its jobs."""
+    # Split as Hydra's basic sweeper will once it starts, so that `datavol.run` finds these runs again by their
+    # overrides. Jobs that another sweeper, such as Optuna's, makes up while it runs are checked by the launcher
     parameters = master.hydra.sweeper.get("params") or {}
     both = [f"{name}={value}" for name, value in parameters.items()] + list(overrides)
     parsed = OverridesParser.create(config_loader=loader).parse_overrides(both)
@@ -113,14 +120,13 @@ def _split(master: DictConfig, overrides: Sequence[str], loader: Any) -> list[li
 
 
 def to_run(overrides: tuple[str, ...], composed: DictConfig, *, multirun: bool) -> Run:
-    """A composed configuration, with its `hydra` section, as a checked run."""
-    task = OmegaConf.create({name: composed._get_node(name) for name in composed if name != "hydra"})
-    values = container(task)
+    """Check a composed configuration, its `hydra` section included."""
+    values = container(_task(composed))
     config = check(values)
     if multirun:
         _check_launcher(composed.hydra.launcher, config)
     where = composed.hydra.sweep if multirun else composed.hydra.run
-    token = _named.set(config.run_name)
+    token = _named.set(config.run_name)  # the folder's ${run_name:} is resolved as it is read, two lines below
     try:
         folder = Path(where.dir) / where.subdir if multirun else Path(where.dir)
     finally:
@@ -130,8 +136,8 @@ def to_run(overrides: tuple[str, ...], composed: DictConfig, *, multirun: bool) 
 
 
 def _check_launcher(launcher: Mapping[str, Any], config: Config) -> None:
-    """SLURM starts as many ranks as the trainer expects, or they wait for each other for ever."""
-    trainer = config.trainer
+    """Raise a ConfigError unless SLURM starts the ranks that the trainer expects."""
+    trainer = config.trainer  # with fewer, the ranks would wait for the others for ever
     pairs = (("tasks_per_node", "trainer.devices", trainer.devices), ("nodes", "trainer.num_nodes", trainer.num_nodes))
     for name, key, ours in pairs:
         if name not in launcher:
@@ -144,24 +150,24 @@ def _check_launcher(launcher: Mapping[str, Any], config: Config) -> None:
 
 
 def container(task: DictConfig) -> dict[str, Any]:
-    """A composed configuration as plain, resolved values."""
+    """Convert a composed configuration to plain, resolved values."""
     values = OmegaConf.to_container(task, resolve=True)
     assert isinstance(values, dict)
     return {str(name): value for name, value in values.items()}
 
 
 def override(values: dict[str, Any], overrides: Sequence[str]) -> Config:
-    """A finished configuration with some keys changed: `data.root=...`, `trainer.devices=2`, or a whole `trainer=cpu`.
+    """Change keys (`data.root=...`) or groups (`trainer=cpu`) of composed values.
 
     Raises:
         ConfigError: For the first thing that is wrong, in one line.
     """
     changed = OmegaConf.create(values)
-    OmegaConf.set_struct(changed, True)
+    OmegaConf.set_struct(changed, True)  # an unknown key is an error
     try:
         parsed = {one.get_key_element(): one for one in OverridesParser.create().parse_overrides(list(overrides))}
         groups = [name for name in parsed if (conf_dir() / name).is_dir()]
-        for group in groups:
+        for group in groups:  # composed as shipped, then put in whole; `trainer=cpu trainer.threads=2` goes along
             whole = [text for text in overrides if text.partition("=")[0].partition(".")[0] == group]
             OmegaConf.update(changed, group, compose(whole)[0].values[group], merge=False, force_add=True)
         for name, one in parsed.items():
@@ -169,20 +175,15 @@ def override(values: dict[str, Any], overrides: Sequence[str]) -> Config:
                 OmegaConf.update(changed, name, one.value(), merge=False)
     except (HydraException, OmegaConfBaseException) as error:
         raise ConfigError(hydra_message(error)) from None
-    return typed(changed)
+    return check(container(changed))
 
 
-def typed(task: DictConfig) -> Config:
-    """A composed configuration as checked objects.
+def check(values: dict[str, Any]) -> Config:
+    """Type and check plain values.
 
     Raises:
         ConfigError: With name, rule, value and remedy of the first key that breaks its rule.
     """
-    return check(container(task))
-
-
-def check(values: dict[str, Any]) -> Config:
-    """Type and check plain values; see `typed`."""
     try:
         return Config.model_validate(values)
     except ValidationError as error:

@@ -1,4 +1,4 @@
-"""The keys of `conf/data/`."""
+"""Declares the keys of `conf/data/`."""
 
 from __future__ import annotations
 
@@ -6,45 +6,38 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from datavol.config.section import Section, Share, key
+from datavol.config.section import Section, Share, at_least, key
 from datavol.errors import ConfigError
+
+Channels = Annotated[tuple[float, ...], Field(strict=False, min_length=3, max_length=3)]  # from a list, as YAML has
 
 
 class DataConfig(Section):
-    """What every source has."""
+    """Declares the keys of every source."""
 
     name: str = key("a name for tables and the study", hashed=False)
     image_size: int = key("the natural side of an image in pixels, at least 8", hashed=True, ge=8)
     resize: int = key(
         "the short side before the central crop of an evaluation in pixels, at least 8", hashed=True, ge=8
     )
-    mean: Annotated[tuple[float, ...], Field(strict=False, min_length=3, max_length=3)] = key(
-        "three channel means in [0, 1]", hashed=True
-    )
-    std: Annotated[tuple[float, ...], Field(strict=False, min_length=3, max_length=3)] = key(
-        "three channel deviations above 0", hashed=True
-    )
-    flip: Share = key("a probability from 0 to 1", hashed=True, remedy="data.flip=0.5")
+    mean: Channels = key("three channel means in [0, 1]", hashed=True)
+    std: Channels = key("three channel deviations above 0", hashed=True)
+    flip: Share = key("a probability from 0 to 1", hashed=True, remedy="0.5")
     crop_scale: float = key("the smallest area of a random crop, above 0 and at most 1", hashed=True, gt=0, le=1)
     classes: int | list[Annotated[str, BeforeValidator(str)]] | None = key(
-        "null (all), a number of classes or a list of names, at least 2", hashed=True, remedy="data.classes=10"
+        "null (all), a number of classes or a list of names, at least 2", hashed=True, remedy="10"
     )
     images: int | None = key(
-        "null (all) or how many training images serve as the full set, at least 1",
-        hashed=True,
-        ge=1,
-        remedy="data.images=12000",
+        "null (all) or how many training images serve as the full set, at least 1", hashed=True, ge=1, remedy="12000"
     )
-    narrow_seed: int = key("a whole number of at least 0", hashed=True, ge=0, remedy="data.narrow_seed=0")
-    partition_seed: int = key("a whole number of at least 0", hashed=True, ge=0, remedy="data.partition_seed=0")
-    workers: int | Literal["auto"] = key(
-        "auto or a whole number of at least 0", hashed=False, remedy="data.workers=auto"
+    narrow_seed: int = key("a whole number of at least 0", hashed=True, ge=0, remedy="0")
+    partition_seed: int = key("a whole number of at least 0", hashed=True, ge=0, remedy="0")
+    workers: Annotated[int | Literal["auto"], at_least(0, "auto or at least 0", "auto")] = key(
+        "auto or a whole number of at least 0", hashed=False, remedy="auto"
     )
 
     @model_validator(mode="after")
     def _check(self) -> DataConfig:
-        if isinstance(self.workers, int) and self.workers < 0:
-            raise ConfigError(f"data.workers must be auto or at least 0, got {self.workers}; try data.workers=auto")
         few = self.classes if isinstance(self.classes, int) else len(set(self.classes or ("all", "of them")))
         if few < 2:
             raise ConfigError(
@@ -56,16 +49,14 @@ class DataConfig(Section):
 
 
 class ImbalanceConfig(Section):
-    """How unequal a subset's classes are made."""
+    """Declares how unequal a subset's classes are made."""
 
-    profile: Literal["none", "long_tail", "step"] = key(
-        "none, long_tail or step", hashed=True, remedy="imbalance.profile=long_tail"
-    )
-    ratio: float = key("the fullest class to the rarest, at least 1", hashed=True, ge=1, remedy="imbalance.ratio=10")
-    seed: int = key("a whole number of at least 0", hashed=True, ge=0, remedy="imbalance.seed=0")
+    profile: Literal["none", "long_tail", "step"] = key("none, long_tail or step", hashed=True, remedy="long_tail")
+    ratio: float = key("the fullest class to the rarest, at least 1", hashed=True, ge=1, remedy="10")
+    seed: int = key("a whole number of at least 0", hashed=True, ge=0, remedy="0")
 
 
-VAL_FRACTION: dict[str, Any] = {"gt": 0, "lt": 1, "remedy": "data.val_fraction=0.2"}
+VAL_FRACTION: dict[str, Any] = {"gt": 0, "lt": 1, "remedy": "0.2"}
 
 
 class DigitsConfig(DataConfig):
@@ -76,30 +67,21 @@ class DigitsConfig(DataConfig):
 
 class TorchvisionConfig(DataConfig):
     source: Literal["fashion_mnist", "cifar10", "cifar100"] = key("a data set of torchvision", hashed=True)
-    root: str | None = key("a folder", hashed=False, remedy="data.root=/path/to/files")
-    download: bool = key("true or false", hashed=False, remedy="data.download=true")
+    root: str | None = key("a folder", hashed=False, remedy="/path/to/files")
+    download: bool = key("true or false", hashed=False, remedy="true")
 
 
 class FilesConfig(DataConfig):
-    """What every source of image files has."""
+    """Declares the keys of every source of image files."""
 
-    root: str | None = key("a folder", hashed=False, remedy="data.root=/path/to/images")
-    on_damaged: Literal["stop", "replace"] = key("stop or replace", hashed=True, remedy="data.on_damaged=stop")
-    short_side: int | Literal["auto"] | None = key(
-        "auto, null (images as they are) or at least 8 pixels", hashed=True, remedy="data.short_side=256"
+    root: str | None = key("a folder", hashed=False, remedy="/path/to/images")
+    on_damaged: Literal["stop", "replace"] = key("stop or replace", hashed=True, remedy="stop")
+    short_side: Annotated[int | Literal["auto"] | None, at_least(8, "auto, null or at least 8 pixels", "256")] = key(
+        "auto, null (images as they are) or at least 8 pixels", hashed=True, remedy="256"
     )
-    cache: Literal["auto", "off", "ram", "disk"] = key("auto, off, ram or disk", hashed=False, remedy="data.cache=disk")
-    cache_gb: float = key("gigabytes above 0", hashed=False, gt=0, remedy="data.cache_gb=100")
+    cache: Literal["auto", "off", "ram", "disk"] = key("auto, off, ram or disk", hashed=False, remedy="disk")
+    cache_gb: float = key("gigabytes above 0", hashed=False, gt=0, remedy="100")
     cache_dir: str | None = key("a folder", hashed=False)
-
-    @model_validator(mode="after")
-    def _check_short_side(self) -> FilesConfig:
-        if isinstance(self.short_side, int) and self.short_side < 8:
-            raise ConfigError(
-                f"data.short_side must be auto, null or at least 8 pixels, got {self.short_side}; "
-                "try data.short_side=256"
-            )
-        return self
 
 
 class ImageNetConfig(FilesConfig):

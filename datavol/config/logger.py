@@ -1,4 +1,4 @@
-"""The keys of `conf/logger/`."""
+"""Declares the keys of `conf/logger/`."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from datavol.config.section import Section, Text, key
 
 class WandbConfig(Section):
     name: Literal["wandb"] = key("wandb", hashed=False)
-    mode: Literal["auto", "online", "offline"] = key("auto, online or offline", hashed=False, remedy="logger.mode=auto")
+    mode: Literal["auto", "online", "offline"] = key("auto, online or offline", hashed=False, remedy="auto")
     project: Text = key("a W&B project", hashed=False)
     entity: Text | None = key("a W&B user or team, or null", hashed=False)
-    tags: list[Text] = key("a list of tags", hashed=False, remedy="logger.tags=[pilot]")
+    tags: list[Text] = key("a list of tags", hashed=False, remedy="[pilot]")
 
 
 class CsvConfig(Section):

@@ -1,4 +1,4 @@
-"""Turns errors of pydantic, Hydra and OmegaConf into one line: name, rule, value, remedy."""
+"""Words errors of pydantic, Hydra and OmegaConf in one line each."""
 
 from __future__ import annotations
 
@@ -20,24 +20,26 @@ from datavol.errors import ConfigError
 def schema_message(error: ValidationError) -> str:
     """Word the first error of a validation."""
     first = error.errors()[0]
-    cause = first.get("ctx", {}).get("error")
-    if isinstance(cause, ConfigError):
+    cause = first.get("ctx", {}).get("error")  # what a validator of the schema raised
+    if isinstance(cause, ConfigError):  # a rule over several keys, which words the whole line itself
         return str(cause)
     path = _path(first["loc"])
     name, (sections, field) = ".".join(path), _field(path)
     if field is None:
         return _unknown_key(name, [".".join([*path[:-1], known]) for s in sections for known in s.model_fields])
-    remedy = marks(field)["remedy"]
+    rule, remedy = cause.args if cause else (field.description, marks(field)["remedy"])  # args: see `section.at_least`
     got = "nothing" if first["type"] == "missing" else json.dumps(first["input"], default=str)
-    return f"{name} must be {field.description}, got {got}" + (f"; try {remedy}" if remedy else "; see --help")
+    return f"{name} must be {rule}, got {got}" + (f"; try {name}={remedy}" if remedy else "; see --help")
 
 
 def _path(location: tuple[int | str, ...]) -> list[str]:
-    """A pydantic location as a config path: without the tags of unions, and no further than a key."""
+    """Convert a pydantic location to a config path."""
+    # Within a section that is a union, pydantic names the member it chose, ("data", "imagenet", "cache"); behind a key
+    # it names the member of the key's own type, ("trainer", "devices", "int"). Neither is part of the path
     tagged = location[:1] in (("data",), ("logger",))
     path: list[str] = []
-    for place, part in enumerate(location):
-        if tagged and place == 1:
+    for depth, part in enumerate(location):
+        if tagged and depth == 1:
             continue
         path.append(str(part))
         field = _field(path)[1]
@@ -47,13 +49,13 @@ def _path(location: tuple[int | str, ...]) -> list[str]:
 
 
 def _field(path: Sequence[str]) -> tuple[list[type[Section]], Any]:
-    """The sections in which the last part of a path is looked up, and its field there."""
+    """Return the sections that a path ends in, and its field."""
     sections: list[type[Section]] = [Config]
-    for place, part in enumerate(path):
-        found = [section.model_fields[part] for section in sections if part in section.model_fields]
-        if not found or place == len(path) - 1:
-            return sections, found[0] if found else None
-        sections = [inner for field in found for inner in sections_in(field.annotation)]
+    for depth, part in enumerate(path):
+        fields = [section.model_fields[part] for section in sections if part in section.model_fields]
+        if not fields or depth == len(path) - 1:
+            return sections, fields[0] if fields else None
+        sections = [inner for field in fields for inner in sections_in(field.annotation)]  # several for a union
     return sections, None
 
 
@@ -65,9 +67,10 @@ def sections_in(annotation: Any) -> list[type[Section]]:
 
 
 def _unknown_key(name: str, known: Sequence[str]) -> str:
-    if name in known:
+    if name in known:  # of the schema, but not of the union's chosen member
         group = name.partition(".")[0]
         return f"{name} must be a key of the chosen {group}, got one of another choice; leave {name} out"
+    # A key given without its section first ("lr" for "recipe.optimiser.lr"), then one that was mistyped
     same_end = [key for key in known if key.endswith("." + name.rpartition(".")[2])]
     near = same_end[:1] or difflib.get_close_matches(name, known, n=1)
     remedy = f"did you mean {near[0]}?" if near else "--help lists the keys"
@@ -84,7 +87,7 @@ def hydra_message(error: Exception) -> str:
         return f"an override must be written name=value, got '{error.override}'; quote what is special: 'name=\"a b\"'"
     if isinstance(error, InterpolationResolutionError) and error.full_key:
         return f"{error.full_key} must refer to a key or variable that exists, got: {text}; write a value instead"
-    if choice := re.search(r"Could not find '([\w/]+)/([^']*)'", text):
+    if choice := re.search(r"Could not find '((?:hydra/)?\w+)/([^']*)'", text):
         return _unknown_choice(choice[1], choice[2])
     for pattern in (r"full_key: ([\w.]+)", r"Could not (?:override|append|delete)[^']*'([^'=]+)"):
         if unknown := re.search(pattern, text):
@@ -104,7 +107,6 @@ def all_keys(section: type[Section] = Config, prefix: str = "") -> list[str]:
     """List every key of the schema by its path."""
     keys = []
     for name, field in section.model_fields.items():
-        keys.append(prefix + name)
-        for inner in sections_in(field.annotation):
-            keys += all_keys(inner, f"{prefix}{name}.")
+        inner = sections_in(field.annotation)
+        keys += [prefix + name, *(key for one in inner for key in all_keys(one, f"{prefix}{name}."))]
     return keys

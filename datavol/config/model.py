@@ -1,4 +1,4 @@
-"""The keys of `conf/model/`."""
+"""Declares the keys of `conf/model/`."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ TORCHVISION_NETWORKS = ("mobilenet_v2", "resnet50")
 
 class ModelConfig(Section):
     library: Literal["torchvision", "timm"] = key("torchvision or timm", hashed=True)
-    name: str | None = key("a network's name", hashed=True, remedy="model.name=densenet121")
-    stem: Literal["standard", "small"] = key("standard or small", hashed=True, remedy="model.stem=standard")
+    name: str | None = key("a network's name", hashed=True, remedy="densenet121")
+    stem: Literal["standard", "small"] = key("standard or small", hashed=True, remedy="standard")
     weights: str | None = key("a file of weights, with model=timm also a tag, or null", hashed=True)
 
     @model_validator(mode="after")

@@ -1,4 +1,4 @@
-"""The keys of `conf/recipe/`: optimiser, schedule, augmentation, regularisation."""
+"""Declares the keys of `conf/recipe/`."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from datavol.errors import ConfigError
 
 class OptimiserConfig(Section):
     name: Literal["sgd", "adamw"] = key("sgd or adamw", hashed=True)
-    lr: float = key("above 0", hashed=True, gt=0, remedy="recipe.optimiser.lr=0.1")
+    lr: float = key("above 0", hashed=True, gt=0, remedy="0.1")
     momentum: float = key("at least 0 and below 1 (adamw takes it as its first beta)", hashed=True, ge=0, lt=1)
     nesterov: bool = key("true or false (sgd only)", hashed=True)
     weight_decay: float = key("at least 0", hashed=True, ge=0)
@@ -28,7 +28,7 @@ class OptimiserConfig(Section):
 
 
 class ScheduleConfig(Section):
-    """Durations are in budget epochs."""
+    """Declares the schedule; durations are in budget epochs."""
 
     name: Literal["step", "cosine", "constant"] = key("step, cosine or constant", hashed=True)
     interval: Literal["epoch", "iteration"] = key("epoch or iteration", hashed=True)
@@ -56,7 +56,7 @@ class AugmentConfig(Section):
     crop_size: int = key("pixels, at least 8", hashed=True, ge=8)
     crop_scale: float = key("the smallest area of a random crop, above 0 and at most 1", hashed=True, gt=0, le=1)
     flip: Share = key("a probability from 0 to 1", hashed=True)
-    auto: Literal["ta_wide"] | None = key("ta_wide or null", hashed=True, remedy="recipe.augment.auto=null")
+    auto: Literal["ta_wide"] | None = key("ta_wide or null", hashed=True, remedy="null")
     erase: Share = key("a probability from 0 to 1", hashed=True)
     mixup_alpha: float = key("at least 0", hashed=True, ge=0)
     cutmix_alpha: float = key("at least 0", hashed=True, ge=0)
@@ -79,7 +79,7 @@ class EvaluateConfig(Section):
 class RecipeConfig(Section):
     name: str = key("the recipe's name", hashed=True)
     epochs: int = key("the recipe's own number of budget epochs, at least 1", hashed=False, ge=1)
-    batch_size: int = key("images of a global batch, at least 1", hashed=True, ge=1, remedy="recipe.batch_size=128")
+    batch_size: int = key("images of a global batch, at least 1", hashed=True, ge=1, remedy="128")
     optimiser: OptimiserConfig = key("a section", hashed=True)
     schedule: ScheduleConfig = key("a section", hashed=True)
     augment: AugmentConfig = key("a section", hashed=True)

@@ -1,4 +1,4 @@
-"""One run, whole: the top of the schema, the rules that tie sections together, and the run's identity."""
+"""Declares a whole run: top of the schema, rules across sections, identity."""
 
 from __future__ import annotations
 
@@ -28,40 +28,38 @@ SEED: dict[str, Any] = {"ge": 0, "lt": 2**63}
 
 
 class Config(Section):
-    """One run, whole: what `python -m datavol.run` composed and checked."""
+    """Declares one whole run."""
 
     study: Text = key(
         "a folder's name of letters, digits, '.', '_' and '-'",
         hashed=False,
-        remedy="study=my_study",
+        remedy="my_study",
         pattern=r"^[A-Za-z0-9_.-]*[A-Za-z0-9_-][A-Za-z0-9_.-]*$",
     )
-    fraction: float = key("a number above 0 and at most 1", hashed=True, gt=0, le=1, remedy="fraction=0.25")
-    seed: int = key("a whole number of at least 0", hashed=False, remedy="seed=0", **SEED)
-    draw_seed: int = key("a whole number of at least 0", hashed=True, remedy="draw_seed=0", **SEED)
-    init_seed: int = key("a whole number of at least 0", hashed=True, remedy="init_seed=0", **SEED)
-    order_seed: int = key("a whole number of at least 0", hashed=True, remedy="order_seed=0", **SEED)
+    fraction: float = key("a number above 0 and at most 1", hashed=True, gt=0, le=1, remedy="0.25")
+    seed: int = key("a whole number of at least 0", hashed=False, remedy="0", **SEED)
+    draw_seed: int = key("a whole number of at least 0", hashed=True, remedy="0", **SEED)
+    init_seed: int = key("a whole number of at least 0", hashed=True, remedy="0", **SEED)
+    order_seed: int = key("a whole number of at least 0", hashed=True, remedy="0", **SEED)
     draw: Literal["independent", "nested", "disjoint"] = key(
-        "independent, nested or disjoint", hashed=True, remedy="draw=independent"
+        "independent, nested or disjoint", hashed=True, remedy="independent"
     )
     imbalance: ImbalanceConfig = key("a section", hashed=True)
     sampling: Literal["uniform", "balanced"] = key(
-        "uniform (over images) or balanced (over classes)", hashed=True, remedy="sampling=uniform"
+        "uniform (over images) or balanced (over classes)", hashed=True, remedy="uniform"
     )
     subset_file: str | None = key("a text file with one index or path per line, or null", hashed=True)
-    epochs: int = key("budget epochs, a whole number of at least 1", hashed=True, ge=1, remedy="epochs=90")
-    budget: Literal["iterations", "epochs"] = key("iterations or epochs", hashed=True, remedy="budget=iterations")
+    epochs: int = key("budget epochs, a whole number of at least 1", hashed=True, ge=1, remedy="90")
+    budget: Literal["iterations", "epochs"] = key("iterations or epochs", hashed=True, remedy="iterations")
     start_from: str | None = key("a checkpoint of another run, or null", hashed=True)
     check_every: int = key(
-        "iterations between two looks for a non-finite loss, at least 1", hashed=False, ge=1, remedy="check_every=50"
+        "iterations between two looks for a non-finite loss, at least 1", hashed=False, ge=1, remedy="50"
     )
     evaluate_train: bool = key(
         "true or false: also evaluate the training subset under the evaluation transform", hashed=False
     )
     predictions: Literal["last", "all", "none"] = key(
-        "last, all or none: whose top-5 classes and probabilities are kept, image by image",
-        hashed=False,
-        remedy="predictions=last",
+        "last, all or none: whose top-5 classes and probabilities are kept, image by image", hashed=False, remedy="last"
     )
     checkpoint: CheckpointConfig = key("a section", hashed=False)
     plan: PlanConfig = key("a section", hashed=False)
@@ -74,7 +72,22 @@ class Config(Section):
 
     @model_validator(mode="after")
     def _check(self) -> Config:
-        check_across(self)
+        warmup = self.recipe.schedule.warmup_epochs
+        if self.epochs <= warmup:
+            raise ConfigError(
+                f"epochs must be above the {warmup:g} budget epochs of recipe.schedule.warmup_epochs, got "
+                f"{self.epochs}; try epochs={int(warmup) + 1} or recipe.schedule.warmup_epochs=0"
+            )
+        if self.subset_file is not None and self.imbalance.profile != "none":
+            raise ConfigError(
+                f"imbalance.profile must be none when subset_file names the subset, got {self.imbalance.profile}; "
+                "leave it out"
+            )
+        if self.subset_file is not None and self.fraction != 1:
+            raise ConfigError(
+                f"fraction must be left at 1 when subset_file names the subset, got {self.fraction:g}; "
+                "leave fraction out"
+            )
         return self
 
     @property
@@ -85,7 +98,7 @@ class Config(Section):
 
     @property
     def run_name(self) -> str:
-        """The run's folder: readable, and ending in the hash."""
+        """Name the run's folder: readable, and ending in the hash."""
         seeds = (self.draw_seed, self.init_seed, self.order_seed)
         seed = f"seed{seeds[0]}" if len(set(seeds)) == 1 else "seeds" + "-".join(map(str, seeds))
         volume = "listed" if self.subset_file else f"{self.fraction * 100:g}pct"
@@ -93,27 +106,8 @@ class Config(Section):
         return f"{name}-{volume}-{seed}-{self.run_hash}"
 
 
-def check_across(config: Config) -> None:
-    """The rules that tie several keys together and need no data."""
-    warmup = config.recipe.schedule.warmup_epochs
-    if config.epochs <= warmup:
-        raise ConfigError(
-            f"epochs must be above the {warmup:g} budget epochs of recipe.schedule.warmup_epochs, got {config.epochs}; "
-            f"try epochs={int(warmup) + 1} or recipe.schedule.warmup_epochs=0"
-        )
-    if config.subset_file is not None and config.imbalance.profile != "none":
-        raise ConfigError(
-            f"imbalance.profile must be none when subset_file names the subset, got {config.imbalance.profile}; "
-            "leave it out"
-        )
-    if config.subset_file is not None and config.fraction != 1:
-        raise ConfigError(
-            f"fraction must be left at 1 when subset_file names the subset, got {config.fraction:g}; leave fraction out"
-        )
-
-
 def check_batch_shares(batch_size: int, world_size: int) -> None:
-    """Raise unless each of `world_size` ranks gets the same whole share of a global batch."""
+    """Raise a ConfigError unless ranks get equal shares of a batch."""
     if batch_size % world_size:
         raise ConfigError(
             f"recipe.batch_size must divide evenly among {world_size} devices, got {batch_size}; "
@@ -123,22 +117,12 @@ def check_batch_shares(batch_size: int, world_size: int) -> None:
 
 @dataclass(frozen=True)
 class Run:
-    """Describes one run as it is handed from the command line to the process that trains it.
+    """Describes one run to the process that trains it."""
 
-    Attributes:
-        overrides: What was asked for, as on the command line.
-        values: The composed configuration as plain values.
-        config: The same as checked objects.
-        folder: Where its record will be.
-        on_cluster: Whether a SLURM job will train it.
-        manifest: Of its subset (`subset.json`), once that is drawn.
-        indices: The subset's sorted index list, once it is drawn.
-    """
-
-    overrides: tuple[str, ...]
-    values: dict[str, Any]
-    config: Config
-    folder: Path
-    on_cluster: bool = False
-    manifest: Mapping[str, Any] | None = field(default=None, compare=False)
-    indices: NDArray[np.int64] | None = field(default=None, compare=False)
+    overrides: tuple[str, ...]  # as on the command line
+    values: dict[str, Any]  # the composed configuration, plain
+    config: Config  # the same, checked
+    folder: Path  # of its record
+    on_cluster: bool = False  # a SLURM job will train it
+    manifest: Mapping[str, Any] | None = field(default=None, compare=False)  # `subset.json`, once the subset is drawn
+    indices: NDArray[np.int64] | None = field(default=None, compare=False)  # (N,), sorted, once it is drawn

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
-NOT_ADDED: Any = object()
-"""Marks the keys that every record has."""
+NOT_ADDED: Any = object()  # marks the keys that every record has
 
 
 def key(rule: str, *, hashed: bool, remedy: str = "", added: Any = NOT_ADDED, **limits: Any) -> Any:
@@ -17,10 +16,10 @@ def key(rule: str, *, hashed: bool, remedy: str = "", added: Any = NOT_ADDED, **
     Args:
         rule: In words, shown when a value breaks it.
         hashed: Whether it changes the science, and so enters the run's hash.
-        remedy: A value that works, as `name=value`.
+        remedy: A value that works.
         added: Of a key that records of earlier versions lack: the value that means what runs did before it existed.
             Older records read as that value, and the hash leaves the key out while it has it.
-        limits: Of pydantic, such as `ge=0`.
+        limits: Limits of pydantic, such as `ge=0`.
     """
     return Field(description=rule, json_schema_extra={"hashed": hashed, "remedy": remedy, "added": added}, **limits)
 
@@ -29,18 +28,28 @@ Text = Annotated[str, BeforeValidator(lambda value: str(value) if isinstance(val
 Share = Annotated[float, Field(ge=0, le=1)]
 
 
+def at_least(least: int, rule: str, remedy: str) -> AfterValidator:
+    """Check a number where a key takes words as well."""
+
+    def check(value: Any) -> Any:
+        if isinstance(value, int) and value < least:
+            raise ValueError(rule, remedy)  # `schema_message` knows the key's path and words the line
+        return value
+
+    return AfterValidator(check)
+
+
+Count = Annotated[int | Literal["auto"], at_least(1, "auto or at least 1", "1")]
+
+
 class Section(BaseModel):
-    """A group of keys: frozen, typed strictly, closed to unknown keys."""
+    """Groups keys: frozen, strictly typed, closed to unknown ones."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False, protected_namespaces=())
 
 
 def hashed_values(section: BaseModel) -> dict[str, Any]:
-    """Collect the keys marked `hashed`, nested sections included.
-
-    A key added after the first release is left out while it has the value of `added`, so that adding it changes the
-    hash of no run.
-    """
+    """Collect the keys marked `hashed`, nested sections included."""
     values: dict[str, Any] = {}
     for name, field in type(section).model_fields.items():
         mark = marks(field)
@@ -52,7 +61,7 @@ def hashed_values(section: BaseModel) -> dict[str, Any]:
             if not value and mark["added"] is not NOT_ADDED:  # a section added later, all of it as before
                 continue
         elif mark["added"] is not NOT_ADDED and value == mark["added"]:
-            continue
+            continue  # a key added later that means what runs did before: their hashes stay
         values[name] = value
     return values
 
@@ -66,7 +75,7 @@ def marks(field: Any) -> dict[str, Any]:
 
 
 def conf_dir() -> Path:
-    """Find `conf/`: inside the package in a wheel, beside it in a checkout."""
+    """Find `conf/`."""
     package = Path(__file__).parents[1]
     inside = package / "conf"
-    return inside if inside.is_dir() else package.parent / "conf"
+    return inside if inside.is_dir() else package.parent / "conf"  # within the package in a wheel, else a checkout

@@ -1,11 +1,11 @@
-"""Brings configurations that older versions of datavol recorded up to today's schema."""
+"""Upgrades configurations recorded by older versions of datavol."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from copy import deepcopy
 from functools import lru_cache
-from typing import Any
+from typing import Any, get_args
 
 import yaml
 from pydantic import BaseModel, ValidationError
@@ -16,22 +16,19 @@ from datavol.config.section import NOT_ADDED, conf_dir, marks
 from datavol.errors import ConfigError
 
 SCHEMA_VERSION = 2
-"""Of the records that are written today. Version 1 carried no number."""
+"""Version of the records that are written today. Version 1 carried no number."""
 
 RENAMED: dict[int, dict[str, str | None]] = {}
-"""By schema version, the keys that it renamed (`{"trainer.cards": "trainer.devices"}`) or removed (None)."""
+"""Keys renamed (`{"trainer.cards": "trainer.devices"}`) or removed (None), by schema version."""
 
 WITHOUT_EFFECT = ("sweep", "plan", "checkpoint", "logger")
-"""The sections that change nothing of what a run finds: no key of theirs may make a record unreadable."""
+"""Sections without effect on results: no key of theirs may make a record unreadable."""
 
 
 def upgrade(values: Mapping[str, Any]) -> dict[str, Any]:
     """Bring recorded values up to today's schema.
 
     Keys that the record lacks get the value that meant the same; renamed ones are mapped and removed ones dropped.
-
-    Args:
-        values: A composed configuration with its `schema_version`, as it was recorded.
 
     Raises:
         ConfigError: If a newer datavol wrote it.
@@ -42,7 +39,7 @@ def upgrade(values: Mapping[str, Any]) -> dict[str, Any]:
     for later in range(version + 1, SCHEMA_VERSION + 1):
         for old_path, new_path in RENAMED.get(later, {}).items():
             new = _moved(new, old_path, new_path)
-    new = _with_added(Config, new)
+    new = _with_added(Config, new)  # after the renaming, since a section may have been renamed with all its keys
     for name in WITHOUT_EFFECT:
         new[name] = _readable(name, new.get(name))
     return new
@@ -58,7 +55,7 @@ def check_version(version: Any) -> None:
 
 
 def _moved(values: dict[str, Any], old: str, new: str | None) -> dict[str, Any]:
-    """Copy nested values with one key at another path, or without it."""
+    """Copy values, one key at another path or dropped."""
     values = deepcopy(values)
     *outer, last = old.split(".")
     section: Any = values
@@ -77,7 +74,7 @@ def _moved(values: dict[str, Any], old: str, new: str | None) -> dict[str, Any]:
 
 
 def _with_added(section: type[BaseModel], values: dict[str, Any]) -> dict[str, Any]:
-    """Fill in the keys that were added since, at any depth."""
+    """Add the keys that later versions introduced, at any depth."""
     filled = dict(values)
     for name, field in section.model_fields.items():
         added = marks(field)["added"]
@@ -90,21 +87,18 @@ def _with_added(section: type[BaseModel], values: dict[str, Any]) -> dict[str, A
 
 
 def _section_of(field: Any, values: dict[str, Any]) -> type[BaseModel] | None:
-    """Choose the section that values belong to; of a union, the one whose discriminator they name."""
+    """Choose the section of a union that the values name."""
     sections = sections_in(field.annotation)
     if len(sections) < 2:
         return sections[0] if sections else None
+    # pydantic keeps the discriminator (`source`, `name`) on the field, or in its metadata where the type carries it
     tag = field.discriminator or next((m.discriminator for m in field.metadata if hasattr(m, "discriminator")), None)
-    named = (one for one in sections if tag and values.get(tag) in _choices(one, tag))
+    named = (one for one in sections if tag and values.get(tag) in get_args(one.model_fields[tag].annotation))
     return next(named, None)
 
 
-def _choices(section: type[BaseModel], tag: str) -> tuple[Any, ...]:
-    return getattr(section.model_fields[tag].annotation, "__args__", ())
-
-
 def _readable(name: str, values: Any) -> dict[str, Any]:
-    """Keep of a section what today's schema takes; everything else is as shipped."""
+    """Keep the valid keys of a section; reset others to those shipped."""
     values = values if isinstance(values, dict) else {}
     known = {"name": values.get("name")} if values.get("name") in ("wandb", "csv") else {"name": "csv"}
     shipped = _shipped(f"logger/{known['name']}") if name == "logger" else _shipped("config")[name]
@@ -115,7 +109,7 @@ def _readable(name: str, values: Any) -> dict[str, Any]:
 
 
 def _kept(section: type[BaseModel], values: Mapping[str, Any], shipped: Mapping[str, Any]) -> dict[str, Any]:
-    merged = dict(shipped)
+    merged = dict(shipped)  # unknown keys are dropped, since only those of the schema are copied over it
     for name, field in section.model_fields.items():
         inner = sections_in(field.annotation)
         if inner and isinstance(values.get(name), dict):
@@ -124,7 +118,7 @@ def _kept(section: type[BaseModel], values: Mapping[str, Any], shipped: Mapping[
             merged[name] = values[name]
     try:
         section.model_validate(merged)
-    except ValidationError as error:
+    except ValidationError as error:  # of single keys, or, without a location, of a rule over several: then all go
         refused = {str(one["loc"][0]) for one in error.errors() if one["loc"]}
         return {key: shipped[key] if key in refused or not refused else value for key, value in merged.items()}
     return merged
@@ -132,7 +126,7 @@ def _kept(section: type[BaseModel], values: Mapping[str, Any], shipped: Mapping[
 
 @lru_cache
 def _shipped(file: str) -> dict[str, Any]:
-    """Read one of the YAML files of `conf/`, uncomposed."""
+    """Read a YAML file of `conf/`, uncomposed."""
     values = yaml.safe_load((conf_dir() / f"{file}.yaml").read_text())
     assert isinstance(values, dict)
     return values
