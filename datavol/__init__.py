@@ -1,3 +1,3 @@
-"""How much training data is enough, and what would more of it buy?"""
+"""Measures how much training data is enough, and what more would buy."""
 
 __version__ = "0.1.0"

@@ -1,4 +1,4 @@
-"""Lists the commands, or runs one: `datavol run ...` is `python -m datavol.run ...`."""
+"""Runs a command: `datavol run ...` is `python -m datavol.run ...`."""
 
 from __future__ import annotations
 

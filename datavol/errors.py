@@ -1,16 +1,16 @@
-"""The ways in which datavol says no, each in one line."""
+"""Defines datavol's errors; each has a message of one line."""
 
 
 class ConfigError(ValueError):
-    """A mistake in what was asked for: name, rule, value and remedy in one line. Exit code 2, nothing written."""
+    """Reports a mistake by name, rule, value and remedy. Exit code 2, nothing written."""
 
 
 HELD = 75
-"""The exit code for a run that another process is training (EX_TEMPFAIL of sysexits.h)."""
+"""Exit code for a run that another process is training (EX_TEMPFAIL of sysexits.h)."""
 
 
 class RunError(RuntimeError):
-    """A run that had to stop; what it measured until then is kept. Exit code 1."""
+    """Reports a run that had to stop, its measurements kept. Exit code 1."""
 
     def __init__(self, message: str) -> None:
         # From a data worker, torch raises it anew with the worker's traceback as its message, and our line as the last
@@ -19,15 +19,15 @@ class RunError(RuntimeError):
 
 
 class RunLocked(RunError):
-    """Another process is training the run. Exit code 75."""
+    """Reports a run that another process is training. Exit code 75."""
 
 
 class RunPreempted(RunError):
-    """SLURM has warned the run that its time is nearly up; it is saved and goes on once it is queued again."""
+    """Reports a run saved before SLURM's time limit, to be queued again."""
 
 
 class InsufficientData(ValueError):
-    """A question that was put well and that the measurements do not answer: show the line in the answer's place."""
+    """Reports a question that the measurements cannot answer; shown in its place."""
 
 
 def flat(error: object) -> str:

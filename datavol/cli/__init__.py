@@ -1,1 +1,1 @@
-"""What a person sees of a command: errors in one line, exit codes, numbers as text."""
+"""Shows commands' results: one-line errors, exit codes, numbers as text."""

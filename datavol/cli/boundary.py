@@ -1,4 +1,4 @@
-"""What the entry points share: mistakes and stops are told in one line."""
+"""Reports mistakes and stops of all entry points in one line."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from datavol.errors import HELD, ConfigError, RunError, RunLocked
 
 
 class Parser(argparse.ArgumentParser):
-    """An argument parser that reports a mistake as a ConfigError."""
+    """Parses arguments; a mistake is a ConfigError."""
 
     def error(self, message: str) -> NoReturn:
         """Raise instead of printing usage and exiting."""
@@ -20,10 +20,8 @@ class Parser(argparse.ArgumentParser):
 
 
 def exit_code(error: Exception) -> int:
-    """What a mistake or a stop ends a process with."""
-    if isinstance(error, RunLocked):
-        return HELD
-    return 2 if isinstance(error, ConfigError) else 1
+    """Choose the exit code of a mistake or a stop."""
+    return HELD if isinstance(error, RunLocked) else 2 if isinstance(error, ConfigError) else 1
 
 
 def cli_errors(entry: Callable[[], None]) -> Callable[[], None]:
@@ -33,7 +31,7 @@ def cli_errors(entry: Callable[[], None]) -> Callable[[], None]:
     """
 
     @wraps(entry)
-    def told() -> None:
+    def guarded() -> None:
         try:
             entry()
         except (ConfigError, RunError) as error:
@@ -43,4 +41,4 @@ def cli_errors(entry: Callable[[], None]) -> Callable[[], None]:
             print("datavol: interrupted", file=sys.stderr)
             raise SystemExit(130) from None
 
-    return told
+    return guarded

@@ -1,4 +1,4 @@
-"""The console that commands print tables on."""
+"""Opens the console for tables."""
 
 from __future__ import annotations
 
@@ -12,5 +12,5 @@ def console(width: int = 160) -> Console:
     """Open the console, `width` columns wide where the output is no terminal."""
     from rich.console import Console  # late: commands that print no table start without it
 
-    found = Console()
-    return found if found.is_terminal else Console(width=width)
+    terminal = Console()
+    return terminal if terminal.is_terminal else Console(width=width)

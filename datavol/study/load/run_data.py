@@ -1,4 +1,4 @@
-"""The data of a run that has been trained, opened again where a question takes more than its records hold."""
+"""Opens a trained run's data again, for questions beyond its records."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def source_of(folder: Path | str) -> Source:
-    """The data set of a run; nothing is decoded.
+    """Open a run's data set; no image is decoded.
 
     Raises:
         ConfigError: If the data are not where the run found them, or have changed since.

@@ -32,7 +32,7 @@ def run_row(record: Json) -> dict[str, Any]:
 
 
 def partial_row(record: Json) -> dict[str, Value]:
-    """Read the facts that a partial record has; the others are None, or NaN."""
+    """Read a partial record's facts; missing ones are None or NaN."""
     row: dict[str, Value] = {}
     for column in recorded_columns():
         try:
@@ -43,7 +43,7 @@ def partial_row(record: Json) -> dict[str, Value]:
 
 
 def recorded_columns() -> list[Column]:
-    """List the columns that come from a record, and not from where it lies."""
+    """List the columns read from a record rather than its path."""
     return [column for column in columns.COLUMNS if column.path is not None]
 
 
@@ -53,11 +53,13 @@ def columns_of(kind: type) -> list[str]:
 
 
 def _check(row: dict[str, Any], version: int) -> None:
-    """Raise a ConfigError unless every fact is of its type, so that one odd record cannot spoil the frame of all."""
+    """Raise a ConfigError unless all facts have their type and range."""
+    # One odd value would turn its column of the frame of all runs into objects
     for column in recorded_columns():
         value, kind = row[column.name], column.type
         if value is None and (column.optional or column.since > version):
             continue
+        # `type` rather than `isinstance`, since True is an int; 2**63, since the frame's integers have 64 bits
         if type(value) is not kind or (kind is int and not 0 <= row[column.name] < 2**63):
             raise ConfigError(f"run.json must hold a fact of type {kind.__name__} for {column.name}, got {value!r}")
     fraction, images, full_size = row["fraction"], row["images"], row["full_size"]

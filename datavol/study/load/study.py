@@ -1,4 +1,4 @@
-"""Study folders as two tidy frames: a row per run, and a row per budget epoch of every run.
+"""Loads studies as two tidy frames, of runs and of budget epochs.
 
 `Study.runs` has a row for everything that a run left behind, whatever became of it. Its columns are those of
 `datavol.runs.columns.COLUMNS`, which says what each means; where sessions differ, each value stands once, joined by
@@ -28,12 +28,12 @@ from datavol.study.load.run_row import columns_of, run_row
 ORDER = ["data", "model", "recipe", "fraction", "seed", "folder"]
 STATES = ("finished", "running", "failed", "superseded", "unreadable")
 UNUSED = ("superseded", "unreadable")
-"""States of runs of which nothing may be used."""
+"""States of runs that nothing may be concluded from."""
 
 
 @dataclass(frozen=True, eq=False)
 class Study:
-    """What runs left behind; the columns are described in `datavol.study.load.study`.
+    """Holds the records of runs; the module describes the columns.
 
     Attributes:
         runs: A row per run, sorted by data, network, recipe, fraction and seed, with the index 0, 1, ...
@@ -45,7 +45,7 @@ class Study:
 
     @property
     def finished(self) -> pd.DataFrame:
-        """The runs that conclusions rest on, with their index in `runs`.
+        """Select the runs that conclusions rest on; the index stays.
 
         Raises:
             ConfigError: If there is none.
@@ -53,16 +53,17 @@ class Study:
         finished = finished_of(self.runs)
         if finished.empty:
             counts = self.runs["state"].value_counts()
-            there = ", ".join(f"{counts[state]} {state}" for state in STATES if state in counts)
+            got = ", ".join(f"{counts[state]} {state}" for state in STATES if state in counts)
             raise ConfigError(
-                f"a study must have a finished run to conclude from, got {there}; wait, or type its command again"
+                f"a study must have a finished run to conclude from, got {got}; wait, or type its command again"
             )
         return finished
 
 
 def finished_of(runs: pd.DataFrame) -> pd.DataFrame:
-    """The finished runs; their whole numbers, all known, are plain integers."""
+    """Select the finished runs, with plain integers."""
     finished = runs[runs["state"] == "finished"]
+    # "Int64" of `runs`, which may be NA, becomes "int64": NumPy and the fits take plain integers only
     known = [name for name in columns_of(int) if name in finished and not finished[name].isna().any()]
     return finished.astype(dict.fromkeys(known, "int64"))
 
@@ -76,9 +77,10 @@ def load_study(paths: Path | str | Sequence[Path | str]) -> Study:
         ConfigError: If a folder is missing or holds no run.
     """
     studies = [paths] if isinstance(paths, (Path, str)) else paths
+    # By resolved path, so that a study given twice counts once
     folders = {run.path.resolve(): run for study in studies for run in _runs_in(Path(study))}
     runs = runs_frame([_row(folder) for folder in folders.values()])
-    unreadable: dict[int, str] = {}
+    unreadable: dict[int, str] = {}  # filled while `stacked` takes one table after the other
     epochs, no_tables = stacked(_tables(runs, unreadable))
     for index, reason in (unreadable | no_tables).items():
         runs.loc[index, ["state", "reason"]] = ["unreadable", reason]
@@ -86,14 +88,15 @@ def load_study(paths: Path | str | Sequence[Path | str]) -> Study:
 
 
 def runs_frame(rows: Sequence[Mapping[str, Value]]) -> pd.DataFrame:
-    """Rows as the sorted frame of runs."""
+    """Build the sorted frame of runs from rows."""
     names = [column.name for column in columns.COLUMNS]
+    # "Int64" holds NA beside integers; an object column holds reasons even where no run has one
     runs = pd.DataFrame(rows, columns=names).astype(dict.fromkeys(columns_of(int), "Int64") | {"reason": object})
     return runs.sort_values(ORDER, ignore_index=True)
 
 
 def with_evaluations(runs: pd.DataFrame, epochs: pd.DataFrame) -> pd.DataFrame:
-    """The runs, with how many evaluations each has; NA where nothing may be used."""
+    """Count each run's evaluations; NA where nothing may be used."""
     counts = epochs["run"].value_counts().reindex(runs.index, fill_value=0).astype("Int64")
     return runs.assign(evaluations=counts.mask(runs["state"].isin(UNUSED)))
 
@@ -110,7 +113,7 @@ def _runs_in(study: Path) -> list[RunFolder]:
 
 
 def _row(folder: RunFolder) -> dict[str, Value]:
-    """A run's row, by its record alone."""
+    """Read a run's row from its record alone."""
     home = folder.path.parent.parent if folder.superseded else folder.path.parent
     known: dict[str, Value] = {"run": folder.path.name, "folder": str(folder.path), "study": home.name}
     try:
@@ -121,7 +124,7 @@ def _row(folder: RunFolder) -> dict[str, Value]:
 
 
 def _tables(runs: pd.DataFrame, unreadable: dict[int, str]) -> Iterator[tuple[int, bytes]]:
-    """The `metrics.csv` of the runs that may be used; `unreadable` takes down the others' reasons."""
+    """Read the usable runs' `metrics.csv`; others' reasons go to `unreadable`."""
     used = runs[~runs["state"].isin(UNUSED)]
     for index, path, evaluations in zip(used.index, used["folder"], used["budget_epoch"], strict=True):
         try:

@@ -1,4 +1,4 @@
-"""The runs that datavol logged to a W&B project, as the frames that `load_study` gives.
+"""Loads a W&B project as the frames that `load_study` returns.
 
 What is not sent to W&B is missing: `folder`, `fingerprint`, `subset_sha256`, `threads`, `commit`, `code_changed`,
 `versions`, `machine`, `ended`. `precision` and `memory_format` are as asked for. So an audit cannot look at subsets and
@@ -7,7 +7,6 @@ code; load the study's folder where that is at hand.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 import pandas as pd
@@ -22,7 +21,7 @@ from datavol.study.load.study import Study, runs_frame, with_evaluations
 from datavol.tracking.session import NOT_RUNS, logged_in_api
 
 STATES = {"finished": "finished", "running": "running", "pending": "running", "preempting": "running"}
-"""Of W&B's states; any other, such as `crashed` or `killed`, is a failure."""
+"""W&B's states as datavol's; any other, such as `crashed` or `killed`, is a failure."""
 
 
 def load_wandb(project: str, api: Any = None) -> Study:
@@ -43,21 +42,19 @@ def load_wandb(project: str, api: Any = None) -> Study:
     except ConfigError:
         raise
     except (wandb.Error, ValueError) as error:
-        told = flat(error)
-        raise ConfigError(
-            f"project must be a W&B project that you can read, got {project}: {told}; try entity/project"
-        ) from None
+        got = f"{project}: {flat(error)}"
+        raise ConfigError(f"project must be a W&B project that you can read, got {got}; try entity/project") from None
     if not loaded:
         raise ConfigError(f"project must be a W&B project with runs in it, got {project}; check its name")
-    # Until they are counted, `evaluations` holds where each run came from, so that its table is found after sorting.
-    runs = runs_frame([{**row, "evaluations": place} for place, (row, _) in enumerate(loaded)])
-    tables = [loaded[place][1].assign(run=index) for index, place in enumerate(runs["evaluations"])]
+    # `runs_frame` sorts: until they are counted, `evaluations` holds each run's index before that, to find its table
+    runs = runs_frame([{**row, "evaluations": i} for i, (row, _) in enumerate(loaded)])
+    tables = [loaded[i][1].assign(run=index) for index, i in enumerate(runs["evaluations"])]
     epochs = together([table[["run", *table.columns.drop("run")]] for table in tables])
     return Study(with_evaluations(runs, epochs), epochs)
 
 
 def _loaded(run: Any) -> tuple[dict[str, Value], pd.DataFrame]:
-    """A run's row and its budget epochs; of one that datavol did not log, or not whole, the reason and none."""
+    """Read a run's row and budget epochs; none of an unreadable one."""
     known: dict[str, Value] = {"run": run.name, "study": run.group}
     try:
         rows = _rows(run)
@@ -70,13 +67,14 @@ def _loaded(run: Any) -> tuple[dict[str, Value], pd.DataFrame]:
 
 
 def _rows(run: Any) -> list[Row]:
-    """The history without W&B's own columns; it spells numbers that are not finite as text."""
+    """Read the history without W&B's own columns."""
+    # Only rows with a budget epoch are datavol's. W&B spells NaN and infinities as text, which `float` reads
     scan = [row for row in run.scan_history() if "budget_epoch" in row]
     rows = [{name: float(value) for name, value in row.items() if name[0] != "_" and value is not None} for row in scan]
     for row in rows:
         row |= {name: int(row[name]) for name in WHOLE_EPOCH_COLUMNS}
-    if len(rows) < (there := run.summary.get("last/budget_epoch", 0)):
-        raise ConfigError(f"W&B must hold the {there} evaluations of the run's summary, got {len(rows)}")
+    if len(rows) < (sent := run.summary.get("last/budget_epoch", 0)):
+        raise ConfigError(f"W&B must hold the {sent} evaluations of the run's summary, got {len(rows)}")
     return rows
 
 
@@ -88,20 +86,17 @@ def _record(run: Any, rows: list[Row]) -> dict[str, Any]:
     if config["subset_file"] is not None and record["schema_version"] < 2:  # sent as asked for: a list is no draw
         share = config["size"] / config["full_size"]
         record["subset"] |= {"fraction": share, "draw": "listed", "draw_seed": 0}
+    batch = config["recipe_settings"]["batch_size"]
+    iterations = plan_budget(config["budget"], config["epochs"], batch, config["full_size"], config["size"]).iterations
     return record | {
         "study": run.group,
         "hash": run.id.partition("-")[0],
         "state": STATES.get(run.state, "failed"),
         "reason": None if run.state in STATES else f"W&B says {run.state}",
         "parent": config["start_from"],
-        "budget": {"iterations": _iterations(config)},
+        "budget": {"iterations": iterations},
         "sessions": [{"started": run.created_at}],
         "last": last,
         "best": best,
         "seconds": {split: sum(row[f"seconds/{split}"] for row in rows) for split in ("train", "val")},
     }
-
-
-def _iterations(config: Mapping[str, Any]) -> int:
-    batch, full, size = config["recipe_settings"]["batch_size"], config["full_size"], config["size"]
-    return plan_budget(config["budget"], config["epochs"], batch, full, size).iterations
