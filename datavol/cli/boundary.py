@@ -1,7 +1,5 @@
 """Reports mistakes and stops of all entry points in one line."""
 
-from __future__ import annotations
-
 import argparse
 import sys
 from collections.abc import Callable

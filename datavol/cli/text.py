@@ -1,7 +1,5 @@
 """Writes numbers as words in a sentence."""
 
-from __future__ import annotations
-
 
 def per_cent(share: float, digits: int = 3) -> str:
     """Write a share as `12.5 %`."""

@@ -4,8 +4,6 @@ Hydra reports a mistake in several lines, with exit code 1, and after it has wri
 composes and checks here first: all jobs of a sweep, before anything is written.
 """
 
-from __future__ import annotations
-
 import argparse
 from collections.abc import Mapping, Sequence
 from contextvars import ContextVar

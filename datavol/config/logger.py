@@ -1,7 +1,5 @@
 """Declares the keys of `conf/logger/`."""
 
-from __future__ import annotations
-
 from typing import Literal
 
 from datavol.config.section import Section, Text, key

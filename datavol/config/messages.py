@@ -1,7 +1,5 @@
 """Words errors of pydantic, Hydra and OmegaConf in one line each."""
 
-from __future__ import annotations
-
 import difflib
 import json
 import re

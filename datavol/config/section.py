@@ -1,7 +1,5 @@
 """Declares keys of the schema: rule, remedy, marks."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Annotated, Any, Literal
 

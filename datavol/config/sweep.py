@@ -1,7 +1,5 @@
 """Declares the keys of `sweep`."""
 
-from __future__ import annotations
-
 from datavol.config.section import Count, Section, key
 
 

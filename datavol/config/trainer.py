@@ -1,7 +1,5 @@
 """Declares the keys of `conf/trainer/` and of checkpoints."""
 
-from __future__ import annotations
-
 from typing import Annotated, Literal
 
 from pydantic import BeforeValidator

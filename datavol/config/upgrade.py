@@ -1,7 +1,5 @@
 """Upgrades configurations recorded by older versions of datavol."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from copy import deepcopy
 from functools import lru_cache

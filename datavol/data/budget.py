@@ -4,8 +4,6 @@ A budget epoch is ceil(N_full / global batch) full batches, one pass over the FU
 epochs, step sizes and warm-ups (its table 6) follow from it by dividing by the fraction; here they are derived numbers.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 from datavol.errors import ConfigError

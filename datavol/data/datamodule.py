@@ -1,7 +1,5 @@
 """Loads a subset and its validation set, as a LightningDataModule."""
 
-from __future__ import annotations
-
 from functools import partial
 from typing import Any
 

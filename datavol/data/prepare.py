@@ -1,7 +1,5 @@
 """Prepares the data of a run: source, subset, budget. What is wrong with them is found here."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any

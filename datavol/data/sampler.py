@@ -6,8 +6,6 @@ has the same number of iterations, no image repeats within a pass, and over a ru
 at most one.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Chooses the number of processes that load images, without importing torch."""
 
-from __future__ import annotations
-
 MOST = 8
 
 

@@ -4,8 +4,6 @@ Plans draw it: they import no torch, so as to start at once, and do not step thr
 compare it with the schedulers of `training.optimisation`, iteration by iteration.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Counts the parameters of networks, and the bytes of their checkpoints."""
 
-from __future__ import annotations
-
 from datavol.config.model import ModelConfig
 from datavol.config.run import Config
 

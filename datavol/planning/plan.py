@@ -1,7 +1,5 @@
 """Plans runs: subset, budget, state on disk, size of checkpoints."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np

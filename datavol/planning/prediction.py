@@ -1,7 +1,5 @@
 """Predicts the speed of any number of devices from one device."""
 
-from __future__ import annotations
-
 import math
 import os
 from dataclasses import dataclass

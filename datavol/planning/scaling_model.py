@@ -6,8 +6,6 @@ sets the pace. Left out: waiting for a rank that is late, the broadcast of batch
 ranks themselves take from the workers, and that a worker does not decode while it waits for the disk.
 """
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass
 

@@ -1,7 +1,5 @@
 """Finds runs' speeds: given, timed, or predicted from one device."""
 
-from __future__ import annotations
-
 import json
 import subprocess
 import sys

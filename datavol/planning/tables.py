@@ -1,7 +1,5 @@
 """Prints plans and predictions as tables."""
 
-from __future__ import annotations
-
 import math
 import shutil
 from datetime import timedelta

@@ -4,8 +4,6 @@
 Nothing is recorded or saved. It is a process of its own, so that the plan need not import torch.
 """
 
-from __future__ import annotations
-
 import itertools
 import json
 import math

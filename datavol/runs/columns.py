@@ -4,8 +4,6 @@ The loader of studies, the W&B writer and reader, the audit and the reference pa
 fact is a line here and a value in `datavol.training.record`, which measures it.
 """
 
-from __future__ import annotations
-
 import hashlib
 import json
 from collections.abc import Callable, Iterator, Mapping

@@ -1,7 +1,5 @@
 """Writes files atomically and locks them: the only module that does."""
 
-from __future__ import annotations
-
 import fcntl
 import json
 import math

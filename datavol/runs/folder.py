@@ -13,8 +13,6 @@
 Every file is written whole, then renamed, so that a reader never meets a part of one.
 """
 
-from __future__ import annotations
-
 import csv
 import io
 import json

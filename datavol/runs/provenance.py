@@ -1,7 +1,5 @@
 """Records a result's provenance: versions, commit, machine."""
 
-from __future__ import annotations
-
 import os
 import platform
 import subprocess

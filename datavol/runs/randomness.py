@@ -5,8 +5,6 @@ called before. The bits are NumPy's Philox4x64-10 counter generator, whose raw s
 and machines.
 """
 
-from __future__ import annotations
-
 import hashlib
 
 import numpy as np

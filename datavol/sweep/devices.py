@@ -1,7 +1,5 @@
 """Divides a machine among the runs that train at once."""
 
-from __future__ import annotations
-
 import os
 import subprocess
 

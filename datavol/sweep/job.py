@@ -1,10 +1,8 @@
-"""One run of a sweep in a process of its own: `python -m datavol.sweep.job <file>`, which the launcher writes.
+"""Trains one run of a sweep: `python -m datavol.sweep.job <file>`.
 
 The file holds the finished configuration, so that a job does not see a YAML file edited after the sweep began, and the
 ranks that Lightning starts with this same command line train exactly the same run.
 """
-
-from __future__ import annotations
 
 import json
 import os
@@ -27,27 +25,24 @@ from datavol.sweep.processes import die_with_parent
 
 
 def train_run(run: Run, prepared: Prepared | None = None) -> None:
-    """Train a run unless it is finished.
-
-    Args:
-        run: The run.
-        prepared: Its data, where this process has opened them already.
+    """Train a run unless it is finished; `prepared` is its opened data.
 
     Raises:
         ConfigError: If the run can't be trained as asked.
         RunError: If it had to stop, or another process is training it.
     """
-    if _finished(run):
+    if RunFolder(run.folder).state == "finished":
+        print(f"{run.folder} is finished already")
         return
     from datavol.training.trainer import train  # late: torch and Lightning take seconds
 
     prepared = prepared or prepare_run(run)
-    if not is_first_rank():
+    if not is_first_rank():  # the first one holds the run for all
         with suppress(RunPreempted):  # a rank that failed would end the first one before it has asked
             train(run, prepared)
         return
     with RunFolder(run.folder).held():
-        if RunFolder(run.folder).state == "finished":
+        if RunFolder(run.folder).state == "finished":  # between the look above and the lock
             raise RunLocked(f"{run.folder} has been trained by another process meanwhile")
         try:
             train(run, prepared)
@@ -57,22 +52,16 @@ def train_run(run: Run, prepared: Prepared | None = None) -> None:
 
 
 def is_first_rank() -> bool:
-    """Whether this process is rank 0, as far as the environment that starts ranks tells (Lightning, torchrun, srun)."""
+    """Return whether this process is rank 0 by its environment."""
+    # Known before torch's process group is: Lightning sets LOCAL_RANK and NODE_RANK, torchrun RANK, srun SLURM_PROCID
     return all(os.environ.get(name, "0") == "0" for name in ("RANK", "LOCAL_RANK", "NODE_RANK", "SLURM_PROCID"))
 
 
 def requeue() -> None:
-    """Ask SLURM to queue this job again; it ends this process before long."""
+    """Ask SLURM to requeue this job, which ends this process."""
     array, task = os.environ.get("SLURM_ARRAY_JOB_ID"), os.environ.get("SLURM_ARRAY_TASK_ID")
     job_id = f"{array}_{task}" if array else os.environ["SLURM_JOB_ID"]
     subprocess.run(["scontrol", "requeue", job_id], check=True)
-
-
-def _finished(run: Run) -> bool:
-    finished = RunFolder(run.folder).state == "finished"
-    if finished:
-        print(f"{run.folder} is finished already")
-    return finished
 
 
 def write_job(file: Path, run: Run) -> None:

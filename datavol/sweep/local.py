@@ -1,6 +1,4 @@
-"""Trains the runs of a sweep, each in a fresh process, some at once; skips, resumes, retries and reports."""
-
-from __future__ import annotations
+"""Trains a sweep's runs on this machine, each in a process."""
 
 import os
 import shlex
@@ -27,33 +25,33 @@ POLL_SECONDS = 0.2
 
 @dataclass
 class Job:
-    """A run of the sweep and how it stands."""
+    """Pairs a run of the sweep with its process and status."""
 
     run: Run
     status: Status
     attempts: int = 0
     process: JobProcess | None = None
-    place: int = 0
+    slot: int = 0  # index of the environment it runs in: its GPU, or its CPU cores
 
 
 def launch_here(runs: Sequence[Run], settings: SweepConfig) -> None:
-    """Train the runs; finished ones are skipped, and one that fails does not stop the others.
+    """Train the runs, resuming those that stopped and skipping finished ones.
 
     Raises:
         SystemExit: With code 1 if a run failed, and 128 + the signal's number after SIGINT and SIGTERM.
     """
     environments = run_environments(settings.parallel, runs[0].config.trainer, len(runs))
     jobs = jobs_of(runs, settings)
-    with tempfile.TemporaryDirectory(prefix="datavol-") as scratch, Display() as display, signals_noted() as told:
-        _train_all(jobs, environments, settings, Path(scratch), display, told)
-        if told:
-            _stop_all(jobs, told[0])
-            ended_by_signal(jobs, told[0], display)
+    with tempfile.TemporaryDirectory(prefix="datavol-") as scratch, Display() as display, signals_noted() as received:
+        _train_all(jobs, environments, settings, Path(scratch), display, received)
+        if received:
+            _stop_all(jobs, received[0])
+            ended_by_signal(jobs, received[0], display)
         conclude(jobs, display)
 
 
 def jobs_of(runs: Sequence[Run], settings: SweepConfig) -> list[Job]:
-    """The runs as a sweep finds them; with `rerun` the old ones are moved away first."""
+    """Make the runs' jobs; with `rerun` old runs are moved away first."""
     if settings.rerun:
         for run in runs:
             RunFolder(run.folder).supersede()
@@ -66,24 +64,25 @@ def _train_all(
     settings: SweepConfig,
     scratch: Path,
     display: Display,
-    told: list[int],
+    received: list[int],
 ) -> None:
-    """Train, one job in each of the environments at once, until nothing is left or a signal has come in."""
+    """Train one job per environment until all end or a signal arrives."""
     free = list(range(len(environments)))
     waiting = [job for job in jobs if job.status.state == "waiting"]
     running: list[Job] = []
-    while (waiting or running) and not told:
+    while (waiting or running) and not received:
         while waiting and free:
             job = waiting.pop(0)
-            job.place = free.pop(0)
-            _start(job, scratch / f"{jobs.index(job)}", environments[job.place])
+            job.slot = free.pop(0)
+            _start(job, scratch / f"{jobs.index(job)}", environments[job.slot])
             running.append(job)
         for job in [job for job in running if _ended(job, scratch / f"{jobs.index(job)}")]:
             running.remove(job)
-            free.append(job.place)
+            free.append(job.slot)
+            # "refused" is a mistake of the configuration, which another attempt would only meet again
             if job.status.state == "failed" and job.attempts <= settings.retries:
                 job.status.state = "waiting"
-                waiting.append(job)
+                waiting.append(job)  # last, so that a run that keeps failing holds up no other
             elif job.status.state in ("failed", "refused") and settings.fail_fast:
                 _stop_all(running, signal.SIGTERM)
                 return
@@ -100,7 +99,7 @@ def _start(job: Job, files: Path, environment: dict[str, str]) -> None:
 
 
 def _ended(job: Job, files: Path) -> bool:
-    """Look at a running job; once it has ended, its status says how."""
+    """Poll a running job; once ended, record how in its status."""
     assert job.process is not None
     code = job.process.poll()
     job.status.look()
@@ -120,14 +119,14 @@ def _stop_all(jobs: Sequence[Job], number: int) -> None:
 
 
 def ended_by_signal(jobs: Sequence[Job], number: int, display: Display) -> NoReturn:
-    """Say that the sweep was told to end, and end."""
+    """Report the signal that ended the sweep, and exit."""
     display.show([job.status for job in jobs])
     display.say(f"{signal.Signals(number).name}: the sweep has ended; the same command goes on")
     raise SystemExit(128 + number)
 
 
 def conclude(jobs: Sequence[Job], display: Display) -> None:
-    """Say what became of the runs, and how to go on with those that failed."""
+    """Report the runs' ends, and how to resume the failed ones."""
     display.show([job.status for job in jobs])
     display.close()
     failed = [job for job in jobs if job.status.state in ("failed", "refused", "waiting")]
@@ -142,29 +141,28 @@ def conclude(jobs: Sequence[Job], display: Display) -> None:
 
 @contextmanager
 def signals_noted() -> Iterator[list[int]]:
-    """Collect SIGINT and SIGTERM instead of dying of them: raising at any place could lose a job just started.
-
-    Within a SLURM job, its early warning is for the runs: a sweep that died of it would take them along unsaved.
-    """
-    told: list[int] = []
+    """Collect SIGINT and SIGTERM instead of dying of them."""
+    # An exception raised by a handler could come between a process's start and the line that keeps it, and nobody would
+    # stop that job. So signals are only noted, and the loop looks between two polls, where it knows every job
+    received: list[int] = []
 
     def note(number: int, frame: FrameType | None) -> None:
-        told.append(number)
-
-    def leave(number: int, frame: FrameType | None) -> None:
-        pass
+        received.append(number)
 
     before = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
     if "SLURM_JOB_ID" in os.environ:
-        before |= {number: signal.signal(number, leave) for number in (signal.SIGUSR1, signal.SIGUSR2)}
+        # SLURM's early warning is for the runs, which save themselves; a sweep that died of it would take them along.
+        # A handler that does nothing, not SIG_IGN, which the runs' processes would inherit
+        for number in (signal.SIGUSR1, signal.SIGUSR2):
+            before[number] = signal.signal(number, lambda number, frame: None)
     try:
-        yield told
+        yield received
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
 
 
 def last_line(output: Path) -> str:
-    """The last line that a job printed."""
+    """Return the last line that a job printed."""
     lines = output.read_text(errors="replace").split("\n")
     return next((line.removeprefix("datavol: ") for line in reversed(lines) if line.strip()), "")

@@ -1,7 +1,5 @@
 """Starts each run in its own process, and ends it without leftovers."""
 
-from __future__ import annotations
-
 import ctypes
 import os
 import signal

@@ -1,7 +1,5 @@
 """Uploads a report to W&B as a run in the study's group."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import pandas as pd

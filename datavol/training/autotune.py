@@ -4,8 +4,6 @@ Runs that differ in arithmetic or in pixels cannot be compared, so a choice is t
 session reads it. `autotune.json` has an entry per network and image size, which is never changed.
 """
 
-from __future__ import annotations
-
 import json
 import os
 from collections.abc import Callable, Mapping

@@ -1,7 +1,5 @@
 """Evaluates checkpoints without training."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple

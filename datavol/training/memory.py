@@ -1,7 +1,5 @@
 """Tunes the C library's memory allocator for training on a CPU."""
 
-from __future__ import annotations
-
 import ctypes
 import platform
 

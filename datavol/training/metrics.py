@@ -4,8 +4,6 @@ All come from one `topk` per batch, as sums and counts: exact under DDP, constan
 double precision, so that results do not depend on the number of ranks.
 """
 
-from __future__ import annotations
-
 from typing import NamedTuple
 
 import torch

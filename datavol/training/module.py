@@ -1,7 +1,5 @@
 """LightningModule around a network."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import Any
 

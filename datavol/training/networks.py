@@ -1,7 +1,5 @@
 """Builds networks of torchvision, as in the thesis, and of timm."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any
 

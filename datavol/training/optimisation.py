@@ -1,7 +1,5 @@
 """Builds a recipe's optimiser and learning-rate schedule from torch's own classes."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 
 from torch import nn

@@ -1,6 +1,4 @@
-"""Everything about a run that can be wrong before it trains and that the configuration alone does not show."""
-
-from __future__ import annotations
+"""Checks data, networks, devices and folders before a run trains."""
 
 import difflib
 from pathlib import Path
@@ -15,14 +13,14 @@ from datavol.tracking.session import check_wandb
 
 
 def check_runs(runs: list[Run]) -> list[Prepared]:
-    """Look at the data, the networks and the folders of the runs of a sweep; nothing is written.
+    """Check all runs of a sweep; nothing is written.
 
     Raises:
         ConfigError: For the first thing that is wrong, in one line.
     """
     networks: list[object] = []  # a network is built once, however many runs train it
     for run in runs:
-        if not run.on_cluster:
+        if not run.on_cluster:  # a job's node has other devices than this machine
             _check_devices(run.config.trainer)
         _check_ranks(run)
         recipe = run.config.recipe
@@ -41,7 +39,7 @@ def check_runs(runs: list[Run]) -> list[Prepared]:
 
 
 def _check_start(run: Run, prepared: Prepared) -> None:
-    """Raise a ConfigError unless the run can begin where its folder or `start_from` says."""
+    """Raise a ConfigError unless the run can resume or start."""
     folder = RunFolder(run.folder)
     if folder.state is not None:
         check_manifest(folder, prepared)
@@ -62,21 +60,21 @@ def _check_ranks(run: Run) -> None:
 
 
 def _check_devices(trainer: TrainerConfig) -> None:
-    """Raise a ConfigError if GPUs are asked for that are not there; imports torch only then."""
+    """Raise a ConfigError if this machine lacks the GPUs."""
     if trainer.accelerator not in ("gpu", "cuda"):
         return
-    import torch
+    import torch  # late: it takes seconds, and is not needed without GPUs
 
-    there, asked = torch.accelerator.device_count(), trainer.devices if isinstance(trainer.devices, int) else 1
-    if there < asked:
+    gpus, asked = torch.accelerator.device_count(), trainer.devices if isinstance(trainer.devices, int) else 1
+    if gpus < asked:
         raise ConfigError(
-            f"trainer.devices must be at most the {there} GPUs of this machine, got {asked}; try "
-            + ("trainer=auto" if there else "trainer=cpu")
+            f"trainer.devices must be at most the {gpus} GPUs of this machine, got {asked}; try "
+            + ("trainer=auto" if gpus else "trainer=cpu")
         )
 
 
 def _check_network(config: Config) -> None:
-    """Raise a ConfigError unless the network exists and takes the recipe's images; imports timm only if asked for."""
+    """Raise a ConfigError unless the network exists and takes the images."""
     model = config.model
     if model.weights is not None:
         from datavol.training.networks import check_weights  # late: it imports torch
@@ -84,7 +82,7 @@ def _check_network(config: Config) -> None:
         check_weights(model)
     if model.library != "timm" or model.name is None:
         return
-    import timm
+    import timm  # late, and only for its networks: it imports torch
 
     if not timm.is_model(model.name):
         near = difflib.get_close_matches(model.name, timm.list_models(), n=1, cutoff=0.4)

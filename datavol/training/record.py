@@ -1,6 +1,4 @@
-"""What a run's record says: what is known before the first iteration, how it ended, and the same on W&B."""
-
-from __future__ import annotations
+"""Writes a run's start and end into its record and to W&B."""
 
 import secrets
 import signal
@@ -30,7 +28,7 @@ from datavol.training.resume import Start
 def open_record(
     run: Run, folder: RunFolder, prepared: Prepared, trainer: L.Trainer, start: Start, settled: Config
 ) -> None:
-    """Write what is known before the first iteration; `settled` is what `auto` stands for."""
+    """Write what is known before the first iteration; `settled` has `auto` resolved."""
     facts = _place(run, folder, trainer, start, settled) | {"state": "running", "reason": None}
     if start.resumed:
         folder.write_rows(start.rows)
@@ -72,8 +70,8 @@ def _facts(run: Run, prepared: Prepared, start: Start) -> dict[str, Any]:
 
 
 def _place(run: Run, folder: RunFolder, trainer: L.Trainer, start: Start, settled: Config) -> dict[str, Any]:
-    """Where this session trains, and what is fixed from the run's first start on."""
-    session = {
+    """Describe this session, and what is fixed from the first start on."""
+    session = {  # one per start: a run that was resumed has several
         "started": now(),
         "budget_epoch": len(start.rows) and int(start.rows[-1]["budget_epoch"]),
         "versions": provenance.versions(),
@@ -98,11 +96,9 @@ def _device_name(trainer: L.Trainer, index: int) -> str:
 
 @contextmanager
 def recorded(folder: RunFolder, trainer: L.Trainer, signals: Signals) -> Iterator[None]:
-    """Leave the record `finished`, or `failed` with the reason of the rank that failed first.
-
-    Every rank writes its reason unless one is there: a rank that fails ends the others, which only know that the
-    connection is gone, or are killed before they can say anything.
-    """
+    """Close the record: `finished`, or `failed` with the first rank's reason."""
+    # Every rank may close the record, and the first reason stays (`RunFolder.close`): a failing rank ends the others,
+    # which then report a lost connection, or are killed before they can report anything
     try:
         yield
     except SystemExit:  # Lightning's answer to KeyboardInterrupt
@@ -116,21 +112,22 @@ def recorded(folder: RunFolder, trainer: L.Trainer, signals: Signals) -> Iterato
         raise
     except Exception as error:
         first = str(folder.close("failed", f"{type(error).__name__}: {flat(error)}"))
+        # Another rank was first: its reason is the cause, this rank's error (a lost connection) its consequence
         if trainer.world_size > 1 and str(error) not in first:
             raise RunError(first) from error
         raise
-    if trainer.is_global_zero:
+    if trainer.is_global_zero:  # Lightning ends `fit` on all ranks together, so none can still fail
         folder.close("finished", None)
 
 
 @contextmanager
-def wandb_curves(run: Run, keeper: RunWriter, is_global_zero: bool) -> Iterator[None]:
+def wandb_curves(run: Run, writer: RunWriter, is_global_zero: bool) -> Iterator[None]:
     """Send every row to W&B as well, if that is the logger."""
     settings, config = run.config.logger, run.config
     if not isinstance(settings, WandbConfig) or not is_global_zero:
         yield
         return
-    record = keeper.folder.record
+    record = writer.folder.record
     # Whole sections beside the flat keys: W&B groups and filters runs by either
     sections = {f"{name}_settings": dict(run.values[name]) for name in ("model", "data", "recipe", "trainer")}
     sections["trainer_settings"] |= {name: record[name] for name in STEP_KEYS if name in record}
@@ -146,17 +143,14 @@ def wandb_curves(run: Run, keeper: RunWriter, is_global_zero: bool) -> Iterator[
         tags=[str(config.model.name), config.data.name, config.recipe.name],
         config=knobs,
     )
-    keeper.send = wandb_run.log
-    for row in keeper.rows:  # W&B may not have got what a killed run had kept; of a step that it has it takes no other
+    writer.send = wandb_run.log
+    for row in writer.rows:  # W&B may not have got what a killed run had kept; of a step that it has it takes no other
         wandb_run.log(row)
     exit_code = 1
     try:
         yield
         exit_code = 0
     finally:
-        wandb_run.finish(_summary(keeper.folder.record), exit_code)
-
-
-def _summary(record: dict[str, Any]) -> dict[str, Any]:
-    """Best and last metrics, as `best/val/top1`."""
-    return {f"{which}/{name}": value for which in ("best", "last") for name, value in record.get(which, {}).items()}
+        record = writer.folder.record
+        metrics = [(which, *pair) for which in ("best", "last") for pair in record.get(which, {}).items()]
+        wandb_run.finish({f"{which}/{name}": value for which, name, value in metrics}, exit_code)  # "best/val/top1"

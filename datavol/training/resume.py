@@ -1,10 +1,9 @@
-"""Where a run begins: at the start, where it stopped, or at another run's checkpoint."""
-
-from __future__ import annotations
+"""Finds where a run begins: anew, resumed, or from a parent."""
 
 import pickle
 import zipfile
 from dataclasses import dataclass, field
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -19,25 +18,15 @@ from datavol.runs.folder import WITHIN, Row, RunFolder
 
 @dataclass(frozen=True)
 class Start:
-    """Where a run begins.
-
-    Attributes:
-        folder: The run's folder.
-        checkpoint: What is loaded first, or None.
-        rows: What was measured up to there.
-        resumed: Whether the run has started before; then ranks and threads stay.
-        world_size: Ranks of the run's first start.
-        threads: CPU threads per rank of the run's first start.
-        parent: The run that this one goes on from.
-    """
+    """Describes where a run begins."""
 
     folder: Path
-    checkpoint: Path | None = None
-    rows: list[Row] = field(default_factory=list)
-    resumed: bool = False
-    world_size: int | None = None
-    threads: int | None = None
-    parent: dict[str, Any] | None = None
+    checkpoint: Path | None = None  # loaded first
+    rows: list[Row] = field(default_factory=list)  # measured up to there
+    resumed: bool = False  # has started before: then ranks and threads stay
+    world_size: int | None = None  # ranks of the first start
+    threads: int | None = None  # CPU threads per rank of the first start
+    parent: dict[str, Any] | None = None  # the run of `start_from`
 
 
 def find_start(config: Config, folder: RunFolder, prepared: Prepared) -> Start:
@@ -51,26 +40,20 @@ def find_start(config: Config, folder: RunFolder, prepared: Prepared) -> Start:
         return _from_parent(config, folder, prepared) if config.start_from else Start(folder.path)
     check_manifest(folder, prepared)
     fixed: dict[str, Any] = {key: record.get(key) for key in ("world_size", "threads", "parent")}
-    latest = _latest(folder)
-    if latest is not None:
-        path, iteration = latest
-        done = iteration // prepared.budget.iterations_per_epoch
-        rows = [row for row in folder.rows if row["budget_epoch"] <= done]
-        return Start(folder.path, path, rows, resumed=True, **fixed)
-    parent = Path(str(config.start_from)) if config.start_from else None
-    return Start(folder.path, parent, resumed=True, **fixed)
-
-
-def _latest(folder: RunFolder) -> tuple[Path, int] | None:
-    """The checkpoint that is furthest, and its iteration."""
+    # The checkpoint that is furthest: the one inside a budget epoch, unless `last` has overtaken it
     paths = [path for path in (folder.checkpoint("last"), folder.checkpoint(WITHIN)) if path.exists()]
-    return max(((path, read_checkpoint(path)["global_step"]) for path in paths), key=lambda one: one[1], default=None)
+    if not paths:  # killed before its first checkpoint
+        return Start(folder.path, Path(config.start_from) if config.start_from else None, resumed=True, **fixed)
+    iteration, path = max(((read_checkpoint(path)["global_step"], path) for path in paths), key=itemgetter(0))
+    done = iteration // prepared.budget.iterations_per_epoch
+    rows = [row for row in folder.rows if row["budget_epoch"] <= done]  # those after the checkpoint are measured again
+    return Start(folder.path, path, rows, resumed=True, **fixed)
 
 
 def _from_parent(config: Config, folder: RunFolder, prepared: Prepared) -> Start:
     path = Path(str(config.start_from))
     checkpoint = read_checkpoint(path)
-    origin = RunFolder(path.resolve().parent.parent)
+    origin = RunFolder(path.resolve().parent.parent)  # <run>/checkpoints/<name>.ckpt
     _check_parent(config, prepared, origin)
     done = checkpoint["global_step"] // prepared.budget.iterations_per_epoch
     if done >= config.epochs:
@@ -89,7 +72,8 @@ def _from_parent(config: Config, folder: RunFolder, prepared: Prepared) -> Start
 
 
 def _check_parent(config: Config, prepared: Prepared, origin: RunFolder) -> None:
-    """The network, the recipe and its schedule come with the checkpoint, so they must be what this run asks for."""
+    """Raise a ConfigError unless a parent's settings are this run's."""
+    # The checkpoint brings the network, the optimiser's state and the schedule's position: all must mean the same here
     theirs = Config.model_validate(origin.values)
     record = origin.record
     pairs = {
@@ -98,10 +82,7 @@ def _check_parent(config: Config, prepared: Prepared, origin: RunFolder) -> None
         "epochs": (config.epochs, theirs.epochs),
         "budget": (config.budget, theirs.budget),
         "data (its classes)": (list(prepared.source.classes), record["classes"]),
-        "data (its budget epoch)": (
-            prepared.budget.iterations_per_epoch,
-            record["budget"]["iterations_per_epoch"],
-        ),
+        "data (its budget epoch)": (prepared.budget.iterations_per_epoch, record["budget"]["iterations_per_epoch"]),
     }
     for name, (ours, parents) in pairs.items():
         if ours != parents:
@@ -120,6 +101,7 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     if not path.is_file():
         raise ConfigError(f"a checkpoint must be a file, got {path}; check the path")
     try:
+        # Plain values only, so that a checkpoint cannot run code; memory-mapped where it has torch's zip format
         content = torch.load(path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path))
     except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError):
         raise ConfigError(

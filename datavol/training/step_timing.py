@@ -3,8 +3,6 @@
 No choice is the fastest for every network, image size and machine, so a few real steps of each decide.
 """
 
-from __future__ import annotations
-
 import importlib.util
 import itertools
 import time

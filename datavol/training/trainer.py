@@ -1,6 +1,4 @@
-"""One run from its configuration to its finished record."""
-
-from __future__ import annotations
+"""Trains a run, from its configuration to its finished record."""
 
 import logging
 import warnings
@@ -34,7 +32,7 @@ from datavol.training.resume import find_start
 
 
 def train(run: Run, prepared: Prepared) -> None:
-    """Train a run from its start, or from where it stopped, and leave its record `finished`.
+    """Train or resume a run until its record is `finished`.
 
     Raises:
         ConfigError: If the run can't be trained as asked; nothing has been written then.
@@ -47,35 +45,37 @@ def train(run: Run, prepared: Prepared) -> None:
     data = build_data(config, prepared)
     data.fill_cache()  # before the other ranks are started, or while they wait for its lock
     signals = Signals()
-    keeper = RunWriter(folder, config.checkpoint, config.check_every, start.rows, signals, send=lambda row: None)
+    writer = RunWriter(folder, config.checkpoint, config.check_every, start.rows, signals, send=lambda row: None)
     title = f"{config.model.name} {100 * prepared.subset.fraction:g} %"
     threads = Threads(start.threads or config.trainer.threads, folder)
+    # Lightning calls callbacks in this order: signals are noted before anything else looks, and the writers come last,
+    # when the metrics of the budget epoch are all there
     watching = [threads, Margins(), StopOnNonFinite(config.check_every), Timing(), Damage(folder), Progress(title)]
-    keepers = [PredictionWriter(folder, config.predictions), keeper]
-    trainer = build_trainer(config.trainer, [signals, *watching, *keepers], max_epochs=config.epochs)
+    writing = [PredictionWriter(folder, config.predictions), writer]
+    trainer = build_trainer(config.trainer, [signals, *watching, *writing], max_epochs=config.epochs)
     check_ranks(trainer, prepared)
     check_batch_shares(config.recipe.batch_size, trainer.world_size)
     check_world_size(folder, trainer.world_size)
     module = build_module(config, prepared)
-    if trainer.is_global_zero:
+    if trainer.is_global_zero:  # the other ranks write only the reason of a failure, within `recorded`
         open_record(run, folder, prepared, trainer, start, config)
-        keeper.catch_up()
-    with wandb_curves(run, keeper, trainer.is_global_zero), recorded(folder, trainer, signals), fewer_warnings():
+        writer.catch_up()
+    with wandb_curves(run, writer, trainer.is_global_zero), recorded(folder, trainer, signals), fewer_warnings():
         trainer.fit(module, data, ckpt_path=start.checkpoint, weights_only=True)
 
 
 @contextmanager
 def fewer_warnings() -> Iterator[None]:
-    """Without Lightning's advice on workers and srun, which datavol chose, and its use of a name torch deprecated."""
+    """Silence Lightning's advice on what datavol chose itself."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".*does not have many workers.*")
         warnings.filterwarnings("ignore", message=".*`srun` command is available.*")
-        warnings.filterwarnings("ignore", message=".*LeafSpec.*", category=FutureWarning)
+        warnings.filterwarnings("ignore", message=".*LeafSpec.*", category=FutureWarning)  # deprecated by torch
         yield
 
 
 def build_trainer(trainer: TrainerConfig, callbacks: list[Any], **options: Any) -> L.Trainer:
-    """Lightning's trainer without what datavol does itself: logging, checkpoints, sampling, bars."""
+    """Build Lightning's trainer without logging, checkpoints, sampling and bars."""
     for name in ("lightning.pytorch", "lightning.fabric"):
         logging.getLogger(name).setLevel(logging.WARNING)  # it greets every trainer with the devices it did not find
     # Lightning's own `auto` would take Apple's GPU as well, which has no double precision for the metrics' sums
@@ -86,8 +86,7 @@ def build_trainer(trainer: TrainerConfig, callbacks: list[Any], **options: Any) 
         with fewer_warnings():
             built = _lightning_trainer(trainer, accelerator, callbacks, options)
     except (MisconfigurationException, ValueError) as error:  # Lightning's words for devices that do not fit
-        first = flat(error)
-        raise ConfigError(f"trainer must be what this machine allows, got: {first}; try trainer=auto") from None
+        raise ConfigError(f"trainer must be what this machine allows, got: {flat(error)}; try trainer=auto") from None
     if not built.precision.startswith(trainer.precision):
         raise ConfigError(
             f"trainer.precision must be one that the device has, got {trainer.precision}, for which Lightning takes "
@@ -123,7 +122,7 @@ def _lightning_trainer(
 
 
 def build_module(config: Config, prepared: Prepared) -> Classifier:
-    """The network with its recipe."""
+    """Build the network with its recipe."""
     classes = len(prepared.source.classes)
     network = build_network(config.model, classes, config.recipe.dropout, config.init_seed)
     if config.trainer.compile is True:
@@ -141,7 +140,7 @@ def build_module(config: Config, prepared: Prepared) -> Classifier:
 
 
 def build_data(config: Config, prepared: Prepared) -> SubsetDataModule:
-    """The loaders of a run."""
+    """Build the loaders of a run."""
     return SubsetDataModule(
         prepared.source,
         prepared.subset,

@@ -1,7 +1,5 @@
 """Finishes batches on the device: normalises, erases, mixes."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 
 import torch

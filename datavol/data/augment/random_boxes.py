@@ -5,8 +5,6 @@ al. 2020): up to ten boxes of random area and aspect are drawn, and the first th
 left, height and width in pixels. Heights and widths of the B images are in pixels, (B,).
 """
 
-from __future__ import annotations
-
 import numpy as np
 from numpy.typing import NDArray
 

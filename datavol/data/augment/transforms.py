@@ -4,8 +4,6 @@ Loaders crop, flip and augment, on bytes: arrays a batch at a time, files one af
 bytes, and normalises, erases and mixes it at once.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from functools import lru_cache
 

@@ -3,8 +3,6 @@
 There is one answer for all runs of a study, since it shows in the pixels.
 """
 
-from __future__ import annotations
-
 import shutil
 from pathlib import Path
 from typing import Any

@@ -1,7 +1,5 @@
 """Builds batches for the loaders: reads, augments, replaces damaged images."""
 
-from __future__ import annotations
-
 from typing import NamedTuple
 
 import numpy as np

@@ -3,8 +3,6 @@
 Both have libjpeg-turbo and give the same pixels; simplejpeg does so in two thirds of the time.
 """
 
-from __future__ import annotations
-
 import io
 
 import numpy as np

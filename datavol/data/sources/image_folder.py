@@ -1,7 +1,5 @@
 """Opens folders of images and ImageNet, one folder per class."""
 
-from __future__ import annotations
-
 import os
 import re
 

@@ -5,8 +5,6 @@ which 895 have 1,300. How the other 105 are spread is assumed: a power curve fro
 draw of 5 % of it has 64,062 images, as the thesis says of its own.
 """
 
-from __future__ import annotations
-
 import numpy as np
 from numpy.typing import NDArray
 

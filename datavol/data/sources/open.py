@@ -1,7 +1,5 @@
 """Opens the data set of `conf/data` without decoding an image."""
 
-from __future__ import annotations
-
 import hashlib
 import os
 from dataclasses import dataclass

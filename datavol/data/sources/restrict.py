@@ -1,7 +1,5 @@
 """Restricts a data set to fewer classes or images."""
 
-from __future__ import annotations
-
 import difflib
 from dataclasses import replace
 

@@ -1,7 +1,5 @@
 """Divides a data set into training and validation images."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from typing import TypeVar
 

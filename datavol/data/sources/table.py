@@ -1,7 +1,5 @@
 """Opens the images that a CSV file lists."""
 
-from __future__ import annotations
-
 import csv
 import os
 from collections.abc import Iterator, Sequence

@@ -4,8 +4,6 @@ Points are compared along a curve: finished runs of the same data, network, reci
 on purpose. Everything else but fraction and seeds should be equal along a curve.
 """
 
-from __future__ import annotations
-
 import json
 from collections.abc import Iterator
 from typing import Any

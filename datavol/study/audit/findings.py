@@ -1,7 +1,5 @@
 """Defines the findings of an audit."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 

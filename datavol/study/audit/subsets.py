@@ -1,7 +1,5 @@
 """Audits whether a study's subsets keep what their draws promise."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 
 import numpy as np

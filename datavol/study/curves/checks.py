@@ -1,7 +1,5 @@
 """Checks the input of learning curves, with one-line errors."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import TypeAlias
 

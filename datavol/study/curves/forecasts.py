@@ -1,7 +1,5 @@
 """Stores forecasts of a learning curve whose `str` is a sentence."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 

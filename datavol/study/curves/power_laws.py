@@ -3,8 +3,6 @@
 They have no intervals: bands from their parameters alone hold far fewer errors than they promise.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np

@@ -3,8 +3,6 @@
 A panel per network, a line per fraction; the images of several seeds are pooled, class accuracies averaged.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import numpy as np

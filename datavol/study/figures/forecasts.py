@@ -3,8 +3,6 @@
 The vertical axis is logarithmic in the error, where power laws are straight, and its ticks name accuracies.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Any
 

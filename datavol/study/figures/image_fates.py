@@ -1,7 +1,5 @@
 """Plots which images only larger subsets learn (`datavol.study.tables.image_fates`)."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Any
 

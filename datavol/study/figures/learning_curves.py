@@ -1,7 +1,5 @@
 """Plots last evaluations against data volume, lines through means over seeds."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 
 import numpy as np

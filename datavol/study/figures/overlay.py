@@ -1,7 +1,5 @@
 """Overlays the thesis's printed numbers (`datavol.study.tables.thesis`) on a study's figures."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Any
 

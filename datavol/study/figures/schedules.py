@@ -1,7 +1,5 @@
 """Plots planned learning rates against iterations (`datavol.planning.learning_rates`)."""
 
-from __future__ import annotations
-
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure, SubFigure

@@ -3,8 +3,6 @@
 Marks stay apart for the colour-blind and in grey print.
 """
 
-from __future__ import annotations
-
 import textwrap
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass

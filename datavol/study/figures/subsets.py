@@ -1,7 +1,5 @@
 """Plots class sizes and overlaps of subsets (`datavol.study.tables.overlap`)."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import numpy as np

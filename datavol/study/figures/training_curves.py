@@ -4,8 +4,6 @@ Of several finished runs of a group, such as seeds, a line shows the mean; thin 
 lowest to the highest, show the runs. Runs that have not finished are dotted, and in no mean. The legend says so.
 """
 
-from __future__ import annotations
-
 from typing import Any
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Parses many `metrics.csv` into one frame."""
 
-from __future__ import annotations
-
 import io
 from collections.abc import Iterable, Iterator
 

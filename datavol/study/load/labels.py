@@ -1,7 +1,5 @@
 """Labels runs and epochs for figures."""
 
-from __future__ import annotations
-
 import pandas as pd
 
 from datavol.study.load.study import UNUSED, Study, finished_of

@@ -1,7 +1,5 @@
 """Reads a record as one flat row, by the table of `datavol.runs.columns`."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from datavol.errors import ConfigError

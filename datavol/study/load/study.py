@@ -10,8 +10,6 @@ Accuracies, margins and the calibration error are shares in [0, 1]; what is not 
 names (`iteration`, `val/top1`, `seconds/train` ...).
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path

@@ -5,8 +5,6 @@ What is not sent to W&B is missing: `folder`, `fingerprint`, `subset_sha256`, `t
 code; load the study's folder where that is at hand.
 """
 
-from __future__ import annotations
-
 from typing import Any
 
 import pandas as pd

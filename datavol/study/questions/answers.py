@@ -4,8 +4,6 @@ for answer in answers(load_study("studies/mine"), target=0.9):
     print(answer)
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial

@@ -1,7 +1,5 @@
 """Splits the runs of a study into learning curves."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property

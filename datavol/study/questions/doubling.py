@@ -4,8 +4,6 @@ The rule (section 6 of the thesis): a doubling gains less than the one before, s
 needs no forecast, only a run on half of the data; earlier doublings test whether it holds for this curve.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np

@@ -4,8 +4,6 @@ A preposterior analysis: every candidate's outcome is taken from the forecast at
 fitted again with each, and the width of the asked interval is averaged.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal

@@ -3,8 +3,6 @@
 It needs the predictions for every validation image, which runs with `predictions=last` keep.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """Estimates how many images a target accuracy takes."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 from datavol.cli.text import per_cent

@@ -6,8 +6,6 @@ seeds matter about equally at all sizes. Intervals take fractions to be independ
 fractions overlap, which makes them somewhat narrow.
 """
 
-from __future__ import annotations
-
 from bisect import bisect_left
 from dataclasses import dataclass
 

@@ -1,7 +1,5 @@
 """Reconstructs a study's commands from the overrides of its runs."""
 
-from __future__ import annotations
-
 import shlex
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby

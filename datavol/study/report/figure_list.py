@@ -1,7 +1,5 @@
 """Lists a report's figures, with captions that explain how to read them."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 

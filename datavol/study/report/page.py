@@ -1,7 +1,5 @@
 """Renders a report as one self-contained HTML page."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from importlib.resources import files
 

@@ -1,7 +1,5 @@
 """Renders figures to files: drawn once, saved as SVG, PDF and PNG."""
 
-from __future__ import annotations
-
 import base64
 import io
 from dataclasses import dataclass

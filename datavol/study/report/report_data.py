@@ -1,7 +1,5 @@
 """Collects a report's contents before anything is drawn or laid out."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """Writes a report's files: `report.html`, `tables/` and `figures/`."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path

@@ -6,8 +6,6 @@ Each function takes the `Predictions` of one evaluation; `over_runs` stacks its 
 shares in [0, 1].
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """Formats tables as CSV, LaTeX or Markdown."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from pathlib import Path
 

@@ -11,8 +11,6 @@ One run more or less can change an image's fate. The number of forgotten images,
 learning, measures that noise.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from pathlib import Path
 

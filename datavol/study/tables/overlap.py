@@ -4,8 +4,6 @@ Draws are stratified, so the images that two independent ones share are a sum ov
 a class of N images, subsets of a and b images share a b / N on average.
 """
 
-from __future__ import annotations
-
 import itertools
 from collections.abc import Mapping, Sequence
 from pathlib import Path

@@ -4,8 +4,6 @@ Columns of numbers carry their unit. Accuracies are those of the last evaluation
 them. Missing values are NaN or NA.
 """
 
-from __future__ import annotations
-
 import json
 from collections.abc import Iterator
 

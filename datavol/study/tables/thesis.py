@@ -3,8 +3,6 @@
 It prints accuracies of the full training set alone (tables 3 to 5).
 """
 
-from __future__ import annotations
-
 from importlib.resources import files
 
 import pandas as pd

@@ -1,7 +1,5 @@
 """Saves a run's metrics row, checkpoint and record once per budget epoch."""
 
-from __future__ import annotations
-
 import os
 import shutil
 import time

@@ -1,7 +1,5 @@
 """Counts damaged images."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import lightning as L

@@ -1,7 +1,5 @@
 """Lightning callbacks that measure, watch and show a run while it trains."""
 
-from __future__ import annotations
-
 import sys
 import time
 from typing import Any

@@ -1,7 +1,5 @@
 """Saves predictions for every validation image."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import lightning as L

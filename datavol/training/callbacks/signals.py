@@ -1,7 +1,5 @@
 """Handles signals while a run trains."""
 
-from __future__ import annotations
-
 import os
 import signal
 from types import FrameType
