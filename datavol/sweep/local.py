@@ -31,7 +31,7 @@ class Job:
     status: Status
     attempts: int = 0
     process: JobProcess | None = None
-    slot: int = 0  # index of the environment it runs in: its GPU, or its CPU cores
+    slot: int = 0  # index of its environment: its GPUs, or its share of the CPU threads
 
 
 def launch_here(runs: Sequence[Run], settings: SweepConfig) -> None:

@@ -116,7 +116,7 @@ def recorded(folder: RunFolder, trainer: L.Trainer, signals: Signals) -> Iterato
         if trainer.world_size > 1 and str(error) not in first:
             raise RunError(first) from error
         raise
-    if trainer.is_global_zero:  # Lightning ends `fit` on all ranks together, so none can still fail
+    if trainer.is_global_zero:  # all ranks had a part in the last evaluation, whose sums are reduced over them
         folder.close("finished", None)
 
 

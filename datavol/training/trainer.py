@@ -48,8 +48,8 @@ def train(run: Run, prepared: Prepared) -> None:
     writer = RunWriter(folder, config.checkpoint, config.check_every, start.rows, signals, send=lambda row: None)
     title = f"{config.model.name} {100 * prepared.subset.fraction:g} %"
     threads = Threads(start.threads or config.trainer.threads, folder)
-    # Lightning calls callbacks in this order: signals are noted before anything else looks, and the writers come last,
-    # when the metrics of the budget epoch are all there
+    # Lightning calls callbacks in this order: `Signals` replaces Lightning's handlers before any work begins, and the
+    # writers come last, when the others have logged their metrics of the budget epoch
     watching = [threads, Margins(), StopOnNonFinite(config.check_every), Timing(), Damage(folder), Progress(title)]
     writing = [PredictionWriter(folder, config.predictions), writer]
     trainer = build_trainer(config.trainer, [signals, *watching, *writing], max_epochs=config.epochs)
