@@ -1,4 +1,4 @@
-"""Metrics and margins of kept checkpoints: `python -m datavol.evaluate <run folder, .ckpt or torchvision .pth>`."""
+"""Evaluates checkpoints: `python -m datavol.evaluate <run folder, .ckpt or torchvision .pth>`."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from datavol.cli.boundary import Parser, cli_errors
-from datavol.cli.console import console as open_console
+from datavol.cli.console import console
 from datavol.config.compose import compose, override
 from datavol.config.run import Config
 from datavol.errors import ConfigError
@@ -19,39 +19,39 @@ from datavol.runs.folder import RunFolder
 
 @cli_errors
 def main() -> None:
-    """Evaluate one checkpoint, or all that a run kept, on its validation set."""
+    """Evaluate a checkpoint, or all that a run kept."""
     parser = Parser(prog="python -m datavol.evaluate", description=__doc__)
     parser.add_argument("target", type=Path, help="a run's folder (all its checkpoints), a .ckpt of a run, or a .pth")
-    parser.add_argument(
-        "overrides",
-        nargs="*",
-        metavar="key=value",
-        help="e.g. data.root=..., trainer.devices=2; with a .pth also model=... data=...",
-    )
+    keys = "e.g. data.root=..., trainer.devices=2; with a .pth also model=... data=..."
+    parser.add_argument("overrides", nargs="*", metavar="key=value", help=keys)
     parser.add_argument("--csv", type=Path, help="write the table to this file as well")
     arguments = parser.parse_args()
     config, checkpoints, folder = find(arguments.target, arguments.overrides)
     from datavol.training.evaluation import evaluate  # late: torch and Lightning take seconds
 
-    found = evaluate(config, checkpoints, folder.record if folder else {})
-    if not found.is_global_zero:
+    evaluated = evaluate(config, checkpoints, folder.record if folder else {})
+    if not evaluated.is_global_zero:  # one of the ranks that Lightning started: the first one prints
         return
-    if folder and folder.manifest["fingerprint"] != found.fingerprint:
+    if folder and folder.manifest["fingerprint"] != evaluated.fingerprint:
         print("datavol: note: these are other data than those of the run's manifest", file=sys.stderr)
-    _print(found.rows)
+    _print(evaluated.rows)
     if arguments.csv is not None:
-        write_whole(arguments.csv, _as_csv(found.rows))
+        text = io.StringIO()
+        writer = csv.DictWriter(text, evaluated.rows[0], lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(evaluated.rows)
+        write_whole(arguments.csv, text.getvalue().encode())
 
 
 def find(target: Path, overrides: list[str]) -> tuple[Config, list[Path], RunFolder | None]:
-    """What a target is evaluated with, its checkpoints, and the folder of the run that they are of.
+    """Find a target's configuration, checkpoints and run folder.
 
     Raises:
         ConfigError: If there is nothing to evaluate.
     """
     if target.suffix == ".pth":
         return compose(overrides)[0].config, [target], None
-    folder = RunFolder(target if target.suffix != ".ckpt" else target.resolve().parent.parent)
+    folder = RunFolder(target if target.suffix != ".ckpt" else target.resolve().parent.parent)  # <run>/checkpoints/
     config = override(folder.values, overrides)
     checkpoints = [target] if target.suffix == ".ckpt" else folder.checkpoints
     if not checkpoints:
@@ -67,21 +67,9 @@ def _print(rows: list[dict[str, Any]]) -> None:
     for name in names:
         table.add_column(name.removeprefix("val/"))
     for row in rows:
-        table.add_row(*(_shown(row[name]) for name in names))
-    console = open_console()
-    console.print(table)
-
-
-def _shown(value: Any) -> str:
-    return f"{value:.6f}" if isinstance(value, float) else str(value)
-
-
-def _as_csv(rows: list[dict[str, Any]]) -> bytes:
-    text = io.StringIO()
-    writer = csv.DictWriter(text, rows[0], lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    return text.getvalue().encode()
+        values = (row[name] for name in names)
+        table.add_row(*(f"{value:.6f}" if isinstance(value, float) else str(value) for value in values))
+    console().print(table)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What a study found: `python -m datavol.report studies/<study> ...` writes its page, tables and figures."""
+"""Reports on studies: `python -m datavol.report studies/<study> ...` writes page, tables, figures."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from datavol.cli.boundary import Parser, cli_errors
-from datavol.cli.console import console as open_console
+from datavol.cli.console import console
 from datavol.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -16,35 +16,28 @@ if TYPE_CHECKING:
 
 @cli_errors
 def main() -> None:
-    """Print answers, audit and results, and write report.html, tables/ and figures/ into the first study's folder."""
+    """Report on the studies of the command line."""
     parser = Parser(prog="python -m datavol.report", description=__doc__)
-    parser.add_argument(
-        "studies", nargs="+", type=Path, metavar="study", help="a study's folder, such as studies/digits"
-    )
+    folders = "a study's folder, such as studies/digits"
+    parser.add_argument("studies", nargs="+", type=Path, metavar="study", help=folders)
     parser.add_argument("--delta", type=float, default=1.0, help="points of top-1 that count as a gain (1)")
     parser.add_argument("--target", type=float, help="per cent of top-1 that you need; asks how many images it takes")
     parser.add_argument("--out", type=Path, help="the folder to write into; by default the first study's")
     parser.add_argument("--wandb", action="store_true", help="upload page and tables to W&B, into the study's group")
-    asked = parser.parse_args()
-    report(asked.studies, delta=asked.delta, target=asked.target, out=asked.out, wandb=asked.wandb)
+    report(**vars(parser.parse_args()))
 
 
 def report(
-    studies: list[Path],
-    *,
-    delta: float = 1.0,
-    target: float | None = None,
-    out: Path | None = None,
-    wandb: bool = False,
+    studies: list[Path], *, delta: float = 1, target: float | None = None, out: Path | None = None, wandb: bool = False
 ) -> None:
-    """Print what studies found, and write their page, tables and figures.
+    """Print answers, audit and results; write report.html, tables/ and figures/.
 
     Args:
         studies: Their folders.
         delta: Points of top-1 that count as a gain.
         target: Per cent of top-1 that is asked for.
         out: Where to write; by default the first study's folder.
-        wandb: Whether W&B gets page and tables as well.
+        wandb: Upload page and tables to W&B as well.
 
     Raises:
         ConfigError: If a folder is missing or holds no run, or `delta` or `target` is no per cent.
@@ -61,16 +54,16 @@ def report(
     if wandb:
         from datavol.tracking.publishing import destination, publish
 
-        upload = destination(study.runs)  # first: whether W&B takes anything is told before the work
+        upload = destination(study.runs)  # first, so that a W&B that takes nothing is reported before the work
     contents = report_data(study, delta=delta / 100, target=None if target is None else target / 100)
-    console = open_console()
+    terminal = console()
 
     def say(line: object) -> None:
-        console.print(str(line), markup=False, highlight=False, soft_wrap=True)
+        terminal.print(str(line), markup=False, highlight=False, soft_wrap=True)
 
     for line in _conclusions(contents):
         say(line)
-    console.print(results_table(study.runs))
+    terminal.print(results_table(study.runs))
     for run in study.runs[study.runs["state"].isin(["failed", "unreadable"])].itertuples():
         say(f"{run.state}: {run.folder}: {run.reason}")
     page = write_report(study, contents, out or studies[0])
@@ -80,7 +73,7 @@ def report(
 
 
 def _conclusions(contents: ReportData) -> Iterator[str]:
-    """What the terminal gets of a report, line by line."""
+    """Write a report's conclusions for the terminal, line by line."""
     if contents.pending:
         yield f"nothing to conclude yet: {contents.pending}"
     answered = [answer for answer in contents.answers if answer.state == "answered"]

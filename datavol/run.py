@@ -1,4 +1,4 @@
-"""Train one run, or with `-m` a sweep: `python -m datavol.run [-m] [group=name] [key=value] ...`."""
+"""Trains a run or a sweep: `python -m datavol.run [-m] key=value ...`."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ if TYPE_CHECKING:
 
 @cli_errors
 def main() -> None:
-    """Compose and check everything that is asked for, then let Hydra start the run or the sweep."""
+    """Compose and check all runs, then let Hydra start them."""
     arguments = parse(sys.argv[1:])
     if arguments.help or arguments.hydra_help or arguments.shell_completion:
-        start_hydra([], None)
+        start_hydra([], None)  # Hydra answers these itself
         return
     runs = compose(arguments.overrides, multirun=arguments.multirun)
     first: Prepared | None = None
@@ -40,7 +40,7 @@ def main() -> None:
 
 
 def start_hydra(runs: list[Run], prepared: Prepared | None) -> None:
-    """Hand checked runs to Hydra: one to `task`, a sweep to datavol's launcher, which finds them as `task.runs`."""
+    """Start checked runs by Hydra: one alone, or a sweep."""
 
     def task(_: Any) -> None:
         (run,) = runs
@@ -53,6 +53,7 @@ def start_hydra(runs: list[Run], prepared: Prepared | None) -> None:
                 if folder.is_dir() and not any(folder.iterdir()):
                     folder.rmdir()
 
+    # The launcher gets the task function alone, and trains the runs that it carries rather than compose them again
     task.runs = {run.overrides: run for run in runs}  # type: ignore[attr-defined]
     hydra.main(config_path=str(conf_dir()), config_name="config", version_base=HYDRA_VERSION)(task)()
 

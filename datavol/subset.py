@@ -1,4 +1,4 @@
-"""A subset's index list as text: `python -m datavol.subset fraction=0.1 data=imagenet data.root=... > list.txt`.
+"""Prints a subset's index list: `python -m datavol.subset fraction=0.1 data=imagenet data.root=... > list.txt`.
 
 With -m and several subsets (`-m draw_seed=0,1,2`): what every two of them share, overall and in the class that shares
 the most. `plan.images=1281167` draws from a training set that is not here, shaped like ImageNet-1K.
@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from datavol.cli.boundary import Parser, cli_errors
-from datavol.cli.console import console as open_console
+from datavol.cli.console import console
 from datavol.config.compose import compose
 from datavol.errors import ConfigError
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 @cli_errors
 def main() -> None:
-    """Print one relative path (files) or index (arrays) per line; `subset_file=...` reads such a list."""
+    """Print one relative path (files) or index (arrays) per line."""
     parser = Parser(prog="python -m datavol.subset", description=__doc__)
     parser.add_argument("overrides", nargs="*", metavar="key=value", help="as for python -m datavol.run")
     parser.add_argument("--indices", action="store_true", help="print indices for files as well")
@@ -41,7 +41,7 @@ def main() -> None:
 
 
 def shared(prepared: list[Prepared]) -> pd.DataFrame:
-    """What every two subsets of one data set share, as `overlap.shared_in_all` tells it.
+    """Compute the images that every two subsets share.
 
     Raises:
         ConfigError: If there are not two different ones.
@@ -59,7 +59,7 @@ def shared(prepared: list[Prepared]) -> pd.DataFrame:
 
 
 def prepare_subsets(runs: list[Run]) -> list[Prepared]:
-    """The subsets of runs of one data set, which is opened once.
+    """Draw the runs' subsets of one data set, opened once.
 
     Raises:
         ConfigError: If the runs are of several data sets, or their data do not allow what is asked for.
@@ -84,9 +84,9 @@ def _print_shared(pairs: pd.DataFrame, classes: Sequence[str]) -> None:
         counts = [f"{pair[name]:,}" for name in ("images", "common")]
         shares = [f"{100 * pair[name]:.2f}" for name in ("share", "expected_share", "largest_share")]
         table.add_row(pair["first"], pair["second"], *counts, *shares, classes[pair["class"]])
-    console = open_console()
-    console.print(table)
-    console.print("of the smaller subset's images (of the class); by chance: two independent draws", soft_wrap=True)
+    terminal = console()
+    terminal.print(table)
+    terminal.print("of the smaller subset's images (of the class); by chance: two independent draws", soft_wrap=True)
 
 
 if __name__ == "__main__":

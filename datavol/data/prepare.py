@@ -1,4 +1,4 @@
-"""Prepares the data of a run: source, subset, budget. What is wrong with them is found here."""
+"""Prepares the data of a run: source, subset, budget."""
 
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -28,14 +28,9 @@ class Prepared:
 
 
 def prepare(config: Config, source: Source | None = None, subset: Subset | None = None) -> Prepared:
-    """Open the source, draw the subset and plan the budget of a run.
+    """Prepare a run's source, subset and budget, unless given.
 
     No image is decoded and torch is not imported.
-
-    Args:
-        config: The run.
-        source: The run's source, where it is open already.
-        subset: The run's subset, where it is drawn already.
 
     Raises:
         ConfigError: If the data are missing or do not allow what is asked for.
@@ -48,7 +43,7 @@ def prepare(config: Config, source: Source | None = None, subset: Subset | None 
 
 
 def prepare_run(run: Run) -> Prepared:
-    """Open the data of a run, and draw its subset unless the run carries it.
+    """Prepare a run's data, with the subset that it carries.
 
     Raises:
         ConfigError: If the data are not those that the subset was drawn from.
@@ -65,14 +60,14 @@ def prepare_run(run: Run) -> Prepared:
 
 
 def with_subset(run: Run, prepared: Prepared) -> Run:
-    """Hand a run its drawn subset, so that the process that trains it draws none."""
+    """Give a run its drawn subset, to be trained elsewhere."""
     return replace(run, manifest=prepared.manifest, indices=prepared.subset.indices)
 
 
 def _subset(config: Config, source: Source) -> Subset:
     labels = source.train.labels
     if config.subset_file is not None:
-        keys = [source.train.key(place) for place in range(len(labels))]
+        keys = [source.train.key(position) for position in range(len(labels))]
         return read_subset(Path(config.subset_file), labels, source.classes, keys)
     imbalance, classes = config.imbalance, source.classes
     shares = class_weights(imbalance.profile, imbalance.ratio, len(classes), imbalance.seed)
@@ -85,6 +80,7 @@ def prepare_all(configs: list[Config]) -> list[Prepared]:
     sources: list[tuple[DataConfig, Source]] = []
     prepared = []
     for config in configs:
+        # By comparison, not by hash: sections may hold lists. A sweep has few data sets
         known = next((source for data, source in sources if data == config.data), None)
         prepared.append(prepare(config, known))
         if known is None:
@@ -93,7 +89,7 @@ def prepare_all(configs: list[Config]) -> list[Prepared]:
 
 
 def check_manifest(folder: RunFolder, prepared: Prepared) -> None:
-    """Raise a ConfigError unless the data are those that the run started with."""
+    """Raise a ConfigError unless the data are those of the manifest."""
     manifest = folder.manifest
     for name in ("fingerprint", "sha256"):
         if manifest[name] != prepared.manifest[name]:

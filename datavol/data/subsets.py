@@ -1,4 +1,4 @@
-"""Stratified, seeded subsets of a training set as sorted index lists; never a copy of files.
+"""Draws stratified, seeded subsets as sorted index lists.
 
 Per class, round(n_c x fraction) images are drawn without replacement. `fraction` counts as the decimal that the user
 wrote, and halves go to the even number, as Python's `round` does (thesis appendix A.1). The generator is named in
@@ -26,22 +26,13 @@ Indices = NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Subset:
-    """The images that a (data, fraction, seed, draw) picks, and how they were picked.
+    """Holds the images that a (data, fraction, seed, draw) picks."""
 
-    Attributes:
-        indices: Sorted positions in the full training set.
-        images_per_class: Images of each class, in the order of the classes.
-        full_size: Images of the full training set.
-        fraction: Share asked for; of an imported list, its share of the full set.
-        draw: `independent`, `nested`, `disjoint`, or `listed` for an imported list.
-        draw_seed: The seed of the draw.
-    """
-
-    indices: Indices
+    indices: Indices  # (N,), sorted positions in the full training set
     images_per_class: tuple[int, ...]
-    full_size: int
-    fraction: float
-    draw: str
+    full_size: int  # images of the full training set
+    fraction: float  # share asked for; of an imported list, its share of the full set
+    draw: str  # `independent`, `nested`, `disjoint`, or `listed` for an imported list
     draw_seed: int
 
     def __len__(self) -> int:
@@ -49,7 +40,7 @@ class Subset:
 
     @property
     def sha256(self) -> str:
-        """The hash of the index list as little-endian int64."""
+        """Hash the index list as little-endian int64."""
         return hashlib.sha256(self.indices.astype("<i8").tobytes()).hexdigest()
 
     def manifest(self, source: str, fingerprint: str) -> dict[str, Any]:
@@ -100,20 +91,21 @@ def draw_subset(
     Raises:
         ConfigError: If a class is left without images, or `disjoint` has no d-th block.
     """
+    # Exact arithmetic on the decimal as written: 0.7 is 7/10, not the nearest binary number, so that the counts of a
+    # class are the same on every machine and round as on paper
     share = Fraction(repr(float(fraction)))
     members = _members(labels, len(classes))
     weights = [Fraction(repr(float(weight))) for weight in shares or [1.0] * len(members)]
     counts = [round(len(images) * share * weight) for images, weight in zip(members, weights, strict=True)]
     _check_no_class_is_empty(members, counts, classes, share)
     pick = _picker(draw, share, draw_seed, partition_seed, members, counts)
-    chosen = [
-        images[pick(c, len(images), count)] for c, (images, count) in enumerate(zip(members, counts, strict=True))
-    ]
-    return Subset(np.sort(np.concatenate(chosen)), tuple(counts), len(labels), float(fraction), draw, draw_seed)
+    pairs = enumerate(zip(members, counts, strict=True))
+    chosen = np.concatenate([images[pick(c, len(images), count)] for c, (images, count) in pairs])
+    return Subset(np.sort(chosen), tuple(counts), len(labels), float(fraction), draw, draw_seed)
 
 
 def class_weights(profile: str, ratio: float, classes: int, seed: int) -> list[float] | None:
-    """What an imbalanced draw takes of each class, the fullest one 1 and the rarest one 1 / ratio.
+    """Weigh the classes of an imbalanced draw, 1 to 1 / ratio.
 
     `long_tail` falls exponentially over the classes (Cui et al. 2019, arXiv 1901.05555), `step` gives half of them all
     and the others the least (Buda et al. 2018, arXiv 1710.05381). Which classes are rare is drawn by `seed`.
@@ -130,7 +122,8 @@ def class_weights(profile: str, ratio: float, classes: int, seed: int) -> list[f
 
 
 def _members(labels: Indices, classes: int) -> list[Indices]:
-    """The images of each class, in ascending order."""
+    """List each class's positions, ascending."""
+    # A stable sort groups the positions by class and leaves them ascending; the sums of the counts cut the groups
     order = np.argsort(labels, kind="stable")
     return np.split(order, np.cumsum(np.bincount(labels, minlength=classes))[:-1])
 
@@ -138,7 +131,9 @@ def _members(labels: Indices, classes: int) -> list[Indices]:
 def _picker(
     draw: str, share: Fraction, draw_seed: int, partition_seed: int, members: list[Indices], counts: list[int]
 ) -> Callable[[int, int, int], Indices]:
-    """Which places of a class's image list a draw takes: (class, images, count) to places."""
+    """Return a function from (class, its n images, count) to members' indices."""
+    # A permutation's key decides what is shared. With the fraction in it, draws are independent; without it, a smaller
+    # count takes a prefix of what a larger one takes; without the seed as well, seeds can take disjoint blocks of it
     if draw == "independent":
         return lambda c, n, count: permutation(n, "subset independent", draw_seed, share, c)[:count]
     if draw == "nested":
@@ -149,9 +144,7 @@ def _picker(
             f"draw_seed must be at most {largest} with draw=disjoint and fraction={float(share):g}, got {draw_seed}; "
             f"try draw_seed={largest} or a smaller fraction"
         )
-    return lambda c, n, count: permutation(n, "subset disjoint", partition_seed, c)[
-        draw_seed * count : (draw_seed + 1) * count
-    ]
+    return lambda c, n, count: permutation(n, "subset disjoint", partition_seed, c)[draw_seed * count :][:count]
 
 
 def _check_no_class_is_empty(
@@ -162,7 +155,7 @@ def _check_no_class_is_empty(
         return
     worst = min(empty, key=lambda c: len(members[c]))
     images = len(members[worst])
-    enough = np.ceil(1000 * 0.5000001 / images) / 1000 if images else 1.0
+    enough = np.ceil(1000 * 0.5000001 / images) / 1000 if images else 1.0  # above half an image, which rounds to 0
     raise ConfigError(
         f"fraction must leave every class at least one image, got {float(share):g}, which leaves none of the {images} "
         f"of class {classes[worst]}"
@@ -172,13 +165,14 @@ def _check_no_class_is_empty(
 
 
 def read_subset(path: Path, labels: Indices, classes: Sequence[str], keys: Sequence[str]) -> Subset:
-    """Import a published index list: one index or relative path per line; blank lines and `#` comments are skipped.
+    """Import a published list, one index or relative path per line.
 
-    A path may be given without its class folder (as in SimCLR's lists of ImageNet files), if its name is unique.
+    Blank lines and `#` comments are skipped. A path may be given without its class folder (as in SimCLR's lists of
+    ImageNet files), if its name is unique.
 
     Args:
         path: The text file.
-        labels: The class of every image of the full training set.
+        labels: The class of every image of the full training set, shape (N_full,).
         classes: The classes' names.
         keys: Every image's relative path, or its index as text.
 
@@ -191,11 +185,12 @@ def read_subset(path: Path, labels: Indices, classes: Sequence[str], keys: Seque
         )
     lines = [line.strip() for line in path.read_text(encoding="utf-8", errors="surrogateescape").splitlines()]
     lines = [line for line in lines if line and not line.startswith("#")]
-    indices = np.array(_places(lines, keys, path), dtype=np.int64)
-    if len(indices) == 0 or len(np.unique(indices)) != len(indices):
+    indices = np.array(_positions(lines, keys, path), dtype=np.int64)
+    different = len(np.unique(indices))
+    if len(indices) == 0 or different != len(indices):
         raise ConfigError(
             f"subset_file must list at least one image and none twice, got {len(indices)} lines with "
-            f"{len(np.unique(indices))} images in {path}; remove what is repeated"
+            f"{different} images in {path}; remove what is repeated"
         )
     counts = np.bincount(labels[indices], minlength=len(classes))
     if (counts == 0).any():
@@ -204,19 +199,20 @@ def read_subset(path: Path, labels: Indices, classes: Sequence[str], keys: Seque
     return Subset(np.sort(indices), tuple(counts.tolist()), len(labels), len(indices) / len(labels), "listed", 0)
 
 
-def _places(lines: list[str], keys: Sequence[str], path: Path) -> list[int]:
+def _positions(lines: list[str], keys: Sequence[str], path: Path) -> list[int]:
     if all(line.isdecimal() for line in lines):
-        places = [int(line) for line in lines]
-        unknown = [str(place) for place in places if place >= len(keys)]
+        positions = [int(line) for line in lines]
+        unknown = [str(position) for position in positions if position >= len(keys)]
     else:
-        names = Counter(key.rpartition("/")[2] for key in keys)
-        known = {name: place for place, key in enumerate(keys) if names[name := key.rpartition("/")[2]] == 1}
-        known |= {key: place for place, key in enumerate(keys)}
+        names = [key.rpartition("/")[2] for key in keys]
+        count = Counter(names)  # a bare name counts where only one file has it; whole paths come second and win
+        known = {name: position for position, name in enumerate(names) if count[name] == 1}
+        known |= {key: position for position, key in enumerate(keys)}
         unknown = [line for line in lines if line not in known]
-        places = [known.get(line, -1) for line in lines]
+        positions = [known.get(line, -1) for line in lines]
     if unknown:
         raise ConfigError(
             f"subset_file must list images of the training set, got {unknown[0]}, unknown or not unique, in {path} "
             f"({len(unknown)} in all); compare it with python -m datavol.subset"
         )
-    return places
+    return positions

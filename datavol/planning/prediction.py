@@ -12,7 +12,7 @@ from datavol.config.run import Config, check_batch_shares
 from datavol.config.trainer import TrainerConfig
 from datavol.data.prepare import Prepared
 from datavol.data.sources.arrays import ArraySplit
-from datavol.data.sources.open import Split
+from datavol.data.sources.split import Split
 from datavol.errors import ConfigError
 from datavol.planning.network_sizes import count_parameters
 from datavol.planning.scaling_model import DeviceSpeed, Link, Node, Prediction, predict_speed, step_line
