@@ -32,12 +32,8 @@ def report(
 ) -> None:
     """Print answers, audit and results; write report.html, tables/ and figures/.
 
-    Args:
-        studies: Their folders.
-        delta: Points of top-1 that count as a gain.
-        target: Per cent of top-1 that is asked for.
-        out: Where to write; by default the first study's folder.
-        wandb: Upload page and tables to W&B as well.
+    A gain counts from `delta` points of top-1 on, `target` is per cent of top-1, and `out` is by default the first
+    study's folder.
 
     Raises:
         ConfigError: If a folder is missing or holds no run, or `delta` or `target` is no per cent.

@@ -9,15 +9,11 @@ NOT_ADDED: Any = object()  # marks the keys that every record has
 
 
 def key(rule: str, *, hashed: bool, remedy: str = "", added: Any = NOT_ADDED, **limits: Any) -> Any:
-    """Declare one key of the schema.
+    """Declare one key of the schema, within pydantic's `limits`.
 
-    Args:
-        rule: In words, shown when a value breaks it.
-        hashed: Whether it changes the science, and so enters the run's hash.
-        remedy: A value that works.
-        added: Of a key that records of earlier versions lack: the value that means what runs did before it existed.
-            Older records read as that value, and the hash leaves the key out while it has it.
-        limits: Limits of pydantic, such as `ge=0`.
+    When a value breaks the limits, the message quotes `rule`, in words, and `remedy`, a value that works. `hashed` keys
+    change the science, and enter the run's hash. A key that records of earlier versions lack has as `added` the value
+    that means what runs did before: older records read as that, and the hash leaves the key out while it has it.
     """
     return Field(description=rule, json_schema_extra={"hashed": hashed, "remedy": remedy, "added": added}, **limits)
 

@@ -53,12 +53,7 @@ def _facts(run: Run, prepared: Prepared, start: Start) -> dict[str, Any]:
         "subset": {key: value for key, value in prepared.manifest.items() if key != "images_per_class"},
         "classes": list(prepared.source.classes),
         "validation_images": len(prepared.source.val.labels),
-        "budget": {
-            "epochs": budget.epochs,
-            "iterations_per_epoch": budget.iterations_per_epoch,
-            "iterations": budget.iterations,
-            "passes": budget.passes,
-        },
+        "budget": {name: getattr(budget, name) for name in ("epochs", "iterations_per_epoch", "iterations", "passes")},
         "thesis_units": {
             name: dict(zip(("exact", "rounded", "rounding_changes"), values, strict=True))
             for name, *values in zip(

@@ -84,7 +84,24 @@ def build_trainer(trainer: TrainerConfig, callbacks: list[Any], **options: Any) 
         accelerator = "cuda" if torch.cuda.is_available() else "cpu"
     try:
         with fewer_warnings():
-            built = _lightning_trainer(trainer, accelerator, callbacks, options)
+            built = L.Trainer(
+                accelerator=accelerator,
+                devices=trainer.devices,
+                num_nodes=trainer.num_nodes,
+                strategy=trainer.strategy,
+                precision=trainer.precision if "mixed" in trainer.precision else f"{trainer.precision}-true",  # type: ignore[arg-type]
+                benchmark=trainer.cudnn_benchmark is True,
+                callbacks=callbacks,
+                logger=False,
+                enable_checkpointing=True,
+                enable_progress_bar=False,
+                enable_model_summary=False,
+                use_distributed_sampler=False,
+                num_sanity_val_steps=0,
+                # where srun has started the ranks; a warned run is saved and queued again by datavol
+                plugins=[SLURMEnvironment(auto_requeue=False)] if SLURMEnvironment.detect() else None,
+                **options,
+            )
     except (MisconfigurationException, ValueError) as error:  # Lightning's words for devices that do not fit
         raise ConfigError(f"trainer must be what this machine allows, got: {flat(error)}; try trainer=auto") from None
     if not built.precision.startswith(trainer.precision):
@@ -96,29 +113,6 @@ def build_trainer(trainer: TrainerConfig, callbacks: list[Any], **options: Any) 
     # each rank hears of it itself (`Signals`)
     built.fit_loop.epoch_loop._broadcast_sigterm_tensor = lambda: None  # type: ignore[method-assign]
     return built
-
-
-def _lightning_trainer(
-    trainer: TrainerConfig, accelerator: str, callbacks: list[Any], options: dict[str, Any]
-) -> L.Trainer:
-    return L.Trainer(
-        accelerator=accelerator,
-        devices=trainer.devices,
-        num_nodes=trainer.num_nodes,
-        strategy=trainer.strategy,
-        precision=trainer.precision if "mixed" in trainer.precision else f"{trainer.precision}-true",  # type: ignore[arg-type]
-        benchmark=trainer.cudnn_benchmark is True,
-        callbacks=callbacks,
-        logger=False,
-        enable_checkpointing=True,
-        enable_progress_bar=False,
-        enable_model_summary=False,
-        use_distributed_sampler=False,
-        num_sanity_val_steps=0,
-        # where srun has started the ranks; a warned run is saved and queued again by datavol
-        plugins=[SLURMEnvironment(auto_requeue=False)] if SLURMEnvironment.detect() else None,
-        **options,
-    )
 
 
 def build_module(config: Config, prepared: Prepared) -> Classifier:
@@ -141,16 +135,8 @@ def build_module(config: Config, prepared: Prepared) -> Classifier:
 
 def build_data(config: Config, prepared: Prepared) -> SubsetDataModule:
     """Build the loaders of a run."""
-    return SubsetDataModule(
-        prepared.source,
-        prepared.subset,
-        prepared.budget,
-        config.recipe,
-        config.data,
-        config.order_seed,
-        config.evaluate_train,
-        config.sampling == "balanced",
-    )
+    data = prepared.source, prepared.subset, prepared.budget, config.recipe, config.data
+    return SubsetDataModule(*data, config.order_seed, config.evaluate_train, config.sampling == "balanced")
 
 
 def check_ranks(trainer: L.Trainer, prepared: Prepared) -> None:
