@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -15,11 +13,12 @@ from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
 from datavol.config.data import AnyData, ImbalanceConfig
+from datavol.config.identity import hash_of
 from datavol.config.logger import CsvConfig, WandbConfig
 from datavol.config.model import ModelConfig
 from datavol.config.plan import PlanConfig
 from datavol.config.recipe import RecipeConfig
-from datavol.config.section import Section, Text, hashed_values, key
+from datavol.config.section import Section, Text, key
 from datavol.config.sweep import SweepConfig
 from datavol.config.trainer import CheckpointConfig, TrainerConfig
 from datavol.errors import ConfigError
@@ -93,8 +92,7 @@ class Config(Section):
     @property
     def run_hash(self) -> str:
         """Eight hexadecimal digits of the scientific configuration (every key marked `hashed`)."""
-        text = json.dumps(hashed_values(self), sort_keys=True, separators=(",", ":"))
-        return hashlib.sha256(text.encode()).hexdigest()[:8]
+        return hash_of(self)
 
     @property
     def run_name(self) -> str:

@@ -42,24 +42,6 @@ class Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False, protected_namespaces=())
 
 
-def hashed_values(section: BaseModel) -> dict[str, Any]:
-    """Collect the keys marked `hashed`, nested sections included."""
-    values: dict[str, Any] = {}
-    for name, field in type(section).model_fields.items():
-        mark = marks(field)
-        if not mark["hashed"]:
-            continue
-        value = getattr(section, name)
-        if isinstance(value, BaseModel):
-            value = hashed_values(value)
-            if not value and mark["added"] is not NOT_ADDED:  # a section added later, all of it as before
-                continue
-        elif mark["added"] is not NOT_ADDED and value == mark["added"]:
-            continue  # a key added later that means what runs did before: their hashes stay
-        values[name] = value
-    return values
-
-
 def marks(field: Any) -> dict[str, Any]:
     """Read the marks of one key: `hashed`, `remedy` and `added`."""
     extra = field.json_schema_extra

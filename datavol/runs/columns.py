@@ -91,36 +91,6 @@ def place(values: dict[str, Any], path: str, value: Any) -> None:
     values[last] = value
 
 
-def sent_to_wandb(record: Json) -> Iterator[tuple[str, Any]]:
-    """List the facts that W&B gets, as (key there, value)."""
-    for column in COLUMNS:
-        if column.wandb is None or column.path is None:
-            continue
-        value = column.value(record)
-        if value is not None and column.type is str and value != column.absent:
-            value = lookup(record, column.path)  # of a section's JSON W&B gets the section, to filter runs by its keys
-        if value is not None and value != column.absent:
-            yield column.wandb, value
-
-
-def record_from_wandb(config: Json) -> dict[str, Any]:
-    """Rebuild the part of a record that `sent_to_wandb` lists.
-
-    Raises:
-        LookupError: If a key is missing that datavol of the run's schema version sends.
-    """
-    record: dict[str, Any] = {"schema_version": config.get("schema_version", 1)}
-    for column in COLUMNS:
-        if column.wandb is None or column.path is None:
-            continue
-        try:
-            place(record, column.path, lookup(config, column.wandb))
-        except LookupError:  # as in `Column.value`: later versions of datavol may send more than the run's did
-            if not column.optional and column.since <= record["schema_version"]:
-                raise
-    return record
-
-
 def json_text(value: Any) -> str | None:
     """Write as JSON with sorted keys; pass text and null through."""
     return value if value is None or isinstance(value, str) else json.dumps(value, sort_keys=True)

@@ -112,10 +112,16 @@ def _ended(job: Job, files: Path) -> bool:
 
 
 def _stop_all(jobs: Sequence[Job], number: int) -> None:
-    for job in jobs:
-        if job.process is not None and job.process.poll() is None:
-            job.process.stop(number)
-            job.status.close(-number, f"ended by {signal.Signals(number).name}; the same command goes on")
+    """Signal all running jobs at once, then wait for each; one that finishes meanwhile is finished."""
+    running = [job for job in jobs if job.process is not None and job.status.state == "running"]
+    for job in running:
+        assert job.process is not None
+        job.process.send_signal(number)
+    for job in running:
+        assert job.process is not None
+        code = job.process.wait()
+        ending = f"ended by {signal.Signals(number).name}; the same command goes on"
+        job.status.close(code if code == 0 else -number, ending)
 
 
 def ended_by_signal(jobs: Sequence[Job], number: int, display: Display) -> NoReturn:
@@ -129,7 +135,7 @@ def conclude(jobs: Sequence[Job], display: Display) -> None:
     """Report the runs' ends, and how to resume the failed ones."""
     display.show([job.status for job in jobs])
     display.close()
-    failed = [job for job in jobs if job.status.state in ("failed", "refused", "waiting")]
+    failed = [job for job in jobs if job.status.state in ("failed", "refused", "waiting", "running")]
     elsewhere = [job for job in jobs if job.status.note == ELSEWHERE]
     print(f"{len(jobs) - len(failed) - len(elsewhere)} of {len(jobs)} runs finished", flush=True)
     for job in failed:

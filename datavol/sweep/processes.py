@@ -46,15 +46,19 @@ class JobProcess:
             self._kill_leftovers()
         return code
 
-    def stop(self, number: int) -> None:
-        """Pass a signal on, let the job save, then kill its leftovers."""
+    def send_signal(self, number: int) -> None:
+        """Pass a signal on, without waiting for what comes of it."""
         self._process.send_signal(number)
+
+    def wait(self) -> int:
+        """Let the job close its record, then kill its leftovers; returns its exit code."""
         try:
             self._process.wait(GRACE_SECONDS)
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
         self._kill_leftovers()
+        return self._process.returncode
 
     def _kill_leftovers(self) -> None:
         deadline = time.monotonic() + GRACE_SECONDS

@@ -19,7 +19,7 @@ from datavol.data.prepare import Prepared
 from datavol.runs import provenance
 from datavol.runs.files import file_lock, write_whole
 from datavol.runs.folder import RunFolder, now
-from datavol.training.step_timing import AUTO, StepTimer, choose
+from datavol.training.precision import AUTO, StepTimer, choose
 
 FILE = "autotune.json"
 OLD_FILE = "settled.json"  # of older versions: still read, no longer written

@@ -16,8 +16,9 @@ from datavol.data.budget import thesis_units
 from datavol.data.prepare import Prepared
 from datavol.errors import RunError, flat
 from datavol.runs import provenance
-from datavol.runs.columns import place, sent_to_wandb
+from datavol.runs.columns import place
 from datavol.runs.folder import RunFolder, now
+from datavol.tracking.keys import sent_to_wandb
 from datavol.tracking.run import open_wandb_run
 from datavol.training.autotune import STEP_KEYS
 from datavol.training.callbacks.checkpoints import RunWriter

@@ -9,8 +9,8 @@ from typing import Any
 
 import torch
 
+from datavol.config.identity import hashed_values
 from datavol.config.run import Config
-from datavol.config.section import hashed_values
 from datavol.data.prepare import Prepared, check_manifest
 from datavol.errors import ConfigError
 from datavol.runs.folder import WITHIN, Row, RunFolder

@@ -6,10 +6,11 @@ import pytest
 from factories.run_folders import write_run
 
 from datavol.runs import columns
-from datavol.runs.columns import COLUMNS, Audit, Column, place, record_from_wandb, sent_to_wandb
+from datavol.runs.columns import COLUMNS, Audit, Column, place
 from datavol.study.audit.comparability import audit
 from datavol.study.load.run_row import run_row
 from datavol.study.load.study import load_study
+from datavol.tracking.keys import record_from_wandb, sent_to_wandb
 
 MOOD = Column("mood", str, "how the run felt", "mood", wandb="mood", since=3, audit=Audit("moods", "minor", "cheer up"))
 

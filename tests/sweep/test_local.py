@@ -51,9 +51,13 @@ def pretend(monkeypatch, elsewhere):
                 RunFolder(self.run.folder).update(state="finished")
             return self.code
 
-        def stop(self, number: int) -> None:
-            alive.discard(self)
-            self.looks, self.code = 3, -number
+        def send_signal(self, number: int) -> None:
+            if self.looks < 2:  # else it ends by itself before the signal takes effect
+                self.code = -number
+
+        def wait(self) -> int:
+            self.looks = 3
+            return self.poll()
 
     monkeypatch.setattr(launching, "JobProcess", Pretended)
     monkeypatch.setattr(launching, "POLL_SECONDS", 0)
@@ -117,6 +121,13 @@ def test_fail_fast_starts_nothing_more(pretend):
     outcomes[0.1] = [1]
     launch(runs(0.1, 0.2), code=1, fail_fast=True)
     assert [fraction for fraction, _ in started] == [0.1]
+
+
+def test_fail_fast_leaves_finished_what_finishes_meanwhile(pretend, capsys):
+    _, outcomes, _ = pretend
+    outcomes[0.1] = [1]
+    assert launch(runs(0.1, 0.2), code=1, fail_fast=True, parallel=2) == ["failed", "finished"]
+    assert "1 of 2 runs finished" in capsys.readouterr().out
 
 
 def test_rerun_moves_the_old_run_away(pretend):

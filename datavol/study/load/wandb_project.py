@@ -11,11 +11,12 @@ import pandas as pd
 
 from datavol.data.budget import plan_budget
 from datavol.errors import ConfigError, flat
-from datavol.runs.columns import WHOLE_EPOCH_COLUMNS, Value, record_from_wandb
+from datavol.runs.columns import WHOLE_EPOCH_COLUMNS, Value
 from datavol.runs.folder import Row, best_of
 from datavol.study.load.epochs import together
 from datavol.study.load.run_row import partial_row
 from datavol.study.load.study import Study, runs_frame, with_evaluations
+from datavol.tracking.keys import record_from_wandb
 from datavol.tracking.session import NOT_RUNS, logged_in_api
 
 STATES = {"finished": "finished", "running": "running", "pending": "running", "preempting": "running"}

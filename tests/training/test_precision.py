@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from datavol.config.compose import compose
-from datavol.training.step_timing import STEPS, StepOptions, StepTimer, choose
+from datavol.training.precision import STEPS, StepOptions, StepTimer, choose
 
 CPU, GPU = torch.device("cpu"), torch.device("cuda")
 

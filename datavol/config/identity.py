@@ -1,0 +1,33 @@
+"""Identifies a run by the hash of its scientific configuration."""
+
+import hashlib
+import json
+from typing import Any
+
+from pydantic import BaseModel
+
+from datavol.config.section import NOT_ADDED, marks
+
+
+def hash_of(config: BaseModel) -> str:
+    """Hash every key marked `hashed`, as eight hexadecimal digits."""
+    text = json.dumps(hashed_values(config), sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()[:8]
+
+
+def hashed_values(section: BaseModel) -> dict[str, Any]:
+    """Collect the keys marked `hashed`, nested sections included."""
+    values: dict[str, Any] = {}
+    for name, field in type(section).model_fields.items():
+        mark = marks(field)
+        if not mark["hashed"]:
+            continue
+        value = getattr(section, name)
+        if isinstance(value, BaseModel):
+            value = hashed_values(value)
+            if not value and mark["added"] is not NOT_ADDED:  # a section added later, all of it as before
+                continue
+        elif mark["added"] is not NOT_ADDED and value == mark["added"]:
+            continue  # a key added later that means what runs did before: their hashes stay
+        values[name] = value
+    return values
