@@ -112,7 +112,8 @@ def _ended(job: Job, files: Path) -> bool:
 
 
 def _stop_all(jobs: Sequence[Job], number: int) -> None:
-    """Signal all running jobs at once, then wait for each; one that finishes meanwhile is finished."""
+    """Signal all running jobs, then wait for each."""
+    # All at once, so that none trains on while another ends; one that finishes in the meantime counts as finished
     running = [job for job in jobs if job.process is not None and job.status.state == "running"]
     for job in running:
         assert job.process is not None
