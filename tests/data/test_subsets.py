@@ -1,5 +1,3 @@
-from __future__ import annotations
-
 import tracemalloc
 from collections import Counter
 from decimal import ROUND_HALF_EVEN, Decimal

@@ -1,7 +1,5 @@
 """Learning rates without torch against torch's schedulers, and the schedules of the thesis's two slips."""
 
-from __future__ import annotations
-
 import subprocess
 import sys
 

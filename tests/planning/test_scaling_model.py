@@ -1,7 +1,5 @@
 """The closed form against a simulation, event by event, and against a ring of arrays."""
 
-from __future__ import annotations
-
 import importlib
 import math
 from dataclasses import replace

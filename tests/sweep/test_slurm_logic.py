@@ -1,7 +1,5 @@
 """Logic of SLURM sweeps without a cluster; test_slurm.py has one."""
 
-from __future__ import annotations
-
 import os
 import signal
 import subprocess

@@ -1,7 +1,5 @@
 """Values for `auto` are chosen once per study, read by every later run, and kept by a resumed run."""
 
-from __future__ import annotations
-
 import json
 import multiprocessing
 from pathlib import Path

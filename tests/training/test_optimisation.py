@@ -1,7 +1,5 @@
 """The thesis's learning rates against torch's own schedulers, chained as torchvision's reference train.py does."""
 
-from __future__ import annotations
-
 import math
 
 import pytest

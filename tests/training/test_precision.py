@@ -1,7 +1,5 @@
 """Options of a step are chosen by made-up times, and real steps are timed."""
 
-from __future__ import annotations
-
 from functools import partial
 
 import pytest

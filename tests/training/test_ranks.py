@@ -1,7 +1,5 @@
 """One rank against two and three, as real processes over gloo."""
 
-from __future__ import annotations
-
 import csv
 import itertools
 

@@ -1,7 +1,5 @@
 """A device is not waited for between two iterations: what a GPU has computed is read at the end of a budget epoch."""
 
-from __future__ import annotations
-
 import traceback
 
 import pytest

@@ -1,7 +1,5 @@
 """Whole runs in this process, on tiny images."""
 
-from __future__ import annotations
-
 import math
 from itertools import count
 

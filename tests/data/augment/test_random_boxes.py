@@ -1,7 +1,5 @@
 """Tests boxes drawn by the batch against torchvision's, drawn singly."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 import torch

@@ -1,7 +1,5 @@
 """Tests how packed images are read, also from damaged stores."""
 
-from __future__ import annotations
-
 import os
 import pickle
 import shutil

@@ -1,7 +1,5 @@
 """Tests that a store survives whatever stops its builder."""
 
-from __future__ import annotations
-
 import fcntl
 import multiprocessing
 import os

@@ -1,7 +1,5 @@
 """What a run keeps of each validation image."""
 
-from __future__ import annotations
-
 import os
 
 import numpy as np
