@@ -1,7 +1,5 @@
 """One W&B run per training: its files, and failures of W&B. Talks to loopback only."""
 
-from __future__ import annotations
-
 import json
 import os
 import socket
@@ -132,8 +130,14 @@ def finish(run: WandbRun) -> None:
     run.finish({"best/val/top1": 0.3, "last/val/top1": 0.2}, exit_code=0)
 
 
-def files(folder: Path, kind: str = "offline-run") -> list[WandbFile]:
-    return [read_wandb_file(path) for path in sorted(folder.glob(f"wandb/{kind}-*/run-run1.wandb"))]
+def train_once(folder: Path, mode: str = "auto", iterations: tuple[int, ...] = (10, 20, 30)) -> None:
+    run = start(folder, mode)
+    train(run, iterations)
+    finish(run)
+
+
+def files(folder: Path) -> list[WandbFile]:
+    return [read_wandb_file(path) for path in sorted(folder.glob("wandb/offline-run-*/run-run1.wandb"))]
 
 
 def curve(file: WandbFile) -> list[tuple[int, float]]:
@@ -164,10 +168,10 @@ def family() -> set[int]:
     return found - {os.getpid()}
 
 
-def test_an_offline_run_holds_config_curves_and_summary(folder: Path) -> None:
-    run = start(folder)
-    train(run)
-    finish(run)
+def test_an_offline_run_holds_config_curves_and_summary_and_prints_and_warns_nothing(folder, capfd, caplog):
+    train_once(folder)
+    assert capfd.readouterr() == ("", "")
+    assert not warnings(caplog)
     (file,) = files(folder)
     assert (file.run.run_id, file.run.run_group, list(file.run.tags)) == ("run1", "volumes", ["pilot", "cpu"])
     assert (file.run.project, file.run.display_name, file.exit_code) == ("datavol", "densenet 50 %", 0)
@@ -180,7 +184,7 @@ def test_an_offline_run_holds_config_curves_and_summary(folder: Path) -> None:
     assert ours == {"best/val/top1": 0.3, "last/val/top1": 0.2}
 
 
-def test_the_reader_joins_records_that_span_blocks(folder: Path) -> None:
+def test_the_reader_joins_records_that_span_blocks(folder):
     long = [str(number) for number in range(20_000)]
     finish(start(folder, config={"long": long, "short": 1}))
     (file,) = files(folder)
@@ -188,17 +192,7 @@ def test_the_reader_joins_records_that_span_blocks(folder: Path) -> None:
     assert file.exit_code == 0
 
 
-def test_an_offline_run_prints_and_warns_nothing(
-    folder: Path, capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
-) -> None:
-    run = start(folder)
-    train(run)
-    finish(run)
-    assert capfd.readouterr() == ("", "")
-    assert not warnings(caplog)
-
-
-def test_nothing_of_wandb_remains_after_finish(folder: Path) -> None:
+def test_nothing_of_wandb_remains_after_finish(folder):
     before = family()
     run = start(folder)
     started = family() - before
@@ -208,16 +202,14 @@ def test_nothing_of_wandb_remains_after_finish(folder: Path) -> None:
     assert "WANDB_SERVICE" not in os.environ
 
 
-def test_a_failed_training_is_marked(folder: Path) -> None:
+def test_a_failed_training_is_marked(folder):
     start(folder).finish({}, exit_code=1)
     assert files(folder)[0].exit_code == 1
 
 
-def test_a_resumed_training_goes_on_in_the_same_offline_run(folder: Path, server: Server) -> None:
+def test_a_resumed_training_goes_on_in_the_same_offline_run(folder, server):
     for iterations in ((10, 20), (30, 40)):
-        run = start(folder, "offline")
-        train(run, iterations)
-        finish(run)
+        train_once(folder, "offline", iterations)
     first, second = sorted(files(folder), key=lambda file: file.rows[0]["iteration"])
     assert first.run.run_id == second.run.run_id
     assert curve(first) + curve(second) == [(10, 0.1), (20, 0.2), (30, 0.3), (40, 0.4)]
@@ -225,22 +217,16 @@ def test_a_resumed_training_goes_on_in_the_same_offline_run(folder: Path, server
     assert server.iterations() == [10, 20, 30, 40]
 
 
-def test_a_resumed_training_goes_on_in_the_same_online_run(
-    folder: Path, server: Server, capfd: pytest.CaptureFixture[str]
-) -> None:
+def test_a_resumed_training_goes_on_in_the_same_online_run(folder, server, capfd):
     for iterations in ((10, 20, 30), (30, 40)):  # stopped after row 30, but its last checkpoint is from 20
-        run = start(folder)
-        train(run, iterations)
-        finish(run)
+        train_once(folder, iterations=iterations)
     assert server.iterations() == [10, 20, 30, 40]
     assert capfd.readouterr() == ("", "")
 
 
-def test_a_run_that_somebody_left_open_is_not_ours(folder: Path) -> None:
+def test_a_run_that_somebody_left_open_is_not_ours(folder):
     theirs = wandb.init(mode="offline", id="theirs", settings=wandb.Settings(silent=True, console="off"))
-    run = start(folder)
-    train(run)
-    finish(run)
+    train_once(folder)
     assert theirs is not None
     assert len(files(folder)[0].rows) == 3
 
@@ -261,9 +247,7 @@ MODES: dict[str, tuple[str, dict[str, str], str]] = {
 
 
 @pytest.mark.parametrize(("mode", "environment", "expected"), MODES.values(), ids=MODES.keys())
-def test_mode(
-    mode: str, environment: dict[str, str], expected: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_mode(mode, environment, expected, tmp_path, monkeypatch):
     (tmp_path / "netrc").write_text(f"machine api.wandb.ai login user password {API_KEY}\n")
     (tmp_path / "netrc").chmod(0o600)
     (tmp_path / "saved").mkdir()
@@ -284,9 +268,7 @@ REFUSED: dict[str, tuple[dict[str, Any], dict[str, str], str]] = {
 
 
 @pytest.mark.parametrize(("changes", "environment", "message"), REFUSED.values(), ids=REFUSED.keys())
-def test_what_cannot_work_is_refused_in_one_line(
-    changes: dict[str, Any], environment: dict[str, str], message: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_what_cannot_work_is_refused_in_one_line(changes, environment, message, monkeypatch):
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
     with pytest.raises(ConfigError, match=message) as caught:
@@ -294,15 +276,13 @@ def test_what_cannot_work_is_refused_in_one_line(
     assert "\n" not in str(caught.value)
 
 
-def test_disabled_leaves_nothing(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_disabled_leaves_nothing(folder, monkeypatch):
     monkeypatch.setenv("WANDB_MODE", "disabled")
-    run = start(folder)
-    train(run)
-    finish(run)
+    train_once(folder)
     assert not list(folder.iterdir())
 
 
-def test_a_killed_service_process_costs_one_warning(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_killed_service_process_costs_one_warning(folder, caplog):
     before = family()
     run = start(folder)
     train(run)
@@ -315,23 +295,21 @@ def test_a_killed_service_process_costs_one_warning(folder: Path, caplog: pytest
     assert "`wandb sync" in warning
 
 
-def test_a_folder_that_cannot_be_written_costs_one_warning(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_folder_that_cannot_be_written_costs_one_warning(folder, caplog):
     (folder / "wandb").write_text("a file where wandb wants a folder")
-    run = start(folder)
-    train(run)
-    finish(run)
+    train_once(folder)
     (warning,) = warnings(caplog)
     assert "goes on without it" in warning
 
 
-def test_a_service_process_that_ends_badly_does_not_end_ours(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_service_process_that_ends_badly_does_not_end_ours(folder, monkeypatch):
     run = start(folder)
     with monkeypatch.context() as patch:
         patch.setattr(wandb, "teardown", lambda: sys.exit(2))  # what it does with the service's exit code
         finish(run)
 
 
-def test_our_own_mistakes_are_not_taken_for_failures_of_wandb(folder: Path) -> None:
+def test_our_own_mistakes_are_not_taken_for_failures_of_wandb(folder):
     run = start(folder)
     with pytest.raises(KeyError):
         run.log({"val/top1": 0.5})
@@ -339,21 +317,17 @@ def test_our_own_mistakes_are_not_taken_for_failures_of_wandb(folder: Path) -> N
 
 
 @pytest.mark.slow
-def test_a_closed_port_costs_one_warning(
-    folder: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
-) -> None:
+def test_a_closed_port_costs_one_warning(folder, monkeypatch, caplog, capfd):
     monkeypatch.setenv("WANDB_BASE_URL", CLOSED_PORT)
     monkeypatch.setenv("WANDB_API_KEY", API_KEY)
-    run = start(folder, "online")
-    train(run)
-    finish(run)
+    train_once(folder, "online")
     assert len(warnings(caplog)) == 1
     assert capfd.readouterr() == ("", "")
     (file,) = files(folder)
     assert curve(file) == [(10, 0.1), (20, 0.2), (30, 0.3)]
 
 
-def test_wandb_waits_for_its_server_no_longer_than_our_patience(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_wandb_waits_for_its_server_no_longer_than_our_patience(folder, monkeypatch):
     opened = []
     real = wandb.init
     monkeypatch.setattr(wandb, "init", lambda **options: opened.append(real(**options)) or opened[-1])
@@ -366,23 +340,17 @@ def test_wandb_waits_for_its_server_no_longer_than_our_patience(folder: Path, mo
     assert os.environ["WANDB_ERROR_REPORTING"] == "false"  # else they would wait for the server at exit
 
 
-def test_an_offline_run_can_be_synced_later(
-    folder: Path, server: Server, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_an_offline_run_can_be_synced_later(folder, server, monkeypatch, caplog):
     monkeypatch.setattr(wandb_run, "PATIENCE_SECONDS", 1.0)
     monkeypatch.setenv("WANDB_BASE_URL", CLOSED_PORT)
-    run = start(folder)
-    train(run)
-    finish(run)
+    train_once(folder)
     monkeypatch.setenv("WANDB_BASE_URL", server.url)
     pattern = warnings(caplog)[0].partition("`wandb sync ")[2].partition("`")[0]
     sync(*Path("/").glob(pattern.removeprefix("/")))
     assert server.iterations() == [10, 20, 30]
 
 
-def test_a_server_that_dies_costs_one_warning_and_no_row(
-    folder: Path, server: Server, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_a_server_that_dies_costs_one_warning_and_no_row(folder, server, monkeypatch, caplog):
     monkeypatch.setattr(wandb_run, "PATIENCE_SECONDS", 2.0)
     run = start(folder)
     train(run, (10,))
@@ -398,16 +366,14 @@ def test_a_server_that_dies_costs_one_warning_and_no_row(
 
 
 @pytest.mark.slow
-def test_a_server_that_never_answers_does_not_hold_up_the_exit(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_server_that_never_answers_does_not_hold_up_the_exit(folder, monkeypatch):
     monkeypatch.delenv("WANDB_ERROR_REPORTING")
     monkeypatch.setenv("WANDB_API_KEY", API_KEY)
     code = f"""if True:
         from pathlib import Path
         from tests.tracking import test_run as module
         module.wandb_run.PATIENCE_SECONDS = 1.0
-        run = module.start(Path({str(folder)!r}))
-        module.train(run)
-        module.finish(run)
+        module.train_once(Path({str(folder)!r}))
     """
     with socket.create_server(("127.0.0.1", 0)) as silent:
         monkeypatch.setenv("WANDB_BASE_URL", f"http://127.0.0.1:{silent.getsockname()[1]}")
@@ -417,6 +383,6 @@ def test_a_server_that_never_answers_does_not_hold_up_the_exit(folder: Path, mon
     assert len(files(folder)[0].rows) == 3
 
 
-def test_importing_the_module_is_cheap() -> None:
+def test_importing_the_module_is_cheap():
     code = "import sys, datavol.tracking.run; print(*{'wandb', 'torch', 'lightning'} & set(sys.modules))"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "\n"
