@@ -19,9 +19,7 @@ def epoch_of(subset, budget, epoch, rank=0, world_size=1, seed=0):
     return samples
 
 
-@given(
-    n=SIZES, batch=st.integers(1, 16), iterations=st.integers(1, 8), epochs=st.integers(1, 4), seed=st.integers(0, 9)
-)
+@given(SIZES, st.integers(1, 16), st.integers(1, 8), st.integers(1, 4), st.integers(0, 9))
 def test_sample_k_is_element_k_mod_n_of_permutation_k_div_n(n, batch, iterations, epochs, seed):
     subset = np.sort(np.random.default_rng(seed).choice(1000, n, replace=False))
     budget = Budget(epochs, iterations, batch, n)
@@ -37,13 +35,7 @@ def test_sample_k_is_element_k_mod_n_of_permutation_k_div_n(n, batch, iterations
         assert len({position for _, position in samples[first : first + n]}) == n
 
 
-@given(
-    n=SIZES,
-    share=st.integers(1, 5),
-    iterations=st.integers(1, 6),
-    world_size=st.integers(1, 4),
-    epoch=st.integers(0, 3),
-)
+@given(SIZES, st.integers(1, 5), st.integers(1, 6), st.integers(1, 4), st.integers(0, 3))
 def test_ranks_together_see_exactly_the_one_process_batches(n, share, iterations, world_size, epoch):
     subset = np.arange(n) * 3
     batch = share * world_size
@@ -77,12 +69,7 @@ def test_evaluation_sees_every_image_once_unpadded(n, world_size):
     assert [len(sampler) for sampler in samplers] == [len(list(sampler)) for sampler in samplers]
 
 
-@given(
-    counts=st.lists(st.integers(1, 9), min_size=1, max_size=5),
-    start=st.integers(0, 60),
-    length=st.integers(1, 60),
-    seed=st.integers(0, 9),
-)
+@given(st.lists(st.integers(1, 9), min_size=1, max_size=5), st.integers(0, 60), st.integers(1, 60), st.integers(0, 9))
 def test_balanced_sample_k_is_found_by_counting_turns(counts, start, length, seed):
     labels = np.repeat(np.arange(len(counts)), counts) * 3  # any class numbers
     subset = 100 + np.arange(len(labels))

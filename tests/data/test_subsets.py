@@ -1,6 +1,7 @@
 import tracemalloc
 from collections import Counter
 from decimal import ROUND_HALF_EVEN, Decimal
+from hashlib import sha256
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ from hypothesis import strategies as st
 
 from datavol.data.subsets import class_weights, draw_subset, read_subset
 from datavol.errors import ConfigError
+from datavol.runs.randomness import permutation
 
 NAMES = [f"class {c}" for c in range(10)]
 FRACTIONS = st.decimals("0.2", "1", places=3)
@@ -85,10 +87,6 @@ def test_the_same_labels_give_the_same_bytes_everywhere():
 
 
 def test_a_permutation_is_philox_bits_sorted():
-    from hashlib import sha256
-
-    from datavol.runs.randomness import permutation
-
     key = np.frombuffer(sha256(b"a|1").digest()[:16], dtype="<u8")
     bits = np.random.Philox(key=key).random_raw(1000)
     assert permutation(1000, "a", 1).tolist() == sorted(range(1000), key=lambda i: bits[i])
