@@ -79,20 +79,13 @@ def test_a_reader_goes_to_a_worker_without_its_map(store, split):
     content = pickle.dumps(images)
     assert len(content) < 1000
     assert torch.equal(pickle.loads(content).image(3), expected(split, 3))
-    loader = DataLoader(Rows(images), batch_size=None, num_workers=2, multiprocessing_context="fork")
+
+    def of_a_copy(i: int) -> torch.Tensor:  # called in a worker
+        return pickle.loads(pickle.dumps(images)).image(i)
+
+    loader = DataLoader(range(len(SIZES)), None, num_workers=2, collate_fn=of_a_copy, multiprocessing_context="fork")
     for i, image in enumerate(loader):
         assert torch.equal(image, expected(split, i))
-
-
-class Rows(torch.utils.data.Dataset):
-    def __init__(self, images: PackedImages) -> None:
-        self.images = images
-
-    def __len__(self) -> int:
-        return len(SIZES)
-
-    def __getitem__(self, i: int) -> torch.Tensor:
-        return pickle.loads(pickle.dumps(self.images)).image(i)
 
 
 def test_an_empty_store_has_nothing(store, split, caplog):

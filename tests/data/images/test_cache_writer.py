@@ -6,8 +6,8 @@ import os
 import resource
 import signal
 import time
-from contextlib import contextmanager
 from pathlib import Path
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -38,6 +38,7 @@ from datavol.data.sources.file_table import DamagedImage, FileSplit, join_names
 from datavol.errors import RunError
 
 fork = multiprocessing.get_context("fork")
+NO_ROOM = OSError(28, "No space left on device")
 
 
 def test_a_store_holds_the_shrunk_images_in_the_order_of_positions(store, split):
@@ -265,20 +266,14 @@ def alike(tmp_path) -> FileSplit:
     return FileSplit(str(root), join_names(map(os.fsencode, NAMES)), np.zeros(len(NAMES), dtype=np.int64))
 
 
-@contextmanager
-def files_up_to(size: int):
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-
-
 def test_a_full_disk_leaves_whole_images_and_one_warning(alike, tmp_path, caplog):
     store = store_of(alike, 100, str(tmp_path / "cache"))
-    with files_up_to(100_000):
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, hard))
+    try:
         filled(store, alike)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert warnings_of(caplog) == [
         "the image cache is full after 3 of 10 images (File too large); the others are decoded each time; "
         f"make room in {tmp_path}/cache or try data.cache=off"
@@ -315,7 +310,7 @@ def test_what_could_not_be_published_is_given_up(failing, seconds, alike, tmp_pa
     store = store_of(alike, 100, str(tmp_path / "cache"))
     filled(store, alike, [0, 1])
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(os, failing, lambda *_: no_room())
+        patch.setattr(os, failing, Mock(side_effect=NO_ROOM))
         filled(store, alike)
     assert len(warnings_of(caplog)) == 1
     assert "is full after 2 of 10 images (No space left on device)" in warnings_of(caplog)[0]
@@ -326,7 +321,7 @@ def test_what_could_not_be_published_is_given_up(failing, seconds, alike, tmp_pa
 
 def test_what_stops_a_build_is_not_hidden_by_what_it_could_not_publish(store, split, monkeypatch):
     os.unlink(os.path.join(split.root, split.key(6)))
-    monkeypatch.setattr(os, "replace", lambda *_: no_room())
+    monkeypatch.setattr(os, "replace", Mock(side_effect=NO_ROOM))
     with pytest.raises(RunError, match=r"an image must be readable"):
         filled(store, split)
     assert not PackedImages(store).holds(EVERYTHING).any()
@@ -338,16 +333,12 @@ def test_a_changed_image_is_not_given_even_if_that_cannot_be_published(store, sp
     before = old.image(3).clone()
     write_photo(Path(split.root, split.key(3)), (50, 50), 99)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(os, "replace", lambda *_: no_room())
+        patch.setattr(os, "replace", Mock(side_effect=NO_ROOM))
         filled(store, split)
     assert PackedImages(store).image(3) is None
     assert filled(store, split) == EVERYTHING.tolist()
     check(store, split)
     assert torch.equal(old.image(3), before)  # a run that goes on reading keeps what it had
-
-
-def no_room() -> None:
-    raise OSError(28, "No space left on device")
 
 
 def test_a_place_that_cannot_be_written_is_warned_of(split, tmp_path, caplog):

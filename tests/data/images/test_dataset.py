@@ -61,24 +61,23 @@ def test_the_next_sound_image_of_the_class_in_the_subset_takes_its_place(damaged
 def test_a_class_without_a_sound_image_stops(folder, photos):
     for i in range(12):
         (photos / f"train/cat/{i:02d}.png").write_bytes(b"x")
-    source = open_source(folder.data)
-    images = TrainingImages(FileReader(source.train), np.arange(27), as_they_are, replace=True)
+    reader = FileReader(open_source(folder.data).train)
+    images = TrainingImages(reader, np.arange(27), as_they_are, replace=True)
     with pytest.raises(DamagedImage, match=r"every image of a class of the subset is damaged, cat/00.png among them"):
         images.__getitems__([(0, 0)])
 
 
 def test_an_evaluation_leaves_damaged_images_out_without_a_gap(folder, photos):
     (photos / "val/dog/01.png").write_bytes(b"x")
-    source = open_source(folder.data)
-    evaluate = folder.recipe.evaluate
-    images = EvaluationImages(FileReader(source.val), evaluate, skip=True)
+    reader, evaluate = FileReader(open_source(folder.data).val), folder.recipe.evaluate
+    images = EvaluationImages(reader, evaluate, skip=True)
     batch = images.__getitems__([(i, i) for i in range(12)])
     assert (len(batch.images), batch.labels.tolist()) == (11, [0] * 4 + [1] * 3 + [2] * 4)
     assert batch.samples.tolist() == [0, 1, 2, 3, 4, 6, 7, 8, 9, 10, 11]
     assert batch.damaged == ("dog/01.png",)
     assert len(images.__getitems__([(5, 5)]).images) == 0
     with pytest.raises(DamagedImage, match=r"val/dog/01.png"):
-        EvaluationImages(FileReader(source.val), evaluate, skip=False).__getitems__([(5, 5)])
+        EvaluationImages(reader, evaluate, skip=False).__getitems__([(5, 5)])
 
 
 @pytest.mark.parametrize("source", ["files", "arrays"])
