@@ -94,12 +94,11 @@ def test_a_class_gives_the_same_images_whatever_the_others_are(labels, val_fract
     labels = np.array(labels)
     chosen = labels[0]
     members = np.flatnonzero(labels == chosen)
-    among_others = set(stratified_split(labels, val_fraction, seed)[1]) & set(members)
+    first, again = (stratified_split(labels, val_fraction, seed) for _ in range(2))
+    among_others = set(first[1]) & set(members)
     alone = stratified_split(np.full(len(members), chosen), val_fraction, seed)[1]
     assert among_others == set(members[alone])
-    assert [part.tolist() for part in stratified_split(labels, val_fraction, seed)] == [
-        part.tolist() for part in stratified_split(labels, val_fraction, seed)
-    ]
+    assert [part.tolist() for part in first] == [part.tolist() for part in again]
 
 
 def test_the_seed_and_the_class_change_the_split():
@@ -128,8 +127,8 @@ def test_digits(opened):
     assert np.array_equal(source.train.images, whole.images[train])
     assert np.array_equal(source.val.images, whole.images[val])
     assert opened("digits").fingerprint == source.fingerprint
-    assert len({opened("digits", split_seed=1).fingerprint, opened("digits", val_fraction=0.3).fingerprint,
-                source.fingerprint}) == 3  # fmt: skip
+    others = [opened("digits", split_seed=1), opened("digits", val_fraction=0.3)]
+    assert len({source.fingerprint, *(other.fingerprint for other in others)}) == 3
 
 
 @pytest.mark.parametrize("name", ["fashion_mnist", "cifar10", "cifar100"])
@@ -186,12 +185,10 @@ def test_one_folder_of_classes_is_split_once(opened, root, inside):
 
 def test_root_must_be_a_folder(opened, root):
     touch(root, "file")
-    remedy = "try data.root=/path/to/images"
-    for name in ("image_folder", "imagenet"):
-        with says(f"data.root must be a folder, got {root}/gone, which does not exist; {remedy}"):
-            opened(name, root=root / "gone")
-        with says(f"data.root must be a folder, got {root}/file, which is a file; {remedy}"):
-            opened(name, root=root / "file")
+    for name, kind in (("gone", "which does not exist"), ("file", "which is a file")):
+        for source in ("image_folder", "imagenet"):
+            with says(f"data.root must be a folder, got {root}/{name}, {kind}; try data.root=/path/to/images"):
+                opened(source, root=root / name)
 
 
 def test_a_tilde_is_home(opened, root, monkeypatch):
@@ -200,63 +197,36 @@ def test_a_tilde_is_home(opened, root, monkeypatch):
     assert opened("image_folder", root="~/data").train.root == str(root / "train")
 
 
-def test_an_empty_root_is_said(opened, root):
-    message = f"data.root must hold train and val or a folder per class, got no folder in {root}; check data.root"
-    with says(message):
-        opened("image_folder", root=root)
-    touch(root, "loose.png")
-    with says(message):
-        opened("image_folder", root=root, val_fraction=0.2)
+NO_VAL_CLASSES = ["train/cat/a.png", "val/a.png"]
+OWL_IN = "train and val must have the same classes in {root}, got 'owl' in "
+WRONG_FOLDERS = {
+    None: {
+        "data.root must hold train and val or a folder per class, got no folder in {root}; check data.root": [],
+        "data.root must hold train beside val, got val alone in {root}; add the folder train": ["val/cat/a.png"],
+        "a folder of images must hold a folder per class, got none in {root}/val; check data.root": NO_VAL_CLASSES,
+        "a class folder must hold images (.jpg, .jpeg, .png, .ppm, .bmp, .pgm, .tif, .tiff, .webp), got none in "
+        "'{root}/train/owl'; remove the folder": [*TWO, "train/owl/notes.txt"],
+        OWL_IN + "train only; add it to val or remove it": [*TWO, "train/owl/a.png"],
+        OWL_IN + "val only; add it to train or remove it": [*TWO, "val/owl/a.png"],
+        "data.val_fraction must be given when data.root has no folder val, got null with {root}; "
+        "try data.val_fraction=0.2": FOLDER,
+    },
+    0.2: {
+        "data.root must hold train and val or a folder per class, got no folder in {root}; check data.root": ["a.png"],
+        "data.val_fraction must be null when data.root has a folder val, got 0.2; leave data.val_fraction out": TWO,
+        "data.val_fraction must find a class of 2 or more images, got 2 classes of one; add images": FOLDER[::10],
+    },
+}
 
 
-def test_a_val_without_class_folders_is_said(opened, root):
-    touch(root, "train/cat/a.png", "val/a.png")
-    with says(f"a folder of images must hold a folder per class, got none in {root}/val; check data.root"):
-        opened("image_folder", root=root)
-
-
-def test_a_class_folder_without_images_is_named(opened, root):
-    touch(root, *TWO, "train/owl/notes.txt")
-    endings = ".jpg, .jpeg, .png, .ppm, .bmp, .pgm, .tif, .tiff, .webp"
-    place = f"{root}/train/owl"
-    with says(f"a class folder must hold images ({endings}), got none in {place!r}; remove the folder"):
-        opened("image_folder", root=root)
-
-
-@pytest.mark.parametrize(("has", "lacks"), [("train", "val"), ("val", "train")])
-def test_a_class_on_one_side_only_is_named(opened, root, has, lacks):
-    touch(root, *TWO, f"{has}/owl/a.png")
-    with says(
-        f"train and val must have the same classes in {root}, got 'owl' in {has} only; add it to {lacks} or remove it"
-    ):
-        opened("image_folder", root=root)
-
-
-def test_val_and_val_fraction_exclude_each_other(opened, root):
-    touch(root, *TWO)
-    with says("data.val_fraction must be null when data.root has a folder val, got 0.2; leave data.val_fraction out"):
-        opened("image_folder", root=root, val_fraction=0.2)
-
-
-def test_without_val_a_val_fraction_is_needed(opened, root):
-    touch(root, *FOLDER)
-    with says(
-        f"data.val_fraction must be given when data.root has no folder val, got null with {root}; "
-        "try data.val_fraction=0.2"
-    ):
-        opened("image_folder", root=root)
-
-
-def test_val_without_train_is_said(opened, root):
-    touch(root, "val/cat/a.png")
-    with says(f"data.root must hold train beside val, got val alone in {root}; add the folder train"):
-        opened("image_folder", root=root)
-
-
-def test_classes_of_one_image_cannot_be_split(opened, root):
-    touch(root, "cat/a.png", "dog/a.png")
-    with says("data.val_fraction must find a class of 2 or more images, got 2 classes of one; add images"):
-        opened("image_folder", root=root, val_fraction=0.2)
+@pytest.mark.parametrize(
+    ("val_fraction", "message", "files"),
+    [(fraction, *case) for fraction, cases in WRONG_FOLDERS.items() for case in cases.items()],
+)
+def test_wrong_folders_are_said(opened, root, val_fraction, message, files):
+    touch(root, *files)
+    with says(message.format(root=root)):
+        opened("image_folder", root=root, val_fraction=val_fraction)
 
 
 IDS = ("n01440764", "n01443537")
@@ -303,27 +273,20 @@ def test_a_flat_val_needs_its_solution(opened, root):
         opened("imagenet", root=root)
 
 
-def test_a_solution_must_be_whole(opened, root):
+def test_a_solution_must_be_whole_and_of_train_s_classes(opened, root):
     write_imagenet(root, flat=True)
     file = root / "LOC_val_solution.csv"
     write_solution(file, n=3)
-    with says(
-        f"data.val_solution must list every image of val, got no 'ILSVRC2012_val_00000003' in {file}; get it whole"
-    ):
+    first = "ILSVRC2012_val_00000003"
+    with says(f"data.val_solution must list every image of val, got no {first!r} in {file}; get it whole"):
         opened("imagenet", root=root)
     file.write_text("id,label\n")
     with says(f"data.val_solution must have the columns ImageId, PredictionString, got no ImageId in {file}"):
         opened("imagenet", root=root)
-
-
-def test_a_solution_with_a_class_that_train_lacks_is_said(opened, root):
-    write_imagenet(root, flat=True)
-    file = root / "LOC_val_solution.csv"
     write_solution(file)
     file.write_text(file.read_text().replace(f"3,{IDS[1]}", "3,n99999999"))
-    with says(
-        f"train and val must have the same classes in {file}, got 'n99999999' in val only; add it to train or remove it"
-    ):
+    classes = f"train and val must have the same classes in {file}"
+    with says(f"{classes}, got 'n99999999' in val only; add it to train or remove it"):
         opened("imagenet", root=root)
 
 
@@ -399,19 +362,6 @@ def test_a_table_must_be_there(opened, root):
         (["path,class", "a.png,cat"], "data.table must have the columns path, label, got no label in {file}"),
         (["path,label"], "data.table must have a row per image, got none in {file}"),
         (
-            [*ROWS, "x/5.png,dog,test"],
-            "data.table must have train or val in column split, got 'test' on line 6 of {file}",
-        ),
-        ([*ROWS, "x/5.png,dog"], "data.table must have train or val in column split, got None on line 6 of {file}"),
-        (
-            [*ROWS, "x/1.png,cat,val"],
-            "data.table must name each path once, got 'x/1.png' again on line 6 of {file}; remove one",
-        ),
-        (
-            [*ROWS, "x/5.png,,val"],
-            "data.table must have text for path, label in every row, got a gap or NUL on line 6 of {file}",
-        ),
-        (
             ["path,label", "a.png,cat"],
             "data.val_fraction must be given when data.table has no column split, got null with {file}; "
             "try data.val_fraction=0.2",
@@ -428,15 +378,29 @@ def test_a_wrong_table_is_said(opened, table, rows, message):
         opened("table", table=file)
 
 
+@pytest.mark.parametrize(
+    ("row", "rule"),
+    [
+        ("x/5.png,dog,test", "have train or val in column split, got 'test' on line 6 of {file}"),
+        ("x/5.png,dog", "have train or val in column split, got None on line 6 of {file}"),
+        ("x/1.png,cat,val", "name each path once, got 'x/1.png' again on line 6 of {file}; remove one"),
+        ("x/5.png,,val", "have text for path, label in every row, got a gap or NUL on line 6 of {file}"),
+    ],
+)
+def test_a_wrong_row_of_a_table_is_said_by_its_line(opened, table, row, rule):
+    file = table(*ROWS, row)
+    with says(f"data.table must {rule.format(file=file)}"):
+        opened("table", table=file)
+
+
 def test_a_nul_in_a_table_is_said(opened, table):
     with pytest.raises(ConfigError, match=r"^data\.table must .*NUL"):
         opened("table", table=table(*ROWS, "x/\0.png,cat,val"))
 
 
 def test_a_table_with_a_split_takes_no_val_fraction(opened, table):
-    with says(
-        "data.val_fraction must be null when data.table has a column split, got 0.2; leave data.val_fraction out"
-    ):
+    message = "data.val_fraction must be null when data.table has a column split, got 0.2; leave data.val_fraction out"
+    with says(message):
         opened("table", table=table(*ROWS), val_fraction=0.2)
 
 
