@@ -1,5 +1,3 @@
-from __future__ import annotations
-
 import numpy as np
 import pytest
 from factories.simulated_curves import (
@@ -16,9 +14,11 @@ from datavol.errors import ConfigError, InsufficientData
 from datavol.study.questions.curve_runs import curves_of_study
 from datavol.study.questions.next_run import next_run, next_runs
 
+HOUR_PER_DATA_SET = {"budget": "epochs", "seconds_train": 3600 * np.array(FRACTIONS)}
 
-def curve(fractions=FRACTIONS, seeds=((0, 0),), truth=power_law, columns=None, **changed):
-    study = simulated_study(np.random.default_rng(0), grid(fractions, seeds), truth, columns=columns, **changed)
+
+def curve(fractions=FRACTIONS, seeds=((0, 0),), **changed):
+    study = simulated_study(np.random.default_rng(0), grid(fractions, seeds), power_law, **changed)
     (measured,) = curves_of_study(study)
     return measured
 
@@ -35,27 +35,22 @@ def test_a_forecast_of_the_full_set_is_narrowed_most_by_training_on_it():
 
 def test_candidates_are_measured_fractions_again_their_neighbours_and_the_full_set():
     told = next_runs(curve((0.1, 0.2, 0.4), seeds=((0, 0), (2, 2))), "full")
-    assert sorted(told["fraction"]) == [0.05, 0.1, 0.2, 0.4, 0.8, 1.0]
-    seeds = dict(zip(told["fraction"], told["seed"], strict=True))
-    assert seeds == {0.05: 0, 0.1: 1, 0.2: 1, 0.4: 1, 0.8: 0, 1.0: 0}
+    seeds = sorted(zip(told["fraction"], told["seed"], strict=True))
+    assert seeds == [(0.05, 0), (0.1, 1), (0.2, 1), (0.4, 1), (0.8, 0), (1.0, 0)]
     assert told["per_hour"].is_monotonic_decreasing
 
 
 def test_hours_are_equal_with_equal_iterations_and_grow_with_n_with_equal_epochs():
-    equal = next_runs(curve(), "full")
-    assert set(equal["hours"]) == {1.0}
-    seconds = 3600 * np.array(FRACTIONS)
-    growing = next_runs(curve(columns={"budget": "epochs", "seconds_train": seconds}), "full")
+    assert set(next_runs(curve(), "full")["hours"]) == {1.0}
+    growing = next_runs(curve(columns=HOUR_PER_DATA_SET), "full")
     np.testing.assert_allclose(growing["hours"], growing["fraction"])
     with pytest.raises(InsufficientData, match="the seconds that runs took were not recorded"):
         next_runs(curve(columns={"seconds_train": np.nan}), "full")
 
 
 def test_cheap_small_runs_win_where_large_ones_cost_more_than_they_tell():
-    cheap = curve(FRACTIONS, columns={"budget": "epochs", "seconds_train": 3600 * np.array(FRACTIONS)}, noise=0.002)
-    by_hour = next_runs(cheap, "saturation")
-    by_width = by_hour.sort_values("then", ignore_index=True)
-    assert by_hour["fraction"][0] <= by_width["fraction"][0]
+    by_hour = next_runs(curve(columns=HOUR_PER_DATA_SET, noise=0.002), "saturation")
+    assert by_hour["fraction"][0] <= by_hour.sort_values("then", ignore_index=True)["fraction"][0]
 
 
 @pytest.mark.parametrize("asked", ["saturation", "target"])
@@ -70,9 +65,8 @@ def test_it_refuses_what_the_data_do_not_allow():
         next_run(curve(FRACTIONS[:2]), "full")
     with pytest.raises(InsufficientData, match="cannot say what the full set gives"):
         next_run(curve((0.025, 0.05, 0.1)), "full")
-    with pytest.raises(
-        InsufficientData, match="all of the interval of the images needed lies beyond the sizes searched"
-    ):
+    beyond = "all of the interval of the images needed lies beyond the sizes searched"
+    with pytest.raises(InsufficientData, match=beyond):
         next_run(curve(), "target", target=0.3)
     with pytest.raises(ConfigError, match="asked must be one of full, saturation, target, got 'best'"):
         next_run(curve(), "best")  # type: ignore[arg-type]

@@ -1,5 +1,3 @@
-from __future__ import annotations
-
 from dataclasses import replace
 
 import numpy as np
@@ -31,9 +29,8 @@ COUNTS = [50, pytest.param(500, marks=pytest.mark.slow)]
 THREE = [(seed, seed) for seed in range(3)]
 
 
-def one_curve(truth=saturating, fractions=FRACTIONS, seeds=THREE, columns=None, **changed) -> CurveRuns:
-    study = simulated_study(np.random.default_rng(0), grid(fractions, seeds), truth, columns=columns, **changed)
-    (measured,) = curves_of_study(study)
+def one_curve(truth=saturating, fractions=FRACTIONS, **changed) -> CurveRuns:
+    (measured,) = curves_of_study(simulated_study(np.random.default_rng(0), grid(fractions, THREE), truth, **changed))
     return measured
 
 
@@ -89,9 +86,8 @@ def test_the_best_stands_beside_the_last():
 
 
 def test_it_refuses_what_the_data_do_not_allow():
-    with pytest.raises(
-        InsufficientData, match=r"takes three measured fractions, there are 2 \(6\.25, 12\.5 %\); train"
-    ):
+    too_few = r"takes three measured fractions, there are 2 \(6\.25, 12\.5 %\); train"
+    with pytest.raises(InsufficientData, match=too_few):
         saturation(one_curve(fractions=FRACTIONS[:2]))
     with pytest.raises(InsufficientData, match=r"the error at the largest size .* is 0\.8.*, above 0\.95 of chance"):
         saturation(one_curve(lambda n: np.full_like(n, 0.89, dtype=float)))
@@ -99,55 +95,50 @@ def test_it_refuses_what_the_data_do_not_allow():
         saturation(one_curve(), 1)
 
 
+def claims(measured, error, truth):
+    """Claimed probabilities of a loss below 1 point and if it is one, at each fraction; if the interval holds."""
+    found = saturation(replace(measured, runs=measured.runs.assign(error=error, best_error=error)))
+    smaller = zip(found.fractions[:-1], truth, strict=False)
+    return [(p.probability, e - truth[-1] <= 0.01) for p, e in smaller], found.low <= 1 - truth[-1] <= found.high
+
+
 def drawn_from_the_prior(rng, x):
-    """A truth in z at the places x = log2(fraction), drawn as the forecasts take learning curves to be."""
+    """An error and its truth at the places x = log2(fraction), drawn as the forecasts take learning curves to be."""
     scale = np.sqrt(LCDB_PRIOR.dof / rng.chisquare(LCDB_PRIOR.dof))
     cov = scale**2 * LCDB_PRIOR.covariance(x, x) + 1e-12 * np.eye(len(x))
-    own = scale * LCDB_PRIOR.wiggle * 2 ** (-x / 2)
     mean = logit(rng.uniform(0.1, 0.4) / CHANCE) + LCDB_PRIOR.mean_slope * x
-    return rng.multivariate_normal(mean, cov), np.hypot(own, RUN_NOISE)
+    z, sd = rng.multivariate_normal(mean, cov), np.hypot(scale * LCDB_PRIOR.wiggle * 2 ** (-x / 2), RUN_NOISE)
+    return CHANCE * expit(z + sd * rng.standard_normal(len(x))), CHANCE * expit(z)
 
 
 @pytest.mark.parametrize("count", [120, pytest.param(1000, marks=pytest.mark.slow)])
 def test_probabilities_are_calibrated_and_intervals_hold_on_curves_as_they_are_taken_to_be(count):
-    rng, x = np.random.default_rng(0), np.log2(FRACTIONS)
+    rng = np.random.default_rng(0)
     (measured,) = simulated_curves(rng, grid(), count=1, test_size=None)
-    rows, inside = [], []
-    for _ in range(count):
-        z, sd = drawn_from_the_prior(rng, x)
-        error = CHANCE * expit(z + sd * rng.standard_normal(len(x)))
-        found = saturation(replace(measured, runs=measured.runs.assign(error=error, best_error=error)))
-        truth = CHANCE * expit(z)
-        rows += [
-            (one.probability, e - truth[-1] <= 0.01) for one, e in zip(found.fractions[:-1], truth[:-1], strict=True)
-        ]
-        inside.append(found.low <= 1 - truth[-1] <= found.high)
-    told = pd.DataFrame(rows, columns=["claimed", "true"])
+    drawn = [claims(measured, *drawn_from_the_prior(rng, np.log2(FRACTIONS))) for _ in range(count)]
+    told = pd.DataFrame([row for rows, _ in drawn for row in rows], columns=["claimed", "true"])
     told["part"] = pd.cut(told["claimed"], [-0.01, 0.05, 0.3, 0.7, 0.95, 1])
     parts = told.groupby("part", observed=True).agg(["mean", "size"])
     spread = np.sqrt(parts["claimed", "mean"] * (1 - parts["claimed", "mean"]) / parts["claimed", "size"])
     assert ((parts["claimed", "mean"] - parts["true", "mean"]).abs() <= 0.03 + 3 * spread).all()
-    assert np.mean(inside) >= 0.92
+    assert np.mean([inside for _, inside in drawn]) >= 0.92
 
 
 @pytest.mark.parametrize("count", COUNTS)
 def test_on_saturating_curves_of_known_truth_it_claims_no_more_than_is_true(count):
     rng, runs = np.random.default_rng(0), grid(seeds=THREE[:2])
     (measured,) = simulated_curves(rng, runs, count=1)
-    rows, inside = [], []
+    drawn = []
     for _ in range(count):
         floor, scale, slope = rng.uniform(0.02, 0.3), rng.uniform(0.1, 0.4), rng.uniform(0.5, 2)
         truth = lambda n, floor=floor, scale=scale, slope=slope: floor + scale * (n / 2000) ** -slope  # noqa: E731
         error = simulated_errors(rng, runs, truth, noise=0.015)
-        found = saturation(replace(measured, runs=measured.runs.assign(error=error, best_error=error)))
-        exact = truth(32_000 * np.array(FRACTIONS))
-        rows += [(p.probability, e - exact[-1] <= 0.01) for p, e in zip(found.fractions[:-1], exact, strict=False)]
-        inside.append(found.low <= 1 - exact[-1] <= found.high)
-    claimed, true = np.array(rows, dtype=float).T
+        drawn.append(claims(measured, error, truth(32_000 * np.array(FRACTIONS))))
+    claimed, true = np.array([row for rows, _ in drawn for row in rows], dtype=float).T
     assert true[claimed >= 0.5].mean() >= claimed[claimed >= 0.5].mean() - 0.05
     assert true[claimed < 0.2].mean() <= claimed[claimed < 0.2].mean() + 0.02
     assert ((claimed - true) ** 2).mean() < 0.05
-    assert np.mean(inside) >= 0.92
+    assert np.mean([inside for _, inside in drawn]) >= 0.92
 
 
 @settings(max_examples=15, deadline=None)
@@ -203,10 +194,9 @@ def test_a_target_is_told_in_images_and_in_shares_of_the_full_set():
     truth = 50 * 9 ** (1 / 0.35)
     assert found.needed.low < truth < found.needed.high
     low, likely, high = (f"{edge:,.0f}" for edge in (found.needed.low, found.needed.estimate, found.needed.high))
-    share = f"{100 * found.fractions[1]:.3g}"
-    assert str(found) == (
-        f"an accuracy of 90 % takes {low} to {high} images (95 % interval), likely {likely}: {share} % of the full set"
-    )
+    share = f"{100 * found.fractions[1]:.3g} % of the full set"
+    takes = f"takes {low} to {high} images (95 % interval), likely {likely}: {share}"
+    assert str(found) == f"an accuracy of 90 % {takes}"
     assert str(images_for_target(one_curve(), 0.99)).startswith("an accuracy of 99 % is not within four times the data")
 
 
@@ -223,5 +213,4 @@ def test_the_range_of_images_holds_the_truth(count):
     curves = simulated_curves(np.random.default_rng(0), grid(FRACTIONS[:4], THREE), power_law, count=count)
     found = [images_for_target(one, 0.89).needed for one in curves]
     assert np.mean([(one.low or np.inf) <= truth <= (one.high or np.inf) for one in found]) >= 0.93
-    likely = [one.estimate for one in found]
-    assert np.median(likely) == pytest.approx(truth, rel=0.1)
+    assert np.median([one.estimate for one in found]) == pytest.approx(truth, rel=0.1)

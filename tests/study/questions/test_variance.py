@@ -1,5 +1,3 @@
-from __future__ import annotations
-
 from dataclasses import replace
 from itertools import product
 
@@ -37,22 +35,18 @@ def test_simulated_components_are_recovered_and_intervals_hold_them(design, coun
     if design != "crossed":
         inner = "training seed" if design.startswith("training") else "subset"
         true[inner] = np.hypot(true[inner], true.pop("interplay"))
-    drawn = {"draw_sd": 0.03, "train_sd": 0.02, "noise": 0.01, "test_size": None}
-    found = [
-        variance(one)
-        for one in simulated_curves(np.random.default_rng(0), grid(seeds=DESIGNS[design]), count=count, **drawn)
-    ]
+    drawn = {"draw_sd": 0.03, "train_sd": 0.02, "noise": 0.01, "test_size": None, "count": count}
+    found = [variance(one) for one in simulated_curves(np.random.default_rng(0), grid(seeds=DESIGNS[design]), **drawn)]
     assert found[0].crossed == (design == "crossed")
-    whole = sum(sd**2 for sd in true.values())
+    whole, coverage = sum(sd**2 for sd in true.values()), 0.82 if count < 100 else 0.92
     for place, part in enumerate(found[0].parts):
         parts = [one.parts[place] for one in found]
         sd, share = true[part.name] * UNIT, true[part.name] ** 2 / whole
         squares = [one.sd**2 for one in parts]
         assert np.mean(squares) == pytest.approx(sd**2, abs=4 * np.std(squares) / count**0.5 + 0.03 * sd**2)
-        assert np.mean([one.low <= sd <= one.high for one in parts]) >= (0.82 if count < 100 else 0.92)
-        assert np.mean([one.share_low <= share <= one.share_high for one in parts]) >= (0.82 if count < 100 else 0.92)
-    together = [one.together for one in found]
-    assert np.mean([one.low <= UNIT * whole**0.5 <= one.high for one in together]) >= (0.82 if count < 100 else 0.92)
+        assert np.mean([one.low <= sd <= one.high for one in parts]) >= coverage
+        assert np.mean([one.share_low <= share <= one.share_high for one in parts]) >= coverage
+    assert np.mean([one.together.low <= UNIT * whole**0.5 <= one.together.high for one in found]) >= coverage
 
 
 def test_a_source_that_does_nothing_is_told_as_such():
@@ -118,10 +112,8 @@ def test_so_many_seeds_tell_the_difference_that_often():
 @settings(max_examples=30, deadline=None)
 @given(st.floats(1e-4, 0.5), st.floats(1e-5, 0.5))
 def test_more_noise_takes_more_seeds_and_a_larger_difference_fewer(delta, sd):
-    def number(delta, sd):
-        return seeds_for(delta, sd) or np.inf
-
-    assert number(delta, 1.5 * sd) >= number(delta, sd) >= number(1.5 * delta, sd) >= 2
+    most, usual, least = (seeds_for(d, s) or np.inf for d, s in [(delta, 1.5 * sd), (delta, sd), (1.5 * delta, sd)])
+    assert most >= usual >= least >= 2
 
 
 @settings(max_examples=5, deadline=None)
