@@ -1,8 +1,8 @@
-from __future__ import annotations
+from itertools import product
 
 import numpy as np
 import pytest
-from factories.run_folders import LABELS, write_run
+from factories.run_folders import CLASSES, LABELS, write_run
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -11,21 +11,19 @@ from datavol.runs.folder import RunFolder
 from datavol.study.audit.comparability import audit
 from datavol.study.load.study import load_study
 
-CLASSES = [str(c) for c in range(10)]
-
 
 def findings_of(folder, severity=None):
     return {f.name: f for f in audit(load_study(folder)) if severity in (None, f.severity)}
+
+
+def severities(folder):
+    return [(finding.name, finding.severity) for finding in audit(load_study(folder))]
 
 
 def subset_of(indices, seed=0, fraction=0.25, draw="independent") -> Subset:
     indices = np.sort(indices)
     counts = tuple(np.bincount(LABELS[indices], minlength=10).tolist())
     return Subset(indices, counts, len(LABELS), fraction, draw, seed)
-
-
-def test_a_clean_study_has_no_finding(clean):
-    assert audit(load_study(clean)) == []
 
 
 @settings(deadline=None, max_examples=15)
@@ -37,14 +35,13 @@ def test_a_clean_study_has_no_finding(clean):
 )
 def test_no_honest_study_has_one(tmp_path_factory, fractions, seeds, draw, budget):
     study = tmp_path_factory.mktemp("honest")
-    for fraction in fractions:
-        for seed in seeds:
-            overrides = (f"budget={budget}", "recipe.batch_size=8")
-            write_run(study, fraction=fraction, seed=seed, draw=draw, overrides=overrides)
+    overrides = (f"budget={budget}", "recipe.batch_size=8")
+    for fraction, seed in product(fractions, seeds):
+        write_run(study, fraction=fraction, seed=seed, draw=draw, overrides=overrides)
     assert audit(load_study(study)) == []
 
 
-def test_what_a_study_varies_on_purpose_is_no_confindings_of(clean):
+def test_what_a_study_varies_on_purpose_is_no_confound(clean):
     for fraction in (0.05, 0.25):
         write_run(clean, fraction=fraction, overrides=("recipe=plain",))
         write_run(clean, fraction=fraction, overrides=("budget=epochs", "recipe.batch_size=8", "recipe.name=by_passes"))
@@ -80,22 +77,17 @@ def test_a_planted_difference_is_found_alone_and_its_run_is_named(clean, name):
     assert "\n" not in str(finding)
 
 
-def test_a_recipe_that_differs_is_reported_key_by_key(clean):
-    write_run(clean, fraction=0.5, planted={"config.recipe.optimiser.lr": 0.5})
-    assert "optimiser.lr 0.003, 0.5" in findings_of(clean)["recipe_json"].what
-
-
-def test_versions_that_differ_are_reported_package_by_package(clean):
-    write_run(clean, fraction=0.5, planted={"sessions.0.versions.torch": "2.10.0"})
-    assert findings_of(clean)["versions"].what.endswith(': torch "2.9.0", "2.10.0"')
+def test_recipes_that_differ_are_reported_key_by_key_and_versions_package_by_package(clean):
+    write_run(clean, fraction=0.5, planted={"config.recipe.optimiser.lr": 0.5, "sessions.0.versions.torch": "2.10.0"})
+    findings = findings_of(clean)
+    assert "optimiser.lr 0.003, 0.5" in findings["recipe_json"].what
+    assert findings["versions"].what.endswith(': torch "2.9.0", "2.10.0"')
 
 
 def test_a_recipe_that_every_fraction_has_is_a_note(tmp_path):
-    for fraction in (0.05, 0.25):
-        for lr in (0.001, 0.003):
-            write_run(tmp_path, fraction=fraction, planted={"config.recipe.optimiser.lr": lr})
-    (finding,) = audit(load_study(tmp_path))
-    assert (finding.name, finding.severity) == ("recipe_json", "note")
+    for fraction, lr in product((0.05, 0.25), (0.001, 0.003)):
+        write_run(tmp_path, fraction=fraction, planted={"config.recipe.optimiser.lr": lr})
+    assert severities(tmp_path) == [("recipe_json", "note")]
 
 
 def test_unequal_training_is_found_twice(clean):
@@ -103,14 +95,14 @@ def test_unequal_training_is_found_twice(clean):
     assert set(findings_of(clean, "major")) == {"iterations", "evaluations"}
 
 
-def test_a_schedule_that_had_not_ended_is_findings_of(clean):
+def test_a_schedule_that_had_not_ended_is_found(clean):
     odd = write_run(clean, fraction=0.5, done=3)
     majors = findings_of(clean, "major")
     assert set(majors) == {"evaluations", "schedule"}
     assert majors["schedule"].runs == (odd.path.name,)
 
 
-def test_draws_that_overlap_too_much_are_findings_of(tmp_path):
+def test_draws_that_overlap_too_much_are_found(tmp_path):
     first = write_run(tmp_path, seed=0)
     honest = draw_subset(LABELS, CLASSES, 0.25, "independent", 1).indices
     half = np.union1d(first.indices[::2], honest)
@@ -124,8 +116,7 @@ def test_disjoint_draws_may_share_nothing(tmp_path):
     for seed in (0, 1):
         write_run(tmp_path, seed=seed, draw="disjoint")
     assert audit(load_study(tmp_path)) == []
-    third = draw_subset(LABELS, CLASSES, 0.25, "disjoint", 2).indices
-    first = draw_subset(LABELS, CLASSES, 0.25, "disjoint", 0).indices
+    first, third = (draw_subset(LABELS, CLASSES, 0.25, "disjoint", seed).indices for seed in (0, 2))
     write_run(tmp_path, seed=2, draw="disjoint", subset=subset_of([first[0], *third[1:]], 2, draw="disjoint"))
     (finding,) = audit(load_study(tmp_path))
     assert finding.name == "overlap"
@@ -154,7 +145,7 @@ def test_one_list_may_serve_two_seeds(tmp_path):
     assert audit(load_study(tmp_path)) == []
 
 
-def test_missing_classes_are_findings_of(tmp_path):
+def test_missing_classes_are_found(tmp_path):
     for seed in (0, 1):
         whole = draw_subset(LABELS, CLASSES, 0.25, "independent", seed).indices
         write_run(tmp_path, seed=seed, subset=subset_of(whole[LABELS[whole] < 8], seed=seed))
@@ -162,10 +153,8 @@ def test_missing_classes_are_findings_of(tmp_path):
 
 
 def test_a_subset_that_cannot_be_read_is_a_minor_finding(clean):
-    folder = write_run(clean, fraction=0.5)
-    (folder.path / "subset.npy").unlink()
-    (finding,) = audit(load_study(clean))
-    assert (finding.name, finding.severity) == ("subsets", "minor")
+    (write_run(clean, fraction=0.5).path / "subset.npy").unlink()
+    assert severities(clean) == [("subsets", "minor")]
 
 
 def test_one_run_and_mixed_data_are_notes(tmp_path):
@@ -175,7 +164,7 @@ def test_one_run_and_mixed_data_are_notes(tmp_path):
     assert set(findings_of(tmp_path)) == {"data_sets"}
 
 
-def test_a_configuration_that_counts_twice_is_findings_of(clean):
+def test_a_configuration_that_counts_twice_is_found(clean):
     known = load_study(clean).runs.query("model == 'resnet50' and fraction == 0.25 and seed == 1")
     again = write_run(clean, "resnet50", 0.25, seed=1, planted={"hash": known["hash"].item()})
     (finding,) = audit(load_study(clean))
@@ -186,10 +175,9 @@ def test_runs_that_are_left_out_are_listed_and_the_gravest_comes_first(clean):
     write_run(clean, state="running", done=2)
     write_run(clean, state="failed", done=1)
     write_run(clean, seed=5).supersede()
-    broken = write_run(clean, seed=6)
-    (broken.path / "run.json").write_text("{")
+    (write_run(clean, seed=6).path / "run.json").write_text("{")
     write_run(clean, fraction=0.5, planted={"world_size": 2})
-    names = [finding.name for finding in audit(load_study(clean))]
+    names = [name for name, _ in severities(clean)]
     assert names == ["world_size", "unreadable", "failed", "running", "superseded"]
 
 
