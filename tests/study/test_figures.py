@@ -1,7 +1,6 @@
-from __future__ import annotations
-
 import itertools
 import warnings
+from functools import partial
 
 import matplotlib as mpl
 import numpy as np
@@ -42,29 +41,44 @@ def axes():
     return Figure(layout="constrained").subplots()
 
 
+@pytest.fixture(autouse=True)
+def no_global_style_is_changed():
+    before = dict(mpl.rcParams)
+    yield
+    assert dict(mpl.rcParams) == before
+
+
 def laid_out(drawn):
     """Lay the figure out, where overlong labels and empty artists would warn."""
-    first = drawn if not isinstance(drawn, np.ndarray) else drawn.flat[0]
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        first.figure.draw_without_rendering()
+        np.ravel(drawn)[0].figure.draw_without_rendering()
     return drawn
 
 
+def texts(labels):
+    return [label.get_text() for label in labels]
+
+
 def names(legend):
-    return [text.get_text() for text in legend.get_texts()]
+    return texts(legend.get_texts())
 
 
 def legend_of(grid):
     return grid.flat[0].figure.legends[0]
 
 
+def line_of(axes, label):
+    (line,) = [line for line in axes.lines if line.get_label() == label]
+    return line
+
+
 def predicted(runs, what):
     """What `over_runs` gives, of made-up predictions."""
-    frames = []
-    for run in labelled(runs).itertuples():
-        found = what(made_up_predictions(run.top1, seed=run.seed))
-        frames.append(found.assign(label=run.label, fraction=run.fraction, seed=run.seed, run=run.run))
+    frames = [
+        what(made_up_predictions(run["top1"], seed=run["seed"])).assign(**run[["label", "fraction", "seed", "run"]])
+        for _, run in labelled(runs).iterrows()
+    ]
     return pd.concat(frames, ignore_index=True)
 
 
@@ -103,13 +117,11 @@ def test_grids_have_room_for_what_they_hold():
     for draw in (figures.accuracy_over_iterations, figures.margins_over_iterations, figures.train_and_validation):
         laid_out(draw(points, Figure()))
     laid_out(figures.class_heat_map(predicted(study.runs, class_accuracies), Figure()))
-    axes = laid_out(
-        figures.accuracy_over_iterations(training_points(made_up_study(fractions=TWELVE, epochs=2)), Figure())
-    )
+    many = training_points(made_up_study(fractions=TWELVE, epochs=2))
+    axes = laid_out(figures.accuracy_over_iterations(many, Figure()))
     box, page = legend_of(axes).get_window_extent(), axes.flat[0].figure.bbox
     assert page.y0 <= box.y0
-    assert box.x1 <= page.x1
-    assert all(one.bbox.x1 < box.x0 for one in axes.flat)
+    assert max(one.bbox.x1 for one in axes.flat) < box.x0 < box.x1 <= page.x1
 
 
 def test_lines_are_means_of_finished_runs_in_per_cent_the_largest_fraction_first():
@@ -120,7 +132,7 @@ def test_lines_are_means_of_finished_runs_in_per_cent_the_largest_fraction_first
     assert "thin: each run" in legend_of(grid).get_title().get_text()
     runs = study.runs.index[study.runs["fraction"] == 1]
     expected = 100 * study.epochs[study.epochs["run"].isin(runs)].groupby("iteration")["val/top1"].mean()
-    (line,) = [line for line in grid[0, 0].lines if line.get_label() == "100 %"]
+    line = line_of(grid[0, 0], "100 %")
     assert line.get_xdata().tolist() == [PER_EPOCH * epoch for epoch in range(1, 7)]
     assert line.get_ydata() == pytest.approx(expected.to_numpy())
     assert grid[0, 0].get_xlabel() == "thousand iterations\n(a budget epoch: 5,005)"
@@ -130,9 +142,8 @@ def test_lines_are_means_of_finished_runs_in_per_cent_the_largest_fraction_first
 def test_runs_that_have_not_finished_are_dotted_and_in_no_mean():
     study = made_up_study(fractions=(0.5,), seeds=(0, 1, 2, 3), epochs=6, states=("finished", "running"))
     grid = figures.accuracy_over_iterations(training_points(study), Figure())
-    (mean,) = [line for line in grid[0, 0].lines if line.get_label() == "50 %"]
-    dotted = [line for line in grid[0, 0].lines if line.get_linestyle() == ":"]
-    assert (len(mean.get_xdata()), [len(line.get_xdata()) for line in dotted]) == (6, [3, 3])
+    assert len(line_of(grid[0, 0], "50 %").get_xdata()) == 6
+    assert [len(line.get_xdata()) for line in grid[0, 0].lines if line.get_linestyle() == ":"] == [3, 3]
     assert "dotted: not finished" in legend_of(grid).get_title().get_text()
 
 
@@ -150,7 +161,7 @@ def test_a_band_stands_for_many_seeds_and_the_legend_says_so():
     assert names(legend_of(grid))[-2:] == ["correct predictions", "incorrect predictions"]
 
 
-def test_figures_without_a_top5_leave_it_out(axes):
+def test_figures_without_a_top5_leave_it_out():
     study = made_up_study(epochs=6)
     points = training_points(study).drop(columns=["val/top5", "train/top5"])
     assert figures.accuracy_over_iterations(points, Figure()).shape == (1, 1)
@@ -162,10 +173,10 @@ def test_figures_without_a_top5_leave_it_out(axes):
 def test_the_thesis_is_laid_over_with_its_printed_numbers(axes):
     points = training_points(made_up_study(epochs=6))
     grid = figures.accuracy_over_iterations(points, Figure(), thesis_accuracies())
-    assert [one.texts[0].get_text() for one in grid[0]] == ["67.5", "87.9"]
+    assert texts(one.texts[0] for one in grid[0]) == ["67.5", "87.9"]
     assert "thesis: mobilenet_v2, 90 epochs" in names(legend_of(grid))
     long = figures.curves_of_runs(points[points["fraction"] == 1], axes, thesis_accuracies())
-    assert [text.get_text() for text in long.texts] == ["70.4", "89.8", "72.2", "90.8"]
+    assert texts(long.texts) == ["70.4", "89.8", "72.2", "90.8"]
     assert names(long.get_legend())[-2:] == ["thesis: mobilenet_v2, 300 epochs", "PyTorch: mobilenet_v2"]
 
 
@@ -175,8 +186,7 @@ def test_stars_stand_at_the_thesis_full_set(axes):
     stars = [tuple(one.get_offsets()[0]) for one in last.collections]
     assert stars == [pytest.approx((FULL_SIZE, 67.512), rel=1e-4), pytest.approx((FULL_SIZE, 87.916), rel=1e-4)]
     (times,) = figures.training_time(runs, axes, thesis_numbers()).collections
-    hours = times.get_offsets()[:, 1].tolist()
-    assert hours == pytest.approx([seconds / 3600 for seconds in (138512, 137816, 137968)])
+    assert (3600 * times.get_offsets()[:, 1]).tolist() == pytest.approx([138512, 137816, 137968])
     assert axes.get_ylabel() == "training and evaluation (hours)"
 
 
@@ -194,11 +204,9 @@ def test_runs_of_one_training_show_where_one_went_on_from_another(axes):
 
 def test_the_gap_of_clean_images_needs_runs_that_measured_it():
     points = training_points(made_up_study(fractions=(1.0,), epochs=6))
-    (axes,) = figures.gap_over_iterations(
-        points.assign(**{"train/clean_top1": points["val/top1"] + 0.1}), Figure(), "train/clean"
-    )
-    (line,) = [line for line in axes.lines if line.get_label() == "100 %"]
-    assert line.get_ydata() == pytest.approx(np.full(6, 10))
+    measured = points.assign(**{"train/clean_top1": points["val/top1"] + 0.1})
+    (axes,) = figures.gap_over_iterations(measured, Figure(), "train/clean")
+    assert line_of(axes, "100 %").get_ydata() == pytest.approx(np.full(6, 10))
     with pytest.raises(ConfigError, match="evaluate_train=true"):
         figures.gap_over_iterations(points, Figure(), "train/clean")
 
@@ -213,10 +221,9 @@ def test_the_volume_axis_names_only_subsets_whose_names_fit(axes):
 
 
 def fitted(study):
-    finished = labelled(study.runs)
     return {
         label: fit_learning_curve(runs["images"], 1 - runs["top1"], chance_error=0.999, test_size=50_000)
-        for label, runs in finished.groupby("label")
+        for label, runs in labelled(study.runs).groupby("label")
     }
 
 
@@ -233,29 +240,26 @@ def test_fits_show_runs_fit_extrapolation_and_power_laws(fractions, seeds):
         assert axes.yaxis_inverted()
     ticks = grid[0].get_yticks()
     assert len(ticks) > 2
-    named = [float(grid[0].yaxis.get_major_formatter()(tick, None)) for tick in ticks]
+    named = [float(grid[0].yaxis.get_major_formatter()(tick, None)) for tick in ticks]  # as accuracies in per cent
     assert named == pytest.approx(100 * (1 - ticks))
     assert "95 % interval of a new run" in names(legend_of(grid))
 
 
 def test_fits_of_perfect_runs_and_of_intervals_down_to_no_error_are_drawn():
-    errors = {"near": [0.02, 0.004, 0.001], "at": [0.01, 0.0, 0.0]}
-    curves = {
-        name: fit_learning_curve([100, 1000, 10_000], e, chance_error=0.9, test_size=1000) for name, e in errors.items()
-    }
+    fit = partial(fit_learning_curve, [100, 1000, 10_000], chance_error=0.9, test_size=1000)
+    curves = {"near": fit([0.02, 0.004, 0.001]), "at": fit([0.01, 0.0, 0.0])}
     for axes in laid_out(figures.fitted_learning_curves(curves, Figure())):
         assert all(np.isfinite(axes.get_ylim()))
         assert len(axes.get_yticks()) > 1
 
 
 def test_backtests_hold_forecasts_beside_runs_or_say_that_there_is_none():
-    curves = fitted(made_up_study(seeds=(0, 1), epochs=6)) | {
-        "few": fit_learning_curve([100, 200, 400], [0.5, 0.4, 0.3], chance_error=0.9)
-    }
+    curves = fitted(made_up_study(seeds=(0, 1), epochs=6))
+    curves["few"] = fit_learning_curve([100, 200, 400], [0.5, 0.4, 0.3], chance_error=0.9)
     many, few = laid_out(figures.backtests(curves, Figure()))
     table = curves["mobilenet_v2"].backtest()
-    places = [label.get_text() for label in many.get_xticklabels()]
-    assert places[-1] == f"{table['n'].max():,.0f}\n({table['fitted_to'].max():,.0f})"
+    last = f"{table['n'].max():,.0f}\n({table['fitted_to'].max():,.0f})"
+    assert texts(many.get_xticklabels())[-1] == last
     marks = [y for line in many.lines if line.get_linestyle() == "None" for y in line.get_ydata()]
     assert set((100 * (1 - table["error"])).round(6)) <= set(np.round(marks, 6))
     assert "no backtest" in few.texts[0].get_text()
@@ -266,12 +270,11 @@ def test_heat_maps_order_classes_and_name_what_fits():
     few = predicted(runs, class_accuracies)
     grid = figures.class_heat_map(few, Figure(), names=list("abcdefghij"))
     order = few.groupby("class")["accuracy"].mean().sort_values(ascending=False).index
-    assert [label.get_text() for label in grid[0].get_yticklabels()] == ["abcdefghij"[number] for number in order]
+    assert texts(grid[0].get_yticklabels()) == ["abcdefghij"[number] for number in order]
     assert len(grid[0].texts) == 20
     many = pd.concat([few.assign(**{"class": few["class"] + 10 * i}) for i in range(100)])
     (left, _) = figures.class_heat_map(many, Figure())
-    assert len(left.texts) == 0
-    assert len(left.get_yticklabels()) == 40
+    assert (len(left.texts), len(left.get_yticklabels())) == (0, 40)
     assert left.get_ylabel() == "1,000 classes, best on top"
 
 
@@ -287,7 +290,7 @@ def test_fates_are_stacked_to_the_whole_of_every_class_the_easiest_on_top():
     easy = pd.DataFrame({"label": "a", "class": 7, "fate": "learned", "fraction": [0.05] * 6, "image": 0})
     images = pd.concat([learned_at((0.05, 1.0), 3, "a"), easy, learned_at((0.05, 0.25, 1.0), 3, "b")])
     a, b = laid_out(figures.images_by_fate(images, Figure(), names=list("klmnopqr")))
-    assert [label.get_text() for label in a.get_yticklabels()] == ["all", "r", "k", "l", "m"]
+    assert texts(a.get_yticklabels()) == ["all", "r", "k", "l", "m"]
     assert names(a.figure.legends[0]) == ["5 %", "25 %", "100 %", "forgotten", "never learned"]
     ends = [patch.get_data() for patch in a.patches]
     whole, classes = ends[:5], ends[5:]
@@ -312,20 +315,12 @@ def test_class_sizes_are_sorted_and_held_against_the_thesis(axes):
     assert names(axes.get_legend()) == ["100 %", "thesis, mean: about 1,300", "thesis, smallest: about 750"]
 
 
-def overlaps(pairs):
-    frames = [
-        pd.DataFrame(
-            {"first": f"a{i}", "second": "b", "class": range(3), "share": [0.01 * i, 0.2, 0], "expected_share": 0.05}
-        )
-        for i in range(pairs)
-    ]
-    return pd.concat(frames, ignore_index=True)
-
-
 def test_class_overlaps_are_sorted_and_of_many_pairs_those_that_share_the_most_are_shown():
-    (axes,) = laid_out(figures.class_overlaps(overlaps(1), Figure(), thesis_numbers()))
+    same = pd.DataFrame({"second": "b", "class": range(3), "expected_share": 0.05})
+    pairs = pd.concat([same.assign(first=f"a{i}", share=[0.01 * i, 0.2, 0]) for i in range(20)], ignore_index=True)
+    (axes,) = laid_out(figures.class_overlaps(pairs.head(3), Figure(), thesis_numbers()))
     assert axes.lines[0].get_ydata().tolist() == [20, 0, 0]
-    grid = laid_out(figures.class_overlaps(overlaps(20), Figure()))
+    grid = laid_out(figures.class_overlaps(pairs, Figure()))
     assert [axes.get_title(loc="left") for axes in grid] == [f"a{i}\nand b" for i in range(8, 20)]
     assert "12 of 20 pairs" in legend_of(grid).get_title().get_text()
 
@@ -338,32 +333,18 @@ def test_overlap_maps_hold_numbers_and_names_where_they_fit(axes, size, numbers,
 
 
 def test_the_reliability_of_several_seeds_is_that_of_their_images_together():
-    columns = {"label": "a", "fraction": 1.0, "bin": 3}
-    bins = pd.DataFrame(
-        [
-            {**columns, "run": "x", "images": 30, "confidence": 0.2, "accuracy": 0.4},
-            {**columns, "run": "y", "images": 10, "confidence": 0.24, "accuracy": 0.0},
-        ]
-    )
-    (axes,) = figures.reliability_diagram(bins, Figure())
+    two = pd.DataFrame({"run": ["x", "y"], "images": [30, 10], "confidence": [0.2, 0.24], "accuracy": [0.4, 0.0]})
+    (axes,) = figures.reliability_diagram(two.assign(label="a", fraction=1.0, bin=3), Figure())
     assert axes.collections[0].get_offsets().tolist() == [pytest.approx([21, 30])]
 
 
 def test_grids_of_nothing_are_refused():
     study = made_up_study(states=("running",))
-    points = training_points(study)[:0]
-    for draw in (
-        figures.accuracy_over_iterations,
-        figures.train_and_validation,
-        figures.margins_over_iterations,
-        figures.gap_over_iterations,
-    ):
+    over_iterations = ("accuracy_over_iterations", "train_and_validation", "margins_over_iterations")
+    nothing = dict.fromkeys([*over_iterations, "gap_over_iterations"], training_points(study)[:0])
+    for name, empty in (nothing | {"best_and_last": study.runs, "fitted_learning_curves": {}}).items():
         with pytest.raises(ConfigError, match="must have runs to draw"):
-            draw(points, Figure())
-    with pytest.raises(ConfigError, match="must have runs to draw"):
-        figures.best_and_last(study.runs, Figure())
-    with pytest.raises(ConfigError, match="must have runs to draw"):
-        figures.fitted_learning_curves({}, Figure())
+            getattr(figures, name)(empty, Figure())
 
 
 def test_runs_that_were_never_wrong_have_no_margin_of_incorrect_predictions(axes):
@@ -384,14 +365,6 @@ def test_long_names_are_broken_into_lines(axes):
     assert "\n" in names(axes.get_legend())[0]
 
 
-def test_no_global_style_is_changed(axes):
-    before = dict(mpl.rcParams)
-    study = made_up_study(epochs=6)
-    figures.accuracy_over_iterations(training_points(study), Figure())
-    figures.class_heat_map(predicted(study.runs, class_accuracies), Figure())
-    assert dict(mpl.rcParams) == before
-
-
 def luminance(colour):
     channels = np.array(to_rgb(colour))
     linear = np.where(channels <= 0.04045, channels / 12.92, ((channels + 0.055) / 1.055) ** 2.4)
@@ -408,12 +381,10 @@ def test_fractions_get_darker_with_their_size_and_have_markers_of_their_own(coun
 
 
 def test_networks_differ_in_colour_marker_and_line():
-    marks = list(unordered_marks("abcdef").values())
-    assert len({(to_rgb(mark.colour)) for mark in marks}) == len({mark.marker for mark in marks}) == 6
-    assert len({str(mark.line) for mark in marks}) == 6
+    marks = [(to_rgb(mark.colour), mark.marker, str(mark.line)) for mark in unordered_marks("abcdef").values()]
+    assert [len(set(kind)) for kind in zip(*marks, strict=True)] == [6, 6, 6]
 
 
 def test_legends_tell_how_many_runs_a_mean_is_of():
-    assert runs_title("fraction", [1, 1]) == "fraction"
-    assert runs_title("fraction", []) == "fraction"
+    assert runs_title("fraction", [1, 1]) == runs_title("fraction", []) == "fraction"
     assert runs_title("fraction", [2, 3]) == "fraction\n(mean of 2 to 3 runs;\nthin: each run)"
