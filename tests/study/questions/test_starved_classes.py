@@ -1,5 +1,3 @@
-from __future__ import annotations
-
 import numpy as np
 import pytest
 from factories.run_folders import write_run
@@ -26,9 +24,7 @@ def made_up_predictions(right: np.ndarray, labels=LABELS) -> Predictions:
 def images(rng, accuracies, runs=1, labels=LABELS):
     """What every run recognises, images being easy or hard for all runs alike (runs, images)."""
     hardness = rng.random(len(labels))
-    return np.stack(
-        [hardness + 0.1 * rng.normal(size=len(labels)) < np.asarray(accuracies)[labels] for _ in range(runs)]
-    )
+    return hardness + 0.1 * rng.normal(size=(runs, len(labels))) < np.asarray(accuracies)[labels]
 
 
 @pytest.fixture
@@ -41,8 +37,7 @@ def kept(tmp_path):
     for fraction, accuracies in ((0.25, before), (0.5, after)):
         for seed in (0, 1):
             right = hardness + 0.05 * rng.normal(size=len(LABELS)) < accuracies[LABELS]
-            folder = write_run(tmp_path / "s", fraction=fraction, seed=seed)
-            folder.write_predictions("last", made_up_predictions(right))
+            write_run(tmp_path / "s", fraction=fraction, seed=seed, predictions=made_up_predictions(right))
     return tmp_path / "s"
 
 
@@ -53,27 +48,22 @@ def test_the_classes_that_still_gain_and_those_that_are_starved(kept, metric):
     assert found.classes.loc[found.classes["gains"], "class"].tolist() == [3, 7]
     assert found.classes.loc[found.classes["starved"], "class"].tolist() == [3]
     assert (found.smaller, found.larger, found.repeated) == (0.25, 0.5, True)
-    gain = 100 * found.classes.loc[3, "gain"]
     assert str(found) == (
         "2 of 10 classes still gained significantly from 25 % to 50 % of the data; starved, as they are below the "
-        f"median class too: 3 ({gain:+.0f} points)"
+        f"median class too: 3 ({100 * found.classes.loc[3, 'gain']:+.0f} points)"
     )
     assert found.numbers == {"smaller": 0.25, "larger": 0.5, "classes": 10, "gains": 2, "starved": 1}
-    (told,) = (
-        one for one in answers(load_study(kept), metric=metric) if one.question == "Which classes are starved of data?"
-    )
-    assert told.state == "answered"
+    told = {one.question: one.state for one in answers(load_study(kept), metric=metric)}
+    assert told["Which classes are starved of data?"] == "answered"
 
 
 def test_classes_that_do_not_gain_are_not_starved(tmp_path):
-    right = np.arange(len(LABELS)) % 2 == 0
+    right = made_up_predictions(np.arange(len(LABELS)) % 2 == 0)
     for fraction in (0.25, 0.5):
-        write_run(tmp_path, fraction=fraction).write_predictions("last", made_up_predictions(right))
-    (measured,) = curves_of_study(load_study(tmp_path))
-    found = classes_that_gain(measured)
-    assert str(found) == (
-        "none that can be told: none of 10 classes gained significantly from 25 % to 50 % of the data"
-    )
+        write_run(tmp_path, fraction=fraction, predictions=right)
+    found = classes_that_gain(*curves_of_study(load_study(tmp_path)))
+    none = "none of 10 classes gained significantly from 25 % to 50 % of the data"
+    assert str(found) == f"none that can be told: {none}"
     assert found.reason.startswith("sign tests between the same images alone: one run each")
 
 
@@ -86,24 +76,19 @@ def test_without_predictions_it_says_which_key_keeps_them(clean):
 def test_sizes_far_from_a_doubling_and_other_validation_images_are_refused(tmp_path):
     right = np.ones(len(LABELS), dtype=bool)
     for fraction in (0.1, 0.5):
-        write_run(tmp_path, fraction=fraction).write_predictions("last", made_up_predictions(right))
-    (measured,) = curves_of_study(load_study(tmp_path))
+        write_run(tmp_path, fraction=fraction, predictions=made_up_predictions(right))
     with pytest.raises(InsufficientData, match=r"the largest has 785 images and none about half of that; train one"):
-        classes_that_gain(measured)
-    other = made_up_predictions(right, LABELS[::-1].copy())
-    write_run(tmp_path, fraction=0.25).write_predictions("last", other)
-    (measured,) = curves_of_study(load_study(tmp_path))
+        classes_that_gain(*curves_of_study(load_study(tmp_path)))
+    write_run(tmp_path, fraction=0.25, predictions=made_up_predictions(right, LABELS[::-1].copy()))
     with pytest.raises(InsufficientData, match="measured on different validation images"):
-        classes_that_gain(measured)
+        classes_that_gain(*curves_of_study(load_study(tmp_path)))
 
 
 @pytest.mark.parametrize("runs", [1, 3])
 def test_false_alarms_are_as_rare_as_promised(runs):
-    rng = np.random.default_rng(0)
-    accuracies = np.linspace(0.2, 0.95, 10)
-    alarms = 0
+    rng, alarms = np.random.default_rng(0), 0
     for _ in range(300):
-        both = images(rng, accuracies, 2 * runs)
+        both = images(rng, np.linspace(0.2, 0.95, 10), 2 * runs)
         alarms += bool(class_gains(both[:runs], both[runs:], LABELS, 0.95)["gains"].any())
     assert alarms / 300 <= 0.05 + 0.02
 
@@ -122,7 +107,6 @@ def test_what_differs_between_runs_is_no_gain():
 def test_gains_are_found():
     rng, found = np.random.default_rng(0), []
     for _ in range(100):
-        before, after = images(rng, np.full(10, 0.5), 3), images(rng, np.full(10, 0.5), 3)
         hardness = rng.random(len(LABELS))
         before = hardness + 0.05 * rng.normal(size=(3, len(LABELS))) < 0.5
         after = hardness + 0.05 * rng.normal(size=(3, len(LABELS))) < np.where(LABELS == 4, 0.8, 0.5)
