@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 import torch
+from factories.metrics import metrics_by_hand
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import accuracy_score, log_loss, top_k_accuracy_score
@@ -26,32 +27,6 @@ def measured(classes: int, data: list[tuple[torch.Tensor, torch.Tensor]]) -> dic
     return {name: float(value) for metric in metrics for name, value in metric.compute().items()}
 
 
-def by_hand(logits: np.ndarray, targets: np.ndarray) -> dict[str, float]:
-    """The same in float64 NumPy, an image at a time."""
-    margins: dict[bool, list[float]] = {True: [], False: []}
-    bins: list[list[tuple[float, bool]]] = [[] for _ in range(15)]
-    losses, top5 = [], []
-    for z, target in zip(logits.astype(np.float64), targets, strict=True):
-        shares = np.exp(z - z.max()) / np.exp(z - z.max()).sum()
-        order = np.argsort(-z)
-        correct = bool(order[0] == target)
-        margins[correct].append((shares[order[0]] - shares[order[1]]) / shares[order[0]])
-        first = next(b for b in range(15) if shares[order[0]] <= (b + 1) / 15 + 1e-12)
-        bins[first].append((shares[order[0]], correct))
-        losses.append(-np.log(shares[target]))
-        top5.append(target in order[:5])
-    error = sum(abs(sum(c for c, _ in b) - sum(hit for _, hit in b)) for b in bins) / len(targets)
-    return {
-        "images": len(targets),
-        "loss": np.mean(losses),
-        "top1": len(margins[True]) / len(targets),
-        "top5": np.mean(top5),
-        "margin_correct": np.mean(margins[True]),
-        "margin_incorrect": np.mean(margins[False]),
-        "calibration_error": error,
-    }
-
-
 @settings(deadline=None, max_examples=30)
 @given(classes=st.integers(5, 20), sizes=st.lists(st.integers(1, 40), min_size=1, max_size=4), seed=st.integers(0, 99))
 def test_all_agree_with_numpy_torchmetrics_and_scikit_learn(classes, sizes, seed):
@@ -59,15 +34,16 @@ def test_all_agree_with_numpy_torchmetrics_and_scikit_learn(classes, sizes, seed
     logits, targets = torch.cat([z for z, _ in data]), torch.cat([y for _, y in data])
     ours = measured(classes, data)
 
-    assert ours == pytest.approx(by_hand(logits.numpy(), targets.numpy()), abs=1e-6, nan_ok=True)
+    shares, labels = logits.double().softmax(1), list(range(classes))
+    expected = metrics_by_hand(*(part.numpy() for part in shares.sort(descending=True)), targets.numpy())
+    expected |= {"images": len(targets), "loss": log_loss(targets, shares.numpy(), labels=labels)}
+    assert ours == pytest.approx(expected, abs=1e-6, nan_ok=True)
     for k in (1, 5):
         theirs = MulticlassAccuracy(classes, top_k=k, average="micro")(logits, targets)
         assert ours[f"top{k}"] == pytest.approx(float(theirs), abs=1e-7)
-    shares, labels = logits.double().softmax(1).numpy(), list(range(classes))
     assert ours["top1"] == accuracy_score(targets, logits.argmax(1))
     if classes > 5:
-        assert ours["top5"] == pytest.approx(top_k_accuracy_score(targets, shares, k=5, labels=labels))
-    assert ours["loss"] == pytest.approx(log_loss(targets, shares, labels=labels), abs=1e-6)
+        assert ours["top5"] == pytest.approx(top_k_accuracy_score(targets, shares.numpy(), k=5, labels=labels))
 
 
 def test_below_five_classes_top_5_is_left_out():
@@ -79,9 +55,8 @@ def test_the_margin_needs_no_softmax_and_is_kept_in_single_precision():
     logits = torch.tensor([[10.0, 9.999, 0.0]])
     shares = logits.double().softmax(1)[0]
     exact = float((shares[0] - shares[1]) / shares[0])
-    assert float(confidence_margin(top_predictions(logits, torch.tensor([0])).top_logits)[0]) == pytest.approx(
-        exact, rel=1e-3
-    )
+    margins = confidence_margin(top_predictions(logits, torch.tensor([0])).top_logits)
+    assert float(margins[0]) == pytest.approx(exact, rel=1e-3)
     assert top_predictions(logits.bfloat16(), torch.tensor([0])).top_logits.dtype == torch.float32
 
 
