@@ -27,7 +27,8 @@ def main() -> None:
         print("\n".join(f"  {name:<10} {what}" for name, what in COMMANDS.items()))
         return
     if command not in COMMANDS:
-        raise ConfigError(f"the command must be one of {', '.join(COMMANDS)}, got '{command}'; try datavol run")
+        rest = " ".join(["", *sys.argv[1:]]) if "=" in command else ""  # what `datavol` alone took once
+        raise ConfigError(f"the command must be one of {', '.join(COMMANDS)}, got '{command}'; try datavol run{rest}")
     del sys.argv[1]
     runpy.run_module(f"datavol.{command}", run_name="__main__", alter_sys=True)
 
