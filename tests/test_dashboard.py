@@ -36,7 +36,7 @@ def test_every_metric_that_a_run_logs_for_people_has_a_training_curve_against_it
     assert {f"val/{name}" for name in wanted} | {"train/top1", "train/loss", "lr"} == shown
 
 
-def test_sections_are_open_and_in_order_and_runs_are_grouped_over_seeds():
+def test_sections_are_open_and_in_order_and_runs_are_grouped_over_seeds_and_selected_by_their_study():
     spec = workspace_of("vision", "me", "digits")._spec
     section = spec["spec"]["section"]
     assert (spec["entity"], spec["project"], spec["displayName"]) == ("me", "vision", "datavol: digits")
@@ -46,9 +46,6 @@ def test_sections_are_open_and_in_order_and_runs_are_grouped_over_seeds():
     assert [key["name"] for key in runs["grouping"]] == ["model.value", "fraction.value"]
     asked = [(one["key"]["name"], one["op"], one["value"]) for one in runs["filters"]["filters"]]
     assert asked == [("jobType", "!=", "report"), ("group", "=", "digits")]
-
-
-def test_without_a_study_all_runs_of_the_project_are_shown():
     (runs,) = workspace_of("vision", "me")._spec["spec"]["section"]["runSets"]
     assert [one["key"]["name"] for one in runs["filters"]["filters"]] == ["jobType"]
 
