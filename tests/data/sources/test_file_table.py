@@ -16,6 +16,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
+from torchvision.datasets.folder import IMG_EXTENSIONS, ImageFolder
 
 from datavol.data.images.decode import decode_file
 from datavol.data.sources import file_table as file_tables
@@ -23,11 +24,6 @@ from datavol.data.sources.file_table import DamagedImage, FileSplit, cache_path,
 from datavol.errors import ConfigError, RunError
 
 FILES = ["cat/b.PNG", "cat/a.jpg", "cat/deep/er/c.webp", "dog-2/x.ppm", "dog/y.Jpeg", "dog/a/z.tiff"]
-
-
-def write_image(path: Path, colour: tuple[int, int, int] = (10, 20, 30)) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    Image.new("RGB", (9, 8), colour).save(path)
 
 
 def touch(root: Path, *names: str) -> None:
@@ -91,12 +87,8 @@ def test_the_order_is_not_that_of_the_file_system(images, cache, monkeypatch):
 
 
 def test_the_files_are_those_of_torchvision(images, cache):
-    from torchvision.datasets import ImageFolder
-    from torchvision.datasets.folder import IMG_EXTENSIONS
-
     for number, name in enumerate(FILES):
-        (images / name).unlink()
-        write_image(images / name, (number, 2 * number, 200))
+        Image.new("RGB", (9, 8), (number, 2 * number, 200)).save(images / name)
     peer = ImageFolder(str(images))
     table = file_table(str(images), cache)
     split = table.in_classes()
@@ -207,18 +199,14 @@ def test_a_damaged_cache_file_is_replaced_with_a_warning(images, cache, scans, c
     assert len(scans) == 2
 
 
-def test_a_cache_file_whose_columns_disagree_is_not_trusted(images, cache, scans, caplog):
-    table = file_table(str(images), cache)
+def test_columns_that_disagree_or_are_pickled_are_not_trusted(images, cache, caplog):
+    table, kept = file_table(str(images), cache), cache_path(str(images), cache)
     shorter = file_tables.FileTable(table.root, table.folders, table.mtimes, table.paths, table.labels[1:])
-    file_tables._write(shorter, cache_path(str(images), cache))
+    file_tables._write(shorter, kept)
     assert remembered(file_table(str(images), cache)) == remembered(table)
     assert "its columns differ in length" in caplog.text
-
-
-def test_no_pickle_is_read_from_the_cache(images, cache, scans, caplog):
-    table = file_table(str(images), cache)
     columns = {name: np.array([{}], dtype=object) for name in ("folders", "mtimes", "paths", "labels")}
-    np.savez(cache_path(str(images), cache), allow_pickle=True, **columns)
+    np.savez(kept, allow_pickle=True, **columns)
     assert remembered(file_table(str(images), cache)) == remembered(table)
     assert "allow_pickle=False" in caplog.text
 
@@ -313,10 +301,7 @@ def damaged_files(root: Path) -> dict[str, tuple[bytes, str]]:
     }
 
 
-NAMES = ["empty.jpg", "text.jpg", "cut.jpg", "cut.png", "header.ppm", "bomb.ppm", "float.tif"]
-
-
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", ["empty.jpg", "text.jpg", "cut.jpg", "cut.png", "header.ppm", "bomb.ppm", "float.tif"])
 def test_a_damaged_image_is_named(tmp_path, name):
     content, reason = damaged_files(tmp_path)[name]
     (tmp_path / name).write_bytes(content)

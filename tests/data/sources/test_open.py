@@ -29,15 +29,13 @@ def shipped(source: str) -> dict[str, Any]:
 
 
 @pytest.fixture
-def opened(tmp_path):
+def opened(tmp_path, monkeypatch):
     """Opens a source as shipped, with some overrides."""
+    monkeypatch.setenv("DATAVOL_CACHE", str(tmp_path / "cache"))
 
     def open_with(source: str, **overrides) -> Source:
-        values = dict(shipped(source))
-        if "cache_dir" in values:
-            values["cache_dir"] = str(tmp_path / "cache")
-        paths = {key: str(value) if isinstance(value, Path) else value for key, value in overrides.items()}
-        return open_source(TypeAdapter(AnyData).validate_python({**values, **paths}))
+        given = {key: str(value) if isinstance(value, Path) else value for key, value in overrides.items()}
+        return open_source(TypeAdapter(AnyData).validate_python(shipped(source) | given))
 
     return open_with
 
@@ -355,26 +353,20 @@ def test_a_table_must_be_there(opened, root):
         opened("table", table=root)
 
 
-@pytest.mark.parametrize(
-    ("rows", "message"),
-    [
-        ([""], "data.table must have the columns path, label, got no path in {file}"),
-        (["path,class", "a.png,cat"], "data.table must have the columns path, label, got no label in {file}"),
-        (["path,label"], "data.table must have a row per image, got none in {file}"),
-        (
-            ["path,label", "a.png,cat"],
-            "data.val_fraction must be given when data.table has no column split, got null with {file}; "
-            "try data.val_fraction=0.2",
-        ),
-        (
-            [*ROWS, "x/5.png,owl,val"],
-            "train and val must have the same classes in {file}, got 'owl' in val only; add it to train or remove it",
-        ),
-    ],
-)
-def test_a_wrong_table_is_said(opened, table, rows, message):
+WRONG_TABLES = {
+    "data.table must have the columns path, label, got no path in {root}": [""],
+    "data.table must have the columns path, label, got no label in {root}": ["path,class", "a.png,cat"],
+    "data.table must have a row per image, got none in {root}": ["path,label"],
+    "data.val_fraction must be given when data.table has no column split, got null with {root}; "
+    "try data.val_fraction=0.2": ["path,label", "a.png,cat"],
+    OWL_IN + "val only; add it to train or remove it": [*ROWS, "x/5.png,owl,val"],
+}
+
+
+@pytest.mark.parametrize(("message", "rows"), WRONG_TABLES.items())
+def test_a_wrong_table_is_said(opened, table, message, rows):
     file = table(*rows)
-    with says(message.format(file=file)):
+    with says(message.format(root=file)):
         opened("table", table=file)
 
 
