@@ -112,9 +112,7 @@ def test_what_a_build_tells(store, split, capsys, monkeypatch):
 def test_few_images_are_decoded_ahead(store, split, monkeypatch):
     written, ahead, real = [], [], cache_writer._Builder.add
     monkeypatch.setattr(cache_writer, "BLOCK", 3)
-    monkeypatch.setattr(
-        cache_writer._Builder, "add", lambda *given: (real(*given), time.sleep(0.01), written.append(given))
-    )
+    monkeypatch.setattr(cache_writer._Builder, "add", lambda *one: (real(*one), time.sleep(0.01), written.append(one)))
 
     def decode(i: int) -> torch.Tensor:
         ahead.append(i - len(written))
@@ -234,23 +232,19 @@ def test_readers_of_a_build_that_is_stopped_anywhere(killed, store, split, monke
     assert pixels_file(store).read_bytes() == undisturbed(split)
 
 
-@pytest.fixture
-def interruptible():
-    """Take Ctrl-C as in a terminal, also in the background."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, before)
-
-
-def test_an_interrupted_build_keeps_what_is_whole(store, split, monkeypatch, interruptible):
+def test_an_interrupted_build_keeps_what_is_whole(store, split, monkeypatch):
     monkeypatch.setattr(cache_writer, "BLOCK", 2)  # 6 and 7 are decoded once 5 is stored
 
     def interrupt() -> None:
         os.kill(os.getpid(), signal.SIGINT)
         time.sleep(0.1)
 
-    with pytest.raises(KeyboardInterrupt):
-        filled(store, split, p6=interrupt)
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # as in a terminal, also in the background
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            filled(store, split, p6=interrupt)
+    finally:
+        signal.signal(signal.SIGINT, before)
     check(store, split, set(range(6)))
     assert filled(store, split) == [6, 7, 8, 9]
     assert pixels_of(store) == undisturbed(split)

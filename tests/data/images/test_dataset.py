@@ -20,7 +20,6 @@ from datavol.data.sources.file_table import DamagedImage
 from datavol.data.sources.open import open_source
 from datavol.runs.randomness import seed_for
 
-THESIS = ("thesis_mobilenet_v2", "thesis_resnet50")
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
@@ -125,10 +124,9 @@ def test_the_device_s_part_is_the_reference_preset_s(rng, layout):
     gray = images[:, :1]
     assert torch.equal(DeviceTransform(MEAN, STD)(gray), DeviceTransform(MEAN, STD)(gray.expand(-1, 3, -1, -1)))
     boxes = np.array([[0, 0, 0, 0], [2, 1, 5, 4], [0, 0, 8, 6]])
-    for ours, image, (top, left, height, width) in zip(
-        DeviceTransform(MEAN, STD)(images, boxes), reference, boxes.tolist(), strict=True
-    ):
-        assert torch.allclose(ours, F.erase(image, top, left, height, width, torch.tensor(0.0)), atol=1e-6)
+    erased = DeviceTransform(MEAN, STD)(images, boxes)
+    for ours, image, box in zip(erased, reference, boxes.tolist(), strict=True):
+        assert torch.allclose(ours, F.erase(image, *box, torch.tensor(0.0)), atol=1e-6)
 
 
 def test_arrays_and_files_are_cropped_alike(rng):
@@ -178,18 +176,6 @@ def test_trivial_augment_is_torchvision_s_on_pillow_s_images_after_crop_and_flip
         torch.manual_seed(seed_for("augment", 0, sample))
         assert torch.equal(ours, F.pil_to_tensor(v2.TrivialAugmentWide()(F.to_pil_image(view))))
     assert not torch.equal(before, after)
-
-
-def test_recipes_augment_as_the_thesis_s_reference_did():
-    def augment(recipe: str, *data: str):
-        return compose([*data, f"recipe={recipe}"])[0].config.recipe.augment
-
-    imagenet = ("data=imagenet", "data.root=x")
-    names = ("auto", "erase", "flip", "crop_size", "crop_scale")
-    found = {recipe: augment(recipe, *imagenet).model_dump(include=set(names)) for recipe in THESIS}
-    assert found["thesis_mobilenet_v2"] == dict(zip(names, (None, 0.0, 0.5, 224, 0.08), strict=True))
-    assert found["thesis_resnet50"] == dict(zip(names, ("ta_wide", 0.1, 0.5, 224, 0.08), strict=True))
-    assert augment("small").flip == 0  # a mirrored digit is another sign
 
 
 def test_mixing_chooses_mixup_or_cutmix_per_batch():
