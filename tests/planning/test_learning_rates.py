@@ -6,6 +6,7 @@ import sys
 import numpy as np
 import pytest
 import torch
+from factories.schedules import scheduled_lrs
 from matplotlib.figure import Figure
 
 from datavol.config.compose import compose
@@ -31,29 +32,18 @@ SCHEDULES = {
 }
 INSIDE = [name for name, text in SCHEDULES.items() if "epochs=0." in text or "size=0." in text]
 """They take interval=iteration."""
+BY_EPOCH = [(name, "epoch") for name in SCHEDULES if name not in INSIDE]
 
 
-def composed(text, interval, epochs=8):
-    overrides = [f"recipe.schedule.{part}" for part in text.split()]
-    return compose(["recipe=plain", f"epochs={epochs}", f"recipe.schedule.interval={interval}", *overrides])[0].config
-
-
-EITHER = [(name, interval) for name in SCHEDULES for interval in ("epoch", "iteration")]
-WHOLE = [(name, interval) for name, interval in EITHER if interval == "iteration" or name not in INSIDE]
-
-
-@pytest.mark.parametrize(("name", "interval"), WHOLE)
+@pytest.mark.parametrize(("name", "interval"), [*BY_EPOCH, *((name, "iteration") for name in SCHEDULES)])
 def test_learning_rates_are_those_of_torch_at_every_iteration(name, interval):
-    config = composed(SCHEDULES[name], interval)
+    overrides = [f"recipe.schedule.{part}" for part in f"interval={interval} {SCHEDULES[name]}".split()]
+    config = compose(["recipe=plain", "epochs=8", *overrides])[0].config
     schedule, lr = config.recipe.schedule, config.recipe.optimiser.lr
     optimiser = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=lr)
     reference = build_schedule(optimiser, schedule, config.epochs, PER_EPOCH)
-    expected = []
-    for iteration in range(config.epochs * PER_EPOCH):
-        expected.append(optimiser.param_groups[0]["lr"])
-        optimiser.step()
-        if interval == "iteration" or (iteration + 1) % PER_EPOCH == 0:
-            reference.step()
+    every = 1 if interval == "iteration" else PER_EPOCH
+    expected = scheduled_lrs(optimiser, reference, config.epochs * PER_EPOCH, every)
     found = learning_rates(lr, schedule, config.epochs, PER_EPOCH, np.arange(len(expected)))
     assert found.tolist() == pytest.approx(expected, rel=1e-9, abs=1e-12)
 

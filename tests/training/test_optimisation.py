@@ -4,6 +4,7 @@ import math
 
 import pytest
 import torch
+from factories.schedules import scheduled_lrs
 from torch.optim import SGD
 from torch.optim.lr_scheduler import CosineAnnealingLR, LinearLR, SequentialLR, StepLR
 
@@ -12,7 +13,6 @@ from datavol.data.budget import plan_budget
 from datavol.training.optimisation import build_optimiser, build_schedule
 
 IMAGENET = 1_281_167
-FRACTIONS = (0.05, 0.125, 0.25, 0.5, 0.75, 1.0)
 
 
 def parameter() -> list[torch.nn.Parameter]:
@@ -28,24 +28,14 @@ def reference_lrs(model: str) -> list[float]:
         epochs, optimiser = 60, SGD(parameter(), lr=0.5, momentum=0.9, weight_decay=2e-5)
         cosine = CosineAnnealingLR(optimiser, T_max=epochs - 5, eta_min=0.0)
         scheduler = SequentialLR(optimiser, [LinearLR(optimiser, 0.01, total_iters=5), cosine], milestones=[5])
-    lrs = []
-    for _ in range(epochs):
-        lrs.append(optimiser.param_groups[0]["lr"])
-        optimiser.step()
-        scheduler.step()
-    return lrs
+    return scheduled_lrs(optimiser, scheduler, epochs)
 
 
 def lr_at_every_iteration(config, iterations_per_epoch: int) -> list[float]:
     optimiser = build_optimiser(parameter(), config.recipe.optimiser)
     schedule = build_schedule(optimiser, config.recipe.schedule, config.epochs, iterations_per_epoch)
-    lrs = []
-    for iteration in range(config.epochs * iterations_per_epoch):
-        lrs.append(optimiser.param_groups[0]["lr"])
-        optimiser.step()
-        if config.recipe.schedule.interval == "iteration" or (iteration + 1) % iterations_per_epoch == 0:
-            schedule.step()
-    return lrs
+    every = 1 if config.recipe.schedule.interval == "iteration" else iterations_per_epoch
+    return scheduled_lrs(optimiser, schedule, config.epochs * iterations_per_epoch, every)
 
 
 @pytest.mark.parametrize(("model", "batch"), [("mobilenet_v2", 128), ("resnet50", 512)])
@@ -53,7 +43,7 @@ def test_lr_at_every_iteration_is_the_reference_s_for_every_fraction(model, batc
     per_epoch = math.ceil(IMAGENET / batch)
     expected = [lr for lr in reference_lrs(model) for _ in range(per_epoch)]
     choices = ["data=imagenet", "data.root=x", f"model={model}"]
-    configs = [compose([*choices, f"fraction={fraction}"])[0].config for fraction in FRACTIONS]
+    configs = [run.config for run in compose([*choices, "fraction=0.05,0.125,0.25,0.5,0.75,1"], multirun=True)]
     for config in configs:  # one schedule for all fractions: neither it nor the iterations know the fraction
         budget = plan_budget("iterations", config.epochs, batch, IMAGENET, round(IMAGENET * config.fraction))
         assert (budget.iterations_per_epoch, budget.iterations) == (per_epoch, len(expected))
@@ -65,8 +55,8 @@ def test_lr_at_every_iteration_is_the_reference_s_for_every_fraction(model, batc
 
 def test_the_step_size_that_the_thesis_blames_changes_nothing_under_cosine():
     base = ["model=resnet50", "recipe=thesis_resnet50"]
-    schedules = [compose([*base, f"recipe.schedule.step_size={size}"])[0].config for size in (30, 240)]
-    assert lr_at_every_iteration(schedules[0], 7) == lr_at_every_iteration(schedules[1], 7)
+    configs = [compose([*base, f"recipe.schedule.step_size={size}"])[0].config for size in (30, 240)]
+    assert lr_at_every_iteration(configs[0], 7) == lr_at_every_iteration(configs[1], 7)
 
 
 def test_by_iteration_a_cosine_moves_smoothly_and_meets_the_epoch_s_at_every_epoch():
@@ -96,6 +86,7 @@ def test_every_setting_of_appendix_a2_and_of_the_defaults_behind_it():
     for recipe in (mobilenet, resnet):
         assert (recipe.augment.crop_size, recipe.augment.crop_scale, recipe.augment.flip) == (224, 0.08, 0.5)
         assert (recipe.evaluate.resize, recipe.evaluate.crop_size, recipe.dropout) == (256, 224, None)
+    assert compose(["recipe=small"])[0].config.recipe.augment.flip == 0  # a mirrored digit is another sign
 
 
 def experiment(name: str) -> list:
@@ -108,11 +99,7 @@ def test_the_mobilenet_v2_run_at_75_percent_decayed_120_times_instead_of_90():
     per_epoch = 120  # three quarters of it are whole iterations, as nearly as ImageNet's 10,010
     lrs = lr_at_every_iteration(as_run, per_epoch)
     optimiser = SGD(parameter(), lr=0.045)
-    reference = StepLR(optimiser, step_size=1, gamma=0.98)
-    for k in range(120):
-        assert lrs[90 * k : 90 * (k + 1)] == pytest.approx([optimiser.param_groups[0]["lr"]] * 90)
-        optimiser.step()
-        reference.step()
+    assert lrs == pytest.approx(scheduled_lrs(optimiser, StepLR(optimiser, step_size=1, gamma=0.98), 120 * 90, 90))
     assert lrs[-1] / lr_at_every_iteration(meant, per_epoch)[-1] == pytest.approx(0.98**30)  # 0.55
 
 
@@ -122,11 +109,3 @@ def test_the_resnet50_run_at_12_5_percent_warmed_up_for_an_eighth_as_long():
     assert meant.index(max(meant)) == 400
     cosine = [0.25 * (1 + math.cos(math.pi * k / 4750)) for k in range(4750)]  # the other 475
     assert as_run[50:] == pytest.approx(cosine, abs=1e-9)
-
-
-def test_the_step_size_that_the_thesis_blames_for_resnet50_changes_nothing_under_a_cosine():
-    both = [
-        lr_at_every_iteration(compose(["data=imagenet", "data.root=x", "model=resnet50", step])[0].config, 20)
-        for step in ("recipe.schedule.step_size=30", "recipe.schedule.step_size=240")
-    ]
-    assert both[0] == both[1]

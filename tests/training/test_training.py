@@ -6,6 +6,7 @@ from itertools import count
 import numpy as np
 import pytest
 import torch
+from factories.schedules import scheduled_lrs
 from factories.small_runs import timeless
 from torch.nn import functional as F
 from torch.utils.data import DataLoader
@@ -127,12 +128,7 @@ def test_a_schedule_that_moves_once_an_epoch_is_torch_s_also_after_a_stop(little
     warmup = torch.optim.lr_scheduler.LinearLR(optimiser, 0.01, total_iters=1)
     steps = torch.optim.lr_scheduler.StepLR(optimiser, step_size=1, gamma=0.5)
     scheduler = torch.optim.lr_scheduler.SequentialLR(optimiser, [warmup, steps], milestones=[1])
-    expected = []
-    for _ in range(3):
-        expected.append(optimiser.param_groups[0]["lr"])
-        optimiser.step()
-        scheduler.step()
-    assert [row["lr"] for row in trained(run).rows] == expected
+    assert [row["lr"] for row in trained(run).rows] == scheduled_lrs(optimiser, scheduler, 3)
 
 
 def test_a_row_without_its_checkpoint_is_measured_again(little, elsewhere, stopped):
