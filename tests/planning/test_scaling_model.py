@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from datavol.data import datamodule
 from datavol.errors import ConfigError
 from datavol.planning.scaling_model import (
     BUCKET_BYTES,
@@ -23,12 +24,8 @@ from datavol.planning.scaling_model import (
     step_line,
 )
 
-MEASURED = DeviceSpeed(
-    step_seconds=0.01, image_seconds=0.002, decode_per_core=500, bytes_per_image=1e5, gradient_bytes=1e8
-)
-NODE = Node(
-    devices=4, cores=32, disk_bytes_per_second=2e9, link=Link(1e10, 1e-5), network=Link(1.1e9, 5e-5), workers=None
-)
+MEASURED = DeviceSpeed(0.01, image_seconds=0.002, decode_per_core=500, bytes_per_image=1e5, gradient_bytes=1e8)
+NODE = Node(devices=4, cores=32, disk_bytes_per_second=2e9, link=Link(1e10, 1e-5), network=Link(1.1e9, 5e-5))
 
 
 def simulated(measured: DeviceSpeed, node: Node, batch_size: int, devices: int, steps: int = 400) -> float:
@@ -110,17 +107,16 @@ def test_a_ring_that_passes_arrays_on_takes_as_long_and_ends_with_the_sum(device
 
 
 @pytest.mark.parametrize(
-    ("scarce", "limiting"),
+    ("measured", "node", "limiting"),
     [
-        ((MEASURED, replace(NODE, network=Link(1e11))), "compute"),
-        ((MEASURED, replace(NODE, network=Link(1e8))), "all-reduce"),
-        ((replace(MEASURED, decode_per_core=10), NODE), "decode"),
-        ((MEASURED, replace(NODE, disk_bytes_per_second=1e7)), "disk"),
-        ((replace(MEASURED, decode_per_core=10), replace(NODE, workers=0)), "decode"),
+        (MEASURED, replace(NODE, network=Link(1e11)), "compute"),
+        (MEASURED, replace(NODE, network=Link(1e8)), "all-reduce"),
+        (replace(MEASURED, decode_per_core=10), NODE, "decode"),
+        (MEASURED, replace(NODE, disk_bytes_per_second=1e7), "disk"),
+        (replace(MEASURED, decode_per_core=10), replace(NODE, workers=0), "decode"),
     ],
 )
-def test_the_scarce_resource_is_named_and_more_of_it_helps(scarce, limiting):
-    measured, node = scarce
+def test_the_scarce_resource_is_named_and_more_of_it_helps(measured, node, limiting):
     prediction = predict_speed(measured, node, 256, 8)
     assert prediction.limiting == limiting
     assert min(prediction.limits, key=prediction.limits.get) == limiting
@@ -185,8 +181,6 @@ def test_a_step_is_a_line_in_its_images():
 
 @pytest.mark.parametrize(("count", "devices", "expected"), [(1, 4, 1), (16, 1, 8), (16, 4, 4), (6, 4, 1), (128, 8, 8)])
 def test_the_loading_processes_are_those_of_training(monkeypatch, count, devices, expected):
-    from datavol.data import datamodule
-
     monkeypatch.setattr(datamodule, "cores", lambda: count)
     trainer, source = SimpleNamespace(num_devices=devices), SimpleNamespace(train=None)
     module = SimpleNamespace(workers="auto", source=source, trainer=trainer)
