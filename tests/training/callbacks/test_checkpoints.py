@@ -1,9 +1,11 @@
 """What a run keeps of each validation image."""
 
 import os
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
+from factories.metrics import metrics_by_hand
 
 from datavol.config.trainer import CheckpointConfig
 from datavol.data.prepare import prepare
@@ -14,27 +16,13 @@ from datavol.training.callbacks.signals import Signals
 from datavol.training.trainer import train
 
 
-def metrics_of(predictions) -> dict[str, float]:
-    """The metrics that `metrics.csv` holds, an image at a time."""
-    top = np.exp(predictions.log_probabilities.astype(np.float64))
-    hits = predictions.classes == predictions.labels[:, None]
-    margins = (top[:, 0] - top[:, 1]) / top[:, 0]
-    bins = np.clip(np.ceil(top[:, 0] * 15).astype(int) - 1, 0, 14)
-    gaps = [abs(np.sum(hits[bins == b, 0]) - np.sum(top[bins == b, 0])) for b in range(15)]
-    return {
-        "val/margin_correct": margins[hits[:, 0]].mean(),
-        "val/margin_incorrect": margins[~hits[:, 0]].mean(),
-        "val/calibration_error": sum(gaps) / len(top),
-    }
-
-
 def check(folder: RunFolder) -> None:
     predictions, row = folder.predictions(), folder.rows[-1]
     assert predictions is not None
-    hits = predictions.classes == predictions.labels[:, None]
-    assert (hits[:, 0].mean(), hits.any(1).mean()) == (row["val/top1"], row["val/top5"])
-    for name, value in metrics_of(predictions).items():
-        assert value == pytest.approx(row[name], abs=1e-6), name
+    shares = np.exp(predictions.log_probabilities.astype(np.float64))
+    expected = metrics_by_hand(shares, predictions.classes, predictions.labels)
+    assert (expected["top1"], expected["top5"]) == (row["val/top1"], row["val/top5"])
+    assert expected == pytest.approx({name: row[f"val/{name}"] for name in expected}, abs=1e-6)
 
 
 def test_predictions_give_back_the_metrics_of_the_last_evaluation(little, elsewhere):
@@ -65,17 +53,13 @@ def test_ranks_keep_one_list_in_the_order_of_the_validation_set(command, elsewhe
     np.testing.assert_array_equal(folder.predictions().labels, prepare(tiny().config).source.val.labels)
 
 
-@pytest.fixture
-def keeper(tmp_path) -> RunWriter:
+@pytest.mark.parametrize("links", [True, False], ids=["hard links", "a file system without"])
+def test_the_best_checkpoint_stays_when_the_last_is_replaced(links, tmp_path, monkeypatch):
+    if not links:
+        monkeypatch.setattr(os, "link", Mock(side_effect=PermissionError(1, "Operation not permitted")))
     (tmp_path / "checkpoints").mkdir()
     settings = CheckpointConfig(keep="last_and_best", every_minutes=0)
-    return RunWriter(RunFolder(tmp_path), settings, 1, [], Signals(), send=lambda row: None)
-
-
-@pytest.mark.parametrize("links", [True, False], ids=["hard links", "a file system without"])
-def test_the_best_checkpoint_stays_when_the_last_is_replaced(links, keeper, monkeypatch):
-    if not links:
-        monkeypatch.setattr(os, "link", lambda *_: forbidden())
+    keeper = RunWriter(RunFolder(tmp_path), settings, 1, [], Signals(), send=lambda row: None)
     last, best = keeper.folder.checkpoint("last"), keeper.folder.checkpoint("best")
     write_whole(last, b"first")
     for _ in range(2):  # a run that goes on does it again
@@ -87,7 +71,3 @@ def test_the_best_checkpoint_stays_when_the_last_is_replaced(links, keeper, monk
     assert best.read_bytes() == b"first"
     keeper.copy_last("best")
     assert best.read_bytes() == b"second"
-
-
-def forbidden() -> None:
-    raise PermissionError(1, "Operation not permitted")
