@@ -2,9 +2,11 @@
 
 import json
 import multiprocessing
+import os
 from pathlib import Path
 
 import pytest
+from factories.small_runs import timeless
 
 from datavol.config.compose import compose
 from datavol.data.prepare import prepare
@@ -25,12 +27,7 @@ def resolved(run):
 def timed(monkeypatch) -> list[str]:
     """Replaces the timing; the list names the networks that were timed."""
     names: list[str] = []
-
-    def time_step_options(config, prepared):
-        names.append(config.model.name)
-        return CHOSEN
-
-    monkeypatch.setattr(autotune, "time_step_options", time_step_options)
+    monkeypatch.setattr(autotune, "time_step_options", lambda config, _: names.append(config.model.name) or CHOSEN)
     return names
 
 
@@ -93,8 +90,6 @@ def test_the_hash_holds_what_the_user_wrote(tiny):
 
 
 def resolve_in_a_process(place: str, answers) -> None:
-    import os
-
     os.chdir(place)
     little = ["model=timm", "model.name=test_efficientnet", "recipe.dropout=0.2"]
     run = compose(["logger=csv", "data.image_size=16", "data.resize=16", "recipe.batch_size=128", *little])[0]
@@ -118,47 +113,34 @@ def test_processes_that_start_at_once_agree(elsewhere):
 @pytest.fixture
 def photographs(tiny, photos):
     """A run on image files of 24 x 32 pixels."""
-    files = [
-        "data=image_folder",
-        f"data.root={photos}",
-        "recipe=plain",
-        "data.crop_scale=0.3",
-        "fraction=1",
-        "epochs=2",
-    ]
-    sizes = ["data.image_size=16", "data.resize=18", "recipe.batch_size=8"]
+    files = ["data=image_folder", f"data.root={photos}", "recipe=plain", "data.crop_scale=0.3", "fraction=1"]
+    sizes = ["data.image_size=16", "data.resize=18", "recipe.batch_size=8", "epochs=2"]
     return lambda *overrides: tiny(*files, *sizes, *overrides)
 
 
 def test_images_that_fit_are_shrunk_and_cached_and_others_are_not(photographs, elsewhere):
-    config = resolved(photographs("study=fits"))
-    assert (config.data.short_side, config.data.cache) == (256, "disk")
-    config = resolved(photographs("study=does_not", "data.cache_gb=0.00001"))
-    assert (config.data.short_side, config.data.cache) == (None, "off")
-    # what a study has chosen once holds, though it would fit now
-    config = resolved(photographs("study=does_not", "data.cache_gb=50"))
-    assert (config.data.short_side, config.data.cache) == (None, "off")
-    config = resolved(photographs("study=off", "data.cache=off"))
-    assert (config.data.short_side, config.data.cache) == (None, "off")
-    config = resolved(photographs("study=asked", "data.cache=disk", "data.cache_gb=0.00001"))
-    assert (config.data.short_side, config.data.cache) == (256, "disk")
-    config = resolved(photographs("study=larger", "data.resize=300"))
-    assert config.data.short_side == 300
-    config = resolved(photographs("study=given", "data.short_side=20", "data.cache=off"))
-    assert (config.data.short_side, config.data.cache) == (20, "off")
+    for study, overrides, expected in [
+        ("fits", [], (256, "disk")),
+        ("does_not", ["data.cache_gb=0.00001"], (None, "off")),
+        ("does_not", ["data.cache_gb=50"], (None, "off")),  # a study's choice holds, though it would fit now
+        ("off", ["data.cache=off"], (None, "off")),
+        ("asked", ["data.cache=disk", "data.cache_gb=0.00001"], (256, "disk")),
+        ("larger", ["data.resize=300"], (300, "disk")),
+        ("given", ["data.short_side=20", "data.cache=off"], (20, "off")),
+    ]:
+        data = resolved(photographs(f"study={study}", *overrides)).data
+        assert (data.short_side, data.cache) == expected, study
 
 
 def test_the_cache_makes_no_difference_to_what_is_found(photographs, elsewhere):
     def rows(*overrides: str) -> list[dict[str, float]]:
         run = photographs("data.short_side=18", *overrides)
         train(run, prepare(run.config))
-        times = ("seconds/train", "seconds/val", "images_per_second")
         assert RunFolder(run.folder).record["short_side"] == 18
-        return [{name: row[name] for name in row if name not in times} for row in RunFolder(run.folder).rows]
+        return timeless(RunFolder(run.folder).rows)
 
     plain = rows("data.cache=off", "study=off")
     assert rows("data.cache=disk", "study=disk") == plain
     assert rows("data.cache=disk", "study=again", "data.workers=2") == plain
-    assert (
-        rows("data.cache=disk", "study=full", "data.cache_gb=0.00002", f"data.cache_dir={elsewhere / 'other'}") == plain
-    )
+    full = ["data.cache_gb=0.00002", f"data.cache_dir={elsewhere / 'other'}"]
+    assert rows("data.cache=disk", "study=full", *full) == plain
