@@ -1,8 +1,6 @@
-from __future__ import annotations
-
 import numpy as np
 import pytest
-from factories.run_folders import made_up_predictions, write_run
+from factories.run_folders import SIZES, made_up_predictions, write_run
 from sklearn.calibration import calibration_curve
 
 from datavol.errors import ConfigError
@@ -32,13 +30,9 @@ def test_margins_are_those_of_equation_11():
 @pytest.mark.parametrize("bins", [5, 15])
 def test_reliability_agrees_with_sklearn(bins):
     table = reliability_bins(PREDICTIONS, bins)
-    correct, confidence = (
-        PREDICTIONS.classes[:, 0] == PREDICTIONS.labels,
-        np.exp(PREDICTIONS.log_probabilities[:, 0].astype(float)),
-    )
-    accuracies, confidences = calibration_curve(correct, confidence.clip(max=1), n_bins=bins)
-    assert table["accuracy"].tolist() == pytest.approx(accuracies)
-    assert table["confidence"].tolist() == pytest.approx(confidences)
+    confidence = np.exp(PREDICTIONS.log_probabilities[:, 0].astype(float)).clip(max=1)
+    expected = calibration_curve(PREDICTIONS.classes[:, 0] == PREDICTIONS.labels, confidence, n_bins=bins)
+    np.testing.assert_allclose(table[["accuracy", "confidence"]].to_numpy().T, expected, rtol=1e-6)
     assert table["images"].sum() == 1000
 
 
@@ -65,8 +59,7 @@ def test_runs_that_kept_nothing_are_left_out_and_none_is_an_error(tmp_path):
 
 
 def test_training_points_name_runs_and_leave_out_what_may_not_be_used(study):
-    broken = next(study.glob("mobilenet_v2-5pct*")) / "run.json"
-    broken.write_text("{")
+    (next(study.glob("mobilenet_v2-5pct*")) / "run.json").write_text("{")
     loaded = load_study(study)
     points = training_points(loaded)
     assert set(points["state"]) == {"finished", "failed"}
@@ -83,5 +76,4 @@ def test_curves_of_other_lengths_are_other_curves(tmp_path):
 
 def test_images_per_class_are_those_of_the_manifests(clean):
     sizes = images_per_class(load_study(clean).finished)
-    whole = sizes[sizes["fraction"] == 1]
-    assert whole["images"].tolist() == [250, 230, 200, 180, 150, 140, 120, 110, 100, 90] * 2
+    assert sizes.loc[sizes["fraction"] == 1, "images"].tolist() == [*SIZES] * 2

@@ -1,5 +1,3 @@
-from __future__ import annotations
-
 import math
 
 import numpy as np
@@ -26,6 +24,9 @@ def saying(right: str, labels: np.ndarray = LABELS) -> Predictions:
     return Predictions(labels, classes, np.log(np.full(classes.shape, 0.5, dtype=np.float32)))
 
 
+RIGHT, WRONG = saying("111111"), saying("000000")
+
+
 def images_of(folder, agreement=0.5):
     return learned_images(load_study(folder).runs, agreement)
 
@@ -33,10 +34,8 @@ def images_of(folder, agreement=0.5):
 def fate_by_hand(shares: list[list[bool]], agreement: float) -> tuple[str, int | None]:
     """Of one image from the runs' verdicts at every fraction, the smallest first; by the words of the definition."""
     recognised = [verdicts.count(True) > agreement * len(verdicts) for verdicts in shares]
-    for start in range(len(recognised)):
-        if all(recognised[start:]):
-            return "learned", start
-    return ("forgotten", None) if any(recognised) else ("never", None)
+    start = next((start for start in range(len(recognised)) if all(recognised[start:])), None)
+    return ("learned" if start is not None else "forgotten" if any(recognised) else "never"), start
 
 
 @settings(deadline=None, max_examples=200)
@@ -52,15 +51,14 @@ def test_the_fraction_an_image_is_learned_from_is_that_of_the_definition(images)
 def test_fates_are_those_of_a_loop_over_images_and_runs(tmp_path, agreement):
     """Two networks, fractions of one to four seeds, and runs that kept nothing, failed, or were trained again."""
     rng = np.random.default_rng(3)
-    verdicts: dict[str, dict[float, list[np.ndarray]]] = {}
+    verdicts: dict[str, dict[float, list[np.ndarray]]] = {"mobilenet_v2": {}, "resnet50": {}}
     labels = rng.integers(0, 10, 200)
     for model, seeds in {"mobilenet_v2": {0.05: 4, 0.25: 3, 0.5: 2, 1.0: 1}, "resnet50": {0.05: 2, 1.0: 3}}.items():
         for fraction, count in seeds.items():
-            for seed in range(count):
-                right = rng.random(200) < 0.4 + 0.4 * fraction
+            verdicts[model][fraction] = [rng.random(200) < 0.4 + 0.4 * fraction for _ in range(count)]
+            for seed, right in enumerate(verdicts[model][fraction]):
                 text = "".join("1" if one else "0" for one in right)
                 write_run(tmp_path, model, fraction, seed, predictions=saying(text, labels))
-                verdicts.setdefault(model, {}).setdefault(fraction, []).append(right)
     write_run(tmp_path, "resnet50", 0.25)
     wrong = saying("0" * 200, labels)
     write_run(tmp_path, "resnet50", 0.5, state="failed", done=2, predictions=wrong)
@@ -87,9 +85,7 @@ def test_counts_are_those_of_the_images_and_what_was_not_measured_is_missing(tmp
         write_run(tmp_path, "resnet50", fraction, predictions=saying(right))
     counts = fate_counts(images_of(tmp_path))
     assert list(counts) == [0.05, 0.25, 1.0, "forgotten", "never"]
-    assert counts.loc[("mobilenet_v2", 0)].tolist() == [1, 0, 1, 1, 0]
-    assert counts.loc[("mobilenet_v2", 1)].tolist() == [1, 1, 0, 0, 0]
-    assert counts.loc[("mobilenet_v2", 3)].tolist() == [0, 0, 0, 0, 1]
+    assert counts.loc["mobilenet_v2"].to_numpy().tolist() == [[1, 0, 1, 1, 0], [1, 1, 0, 0, 0], [0, 0, 0, 0, 1]]
     assert counts.loc[("resnet50", 0)].fillna(-1).tolist() == [0, -1, 3, 0, 0]
     table = learned_table(images_of(tmp_path), ["cat", "dog", "owl", "yak"])
     assert table["class"].tolist() == ["all", "cat", "dog", "yak"] * 2
@@ -100,29 +96,21 @@ def test_counts_are_those_of_the_images_and_what_was_not_measured_is_missing(tmp
 
 
 def test_curves_of_another_length_are_apart(tmp_path):
-    for epochs, smaller in ((2, "000000"), (4, "111111")):
-        write_run(tmp_path, fraction=0.05, epochs=epochs, predictions=saying(smaller))
-        write_run(tmp_path, fraction=1.0, epochs=epochs, predictions=saying("111111"))
+    for epochs, smaller in ((2, WRONG), (4, RIGHT)):
+        write_run(tmp_path, fraction=0.05, epochs=epochs, predictions=smaller)
+        write_run(tmp_path, fraction=1.0, epochs=epochs, predictions=RIGHT)
     learned = images_of(tmp_path).groupby("label")["fraction"].unique().map(list).to_dict()
     assert learned == {"mobilenet_v2, 2 budget epochs": [1.0], "mobilenet_v2, 4 budget epochs": [0.05]}
 
 
-def test_one_fraction_says_nothing(tmp_path):
-    write_run(tmp_path, fraction=0.05, predictions=saying("111111"))
+def test_one_fraction_other_validation_images_and_an_agreement_of_all_are_refused(tmp_path):
+    write_run(tmp_path, fraction=0.05, predictions=RIGHT)
     write_run(tmp_path, fraction=1.0)
     with pytest.raises(ConfigError, match="two fractions or more"):
         images_of(tmp_path)
-
-
-def test_other_validation_images_are_refused(tmp_path):
-    write_run(tmp_path, fraction=0.05, predictions=saying("111111"))
     write_run(tmp_path, fraction=1.0, predictions=saying("111111", LABELS[::-1].copy()))
     with pytest.raises(ConfigError, match="same images, got others among those of mobilenet_v2"):
         images_of(tmp_path)
-
-
-def test_agreement_is_a_share_below_one(tmp_path):
-    write_run(tmp_path)
     with pytest.raises(ConfigError, match=r"agreement must be .*, got 1;"):
         images_of(tmp_path, 1)
 
@@ -138,5 +126,5 @@ def test_the_names_of_images_come_from_the_data(tmp_path):
     (run,) = compose(["fraction=0.25"])
     prepared = prepare(run.config)
     RunFolder(tmp_path).start(run.values, [], prepared.manifest, prepared.subset.indices)
-    keys = validation_keys(tmp_path)
-    assert keys == [prepared.source.val.key(position) for position in range(len(prepared.source.val.labels))]
+    val = prepared.source.val
+    assert validation_keys(tmp_path) == [val.key(position) for position in range(len(val.labels))]

@@ -1,5 +1,3 @@
-from __future__ import annotations
-
 import pytest
 
 from datavol.study.tables.thesis import thesis_accuracies, thesis_numbers
