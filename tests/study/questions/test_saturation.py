@@ -40,8 +40,6 @@ def flat_from(n0, floor=0.2, fall=0.15):
 
 
 # Saturation
-
-
 @pytest.mark.parametrize("place", range(1, 5))
 def test_a_curve_that_is_flat_from_a_fraction_on_is_saturated_there(place):
     found = saturation(one_curve(flat_from(32_000 * FRACTIONS[place], fall=0.08), noise=0.002, test_size=None), 0.03)
@@ -152,8 +150,6 @@ def test_the_more_may_be_lost_the_less_is_enough(one, other, seed):
 
 
 # Doubling and the halving rule
-
-
 def test_the_halving_rule_holds_on_power_laws_and_breaks_on_curves_that_only_begin_to_learn():
     steady = doubling(one_curve(power_law, (0.03125, *FRACTIONS), noise=0.002, test_size=None))
     assert (steady.broke, len(steady.earlier)) == (0, 4)
@@ -168,9 +164,8 @@ def test_the_halving_rule_holds_on_power_laws_and_breaks_on_curves_that_only_beg
 def test_halves_are_read_off_the_curve_where_they_were_not_run():
     found = doubling(one_curve(saturating, (0.05, 0.125, 0.25, 0.5, 0.75, 1.0), noise=0.002, test_size=None))
     assert [test.n for test in found.earlier] == [32_000, 16_000, 8_000]
-    assert [test.gained for test in found.earlier] == pytest.approx(
-        [saturating(n / 2) - saturating(n) for n in (32_000, 16_000, 8_000)], abs=0.004
-    )
+    fell = [saturating(test.n / 2) - saturating(test.n) for test in found.earlier]
+    assert [test.gained for test in found.earlier] == pytest.approx(fell, abs=0.004)
     close = doubling(one_curve(fractions=(0.6, 0.8, 1.0)))
     assert close.earlier == ()
     assert "no earlier doublings" in close.reason
@@ -187,8 +182,6 @@ def test_the_intervals_of_the_gain_and_of_the_bound_hold_the_truth(count):
 
 
 # Images for a target
-
-
 def test_a_target_is_told_in_images_and_in_shares_of_the_full_set():
     found = images_for_target(one_curve(power_law, noise=0.002), 0.9)
     truth = 50 * 9 ** (1 / 0.35)

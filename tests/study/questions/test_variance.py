@@ -14,8 +14,7 @@ from datavol.study.questions.curve_runs import curves_of_study
 from datavol.study.questions.variance import seeds_for, seeds_needed, variance
 
 HALF = saturating(16_000)
-UNIT = HALF * (1 - HALF / CHANCE)
-"""Accuracy per z at half of the data, which standard deviations are told at."""
+UNIT = HALF * (1 - HALF / CHANCE)  # accuracy per z at half of the data, where standard deviations are reported
 DESIGNS = {
     "crossed": list(product(range(3), range(3))),
     "training within subsets": [(draw, 10 * draw + k) for draw in range(3) for k in range(2)],
