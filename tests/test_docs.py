@@ -1,8 +1,5 @@
 """Checks every command on every page of the documentation."""
 
-from __future__ import annotations
-
-import importlib.util
 import re
 import shlex
 import shutil
@@ -25,7 +22,6 @@ ROOT = Path(__file__).parents[1]
 RECORDS = ROOT / "tests" / "golden" / "records"
 PAGES = [ROOT / "README.md", ROOT / "examples" / "fashion_mnist" / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 BLOCK = re.compile(r"^```bash(?: needs=(\w+))?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-FLAGS = ("--help", "--cfg", "--resolve", "--indices")
 
 
 @dataclass(frozen=True)
@@ -38,11 +34,9 @@ class Command:
 
     @property
     def overrides(self) -> list[str]:
-        """List the `name=value` words."""
         return [word for word in self.words if "=" in word and not word.startswith("-")]
 
-    @property
-    def line(self) -> str:
+    def __str__(self) -> str:
         return shlex.join(["python", "-m", f"datavol.{self.entry}", *self.words])
 
 
@@ -66,51 +60,36 @@ MEASURED = [command for command in ALL if command.entry == "evaluate" and not co
 LISTED = [command for command in ALL if command.entry == "subset" and not command.needs]
 
 
-def named(command: Command) -> str:
-    return command.line
-
-
 def check_keys(command: Command) -> None:
-    """Compose the runs of a command.
-
-    Of each list on its line the first value and the last stand for all, which is quicker.
-    """
-    assert all(word in ("-m", "job", *FLAGS) or "=" in word for word in command.words), command.words
+    """Compose the runs of a command, of each list on its line the first value and the last, which is quicker."""
+    flags = {"-m", "job", "--help", "--cfg", "--resolve", "--indices"}
+    assert all(word in flags or "=" in word for word in command.words), command.words
     sweep = "-m" in command.words
     for which in (0, -1):
-        values = [word if "[" in word or not sweep else _one_of(word, which) for word in command.overrides]
+        split = [word.partition("=") for word in command.overrides]
+        values = [f"{name}={v if '[' in v or not sweep else v.split(',')[which]}" for name, _, v in split]
         assert compose(values, multirun=sweep)
         if values == command.overrides:
             return
 
 
-def _one_of(word: str, which: int) -> str:
-    name, _, values = word.partition("=")
-    return f"{name}={values.split(',')[which]}"
-
-
 @pytest.fixture(scope="session")
 def generate() -> ModuleType:
     """Load the hook that fills the pages' tables."""
-    spec = importlib.util.spec_from_file_location("generate", ROOT / "docs" / "generate.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["generate"] = module  # dataclasses look their module up
-    spec.loader.exec_module(module)
-    return module
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(ROOT / "docs")
+        return import_module("generate")
 
 
 @pytest.fixture
 def studies(elsewhere: Path) -> Path:
     """Make a working directory whose studies are frozen ones."""
-    for name in ("digits", "mine"):
-        shutil.copytree(RECORDS / "digits_records", elsewhere / "studies" / name)
-    shutil.copytree(RECORDS / "digits_records", elsewhere / "examples" / "fashion_mnist")
+    for name in ("studies/digits", "studies/mine", "examples/fashion_mnist"):
+        shutil.copytree(RECORDS / "digits_records", elsewhere / name)
     return elsewhere
 
 
-@pytest.mark.parametrize("command", COMPOSED, ids=named)
+@pytest.mark.parametrize("command", COMPOSED, ids=str)
 def test_every_key_of_every_command_is_valid(command):
     check_keys(command)
 
@@ -121,12 +100,9 @@ def test_a_misspelt_key_on_a_page_would_be_noticed():
         check_keys(command)
 
 
-def test_the_pages_have_commands_of_every_kind():
+def test_the_pages_have_commands_of_every_kind_and_what_they_need_is_one_of_a_few_things(generate):
     assert {command.entry for command in ALL} == set(COMMANDS)
     assert len(COMPOSED) > 30
-
-
-def test_what_a_command_needs_is_one_of_a_few_things(generate):
     assert {command.needs for command in ALL} <= {"", *generate.NEEDS}
 
 
@@ -137,10 +113,10 @@ def test_a_command_that_needs_nothing_says_so_truly(page):
         asks = any(word.startswith(("data.root=", "data.table=", "hydra/launcher=")) for word in command.words)
         asks |= "trainer=ddp" in command.words and not {"trainer.accelerator=cpu"} & set(command.words)
         asks &= command.entry != "plan" or not any(word.startswith("plan.") for word in command.words)
-        assert command.needs or not asks, command.line
+        assert command.needs or not asks, str(command)
 
 
-@pytest.mark.parametrize("command", [c for c in COMPOSED if c.entry == "run" and not c.needs], ids=named)
+@pytest.mark.parametrize("command", [c for c in COMPOSED if c.entry == "run" and not c.needs], ids=str)
 def test_a_run_that_needs_nothing_passes_the_checks_before_training(command, elsewhere):
     from datavol.training.preflight import check_runs
 
@@ -148,7 +124,7 @@ def test_a_run_that_needs_nothing_passes_the_checks_before_training(command, els
     check_runs(compose(command.overrides, multirun="-m" in command.words))
 
 
-@pytest.mark.parametrize("command", ANSWERED, ids=named)
+@pytest.mark.parametrize("command", ANSWERED, ids=str)
 def test_a_report_command_answers_for_a_frozen_study(command, studies, monkeypatch, capsys):
     """Make its answers; tests/test_report.py draws figures."""
     monkeypatch.setattr("datavol.study.report.writer.write_report", lambda study, contents, out: out / "report.html")
@@ -158,16 +134,16 @@ def test_a_report_command_answers_for_a_frozen_study(command, studies, monkeypat
     assert "page: " in said
 
 
-@pytest.mark.parametrize("command", MEASURED, ids=named)
+@pytest.mark.parametrize("command", MEASURED, ids=str)
 def test_an_evaluate_command_measures_a_frozen_checkpoint(command, elsewhere, monkeypatch, capsys):
     target = next(Path(word) for word in command.words if word.startswith("studies/"))
-    (killed,) = (RECORDS / "killed_records").glob("*/run.json")
-    shutil.copytree(killed.parent, elsewhere / (target.parent.parent if target.suffix else target))
+    (killed,) = (RECORDS / "killed_records").iterdir()
+    shutil.copytree(killed, elsewhere / (target.parent.parent if target.suffix else target))
     call(command, monkeypatch)
     assert "359 validation images" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("command", LISTED, ids=named)
+@pytest.mark.parametrize("command", LISTED, ids=str)
 def test_a_subset_command_prints(command, elsewhere, monkeypatch, capsys):
     call(command, monkeypatch)
     assert len(capsys.readouterr().out.splitlines()) > 3
@@ -181,8 +157,7 @@ def call(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_the_tutorial_names_the_folders_that_its_command_makes():
     tutorial = (ROOT / "docs" / "tutorial.md").read_text()
-    first = commands_in(tutorial)[0]
-    for run in compose(first.overrides, multirun=True):
+    for run in compose(commands_in(tutorial)[0].overrides, multirun=True):
         assert f"  {run.folder.name}/" in tutorial
 
 
@@ -197,41 +172,29 @@ def test_every_module_and_file_that_a_page_names_exists():
     for page in ("architecture", "contributing"):
         text = (ROOT / "docs" / f"{page}.md").read_text()
         modules = [name.replace(".", "/") + ".py" for name in re.findall(rf"`((?:{rooms})\.[a-z_.]+)`", text)]
-        files = re.findall(rf"`((?:{rooms})/[\w/]+\.py)`", text)
-        assert modules or files
-        for name in modules + files:
-            place = ROOT / "datavol" / name
-            assert place.is_file() or place.with_suffix("").is_dir(), name
+        names = modules + re.findall(rf"`((?:{rooms})/[\w/]+\.py)`", text)
+        assert names
+        for file in (ROOT / "datavol" / name for name in names):
+            assert file.is_file() or file.with_suffix("").is_dir(), file
 
 
 def test_the_readme_is_short_and_shows_the_two_commands():
     readme = (ROOT / "README.md").read_text()
     assert len(readme.splitlines()) <= 90
-    for line in (
-        "make demo",
-        "make test",
-        "python -m datavol.run -m model=resnet50,mobilenet_v2 fraction=0.05,0.125,0.25",
-    ):
-        assert f"\n{line}" in readme
+    sweep = "python -m datavol.run -m model=resnet50,mobilenet_v2 fraction=0.05,0.125,0.25"
+    assert all(f"\n{line}" in readme for line in ("make demo", "make test", sweep))
 
 
-def test_the_reference_has_every_key_and_no_other(generate):
+def test_the_reference_has_every_key_and_no_other_and_says_whether_it_is_hashed(generate):
     leaves = {key for key in all_keys() if not any(other.startswith(f"{key}.") for other in all_keys())}
-    assert {key.path for key in generate.schema_keys()} == leaves
-    assert all(key.defaults and key.rule for key in generate.schema_keys())
+    keys = {key.path: key for key in generate.schema_keys()}
+    assert set(keys) == leaves
+    assert all(key.defaults and key.rule for key in keys.values())
     page = (ROOT / "docs" / "reference" / "configuration.md").read_text()
     shown = "".join(generate.table(*mark.split()) for mark in generate.MARK.findall(page))
     assert leaves <= set(re.findall(r"^\| `([\w.]+)`", shown, re.MULTILINE))
-
-
-def test_the_reference_says_of_each_key_whether_it_is_hashed(generate):
-    hashed = {key.path: key.hashed for key in generate.schema_keys()}
-    assert (hashed["fraction"], hashed["seed"], hashed["recipe.optimiser.lr"], hashed["plan.node.cores"]) == (
-        "yes",
-        "no",
-        "yes",
-        "no",
-    )
+    hashed = [keys[path].hashed for path in ("fraction", "recipe.optimiser.lr", "seed", "plan.node.cores")]
+    assert hashed == ["yes", "yes", "no", "no"]
 
 
 def test_the_reference_has_every_recorded_fact(generate):
