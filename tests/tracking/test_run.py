@@ -49,27 +49,25 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path / "run"
 
 
-class Server:
+class Handler(BaseHTTPRequestHandler):
+    def do_POST(self) -> None:
+        body = self.rfile.read(int(self.headers["Content-Length"] or 0))
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(json.dumps(self.server.answer(self.path, body)).encode())
+
+    def log_message(self, *_: Any) -> None:
+        pass
+
+
+class Server(ThreadingHTTPServer):
     """As much of a W&B server as one run needs. It remembers the history lines, for a resumed run to go on from."""
 
     def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), Handler)
         self.known, self.lines = False, list[str]()
-        self.http = ThreadingHTTPServer(("127.0.0.1", 0), self.handler())
-        threading.Thread(target=self.http.serve_forever, daemon=True).start()
-        self.url = f"http://127.0.0.1:{self.http.server_port}"
-
-    def handler(server) -> type[BaseHTTPRequestHandler]:
-        class Handler(BaseHTTPRequestHandler):
-            def do_POST(self) -> None:
-                body = self.rfile.read(int(self.headers["Content-Length"] or 0))
-                self.send_response(200)
-                self.end_headers()
-                self.wfile.write(json.dumps(server.answer(self.path, body)).encode())
-
-            def log_message(self, *_: Any) -> None:
-                pass
-
-        return Handler
+        threading.Thread(target=self.serve_forever, daemon=True).start()
+        self.url = f"http://127.0.0.1:{self.server_port}"
 
     def answer(self, path: str, body: bytes) -> dict[str, Any]:
         if path.endswith("/file_stream"):
@@ -96,8 +94,8 @@ class Server:
         return [json.loads(line)["iteration"] for line in self.lines]
 
     def close(self) -> None:
-        self.http.shutdown()
-        self.http.server_close()
+        self.shutdown()
+        self.server_close()
 
 
 @pytest.fixture
@@ -334,8 +332,7 @@ def test_wandb_waits_for_its_server_no_longer_than_our_patience(folder, monkeypa
     monkeypatch.delenv("WANDB_ERROR_REPORTING")
     finish(start(folder))
     (run,) = opened
-    patience = wandb_run.PATIENCE_SECONDS
-    assert (run.settings.init_timeout, run.settings.finish_timeout) == (patience, patience)
+    assert run.settings.init_timeout == run.settings.finish_timeout == wandb_run.PATIENCE_SECONDS
     assert run.settings.finish_timeout_raises
     assert os.environ["WANDB_ERROR_REPORTING"] == "false"  # else they would wait for the server at exit
 
