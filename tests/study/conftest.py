@@ -1,7 +1,6 @@
 """Made-up studies."""
 
-from __future__ import annotations
-
+from itertools import product
 from pathlib import Path
 
 import pytest
@@ -12,10 +11,8 @@ from factories.run_folders import write_run
 def clean(tmp_path: Path) -> Path:
     """A study without a flaw: two networks, fractions 0.05, 0.25 and 1, two seeds; independent draws."""
     study = tmp_path / "clean"
-    for model in ("mobilenet_v2", "resnet50"):
-        for fraction in (0.05, 0.25, 1.0):
-            for seed in (0, 1):
-                write_run(study, model, fraction, seed)
+    for model, fraction, seed in product(("mobilenet_v2", "resnet50"), (0.05, 0.25, 1.0), (0, 1)):
+        write_run(study, model, fraction, seed)
     return study
 
 
@@ -23,9 +20,8 @@ def clean(tmp_path: Path) -> Path:
 def study(tmp_path: Path) -> Path:
     """Six finished runs of two networks, one that runs and one that failed."""
     study = tmp_path / "made_up"
-    for model in ("resnet50", "mobilenet_v2"):
-        for i, fraction in enumerate((0.05, 0.125, 0.25)):
-            write_run(study, model, fraction, top1=0.5 + 0.1 * i)
+    for model, (fraction, top1) in product(("resnet50", "mobilenet_v2"), ((0.05, 0.5), (0.125, 0.6), (0.25, 0.7))):
+        write_run(study, model, fraction, top1=top1)
     write_run(study, "resnet50", 0.5, state="running", done=0)
     write_run(study, "resnet50", 1.0, state="failed", done=2)
     return study
