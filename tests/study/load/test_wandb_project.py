@@ -1,5 +1,5 @@
-from __future__ import annotations
-
+from functools import partial
+from itertools import product
 from types import SimpleNamespace
 from typing import Any
 
@@ -39,9 +39,8 @@ class FakeApi:
 
         def opened(settings: Any, *, run_id: str, name: str, study: str, config: dict[str, Any], **_: Any) -> Any:
             known = {"id": run_id, "name": folder.path.name, "group": study, "config": config, "state": state}
-            known["job_type"] = None
-            times = {"created_at": "2026-01-01T00:00:00Z", "scan_history": lambda: rows}
-            self.sent.append(SimpleNamespace(**known, **times, summary={}))
+            known |= {"job_type": None, "created_at": "2026-01-01T00:00:00Z", "scan_history": lambda: rows}
+            self.sent.append(SimpleNamespace(**known, summary={}))
             return SimpleNamespace(
                 log=lambda row: rows.append({"_step": row["iteration"], "_runtime": 1.5} | row),
                 finish=lambda summary, code: self.sent[-1].summary.update(summary),
@@ -59,36 +58,27 @@ class FakeApi:
 def both(tmp_path, monkeypatch):
     """The same runs in a folder and on W&B."""
     api = FakeApi()
-    for fraction in (0.5, 0.25):
-        for seed in (1, 0):
-            overrides = (f"fraction={fraction}", f"seed={seed}", "epochs=4", "recipe.batch_size=64")
-            folder = write_run(tmp_path / "s", fraction=fraction, seed=seed, overrides=("recipe.batch_size=64",))
-            api.send(folder, monkeypatch, *overrides)
+    batch = "recipe.batch_size=64"
+    for fraction, seed in product((0.5, 0.25), (1, 0)):
+        folder = write_run(tmp_path / "s", fraction=fraction, seed=seed, overrides=(batch,))
+        api.send(folder, monkeypatch, f"fraction={fraction}", f"seed={seed}", "epochs=4", batch)
     return load_study(tmp_path / "s"), api
 
 
-def test_the_frames_are_those_of_the_folder_where_it_is_sent(both):
+def test_the_frames_are_those_of_the_folder_where_it_is_sent_and_can_be_audited_and_concluded_from(both):
     study, api = both
     online = load_wandb("me/here", api)
-    pd.testing.assert_frame_equal(online.runs.drop(columns=UNSENT), study.runs.drop(columns=UNSENT), check_dtype=False)
-    pd.testing.assert_frame_equal(online.epochs, study.epochs, check_dtype=False, check_like=True)
+    same = partial(pd.testing.assert_frame_equal, check_dtype=False)
+    same(online.runs.drop(columns=UNSENT), study.runs.drop(columns=UNSENT))
+    same(online.epochs, study.epochs, check_like=True)
     assert online.runs[UNSENT[:8]].isna().all(axis=None)
-
-
-def test_it_can_be_audited_and_concluded_from(both):
-    study, api = both
-    online = load_wandb("me/here", api)
-    (finding,) = audit(online)
-    assert (finding.name, finding.severity) == ("subsets", "minor")
-    pd.testing.assert_frame_equal(
-        learning_curve_points(online.runs), learning_curve_points(study.runs), check_dtype=False
-    )
+    assert [(finding.name, finding.severity) for finding in audit(online)] == [("subsets", "minor")]
+    same(learning_curve_points(online.runs), learning_curve_points(study.runs))
 
 
 def test_every_run_is_a_row_whatever_its_state(both, tmp_path, monkeypatch):
     _, api = both
-    folder = write_run(tmp_path / "more", done=0)
-    api.send(folder, monkeypatch, state="running")
+    api.send(write_run(tmp_path / "more", done=0), monkeypatch, state="running")
     api.send(write_run(tmp_path / "more", done=2), monkeypatch, state="crashed")
     api.send(write_run(tmp_path / "more"), monkeypatch).scan_history = lambda: []
     api.sent.append(SimpleNamespace(name="other", group=None, job_type=None, config={}, summary={}, scan_history=list))
@@ -96,9 +86,9 @@ def test_every_run_is_a_row_whatever_its_state(both, tmp_path, monkeypatch):
     runs = load_wandb("me/here", api).runs
     assert runs["state"].value_counts().to_dict() == {"finished": 4, "unreadable": 2, "running": 1, "failed": 1}
     assert runs.loc[runs["state"] == "failed", "reason"].tolist() == ["W&B says crashed"]
-    reasons = sorted(runs.loc[runs["state"] == "unreadable", "reason"])
-    assert reasons[0].startswith("W&B must hold a run that datavol logged, got one without")
-    assert reasons[1] == "W&B must hold the 4 evaluations of the run's summary, got 0"
+    without, evaluations = sorted(runs.loc[runs["state"] == "unreadable", "reason"])
+    assert without.startswith("W&B must hold a run that datavol logged, got one without")
+    assert evaluations == "W&B must hold the 4 evaluations of the run's summary, got 0"
 
 
 def test_numbers_that_are_not_finite_come_back(both):
@@ -109,13 +99,9 @@ def test_numbers_that_are_not_finite_come_back(both):
     assert load_wandb("me/here", api).epochs["val/margin_incorrect"].isna().all()
 
 
-def test_a_project_that_is_not_there_is_told(both):
-    _, api = both
+def test_a_project_that_is_not_there_or_is_empty_is_told():
     with pytest.raises(ConfigError, match=r"W&B project that you can read, got no/where: Could not find project; try"):
-        load_wandb("no/where", api)
-
-
-def test_an_empty_project_is_told():
+        load_wandb("no/where", FakeApi())
     with pytest.raises(ConfigError, match="with runs in it, got me/here; check its name"):
         load_wandb("me/here", FakeApi())
 
