@@ -1,7 +1,6 @@
 """Every experiment of the thesis is planned for ImageNet and trained on the digits."""
 
-from __future__ import annotations
-
+from itertools import product
 from pathlib import Path
 
 import pytest
@@ -49,30 +48,25 @@ def test_an_experiment_of_the_thesis_is_planned_without_imagenet(file):
 
 @pytest.mark.parametrize("file", [file for file in THESIS if file.stem != "restart"], ids=named)
 def test_an_experiment_of_the_thesis_can_be_tried_on_the_digits(file):
-    six = "epochs=6"  # above the thesis's warm-up
-    for run in compose([f"experiment={named(file)}", *ON_DIGITS, six], multirun=is_sweep(file)):
-        assert prepare(run.config).budget.iterations == 6 * 12
+    for run in compose([f"experiment={named(file)}", *ON_DIGITS, "epochs=6"], multirun=is_sweep(file)):
+        assert prepare(run.config).budget.iterations == 6 * 12  # 6 epochs are above the thesis's warm-up
 
 
 def test_regularisation_one_by_one_is_one_command_and_each_run_adds_one_means():
     runs = compose(["experiment=regularisation_one_by_one", "data=digits"], multirun=True)
-    assert len({run.folder for run in runs}) == len(runs) == 14
+    assert len({run.folder for run in runs}) == 14
     recipes = {run.config.recipe.name: nodes(run.config.recipe.model_dump(exclude={"name"})) for run in runs}
-    assert list(recipes) == list(ONE_BY_ONE)
-    plain = recipes["plain"]
     for name, recipe in recipes.items():
-        changed = {path: value for path, value in recipe.items() if value != plain[path]}
+        changed = {path: value for path, value in recipe.items() if value != recipes["plain"][path]}
         assert {path: value for path, value in changed.items() if not isinstance(value, dict)} == ONE_BY_ONE[name]
     seeds = [(run.config.recipe.name, run.config.seed) for run in runs]
-    assert seeds == [(name, seed) for name in ONE_BY_ONE for seed in (0, 1)]
+    assert seeds == list(product(ONE_BY_ONE, (0, 1)))
     assert {(run.config.fraction, run.config.epochs, run.config.evaluate_train) for run in runs} == {(0.05, 4, True)}
 
 
 def test_the_plain_recipe_of_both_experiments_is_the_same_run():
-    off, one_by_one = (
-        {run.folder for run in compose([f"experiment=regularisation_{name}", "data=digits"], multirun=True)}
-        for name in ("off", "one_by_one")
-    )
+    lines = ([f"experiment=regularisation_{name}", "data=digits"] for name in ("off", "one_by_one"))
+    off, one_by_one = ({run.folder for run in compose(line, multirun=True)} for line in lines)
     assert len(off & one_by_one) == 1  # 5 %, seed 0
 
 
@@ -113,8 +107,8 @@ def test_the_third_run_of_the_statistical_study_starts_in_the_middle_of_the_firs
     runs = runs_of(elsewhere / "studies/thesis_repeats")
     assert len({run.manifest["sha256"] for run in runs}) == 1
     (first,) = (run for run in runs if run.values["init_seed"] == 0)
-    half = f"start_from={first.checkpoint('budget_epoch_0002')}"
-    answer = command("run", "experiment=thesis/restart", *small, half)
+    half = first.checkpoint("budget_epoch_0002")
+    answer = command("run", "experiment=thesis/restart", *small, f"start_from={half}")
     assert answer.returncode == 0, answer.stderr
     (third,) = (run for run in runs_of(elsewhere / "studies/thesis_repeats") if run.values["order_seed"] == 2)
     assert [row["budget_epoch"] for row in third.rows][-2:] == [3, 4]
