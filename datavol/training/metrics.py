@@ -15,19 +15,12 @@ CALIBRATION_BINS = 15
 
 
 class TopPredictions(NamedTuple):
-    """Holds the part of a batch's logits that the metrics need.
+    """Holds the part of a batch's logits that the metrics need."""
 
-    Attributes:
-        top_logits: The largest logits in descending order, (B, min(5, classes)), single precision or better.
-        top_classes: Their classes, the same shape.
-        confidence: The largest softmax output, (B,).
-        targets: True classes, (B,).
-    """
-
-    top_logits: Tensor
-    top_classes: Tensor
-    confidence: Tensor
-    targets: Tensor
+    top_logits: Tensor  # the largest logits in descending order, (B, min(5, classes)), single precision or better
+    top_classes: Tensor  # their classes, the same shape
+    confidence: Tensor  # the largest softmax output, (B,)
+    targets: Tensor  # true classes, (B,)
 
     @property
     def correct(self) -> Tensor:

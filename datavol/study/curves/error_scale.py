@@ -16,19 +16,12 @@ FLOOR = 1e-3  # least error (z = -7) as a share of the ceiling where the size of
 
 @dataclass(frozen=True)
 class ErrorScale:
-    """Stores the scale of one curve; all errors are shares.
+    """Stores the scale of one curve; all errors are shares."""
 
-    Attributes:
-        ceiling: The error at z = infinity.
-        floor: The least error that is distinguished from 0; smaller ones count as this.
-        worst: The larger of chance and the largest measured error; no prediction is above it.
-        test_size: Images that an error is measured on, None if unknown.
-    """
-
-    ceiling: float
-    floor: float
-    worst: float
-    test_size: int | None
+    ceiling: float  # the error at z = infinity
+    floor: float  # the least error that is distinguished from 0; smaller ones count as this
+    worst: float  # the larger of chance and the largest measured error; no prediction is above it
+    test_size: int | None  # images that an error is measured on, None if unknown
 
     @classmethod
     def of(cls, errors: np.ndarray, chance_error: float, test_size: int | None) -> ErrorScale:

@@ -5,25 +5,15 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class ImagesNeeded:
-    """Stores how many training images reach an error.
+    """Stores how many training images reach an error."""
 
-    Attributes:
-        error: The error asked for.
-        low: Where the interval's lower edge first reaches the error, None if not up to `limit`.
-        estimate: The same of the estimate.
-        high: The same of the upper edge: with so many images even an unlucky run should reach the error.
-        level: Of the interval.
-        smallest: The smallest n measured; an edge equal to it means "so many or fewer".
-        limit: Four times the largest n, where the search ends.
-    """
-
-    error: float
-    low: float | None
-    estimate: float | None
-    high: float | None
-    level: float
-    smallest: float
-    limit: float
+    error: float  # the error asked for
+    low: float | None  # where the interval's lower edge first reaches the error, None if not up to `limit`
+    estimate: float | None  # the same of the estimate
+    high: float | None  # the same of the upper edge: with so many images even an unlucky run should reach the error
+    level: float  # of the interval
+    smallest: float  # the smallest n measured; an edge equal to it means "so many or fewer"
+    limit: float  # four times the largest n, where the search ends
 
     def __str__(self) -> str:
         return self.sentence(f"an error of {100 * self.error:.3g} %")

@@ -37,23 +37,14 @@ Not fitted (public curves have no neighbouring sizes); it only shapes the band b
 
 @dataclass(frozen=True)
 class Prior:
-    """Stores what other curves teach about a new one.
+    """Stores what other curves teach about a new one."""
 
-    Attributes:
-        mean_slope: Mean slope of z, per doubling of n.
-        drift: Standard deviation of the slope around it, per unit of scale.
-        decay: Rate at which a slope is forgotten, per doubling.
-        wiggle: Standard deviation of the wiggle from the largest n on, per unit of scale.
-        dof: Degrees of freedom of the scale's prior: the fewer, the more curves differ.
-        lasting: Share of the wiggle's variance that all runs of a size have in common.
-    """
-
-    mean_slope: float
-    drift: float
-    decay: float
-    wiggle: float
-    dof: float
-    lasting: float = 0.0
+    mean_slope: float  # mean slope of z, per doubling of n
+    drift: float  # standard deviation of the slope around it, per unit of scale
+    decay: float  # rate at which a slope is forgotten, per doubling
+    wiggle: float  # standard deviation of the wiggle from the largest n on, per unit of scale
+    dof: float  # degrees of freedom of the scale's prior: the fewer, the more curves differ
+    lasting: float = 0.0  # share of the wiggle's variance that all runs of a size have in common
 
     def covariance(self, x: Array, y: Array) -> Array:
         """Compute the average run's covariance, at scale 1, without the level.

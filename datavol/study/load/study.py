@@ -31,15 +31,10 @@ UNUSED = ("superseded", "unreadable")
 
 @dataclass(frozen=True, eq=False)
 class Study:
-    """Holds the records of runs; the module describes the columns.
+    """Holds the records of runs; the module describes the columns."""
 
-    Attributes:
-        runs: A row per run, sorted by data, network, recipe, fraction and seed, with the index 0, 1, ...
-        epochs: A row per budget epoch of every run that is neither superseded nor unreadable.
-    """
-
-    runs: pd.DataFrame
-    epochs: pd.DataFrame
+    runs: pd.DataFrame  # a row per run, sorted by data, network, recipe, fraction and seed, with the index 0, 1,
+    epochs: pd.DataFrame  # a row per budget epoch of every run that is neither superseded nor unreadable
 
     @property
     def finished(self) -> pd.DataFrame:

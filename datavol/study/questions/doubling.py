@@ -17,19 +17,12 @@ SLACK = 1.01  # halves are taken down to the smallest size, or up to 1 % below i
 
 @dataclass(frozen=True)
 class Halving:
-    """Stores one test of the rule on two doublings in a row.
+    """Stores one test of the rule on two doublings in a row."""
 
-    Attributes:
-        n: Images after the second doubling.
-        before: Gain of accuracy by the first, a share.
-        gained: Gain by the second.
-        probability: Probability that the second gained no more than the first.
-    """
-
-    n: float
-    before: float
-    gained: float
-    probability: float
+    n: float  # images after the second doubling
+    before: float  # gain of accuracy by the first, a share
+    gained: float  # gain by the second
+    probability: float  # probability that the second gained no more than the first
 
 
 @dataclass(frozen=True)

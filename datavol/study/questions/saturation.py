@@ -14,15 +14,10 @@ from datavol.study.questions.curve_runs import Column, CurveRuns
 
 @dataclass(frozen=True)
 class Enough:
-    """Stores how likely a measured fraction is enough.
+    """Stores how likely a measured fraction is enough."""
 
-    Attributes:
-        fraction: Share of the full training set.
-        probability: Probability that the average run's accuracy is within delta of the full one.
-    """
-
-    fraction: float
-    probability: float
+    fraction: float  # share of the full training set
+    probability: float  # probability that the average run's accuracy is within delta of the full one
 
 
 @dataclass(frozen=True)

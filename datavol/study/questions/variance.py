@@ -47,23 +47,14 @@ class Component:
 
 @dataclass(frozen=True)
 class Variance:
-    """Stores where differences between runs come from.
+    """Stores where differences between runs come from."""
 
-    Attributes:
-        parts: The sources that the seeds separate; only `together` where they separate none.
-        together: All of them.
-        fraction: The fraction of the standard deviations: the largest that has repeats.
-        level: Of the intervals.
-        crossed: Whether every source is separated; with nested seeds the inner one includes the interplay.
-        runs: Number of finished runs that share their fraction with others.
-    """
-
-    parts: tuple[Component, ...]
-    together: Component
-    fraction: float
-    level: float
-    crossed: bool
-    runs: int
+    parts: tuple[Component, ...]  # the sources that the seeds separate; only `together` where they separate none
+    together: Component  # all of them
+    fraction: float  # the fraction of the standard deviations: the largest that has repeats
+    level: float  # of the intervals
+    crossed: bool  # whether every source is separated; with nested seeds the inner one includes the interplay
+    runs: int  # number of finished runs that share their fraction with others
 
     def __str__(self) -> str:
         shares = [

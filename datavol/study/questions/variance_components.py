@@ -18,17 +18,11 @@ TRAINING = ["init_seed", "order_seed"]
 
 @dataclass(frozen=True, eq=False)
 class _Residuals:
-    """Stores the residuals of a least-squares fit of z to dummies.
+    """Stores the residuals of a least-squares fit of z to dummies."""
 
-    Attributes:
-        matrix: Maps z to its residuals (runs, runs).
-        square: Their sum of squares.
-        dof: Their degrees of freedom.
-    """
-
-    matrix: np.ndarray
-    square: float
-    dof: int
+    matrix: np.ndarray  # maps z to its residuals (runs, runs)
+    square: float  # their sum of squares
+    dof: int  # their degrees of freedom
 
     @classmethod
     def of(cls, z: np.ndarray, dummies: np.ndarray) -> _Residuals:

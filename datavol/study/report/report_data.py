@@ -45,35 +45,20 @@ class ReportTable:
 
 @dataclass(frozen=True)
 class ReportData:
-    """Stores a report's contents.
+    """Stores a report's contents."""
 
-    Attributes:
-        title: The names of the studies.
-        summary: What was measured, in a sentence.
-        pending: Why there is no conclusion, or None where a run has finished.
-        answers: Learning curve by learning curve.
-        findings: Of the audit, the gravest first.
-        tables: Those that are not empty.
-        csv_tables: By name; for programs, not on the page.
-        runs: Every run, whatever its state (`summaries.runs_table`).
-        missing: Tables and figures that could not be made, each with the reason.
-        commands: Those that train the runs.
-        versions: Of the libraries, by name.
-        provenance: The commits (`code`) and machines of the runs.
-    """
-
-    title: str
-    summary: str
-    pending: str | None
-    answers: list[Answer]
-    findings: list[Finding]
-    tables: list[ReportTable]
-    csv_tables: dict[str, pd.DataFrame]
-    runs: pd.DataFrame
-    missing: list[str]
-    commands: list[str]
-    versions: dict[str, str]
-    provenance: dict[str, list[str]]
+    title: str  # the names of the studies
+    summary: str  # what was measured, in a sentence
+    pending: str | None  # why there is no conclusion, or None where a run has finished
+    answers: list[Answer]  # learning curve by learning curve
+    findings: list[Finding]  # of the audit, the gravest first
+    tables: list[ReportTable]  # those that are not empty
+    csv_tables: dict[str, pd.DataFrame]  # by name; for programs, not on the page
+    runs: pd.DataFrame  # every run, whatever its state (`summaries.runs_table`)
+    missing: list[str]  # tables and figures that could not be made, each with the reason
+    commands: list[str]  # those that train the runs
+    versions: dict[str, str]  # of the libraries, by name
+    provenance: dict[str, list[str]]  # the commits (`code`) and machines of the runs
 
     @property
     def curves(self) -> dict[str, list[Answer]]:
