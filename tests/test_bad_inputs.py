@@ -1,7 +1,5 @@
 """Every mistake gets one line with name, rule, value and remedy, exit code 2, and leaves nothing behind."""
 
-from __future__ import annotations
-
 import re
 import subprocess
 import sys

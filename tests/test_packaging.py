@@ -1,7 +1,5 @@
 """conf/ is found from a checkout, an editable install and a wheel alike."""
 
-from __future__ import annotations
-
 import os
 import subprocess
 import sys

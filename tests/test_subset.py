@@ -1,7 +1,5 @@
 """What `python -m datavol.subset` prints: a list, or what several subsets share."""
 
-from __future__ import annotations
-
 import itertools
 import sys
 

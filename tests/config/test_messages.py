@@ -1,7 +1,5 @@
 """The words of Hydra and OmegaConf that `config.messages` reads are those of the installed versions."""
 
-from __future__ import annotations
-
 import re
 
 import pytest

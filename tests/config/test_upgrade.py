@@ -1,7 +1,5 @@
 """A key added later changes no hash, and no key of a section without effect makes a record unreadable."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """Parses HTML strictly: elements must be closed in their order."""
 
-from __future__ import annotations
-
 from html.parser import HTMLParser
 
 VOID = {"meta", "img", "br", "hr", "link", "input"}

@@ -1,7 +1,5 @@
 """Makes stores of ten images of odd sizes and checks them."""
 
-from __future__ import annotations
-
 import logging
 import os
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Writes run folders of known truth as a training does, without training."""
 
-from __future__ import annotations
-
 from copy import deepcopy
 from functools import lru_cache, reduce
 from operator import getitem

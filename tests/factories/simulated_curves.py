@@ -1,7 +1,5 @@
 """Simulates studies of a known truth as frames, hundreds in seconds."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any

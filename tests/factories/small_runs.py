@@ -1,7 +1,5 @@
 """Starts sweeps of runs that take seconds as real processes."""
 
-from __future__ import annotations
-
 import os
 import signal
 import subprocess

@@ -1,7 +1,5 @@
 """Makes studies as the two frames of `load_study`, without folders."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from itertools import product
 

@@ -4,8 +4,6 @@ It holds protobuf records of wandb's schema in LevelDB's log framing. wandb 0.31
 schema but no reader in Python; `wandb sync` reads these files in its own service process.
 """
 
-from __future__ import annotations
-
 import json
 import struct
 from collections.abc import Iterable, Iterator

@@ -4,8 +4,6 @@
 changelog explains.
 """
 
-from __future__ import annotations
-
 import hashlib
 import json
 import math

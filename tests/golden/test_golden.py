@@ -1,7 +1,5 @@
 """Nothing that a study rests on may change with the code: hashes, index lists, orders, answers, training rows."""
 
-from __future__ import annotations
-
 import importlib.util
 import json
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Records outlive the code: those of the first release are read, evaluated, reported and resumed by today's."""
 
-from __future__ import annotations
-
 import csv
 import json
 import shutil

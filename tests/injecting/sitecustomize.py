@@ -4,8 +4,6 @@
 that is written when it happens.
 """
 
-from __future__ import annotations
-
 import json
 import os
 import resource

@@ -1,7 +1,5 @@
 """A recorded fact is defined once: whoever shows it reads the table."""
 
-from __future__ import annotations
-
 import pytest
 from factories.run_folders import write_run
 

@@ -1,7 +1,5 @@
 """Real sweeps of which one run fails or is told to stop: how it ends, and the others unharmed."""
 
-from __future__ import annotations
-
 import signal
 import subprocess
 import time

@@ -1,5 +1,3 @@
-from __future__ import annotations
-
 from datavol.config.compose import compose
 from datavol.sweep.job import read_job, write_job
 

@@ -1,7 +1,5 @@
 """The loop of a sweep with jobs that only pretend to train."""
 
-from __future__ import annotations
-
 import io
 import re
 import signal

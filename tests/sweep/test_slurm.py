@@ -1,7 +1,5 @@
 """Sweeps on a real SLURM: one node on loopback, started and ended here. `make test-slurm` runs them."""
 
-from __future__ import annotations
-
 import os
 import pwd
 import secrets

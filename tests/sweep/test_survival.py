@@ -1,7 +1,5 @@
 """Real sweeps that are killed, started twice, and packed."""
 
-from __future__ import annotations
-
 import os
 import random
 import signal
