@@ -32,7 +32,7 @@ def checked_input(
         )
     if test_size is not None and not test_size >= 1:
         raise ConfigError(f"test_size must be at least 1 image, got {test_size}; leave it out if it is unknown")
-    checked_level(level)
+    check_share("level", level)
     return sizes, errors
 
 
@@ -67,8 +67,15 @@ def _one_dimensional(name: str, values: Numbers) -> Array:
     return array
 
 
-def checked_level(level: float) -> float:
-    """Return the level of an interval, or raise a ConfigError."""
-    if not 0 < level < 1:
-        raise ConfigError(f"level must be between 0 and 1, got {level:g}; 0.95 for 95 %")
-    return level
+SHARES = {
+    "level": ("between 0 and 1", "0.95 for 95 %"),
+    "delta": ("a share between 0 and 1", "0.01 for one point"),
+    "target": ("an accuracy between 0 and 1", "give a share, 0.9 for 90 %"),
+}
+
+
+def check_share(name: str, value: float) -> None:
+    """Raise a ConfigError unless an argument lies between 0 and 1."""
+    rule, remedy = SHARES[name]
+    if not 0 < value < 1:
+        raise ConfigError(f"{name} must be {rule}, got {value:g}; {remedy}")

@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 
 from datavol.errors import ConfigError, InsufficientData
-from datavol.study.curves.checks import Array, Numbers, check_curve, checked_input, checked_level, checked_sizes
+from datavol.study.curves.checks import Array, Numbers, check_curve, check_share, checked_input, checked_sizes
 from datavol.study.curves.error_scale import ErrorScale
 from datavol.study.curves.forecasts import Gain, ImagesNeeded
 from datavol.study.curves.slope_process import LCDB_PRIOR, Mixture, Prior, SlopeProcess, condition
@@ -78,7 +78,8 @@ class LearningCurve:
             ConfigError: If n or level is out of range.
         """
         sizes = checked_sizes(n)
-        level = checked_level(self.level if level is None else level)
+        level = self.level if level is None else level
+        check_share("level", level)
         runs = self._new_run(sizes)  # z; quantiles of z become quantiles of the error, as the scale is monotonic
         columns = {"error": 0.5, "low": (1 - level) / 2, "high": (1 + level) / 2}
         errors = {name: self._scale.error(runs.quantile(share)) for name, share in columns.items()}

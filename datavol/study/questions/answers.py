@@ -10,8 +10,8 @@ from functools import partial
 from typing import Literal, Protocol
 
 from datavol.cli.text import per_cent, points
-from datavol.errors import ConfigError, InsufficientData
-from datavol.study.curves.checks import checked_level
+from datavol.errors import InsufficientData
+from datavol.study.curves.checks import check_share
 from datavol.study.load.study import Study
 from datavol.study.questions.curve_runs import CurveRuns, Metric, curves_of_study
 from datavol.study.questions.doubling import doubling
@@ -86,11 +86,9 @@ def answers(
     Raises:
         ConfigError: If an argument is out of range.
     """
-    if not 0 < delta < 1:
-        raise ConfigError(f"delta must be a share between 0 and 1, got {delta:g}; 0.01 for one point")
-    if target is not None and not 0 < target < 1:
-        raise ConfigError(f"target must be an accuracy between 0 and 1, got {target:g}; give a share, 0.9 for 90 %")
-    checked_level(level)
+    for name, value in (("delta", delta), ("target", target), ("level", level)):
+        if value is not None:
+            check_share(name, value)
     curves = curves_of_study(study, metric)
     return [
         _answer(curve, question, ask) for curve in curves for question, ask in _questions(curve, delta, target, level)

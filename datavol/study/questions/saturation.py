@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from datavol.cli.text import per_cent, points, probability
-from datavol.errors import ConfigError, InsufficientData
+from datavol.errors import InsufficientData
+from datavol.study.curves.checks import check_share
 from datavol.study.curves.learning_curve import REACH, LearningCurve
 from datavol.study.questions.curve_runs import Column, CurveRuns
 
@@ -90,8 +91,7 @@ def saturation(curve: CurveRuns, delta: float = 0.01, level: float = 0.95) -> Sa
         ConfigError: If delta is not a share between 0 and 1.
         InsufficientData: If no curve can be fitted, or the full set is beyond four times the largest subset.
     """
-    if not 0 < delta < 1:
-        raise ConfigError(f"delta must be a share between 0 and 1, got {delta:g}; 0.01 for one point")
+    check_share("delta", delta)
     last = _saturation(curve, delta, level, "error")
     return replace(last, by_best=_saturation(curve, delta, level, "best_error"))
 

@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 
 from datavol.cli.text import per_cent
-from datavol.errors import ConfigError, InsufficientData
+from datavol.errors import InsufficientData
+from datavol.study.curves.checks import check_share
 from datavol.study.curves.forecasts import ImagesNeeded
 from datavol.study.questions.curve_runs import CurveRuns
 
@@ -46,8 +47,7 @@ def images_for_target(curve: CurveRuns, target: float, level: float = 0.95) -> T
         ConfigError: If the target is not a share between 0 and 1.
         InsufficientData: If no curve can be fitted, or guessing reaches the target.
     """
-    if not 0 < target < 1:
-        raise ConfigError(f"target must be an accuracy between 0 and 1, got {target:g}; give a share, 0.9 for 90 %")
+    check_share("target", target)
     fitted = curve.fit(level)
     if 1 - target >= fitted.chance_error:
         guess = per_cent(1 - fitted.chance_error)

@@ -14,8 +14,9 @@ import pandas as pd
 from scipy.stats import nct, t
 
 from datavol.cli.text import per_cent, points, span
-from datavol.errors import ConfigError, InsufficientData
+from datavol.errors import InsufficientData
 from datavol.study.audit.findings import list_fractions
+from datavol.study.curves.checks import check_share
 from datavol.study.curves.error_scale import ErrorScale
 from datavol.study.questions.curve_runs import CurveRuns
 from datavol.study.questions.variance_components import DRAWS, TRAINING, variance_components
@@ -156,8 +157,7 @@ def seeds_needed(curve: CurveRuns, delta: float = 0.01, level: float = 0.95, pow
         ConfigError: If delta is not a share between 0 and 1.
         InsufficientData: If there are no repeats.
     """
-    if not 0 < delta < 1:
-        raise ConfigError(f"delta must be a share between 0 and 1, got {delta:g}; 0.01 for one point")
+    check_share("delta", delta)
     split = _variance(curve, level)
     whole, fraction = split.together, split.fraction
     seeds, seeds_high = (seeds_for(delta, sd, level, power) for sd in (whole.sd, whole.high))
