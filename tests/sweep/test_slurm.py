@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from factories.small_runs import SMALL
 
 from datavol.runs.folder import WITHIN, RunFolder, runs_of
 
@@ -51,7 +52,7 @@ PartitionName=all Nodes={host} Default=YES MaxTime=INFINITE State=UP
 """
 
 SWEEP = ["-m", "hydra/launcher=submitit_slurm", "trainer.accelerator=cpu", "trainer.devices=2", "trainer.strategy=ddp"]
-SWEEP += ["trainer.threads=1", "logger=csv", "data.image_size=16", "data.resize=16", "recipe.batch_size=128"]
+SWEEP += ["trainer.threads=1", "logger=csv", *SMALL]
 
 
 def free_port() -> int:
