@@ -136,7 +136,7 @@ def conclude(jobs: Sequence[Job], display: Display) -> None:
     """Report the runs' ends, and how to resume the failed ones."""
     display.show([job.status for job in jobs])
     display.close()
-    failed = [job for job in jobs if job.status.state in ("failed", "refused", "waiting", "running")]
+    failed = [job for job in jobs if job.status.state in ("failed", "refused", "waiting")]
     elsewhere = [job for job in jobs if job.status.note == ELSEWHERE]
     print(f"{len(jobs) - len(failed) - len(elsewhere)} of {len(jobs)} runs finished", flush=True)
     for job in failed:

@@ -128,6 +128,23 @@ def test_fail_fast_leaves_finished_what_finishes_meanwhile(pretend, capsys):
     assert "1 of 2 runs finished" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize(("meanwhile", "state"), [(0, "finished"), (-15, "failed")])
+def test_what_finishes_while_a_sweep_is_stopped_is_finished(pretend, monkeypatch, capsys, meanwhile, state):
+    _, outcomes, _ = pretend
+    outcomes[0.1] = [1]
+    real = launching.JobProcess.poll
+
+    def slower(self):  # the second run is still training when the first has failed
+        if self.run.config.fraction == 0.2 and self.looks < 3:
+            return None
+        return real(self)
+
+    monkeypatch.setattr(launching.JobProcess, "poll", slower)
+    monkeypatch.setattr(launching.JobProcess, "send_signal", lambda self, _: setattr(self, "code", meanwhile))
+    assert launch(runs(0.1, 0.2), code=1, fail_fast=True, parallel=2) == ["failed", state]
+    assert f"{(meanwhile == 0):d} of 2 runs finished" in capsys.readouterr().out
+
+
 def test_rerun_moves_the_old_run_away(pretend):
     started, _, _ = pretend
     (run,) = some = runs(0.1)
