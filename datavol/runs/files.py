@@ -5,10 +5,18 @@ import json
 import math
 import os
 import tempfile
-from collections.abc import Iterator, Mapping
+import zlib
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
+from zipfile import BadZipFile
+
+import yaml
+
+from datavol.errors import ConfigError, flat
+
+T = TypeVar("T")
 
 
 def write_whole(path: Path, content: bytes) -> None:
@@ -21,8 +29,10 @@ def write_whole(path: Path, content: bytes) -> None:
             file.write(content)
         os.chmod(name, 0o644)  # mkstemp lets only the owner read
         put_in_place(Path(name), path)
-    except BaseException:  # KeyboardInterrupt as well: a temporary file never stays
+    except BaseException as error:  # KeyboardInterrupt as well: a temporary file never stays
         Path(name).unlink(missing_ok=True)
+        if isinstance(error, OSError):  # a full disk names no file
+            error.filename = str(path)
         raise
 
 
@@ -45,6 +55,39 @@ def _finite(value: Any) -> Any:
     if isinstance(value, Mapping):
         return {str(name): _finite(inner) for name, inner in value.items()}
     return [_finite(inner) for inner in value] if isinstance(value, (list, tuple)) else value
+
+
+def parsed(file: Path, parse: Callable[[Path], T], remedy: str = "bring it back, or move it away") -> T:
+    """Parse a file that datavol wrote.
+
+    Raises:
+        ConfigError: If it is missing, cut off, damaged or of another kind, in one line that ends in `remedy`.
+    """
+    try:
+        return parse(file)
+    # All that JSON, YAML, NumPy and zip files raise when they are cut off or damaged, and what wrong types lead to
+    except (
+        *(OSError, ValueError, LookupError, TypeError, AttributeError, EOFError, RecursionError),
+        *(BadZipFile, zlib.error, yaml.YAMLError),
+    ) as error:
+        got = error.strerror if isinstance(error, OSError) else f"{type(error).__name__}: {flat(error)}"
+        raise ConfigError(f"{file} must be a whole file that datavol wrote, got {got}; {remedy}") from None
+
+
+def read_json(file: Path, remedy: str = "bring it back, or move it away") -> dict[str, Any]:
+    """Read a JSON object that datavol wrote.
+
+    Raises:
+        ConfigError: If it is missing, cut off, damaged or no object, in one line that ends in `remedy`.
+    """
+
+    def parse(file: Path) -> dict[str, Any]:
+        values = json.loads(file.read_text(encoding="utf-8"))
+        if not isinstance(values, dict):
+            raise ValueError(f"no JSON object but {flat(values)[:40]}")
+        return values
+
+    return parsed(file, parse, remedy)
 
 
 @contextmanager
