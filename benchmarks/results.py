@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import math
 import platform
-import re
 import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -115,21 +114,10 @@ def place() -> dict[str, Any]:
     """Machine, versions, day and code of a measurement, as they are before this process writes its first result."""
     return {
         "date": now()[:10],
-        "machine": f"{processor()}, {provenance.cores()} cores, {platform.system()}",
+        "machine": f"{provenance.processor()}, {provenance.cores()} cores, {platform.system()}",
         "versions": provenance.versions(),
         "code": provenance.commit(),
     }
-
-
-def processor() -> str:
-    """The processor's name, and which of the instructions that matter here it has."""
-    try:
-        said = Path("/proc/cpuinfo").read_text()
-    except OSError:
-        return platform.processor() or platform.machine()
-    name = re.search(r"^model name\s*:\s*(.+)$", said, re.MULTILINE)
-    flags = set(re.findall(r"\b(avx2|avx512f|avx512_bf16|amx_bf16)\b", said))
-    return " ".join([name[1] if name else platform.machine(), *([f"({', '.join(sorted(flags))})"] if flags else [])])
 
 
 def read(folder: Path = FOLDER) -> dict[str, Row]:

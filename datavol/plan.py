@@ -32,9 +32,9 @@ def main() -> None:
     plans, config = plan_runs(runs), runs[0].config
     if config.plan.schedules is not None:
         draw_schedules(plans, Path(config.plan.schedules))
-    speeds = find_speeds(plans)  # may take seconds of timing
-    places = len(run_environments(config.sweep.parallel, config.trainer, len(plans)))
-    print_plan(plans, speeds, wall_seconds(plans, speeds, places), places)
+    places = run_environments(config.sweep.parallel, [run.config for run in runs])
+    speeds = find_speeds(plans, places[0])  # may take seconds of timing
+    print_plan(plans, speeds, wall_seconds(plans, speeds, len(places)), len(places))
 
 
 def draw_schedules(plans: list[Plan], file: Path) -> None:

@@ -11,6 +11,7 @@ from datavol.config.data import AnyData, FilesConfig
 from datavol.config.recipe import RecipeConfig
 from datavol.data.augment.transforms import Augmentation
 from datavol.data.budget import Budget
+from datavol.data.images.cache_policy import limit_bytes
 from datavol.data.images.cache_reader import PackedImages, cache_folder, store_of
 from datavol.data.images.cache_writer import fill
 from datavol.data.images.dataset import ArrayReader, Batch, EvaluationImages, FileReader, Reader, TrainingImages
@@ -59,7 +60,7 @@ class SubsetDataModule(L.LightningDataModule):
             if isinstance(reader, FileReader) and reader.packed is not None:
                 assert isinstance(self.data, FilesConfig)
                 split, store = reader.split, reader.packed.store
-                limit = round(self.data.cache_gb * 1e9)
+                limit = limit_bytes(self.data)
                 fill(store, split, partial(decode_file, split), positions, limit, threads=cores())
                 reader.packed = PackedImages(store)  # mapped anew, with what was added
 

@@ -1,6 +1,7 @@
 """Finds runs' speeds: given, timed, or predicted from one device."""
 
 import json
+import os
 import subprocess
 import sys
 import tempfile
@@ -26,8 +27,8 @@ class Speed:
     scaling: Scaling | None = None  # where the speed is predicted from that of one device
 
 
-def find_speeds(plans: list[Plan]) -> list[Speed]:
-    """Find each run's speed, once per network, recipe, data and trainer."""
+def find_speeds(plans: list[Plan], environment: dict[str, str] | None = None) -> list[Speed]:
+    """Find each run's speed, once per network, recipe, data and trainer; `environment` is that of a run."""
     timed: list[tuple[object, Speed]] = []  # no dictionary: configurations that hold lists are not hashable
     speeds = []
     for plan in plans:
@@ -35,13 +36,13 @@ def find_speeds(plans: list[Plan]) -> list[Speed]:
         kind = (config.model, config.recipe, config.data, config.trainer, config.plan, plan.epochs_left == 0)
         known = next((speed for other, speed in timed if other == kind), None)
         if known is None:
-            known = _find_speed(plan)
+            known = _find_speed(plan, environment)
             timed.append((kind, known))
         speeds.append(known)
     return speeds
 
 
-def _find_speed(plan: Plan) -> Speed:
+def _find_speed(plan: Plan, environment: dict[str, str] | None) -> Speed:
     config = plan.run.config
     if config.plan.images_per_second is not None:
         return Speed(config.plan.images_per_second, config.plan.images_per_second)
@@ -49,27 +50,27 @@ def _find_speed(plan: Plan) -> Speed:
     if plan.epochs_left == 0 or not (can_time or config.plan.device_images_per_second):
         return Speed(None)
     if is_predicted(config):
-        return _predict(plan, can_time)
-    found, start_seconds = _time(plan.run, "run")
+        return _predict(plan, can_time, environment)
+    found, start_seconds = _time(plan.run, "run", environment)
     return Speed(found["train"], found["val"], start_seconds)
 
 
-def _predict(plan: Plan, can_time: bool) -> Speed:
+def _predict(plan: Plan, can_time: bool, environment: dict[str, str] | None) -> Speed:
     """Predict the speed of devices that are not here."""
     config, start_seconds = plan.run.config, 0.0
     steps, decode = given_steps(config), config.plan.decode_per_core
     if steps is None:
         one_device(config)  # raises before anything is timed
-        timed, start_seconds = _time(plan.run, "device")
+        timed, start_seconds = _time(plan.run, "device", environment)
         steps, decode = [(size, seconds) for size, seconds in timed["steps"]], decode or timed["decode_per_core"]
     elif decode is None and can_time:
-        decode = _time(plan.run, "loading")[0]["decode_per_core"]
+        decode = _time(plan.run, "loading", environment)[0]["decode_per_core"]
     scaling = scale(config, plan.prepared, steps, decode)
     pace = scaling.planned.images_per_second
     return Speed(pace, pace, start_seconds, scaling)  # evaluation, without a backward pass, counts as no faster
 
 
-def _time(run: Run, what: str) -> tuple[dict[str, Any], float]:
+def _time(run: Run, what: str, environment: dict[str, str] | None) -> tuple[dict[str, Any], float]:
     """Run `datavol.planning.throughput`; return its figures and start-up seconds."""
     print(f"timing {run.config.model.name} on {run.config.data.name} ...", file=sys.stderr, flush=True)
     with tempfile.TemporaryDirectory(prefix="datavol-") as folder:
@@ -77,7 +78,7 @@ def _time(run: Run, what: str) -> tuple[dict[str, Any], float]:
         write_job(file, run)
         began = time.time()  # the wall clock: the two processes compare theirs
         command = [sys.executable, "-m", "datavol.planning.throughput", str(file), what]
-        answer = subprocess.run(command, stdout=subprocess.PIPE, text=True, cwd=Path.cwd())
+        answer = subprocess.run(command, stdout=subprocess.PIPE, text=True, env=os.environ | (environment or {}))
     if answer.returncode:
         raise ConfigError("plan.timing must succeed, and it failed as said above; try plan.timing=false")
     figures = json.loads(answer.stdout.splitlines()[-1])  # before the last line, what libraries print

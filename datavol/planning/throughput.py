@@ -25,8 +25,9 @@ from datavol.planning.prediction import one_device, with_batch
 from datavol.sweep.job import is_first_rank, read_job
 from datavol.sweep.processes import die_with_parent
 from datavol.training.autotune import resolve_auto
-from datavol.training.callbacks.monitoring import Margins, StopOnNonFinite
+from datavol.training.callbacks.monitoring import Margins, StopOnNonFinite, set_threads
 from datavol.training.memory import keep_freed_memory
+from datavol.training.spinning import BriefSpinning
 from datavol.training.trainer import build_data, build_module, build_trainer, fewer_warnings
 
 WARM_UP_BATCHES = 5
@@ -52,8 +53,7 @@ class Clock(Checkpoint):
 
     def setup(self, trainer: L.Trainer, pl_module: L.LightningModule, stage: str) -> None:
         """Set the CPU threads, as in training."""
-        if isinstance(self.threads, int):
-            torch.set_num_threads(self.threads)
+        set_threads(self.threads, trainer.num_devices)
 
     def on_train_batch_end(self, trainer: L.Trainer, *_: Any) -> None:
         """Note the time of a training batch."""
@@ -131,7 +131,7 @@ def _fit(config: Config, prepared: Prepared, data: SubsetDataModule, clock: Cloc
     trainer.limit_train_batches = MOST_BATCHES if trainer.world_size == 1 else BATCHES_OF_RANKS
     trainer.limit_val_batches = val_batches
     module = build_module(config, prepared)
-    with fewer_warnings():
+    with fewer_warnings(), BriefSpinning():
         trainer.fit(module, data)
 
 

@@ -2,14 +2,16 @@
 
 import os
 import platform
+import re
 import subprocess
+from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 from datavol import __version__
 
-PACKAGES = ("torch", "torchvision", "lightning", "torchmetrics", "timm", "hydra-core", "numpy", "pillow")
+PACKAGES = ("torch", "torchvision", "lightning", "torchmetrics", "timm", "hydra-core", "numpy", "pillow", "simplejpeg")
 
 
 def versions() -> dict[str, str]:
@@ -25,13 +27,37 @@ def commit() -> dict[str, Any]:
 
 def machine() -> dict[str, Any]:
     """Describe the machine that trains the run."""
-    return {"platform": platform.platform(), "processor": platform.machine(), "cpus": cores()}
+    return {"platform": platform.platform(), "processor": processor(), "cpus": cores()}
 
 
+def processor() -> str:
+    """Name the processor, with the instructions on which arithmetic depends."""
+    try:
+        said = Path("/proc/cpuinfo").read_text()
+    except OSError:  # not Linux
+        return platform.processor() or platform.machine()
+    name = re.search(r"^model name\s*:\s*(.+)$", said, re.MULTILINE)
+    flags = sorted(set(re.findall(r"\b(avx2|avx512f|avx512_bf16|amx_bf16)\b", said)))
+    return (name[1] if name else platform.machine()) + (f" ({', '.join(flags)})" if flags else "")
+
+
+@cache
 def cores() -> int:
-    """Count the CPU cores that this process may use."""
-    # SLURM and containers restrict a process to some cores; only Linux tells which
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    """Count the CPU cores that this process may use: by affinity, container quota and SLURM."""
+    from joblib import cpu_count  # late: it takes a moment
+
+    slurm = os.environ.get("SLURM_CPUS_PER_TASK", "")
+    return min(int(cpu_count()), int(slurm)) if slurm.isdecimal() and slurm != "0" else int(cpu_count())
+
+
+def memory_bytes() -> float:
+    """Read how much memory this process may use."""
+    limits = [float(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))]
+    for name in ("memory.max", "memory/memory.limit_in_bytes"):  # of a container, by version of cgroups
+        file = Path("/sys/fs/cgroup", name)
+        if file.exists() and (said := file.read_text().strip()) != "max":
+            limits.append(float(said))
+    return min(limits)
 
 
 def _git(*arguments: str) -> str | None:

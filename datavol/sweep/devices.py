@@ -2,30 +2,43 @@
 
 import os
 import subprocess
+from collections.abc import Sequence
 
-from datavol.config.trainer import TrainerConfig
+from datavol.config.run import Config
 from datavol.errors import ConfigError
-from datavol.runs.provenance import cores
+from datavol.runs.provenance import cores, memory_bytes
+
+SMALL_BATCH = (
+    64 * 64 * 64
+)  # pixels; threads have little to share in its steps, and two runs at once nearly double a sweep
+MEMORY_OF_A_RUN = 3e9  # bytes, of small batches, with room
 
 
-def run_environments(parallel: int | str, trainer: TrainerConfig, runs: int) -> list[dict[str, str]]:
+def run_environments(parallel: int | str, configs: Sequence[Config]) -> list[dict[str, str]]:
     """Return an environment for each of the runs that train at once.
 
-    They get disjoint GPUs, or equal shares of the CPU's threads. `parallel` is how many train at once; `auto` means one
-    per `trainer.devices` GPUs, or one per core.
+    They get disjoint GPUs, or equal shares of the CPU's threads, by all runs of the sweep, finished ones included: the
+    threads of a run show in the last digits of its results.
+
+    Args:
+        parallel: How many train at once. `auto` means one per `trainer.devices` GPUs; on a CPU one per core, where all
+            train in small batches, for which the memory is enough, and else one.
+        configs: Of the runs.
 
     Raises:
         ConfigError: If there are too few GPUs.
     """
+    trainer = configs[0].trainer
     gpus = [] if trainer.accelerator == "cpu" else visible_gpus()
-    devices = trainer.devices if isinstance(trainer.devices, int) else 1
+    devices = trainer.devices if isinstance(trainer.devices, int) else max(1, len(gpus))
     if parallel == "auto":
-        parallel = max(1, len(gpus) // devices) if gpus else cores()
-    places = max(1, min(int(parallel), runs))
+        parallel = max(1, len(gpus) // devices) if gpus else _packed(configs) // devices
+    places = max(1, min(int(parallel), len(configs)))
     if places == 1:
         return [{}]  # the whole machine
     if not gpus:
-        return [{"OMP_NUM_THREADS": str(max(1, cores() // (places * devices)))}] * places
+        threads = os.environ.get("OMP_NUM_THREADS") or str(max(1, cores() // (places * devices)))
+        return [{"OMP_NUM_THREADS": threads}] * places
     each = len(gpus) // places  # GPUs of a run
     if each < devices:
         raise ConfigError(
@@ -33,6 +46,13 @@ def run_environments(parallel: int | str, trainer: TrainerConfig, runs: int) -> 
             f"{len(gpus)} GPUs go, got {places}; try sweep.parallel=auto"
         )
     return [{"CUDA_VISIBLE_DEVICES": ",".join(gpus[place * each : (place + 1) * each])} for place in range(places)]
+
+
+def _packed(configs: Sequence[Config]) -> int:
+    """Count the runs that should share a CPU."""
+    if any(config.recipe.batch_size * config.recipe.augment.crop_size**2 > SMALL_BATCH for config in configs):
+        return 1
+    return max(1, min(cores(), int(memory_bytes() // MEMORY_OF_A_RUN)))
 
 
 def visible_gpus() -> list[str]:

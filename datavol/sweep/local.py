@@ -40,7 +40,7 @@ def launch_here(runs: Sequence[Run], settings: SweepConfig) -> None:
     Raises:
         SystemExit: With code 1 if a run failed, and 128 + the signal's number after SIGINT and SIGTERM.
     """
-    environments = run_environments(settings.parallel, runs[0].config.trainer, len(runs))
+    environments = run_environments(settings.parallel, [run.config for run in runs])
     jobs = jobs_of(runs, settings)
     with tempfile.TemporaryDirectory(prefix="datavol-") as scratch, Display() as display, signals_noted() as received:
         _train_all(jobs, environments, settings, Path(scratch), display, received)

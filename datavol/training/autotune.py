@@ -1,12 +1,15 @@
 """Chooses values for `auto` once per study, and records them.
 
 Runs that differ in arithmetic or in pixels cannot be compared, so a choice is the study's, whichever machine, rank or
-session reads it. `autotune.json` has an entry per network and image size, which is never changed.
+session reads it, and depends on the kind of machine alone, not on how busy it is. `autotune.json` has an entry per
+network and image size, which is never changed.
 """
 
 import json
 import os
+import sys
 from collections.abc import Callable, Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +22,7 @@ from datavol.data.prepare import Prepared
 from datavol.runs import provenance
 from datavol.runs.files import file_lock, write_whole
 from datavol.runs.folder import RunFolder, now
-from datavol.training.precision import AUTO, StepTimer, choose
+from datavol.training.precision import AUTO, Choice, StepTimer, choose_memory_format, choose_precision
 
 FILE = "autotune.json"
 OLD_FILE = "settled.json"  # of older versions: still read, no longer written
@@ -42,7 +45,7 @@ def resolve_auto(run: Run, prepared: Prepared, *, write: bool = True) -> Config:
     if AUTO in _step_options(config).values():
         # named after the configuration as written, so that a study's machines with and without a GPU share the entry
         network = _network(run.config)
-        config = _with(config, _study_entry(study, network, write, lambda: time_step_options(config, prepared)))
+        config = _with(config, _study_entry(study, network, write, lambda: choose_step_options(config, prepared)))
     data = config.data
     if isinstance(data, FilesConfig) and data.short_side == AUTO:
         images = f"images of {data.name}, {data.resize} px"
@@ -59,19 +62,32 @@ def recorded_auto(config: Config, record: dict[str, Any]) -> Config:
     return _with_cache(_with(config, {name: known[name] for name in open_keys}))
 
 
-def time_step_options(config: Config, prepared: Prepared) -> dict[str, Any]:
-    """Choose the options of a training step by timing, with their provenance."""
-    if isinstance(config.trainer.threads, int):
-        torch.set_num_threads(config.trainer.threads)
-    device = _device(config)
-    ranks = config.trainer.devices if isinstance(config.trainer.devices, int) else max(1, torch.cuda.device_count())
-    share = max(1, prepared.budget.batch_size // (ranks * config.trainer.num_nodes))  # images of a rank's batch
-    timer = StepTimer(config, len(prepared.source.classes), share, device)
-    chosen, seconds = choose(config.trainer, device, prepared.budget.iterations, timer)
+def choose_step_options(config: Config, prepared: Prepared) -> dict[str, Any]:
+    """Choose the options of a training step, with their provenance."""
+    trainer, device = config.trainer, _device(config)
+
+    @cache
+    def timer() -> StepTimer:  # a network is built only where a step is timed
+        ranks = trainer.devices if isinstance(trainer.devices, int) else 1
+        share = max(1, prepared.budget.batch_size // (ranks * trainer.num_nodes))  # images of a rank's batch
+        return StepTimer(config, len(prepared.source.classes), share)
+
+    choice = Choice(trainer.precision, "given")
+    if trainer.precision == AUTO:
+        choice = choose_precision(device, lambda precision: timer()(precision))
+        if timer.cache_info().currsize:
+            print(f"{config.model.name}: trainer.precision={choice.precision}: {choice.why}", file=sys.stderr)
+    gpu, given = device.type == "cuda", _step_options(config)
+    ruled = {
+        "precision": choice.precision,
+        "memory_format": choose_memory_format(device, choice.precision),
+        "compile": False,  # takes a minute or two of every run
+        "cudnn_benchmark": gpu,  # images have one size, for which the search pays
+    }
     return {
-        **{name: getattr(chosen, name) for name in STEP_KEYS},
-        "images_per_second": {str(options): round(len(timer.images) / taken, 1) for options, taken in seconds.items()},
-        "device": torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu",
+        **{name: ruled[name] if given[name] == AUTO else given[name] for name in STEP_KEYS},
+        "why": choice.why,
+        "device": torch.cuda.get_device_name(device) if gpu else "cpu",
         "machine": provenance.machine(),
         "versions": provenance.versions(),
     }
@@ -81,7 +97,7 @@ def _study_entry(study: Path, what: str, write: bool, choose_values: Callable[[]
     """Return the study's entry for `what`, chosen now if there is none."""
     if not write:
         return _entries(study).get(what) or choose_values()
-    # Held while timing: of the runs and ranks that start at once one chooses, alone on the machine, and the others wait
+    # Held while choosing: of the runs and ranks that start at once one chooses and the others wait
     with file_lock(study / f".{FILE}.lock"):
         entries = _entries(study)
         if what not in entries:

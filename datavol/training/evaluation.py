@@ -12,6 +12,7 @@ from datavol.training.callbacks.monitoring import Margins
 from datavol.training.memory import keep_freed_memory
 from datavol.training.module import Classifier
 from datavol.training.resume import read_checkpoint
+from datavol.training.spinning import BriefSpinning
 from datavol.training.trainer import build_data, build_module, build_trainer, check_ranks, fewer_warnings
 
 
@@ -49,7 +50,7 @@ def evaluate(config: Config, checkpoints: Sequence[Path], record: dict[str, Any]
     rows = []
     for path in checkpoints:
         trained = load_weights(module, path)
-        with fewer_warnings():
+        with fewer_warnings(), BriefSpinning():
             trainer.validate(module, data, verbose=False)  # fills module.measured; every later one overwrites it
         rows.append({"checkpoint": path.stem, **trained, **dict(sorted(module.measured.items()))})
     return Evaluation(rows, prepared.source.fingerprint, trainer.is_global_zero)

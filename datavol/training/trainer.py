@@ -29,6 +29,7 @@ from datavol.training.module import Classifier
 from datavol.training.networks import build_network
 from datavol.training.record import open_record, recorded, wandb_curves
 from datavol.training.resume import find_start
+from datavol.training.spinning import BriefSpinning
 
 
 def train(run: Run, prepared: Prepared) -> None:
@@ -60,7 +61,8 @@ def train(run: Run, prepared: Prepared) -> None:
     if trainer.is_global_zero:  # the other ranks write only the reason of a failure, within `recorded`
         open_record(run, folder, prepared, trainer, start, config)
         writer.catch_up()
-    with wandb_curves(run, writer, trainer.is_global_zero), recorded(folder, trainer, signals), fewer_warnings():
+    curves = wandb_curves(run, writer, trainer.is_global_zero)
+    with curves, recorded(folder, trainer, signals), fewer_warnings(), BriefSpinning():
         trainer.fit(module, data, ckpt_path=start.checkpoint, weights_only=True)
 
 

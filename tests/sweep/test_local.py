@@ -184,18 +184,57 @@ def test_runs_at_once_share_the_machine(pretend, monkeypatch):
     started, _, most = pretend
     monkeypatch.setattr("datavol.sweep.devices.cores", lambda: 4)
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
     launch(runs(0.1, 0.2, 0.3), parallel=2)
     assert most == [2]
     assert {environment["OMP_NUM_THREADS"] for _, environment in started} == {"2"}
 
 
+def cpu_shares(monkeypatch, *overrides, cores=4, gigabytes=64, runs=8):
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    monkeypatch.setattr("datavol.sweep.devices.cores", lambda: cores)
+    monkeypatch.setattr("datavol.sweep.devices.memory_bytes", lambda: gigabytes * 1e9)
+    config = compose(["trainer=cpu", *overrides])[0].config
+    shares = run_environments("auto", [config] * runs)
+    return len(shares), shares[0].get("OMP_NUM_THREADS")
+
+
+def test_small_batches_share_a_cpu_as_far_as_cores_runs_and_memory_go(monkeypatch):
+    assert cpu_shares(monkeypatch) == (4, "1")
+    assert cpu_shares(monkeypatch, runs=2) == (2, "2")
+    assert cpu_shares(monkeypatch, runs=1) == (1, None)
+    assert cpu_shares(monkeypatch, gigabytes=7) == (2, "2")
+    assert cpu_shares(monkeypatch, gigabytes=1) == (1, None)
+    assert cpu_shares(monkeypatch, "trainer.devices=2") == (2, "1")
+    assert cpu_shares(monkeypatch, "data.image_size=224", "data.resize=224") == (1, None)
+
+
+def test_finished_runs_count_so_that_a_resumed_sweep_gives_the_others_the_same_threads(pretend, monkeypatch):
+    started, _, _ = pretend
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    monkeypatch.setattr("datavol.sweep.devices.cores", lambda: 4)
+    some = runs(0.1, 0.2)
+    RunFolder(some[0].folder).update(state="finished")
+    launch(some, parallel="auto")
+    assert [environment["OMP_NUM_THREADS"] for _, environment in started] == ["2"]
+
+
+def test_the_user_s_number_of_threads_stays(pretend, monkeypatch):
+    started, _, _ = pretend
+    monkeypatch.setenv("OMP_NUM_THREADS", "3")
+    launch(runs(0.1, 0.2), parallel=2)
+    assert {environment["OMP_NUM_THREADS"] for _, environment in started} == {"3"}
+
+
 def test_gpus_are_shared_out_without_overlap(monkeypatch):
-    trainer = compose(["trainer.devices=2", "recipe.batch_size=32"])[0].config.trainer
+    configs = [compose(["trainer.devices=2", "recipe.batch_size=32"])[0].config] * 9
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0,1,2,5")
-    assert run_environments("auto", trainer, 9) == [{"CUDA_VISIBLE_DEVICES": "0,1"}, {"CUDA_VISIBLE_DEVICES": "2,5"}]
-    assert run_environments(1, trainer, 9) == [{}]
+    assert run_environments("auto", configs) == [{"CUDA_VISIBLE_DEVICES": "0,1"}, {"CUDA_VISIBLE_DEVICES": "2,5"}]
+    assert run_environments(1, configs) == [{}]
     with pytest.raises(ValueError, match=r"sweep\.parallel must be at most the 2 times .*, got 3"):
-        run_environments(3, trainer, 9)
+        run_environments(3, configs)
+    whole = [compose(["trainer=auto"])[0].config] * 9  # its devices are all that are here
+    assert run_environments("auto", whole) == [{}]
 
 
 def test_in_a_terminal_a_table_shows_every_run_at_once(pretend, monkeypatch, capsys):

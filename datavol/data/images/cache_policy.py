@@ -20,7 +20,8 @@ LEFT_FREE = 0.1  # of the disk
 def short_side(data: FilesConfig, source: Source) -> dict[str, Any]:
     """Choose `data.short_side=auto`: the larger of `data.resize` and 256 if cached.
 
-    `data.cache=auto` caches if all of the data set fits, not the subset alone: then every fraction has the same pixels.
+    `data.cache=auto` caches if all of the data set fits into `data.cache_gb`, not the subset alone, and whatever room
+    the disk has: then every fraction has the same pixels, on every day.
     """
     if data.cache == "off":
         return {"short_side": None}
@@ -28,13 +29,13 @@ def short_side(data: FilesConfig, source: Source) -> dict[str, Any]:
     for split in (source.train, source.val):
         assert isinstance(split, FileSplit)
         needed += estimate_bytes(split, side)
-    fits = data.cache != "auto" or needed <= min(data.cache_gb * 1e9, _room(data))
+    fits = data.cache != "auto" or needed <= data.cache_gb * 1e9
     return {"short_side": side if fits else None, "estimated_gigabytes": round(needed / 1e9, 3)}
 
 
-def _room(data: FilesConfig) -> float:
-    """Measure the bytes of its disk that the cache may take."""
-    folder = Path(cache_folder("disk", data.cache_dir))
+def limit_bytes(data: FilesConfig) -> int:
+    """Compute how many bytes the cache may take: `data.cache_gb`, and a tenth of the disk stays free."""
+    folder = Path(cache_folder("ram" if data.cache == "ram" else "disk", data.cache_dir))
     disk = shutil.disk_usage(nearest_folder(folder))
     held = sum(file.stat().st_size for file in folder.glob("*/pixels-*"))  # counts as room: it is the cache's already
-    return disk.free + held - LEFT_FREE * disk.total
+    return round(min(data.cache_gb * 1e9, disk.free + held - LEFT_FREE * disk.total))

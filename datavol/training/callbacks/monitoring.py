@@ -7,11 +7,13 @@ from typing import Any
 import lightning as L
 import torch
 from lightning.pytorch.callbacks import Callback
+from lightning.pytorch.plugins.environments import SLURMEnvironment
 from torch import Tensor
 from tqdm import tqdm
 
 from datavol.errors import RunError
 from datavol.runs.folder import RunFolder
+from datavol.runs.provenance import cores
 from datavol.training.metrics import CalibrationError, ConfidenceMargin, TopPredictions
 from datavol.training.module import EVALUATED, Classifier
 
@@ -67,10 +69,20 @@ class Margins(Callback):  # a checkpoint holds its state under the class's name
             self._report(prefix, pl_module)
 
 
+def set_threads(threads: int | str, ranks: int) -> None:
+    """Set torch's CPU threads in a rank of this machine's `ranks`."""
+    if threads == "auto":
+        shared = 1 if SLURMEnvironment.detect() else ranks  # srun gives each rank cores of its own
+        # torch knows nothing of a container's quota; Lightning and the user's OMP_NUM_THREADS may have set fewer
+        threads = max(1, min(torch.get_num_threads(), cores() // shared))
+    torch.set_num_threads(int(threads))
+
+
 class Threads(Callback):
     """Sets the CPU threads of each rank, and records them.
 
-    `auto` keeps Lightning's number; a resumed run is given that of its first session.
+    `auto` is torch's own number within the cores that are allowed, whether they are busy or not: the number of threads
+    shows in the last digits of results. A resumed run is given that of its first session.
     """
 
     def __init__(self, threads: int | str, folder: RunFolder) -> None:
@@ -79,8 +91,7 @@ class Threads(Callback):
     def setup(self, trainer: L.Trainer, pl_module: L.LightningModule, stage: str) -> None:
         """Set and record the threads."""
         # here and not earlier: Lightning divides the cores among the ranks as it starts them
-        if isinstance(self.threads, int):
-            torch.set_num_threads(self.threads)
+        set_threads(self.threads, trainer.num_devices)
         if trainer.is_global_zero:
             self.folder.update(threads=torch.get_num_threads())
 
