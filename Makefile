@@ -8,7 +8,7 @@ PINS := $(shell $(PYTHON) -c 'import sys; print("-c constraints.txt" if sys.vers
 # One torch thread per test worker: results do not depend on the machine's cores, and workers do not fight for them.
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal --durations=10
 
-.PHONY: help setup demo test test-all test-slurm docs bench bench-study lint types format constraints clean
+.PHONY: help setup demo test test-all test-slurm test-gpu docs bench bench-study bench-gpu lint types format constraints clean
 
 help: ## Show this list
 	@sed -nE 's/^([a-z-]+):.*## (.*)/\1\t\2/p' Makefile | expand -t 14
@@ -31,15 +31,19 @@ demo: setup ## Train two small networks on three fractions of the digits and rep
 	$(BIN)/python -m datavol.report studies/digits
 
 test: lint types ## Lint, types and the fast tests
-	$(PYTEST) -m "not slow and not slurm" $(PYTEST_ARGS)
+	$(PYTEST) -m "not slow and not slurm and not gpu" $(PYTEST_ARGS)
 
 test-all: lint types ## Lint, types and all tests
-	$(PYTEST) -m "not slurm" $(PYTEST_ARGS)
+	$(PYTEST) -m "not slurm and not gpu" $(PYTEST_ARGS)
 
 test-slurm: setup ## Sweeps on a real SLURM of one node, started on loopback (as root)
 	@PATH="$$PATH:/usr/sbin" command -v munged slurmctld slurmd >/dev/null \
 		|| { echo "SLURM is not here: apt-get install -y --no-install-recommends slurm-wlm munge" >&2; exit 1; }
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m slurm tests/sweep/test_slurm.py $(PYTEST_ARGS)
+
+test-gpu: setup ## Runs on an NVIDIA GPU beside those on the CPU; ten minutes on one
+	@$(BIN)/python -m benchmarks.gpu_here
+	CUBLAS_WORKSPACE_CONFIG=:4096:8 $(BIN)/python -m pytest -m gpu --durations=10 tests/gpu $(PYTEST_ARGS)
 
 docs: setup ## Build the documentation into site/, strictly
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
@@ -49,6 +53,10 @@ bench: setup ## Speed against peers, into benchmarks/RESULTS.md; wants a quiet m
 
 bench-study: setup ## A sweep's wall time and the accuracy cost of bf16 and the cache, into the same file
 	$(BIN)/python -m benchmarks.bench --study $(BENCH_ARGS)
+
+bench-gpu: setup ## Speed on an NVIDIA GPU against peers, into benchmarks/gpu/; ten minutes on one
+	@$(BIN)/python -m benchmarks.gpu_here
+	$(BIN)/python -m benchmarks.gpu $(BENCH_ARGS)
 
 lint: setup ## Check style, format and that imports point down
 	$(BIN)/ruff check .

@@ -5,10 +5,19 @@ from typing import Any
 
 import lightning as L
 import numpy as np
+import torch
 from torch.utils.data import DataLoader
 
 from datavol.config.data import AnyData, FilesConfig
 from datavol.config.recipe import RecipeConfig
+from datavol.data.arrays_on_device import (
+    ArrayBatch,
+    ArrayViews,
+    DeviceArray,
+    Part,
+    augmented_on_device,
+    evaluated_on_device,
+)
 from datavol.data.augment.transforms import Augmentation
 from datavol.data.budget import Budget
 from datavol.data.images.cache_policy import limit_bytes
@@ -23,6 +32,8 @@ from datavol.data.sources.split import Split
 from datavol.data.subsets import Subset
 from datavol.data.workers import loading_workers
 from datavol.runs.provenance import cores
+
+Images = TrainingImages | EvaluationImages | ArrayViews
 
 
 class SubsetDataModule(L.LightningDataModule):
@@ -45,17 +56,32 @@ class SubsetDataModule(L.LightningDataModule):
         self.everything = np.arange(len(source.val.labels))  # the positions of the validation set
         self.balanced_by = source.train.labels[subset.indices] if balanced else None
         self.workers = data.workers
-        replace = isinstance(data, FilesConfig) and data.on_damaged == "replace"
-        self.data = data
-        train, val = _reader(source.train, data), _reader(source.val, data)
-        augmentation = Augmentation(recipe.augment, order_seed)
-        self.training_images = TrainingImages(train, subset.indices, augmentation, replace)
-        self.clean_images = EvaluationImages(train, recipe.evaluate, replace)
-        self.validation_images = EvaluationImages(val, recipe.evaluate, replace)
+        self.data, self.recipe = data, recipe
+        self.arrays: dict[tuple[Part, torch.device], DeviceArray] = {}
+        self.readers: dict[Part, Reader] = {"train": _reader(source.train, data), "val": _reader(source.val, data)}
+        self.training_images = self._training_images()
+        self.clean_images, self.validation_images = self._evaluation_images("train"), self._evaluation_images("val")
+
+    @property
+    def _replace(self) -> bool:
+        return isinstance(self.data, FilesConfig) and self.data.on_damaged == "replace"
+
+    def _training_images(self) -> TrainingImages | ArrayViews:
+        split, augment = self.source.train, self.recipe.augment
+        augmentation = Augmentation(augment, self.order_seed)
+        if isinstance(split, ArraySplit) and augmented_on_device(split, augment):
+            return ArrayViews("train", split, augmentation)
+        return TrainingImages(self.readers["train"], self.subset.indices, augmentation, self._replace)
+
+    def _evaluation_images(self, part: Part) -> EvaluationImages | ArrayViews:
+        split: Split = getattr(self.source, part)
+        if isinstance(split, ArraySplit) and evaluated_on_device(split):
+            return ArrayViews(part, split)
+        return EvaluationImages(self.readers[part], self.recipe.evaluate, self._replace)
 
     def fill_cache(self) -> None:
         """Decode images that the image cache lacks, if there is one."""
-        parts = ((self.training_images.reader, self.subset.indices), (self.validation_images.reader, self.everything))
+        parts = ((self.readers["train"], self.subset.indices), (self.readers["val"], self.everything))
         for reader, positions in parts:  # other processes wait for the one that holds a store's lock
             if isinstance(reader, FileReader) and reader.packed is not None:
                 assert isinstance(self.data, FilesConfig)
@@ -64,14 +90,14 @@ class SubsetDataModule(L.LightningDataModule):
                 fill(store, split, partial(decode_file, split), positions, limit, threads=cores())
                 reader.packed = PackedImages(store)  # mapped anew, with what was added
 
-    def train_dataloader(self) -> DataLoader[Batch]:
+    def train_dataloader(self) -> DataLoader[Any]:
         """Load this rank's share of every global batch."""
         sampler = BudgetSampler(self.subset.indices, self.budget, self.order_seed, *self._rank(), self.balanced_by)
         # Lightning sets the epoch only after it has started the workers, which read ahead at once
         sampler.set_iteration(self.trainer.global_step if self.trainer else 0)
         return self._loader(self.training_images, sampler, sampler.share)
 
-    def val_dataloader(self) -> list[DataLoader[Batch]]:
+    def val_dataloader(self) -> list[DataLoader[Any]]:
         """Load the validation set, and with `evaluate_train` the unaugmented training subset."""
         rank, world_size = self._rank()
         parts = [(self.validation_images, self.everything)]
@@ -83,14 +109,25 @@ class SubsetDataModule(L.LightningDataModule):
                 iter(loader)
         return loaders
 
+    def on_after_batch_transfer(self, batch: Batch | ArrayBatch, dataloader_idx: int) -> Batch:
+        """Make a batch of an array on the device that it has come to."""
+        if isinstance(batch, Batch):
+            return batch
+        key = batch.array, batch.positions.device
+        if key not in self.arrays:
+            self.arrays[key] = DeviceArray(getattr(self.source, batch.array), self.recipe, batch.positions.device)
+        return self.arrays[key].batch(batch)
+
+    def teardown(self, stage: str) -> None:
+        """Free the device's memory."""
+        self.arrays.clear()
+
     def _rank(self) -> tuple[int, int]:
         """Give this process's rank and the number of ranks."""
         return (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)
 
-    def _loader(
-        self, images: TrainingImages | EvaluationImages, sampler: BudgetSampler | UnpaddedSampler, batch_size: int
-    ) -> DataLoader[Batch]:
-        workers = self._workers()
+    def _loader(self, images: Images, sampler: BudgetSampler | UnpaddedSampler, batch_size: int) -> DataLoader[Any]:
+        workers = self._workers(images)
         return DataLoader(
             images,
             batch_size=batch_size,
@@ -98,15 +135,22 @@ class SubsetDataModule(L.LightningDataModule):
             num_workers=workers,
             collate_fn=_keep_batch,  # `__getitems__` makes a whole batch: there is nothing to collate
             persistent_workers=workers > 0,
-            pin_memory=self.trainer is not None and self.trainer.strategy.root_device.type == "cuda",
+            pin_memory=self._on_gpu,  # only from pinned memory does a copy to the device not wait for its work
         )
 
-    def _workers(self) -> int:
+    @property
+    def _on_gpu(self) -> bool:
+        return self.trainer is not None and self.trainer.strategy.root_device.type == "cuda"
+
+    def _workers(self, images: Images) -> int:
         """Choose the number of worker processes, where it is `auto`."""
         if isinstance(self.workers, int):
             return self.workers
-        if isinstance(self.source.train, ArraySplit):
-            return 0  # a batch of an array in memory is made faster than it is passed between processes
+        # Positions need no workers, and a batch of an array is made faster than it is passed between processes, unless
+        # a GPU waits for TrivialAugment
+        of_array = isinstance(self.source.train, ArraySplit)
+        if isinstance(images, ArrayViews) or (of_array and not self._on_gpu):
+            return 0
         return loading_workers(cores(), self.trainer.num_devices if self.trainer else 1)
 
 

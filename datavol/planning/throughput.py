@@ -105,7 +105,7 @@ def measure_loading(run: Run) -> dict[str, Any]:
     loader, began = data.train_dataloader(), time.perf_counter()
     batches = sum(1 for _ in itertools.takewhile(lambda _: time.perf_counter() - began < LOADING_SECONDS, loader))
     began = time.perf_counter()
-    images = sum(len(batch.images) for batch in itertools.islice(data.train_dataloader(), max(1, batches)))
+    images = sum(len(batch.labels) for batch in itertools.islice(data.train_dataloader(), max(1, batches)))
     torch.set_num_threads(threads)
     return {"decode_per_core": images / (time.perf_counter() - began)}
 

@@ -49,7 +49,8 @@ def evaluated_by_hand(checkpoint) -> dict[str, float]:
     prepared = prepare(config)
     module = build_module(config, prepared).eval()
     load_weights(module, checkpoint)
-    images = build_data(config, prepared).validation_images.__getitems__([(i, i) for i in range(359)]).images
+    data = build_data(config, prepared)
+    images = data.on_after_batch_transfer(data.validation_images.__getitems__([(i, i) for i in range(359)]), 0).images
     labels = prepared.source.val.labels
     with torch.no_grad():
         logits = module(module.finish(images)).double()

@@ -33,7 +33,7 @@ class DeviceTransform(nn.Module):
             numbers = images.to(self.mean.dtype).sub(self.mean).mul_(self.scale)
         for image, (top, left, height, width) in enumerate([] if erased is None else erased.tolist()):
             if height:  # 0 where nothing is erased; zero is the mean colour after normalisation
-                numbers[image, :, top : top + height, left : left + width] = 0.0
+                numbers[image, :, top : top + height, left : left + width].zero_()
         return numbers
 
     def _normalise_rows(self, images: Tensor) -> Tensor:

@@ -1,11 +1,12 @@
 """Augments training images and crops evaluation images, as the thesis's presets do.
 
-Loaders crop, flip and augment, on bytes: arrays a batch at a time, files one after another. The device gets a batch of
-bytes, and normalises, erases and mixes it at once.
+Loaders crop, flip and augment files, on bytes, one after another. Arrays are cropped and flipped a batch at a time, on
+the device where that is possible (`data.arrays_on_device`). The device normalises, erases and mixes batches of bytes.
 """
 
 from collections.abc import Sequence
 from functools import lru_cache
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -23,6 +24,14 @@ from datavol.runs.randomness import seed_for, uniforms
 Images = Tensor | Sequence[Tensor]  # (B, C, H, W), or B times (3, H, W) of any sizes; uint8
 
 
+class Draws(NamedTuple):
+    """Holds what chance decides about a batch."""
+
+    boxes: Boxes  # to cut out, (B, 4)
+    flips: NDArray[np.bool_]  # (B,)
+    erased: Boxes | None  # in the crops, (B, 4); None where nothing is ever erased
+
+
 class Augmentation:
     """Crops, flips and augments training images at random; chooses what to erase.
 
@@ -38,17 +47,24 @@ class Augmentation:
 
         Gives (B, C, size, size) uint8 and the boxes to erase, (B, 4); None where nothing is ever erased.
         """
-        augment, size = self.augment, self.augment.crop_size
+        drawn = self.draw(samples, *np.array([image.shape[-2:] for image in images]).T)
+        views = resized_crops(images, drawn.boxes, drawn.flips, self.augment.crop_size)
+        if self.auto is not None:
+            views = self._augment_automatically(self.auto, views, samples)
+        return views, drawn.erased
+
+    def draw(self, samples: NDArray[np.int64], heights: NDArray[np.int64], widths: NDArray[np.int64]) -> Draws:
+        """Draw crops, flips and erasures for images of these sizes; all (B,)."""
+        augment = self.augment
         # One row of random numbers per sample: CHANCES for the crop, 1 for the flip, CHANCES + 1 for the erasure
         chances = uniforms(samples, 2 * CHANCES + 2, "augment", self.order_seed)
         crop, flip, erase = np.split(chances, [CHANCES, CHANCES + 1], axis=1)
-        heights, widths = np.array([image.shape[-2:] for image in images]).T
-        boxes = random_crops(crop, heights, widths, augment.crop_scale)
-        views = resized_crops(images, boxes, flip[:, 0] < augment.flip, size)
-        if self.auto is not None:
-            views = self._augment_automatically(self.auto, views, samples)
-        sides = np.full(len(samples), size)
-        return views, erasures(erase, sides, sides, augment.erase) if augment.erase else None
+        sides = np.full(len(samples), augment.crop_size)
+        return Draws(
+            random_crops(crop, heights, widths, augment.crop_scale),
+            flip[:, 0] < augment.flip,
+            erasures(erase, sides, sides, augment.erase) if augment.erase else None,
+        )
 
     def _augment_automatically(self, auto: nn.Module, views: Tensor, samples: NDArray[np.int64]) -> Tensor:
         """Apply TrivialAugment to Pillow images, where it is faster than on tensors."""
@@ -92,18 +108,34 @@ def resized_crops(images: Images, boxes: Boxes, flips: NDArray[np.bool_], size: 
 
 
 def _resize_at_once(images: Tensor, boxes: Boxes, flips: NDArray[np.bool_], size: int) -> Tensor:
-    """Crop, resize and mirror images of equal size by matrix products.
-
-    Antialiased bilinear resizing is linear in rows and in columns: view = R @ image @ K^T with R (size, H) and
-    K (size, W), whose weights are 0 outside the box.
-    """
+    """Crop, resize and mirror images of equal size, each by matrices of its own."""
     top, left, height, width = boxes.T
     rows = _resizing_matrices(top, height, size, images.shape[2])
     columns = _resizing_matrices(left, width, size, images.shape[3])
     columns[flips] = columns[flips, ::-1]  # the output's columns in reverse order: a mirrored view, for nothing
-    across = torch.from_numpy(columns)[:, None].transpose(2, 3)  # (B, 1, W, size), the 1 for all channels
-    views = torch.from_numpy(rows)[:, None] @ images.float() @ across  # (B, C, size, size)
+    return matrix_views(images, torch.from_numpy(rows), torch.from_numpy(columns))
+
+
+def matrix_views(images: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
+    """Resize images (B, C, H, W) uint8 by rows (B, size, H) and columns (B, size, W).
+
+    Antialiased bilinear resizing is linear in rows and in columns: view = rows @ image @ columns^T, with weights that
+    are 0 outside the box.
+    """
+    across = columns[:, None].transpose(2, 3)  # (B, 1, W, size), the 1 for all channels
+    views = rows[:, None] @ images.float() @ across  # (B, C, size, size)
     return views.add_(0.5).to(torch.uint8)  # rounded: uint8 cuts off
+
+
+def resizing_table(length: int, size: int) -> NDArray[np.float32]:
+    """Stack the matrices of all parts of a side, by start, then by extent: (parts, size, length)."""
+    return np.stack([_matrix(a, extent, size, length) for a in range(length) for extent in range(1, length - a + 1)])
+
+
+def part_numbers(starts: NDArray[np.int64], extents: NDArray[np.int64], length: int) -> NDArray[np.int64]:
+    """Find parts of a side in its `resizing_table`."""
+    # `length` parts start at 0, one less at 1, ...: starts * length - (0 + 1 + ... + starts - 1) come before
+    return starts * length - starts * (starts - 1) // 2 + extents - 1
 
 
 def _resizing_matrices(

@@ -168,7 +168,8 @@ def read_idx(path: str) -> NDArray[np.uint8]:
     shape = np.frombuffer(content[4:start], dtype=">u4").tolist() if len(content) >= start else [-1]
     if math.prod(shape) != len(content) - start:
         raise _damaged(path)
-    return np.frombuffer(content, dtype=np.uint8, offset=start).reshape(shape)
+    # of a `bytearray`, which may be written to: torch warns of arrays that share memory and may not
+    return np.frombuffer(bytearray(content), dtype=np.uint8, offset=start).reshape(shape)
 
 
 def _damaged(path: str) -> ConfigError:
