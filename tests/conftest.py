@@ -2,13 +2,14 @@
 
 import os
 import subprocess
-import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
-from factories.small_runs import HANG, SMALL
+from factories.commands import run_command
+from factories.small_runs import SMALL
 from PIL import Image
 
 from datavol.config.compose import compose
@@ -44,11 +45,7 @@ def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def command(elsewhere: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
     """Runs `python -m datavol.<entry> ...` in an empty folder."""
 
-    def call(entry: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-        line = [sys.executable, "-m", f"datavol.{entry}", *arguments]
-        return subprocess.run(line, capture_output=True, text=True, timeout=HANG, cwd=elsewhere)
-
-    return call
+    return partial(run_command, elsewhere)
 
 
 @pytest.fixture

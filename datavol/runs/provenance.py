@@ -12,6 +12,7 @@ from typing import Any
 from datavol import __version__
 
 PACKAGES = ("torch", "torchvision", "lightning", "torchmetrics", "timm", "hydra-core", "numpy", "pillow", "simplejpeg")
+CGROUP = Path("/sys/fs/cgroup")  # as a container sees its own
 
 
 def versions() -> dict[str, str]:
@@ -54,7 +55,7 @@ def memory_bytes() -> float:
     """Read how much memory this process may use."""
     limits = [float(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))]
     for name in ("memory.max", "memory/memory.limit_in_bytes"):  # of a container, by version of cgroups
-        file = Path("/sys/fs/cgroup", name)
+        file = CGROUP / name
         if file.exists() and (said := file.read_text().strip()) != "max":
             limits.append(float(said))
     return min(limits)
