@@ -30,6 +30,11 @@ class InsufficientData(ValueError):
     """Reports a question that the measurements cannot answer; shown in its place."""
 
 
+def trouble_of(error: OSError) -> str:
+    """Say which file could not be used, and why."""
+    return f"{error.filename or 'a file'} could not be used: {error.strerror or flat(error)}"
+
+
 def flat(error: object) -> str:
     """Flatten the text of an error into one line."""
     return " ".join(str(error).split())

@@ -15,6 +15,7 @@ from datavol.config.run import Config
 from datavol.errors import ConfigError
 from datavol.runs.files import write_whole
 from datavol.runs.folder import RunFolder
+from datavol.runs.integrity import check_configuration
 
 
 @cli_errors
@@ -52,6 +53,7 @@ def find(target: Path, overrides: list[str]) -> tuple[Config, list[Path], RunFol
     if target.suffix == ".pth":
         return compose(overrides)[0].config, [target], None
     folder = RunFolder(target if target.suffix != ".ckpt" else target.resolve().parent.parent)  # <run>/checkpoints/
+    check_configuration(folder)
     config = override(folder.values, overrides)
     checkpoints = [target] if target.suffix == ".ckpt" else folder.checkpoints
     if not checkpoints:

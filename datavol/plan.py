@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from datavol.cli.boundary import cli_errors
 from datavol.config.compose import compose, parse
+from datavol.config.jobs import distinct_runs
 
 if TYPE_CHECKING:
     from datavol.planning.plan import Plan
@@ -23,7 +24,7 @@ def main() -> None:
         print("plan.images=1281167 plan.classes=1000 plans for a training set that is not here.")
         print("plan.schedules=lr.png draws the learning rates of the runs against their iterations.")
         return
-    runs = compose(arguments.overrides, multirun=arguments.multirun)
+    runs = distinct_runs(compose(arguments.overrides, multirun=arguments.multirun))
     from datavol.planning.plan import plan_runs  # after the configuration: it opens the data
     from datavol.planning.speed import find_speeds, wall_seconds
     from datavol.planning.tables import print_plan

@@ -8,10 +8,13 @@ from typing import TYPE_CHECKING, Any
 import hydra
 
 from datavol.cli.boundary import cli_errors
+from datavol.cli.lifeline import die_with_parent
 from datavol.config.compose import HYDRA_VERSION, compose, parse
+from datavol.config.jobs import distinct_runs
 from datavol.config.run import Run
 from datavol.config.section import conf_dir
 from datavol.runs.folder import RunFolder
+from datavol.runs.integrity import supersede
 from datavol.sweep.job import is_first_rank, train_run
 from datavol.sweep.slurm import check_slurm
 
@@ -22,11 +25,14 @@ if TYPE_CHECKING:
 @cli_errors
 def main() -> None:
     """Compose and check all runs, then let Hydra start them."""
+    if not is_first_rank():  # Lightning started it, and the rank that did may have been killed since
+        die_with_parent()
     arguments = parse(sys.argv[1:])
     if arguments.help or arguments.hydra_help or arguments.shell_completion:
-        start_hydra([], None)  # Hydra answers these itself
+        start_hydra({}, None)  # Hydra answers these itself
         return
     runs = compose(arguments.overrides, multirun=arguments.multirun)
+    every, runs = runs, distinct_runs(runs)
     first: Prepared | None = None
     if is_first_rank() and not arguments.cfg and not arguments.info:  # Lightning starts the other ranks with this line
         from datavol.data.prepare import with_subset
@@ -36,25 +42,31 @@ def main() -> None:
             check_slurm()
         prepared = check_runs(runs)
         runs, first = [with_subset(*pair) for pair in zip(runs, prepared, strict=True)], prepared[0]
-    start_hydra(runs, first)
+    by_folder = {run.folder: run for run in runs}
+    start_hydra({run.overrides: by_folder[run.folder] for run in every}, first)
 
 
-def start_hydra(runs: list[Run], prepared: Prepared | None) -> None:
-    """Start checked runs by Hydra: one alone, or a sweep."""
+def train_alone(run: Run, prepared: Prepared | None) -> None:
+    """Train one run; with `sweep.rerun` the old one is moved away first."""
+    if run.config.sweep.rerun and is_first_rank():
+        supersede([RunFolder(run.folder)])
+    train_run(run, prepared)
+
+
+def start_hydra(runs: dict[tuple[str, ...], Run], prepared: Prepared | None) -> None:
+    """Start checked runs, by their overrides, through Hydra: one alone, or a sweep."""
 
     def task(_: Any) -> None:
-        (run,) = runs
-        if run.config.sweep.rerun and is_first_rank():
-            RunFolder(run.folder).supersede()
+        (run,) = runs.values()
         try:
-            cli_errors(lambda: train_run(run, prepared))()
+            cli_errors(lambda: train_alone(run, prepared))()
         finally:
             for folder in (run.folder, run.folder.parent):  # Hydra made them; a run that never started leaves none
                 if folder.is_dir() and not any(folder.iterdir()):
                     folder.rmdir()
 
     # The launcher gets the task function alone, and trains the runs that it carries rather than compose them again
-    task.runs = {run.overrides: run for run in runs}  # type: ignore[attr-defined]
+    task.runs = runs  # type: ignore[attr-defined]
     hydra.main(config_path=str(conf_dir()), config_name="config", version_base=HYDRA_VERSION)(task)()
 
 

@@ -1,12 +1,14 @@
 """Reports mistakes and stops of all entry points in one line."""
 
 import argparse
+import signal
 import sys
 from collections.abc import Callable
 from functools import wraps
 from typing import NoReturn
 
-from datavol.errors import HELD, ConfigError, RunError, RunLocked
+from datavol import interrupted
+from datavol.errors import HELD, ConfigError, RunError, RunLocked, trouble_of
 
 
 class Parser(argparse.ArgumentParser):
@@ -30,11 +32,16 @@ def cli_errors(entry: Callable[[], None]) -> Callable[[], None]:
 
     @wraps(entry)
     def guarded() -> None:
+        if signal.getsignal(signal.SIGINT) is interrupted:  # the imports are done
+            signal.signal(signal.SIGINT, signal.default_int_handler)
         try:
             entry()
         except (ConfigError, RunError) as error:
             print(f"datavol: {error}", file=sys.stderr)
             raise SystemExit(exit_code(error)) from None
+        except OSError as error:  # a full disk, or a folder that was removed
+            print(f"datavol: {trouble_of(error)}", file=sys.stderr)
+            raise SystemExit(1) from None
         except KeyboardInterrupt:
             print("datavol: interrupted", file=sys.stderr)
             raise SystemExit(130) from None

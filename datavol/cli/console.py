@@ -1,8 +1,11 @@
-"""Opens the console for tables."""
+"""Shows tables and lines, to whoever still reads them."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import os
+import sys
+from contextlib import suppress
+from typing import TYPE_CHECKING, TextIO
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -14,3 +17,21 @@ def console(width: int = 160) -> Console:
 
     terminal = Console()
     return terminal if terminal.is_terminal else Console(width=width)
+
+
+def say(line: str, stream: TextIO | None = None) -> None:
+    """Print a line of a work in progress, which ends for no closed pipe or full disk."""
+    try:
+        print(line, file=stream or sys.stdout, flush=True)
+    except OSError as error:
+        hush(stream or sys.stdout, error)
+
+
+def hush(stream: TextIO, error: OSError) -> None:
+    """Send what is still to be printed nowhere, and say so on stderr."""
+    with suppress(OSError):  # stderr may be as closed as stdout
+        if stream is not sys.stderr:
+            print(f"datavol: note: the work goes on unseen, as its output is closed: {error.strerror}", file=sys.stderr)
+    with suppress(OSError, ValueError):  # a stream without a file has nothing to be sent elsewhere
+        # Python flushes at its end what it could not write before, and would end in exit code 120
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())

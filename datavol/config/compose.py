@@ -21,6 +21,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from pydantic import ValidationError
 
+from datavol.config.jobs import JobComposer
 from datavol.config.messages import hydra_message, schema_message
 from datavol.config.model import TORCHVISION_NETWORKS
 from datavol.config.run import Config, Run
@@ -50,13 +51,7 @@ _named: ContextVar[str | None] = ContextVar("_named", default=None)
 def _run_name(*, _root_: DictConfig) -> str:
     if (known := _named.get()) is not None:
         return known
-    # Hydra's own job resolves `hydra.run.dir` by itself. `hydra` is left out, since it refers to this very name
-    return check(container(_task(_root_))).run_name
-
-
-def _task(composed: DictConfig) -> DictConfig:
-    """Copy a composed configuration without its `hydra` section, unresolved."""
-    return OmegaConf.create({name: composed._get_node(name) for name in composed if name != "hydra"})
+    return check(container(_root_)).run_name  # Hydra's own job resolves `hydra.run.dir` by itself
 
 
 # `conf/` calls these as ${recipe_for:...} and ${run_name:}
@@ -94,9 +89,10 @@ def compose(overrides: Sequence[str], *, multirun: bool = False) -> list[Run]:
             master = hydra.compose_config("config", list(overrides), run_mode=mode, from_shell=True)
             if not multirun and master.hydra.sweeper.get("params"):
                 raise ConfigError("-m must be given with an experiment that is a sweep, got a single run; try -m")
-            jobs = _split(master, overrides, hydra.config_loader) if multirun else [list(overrides)]
-            composed = [hydra.config_loader.load_sweep_config(master, job) for job in jobs] if multirun else [master]
-            return [to_run(tuple(job), config, multirun=multirun) for job, config in zip(jobs, composed, strict=True)]
+            if not multirun:
+                return [to_run(tuple(overrides), master, multirun=False)]
+            jobs, compose_job = _split(master, overrides, hydra.config_loader), JobComposer(hydra.config_loader, master)
+            return [to_run(tuple(job), compose_job(job), multirun=True) for job in jobs]
         except ConfigError:  # a ValueError, in one line already
             raise
         except (HydraException, OmegaConfBaseException, ValueError, IndexError, TypeError) as error:
@@ -119,7 +115,7 @@ def _split(master: DictConfig, overrides: Sequence[str], loader: Any) -> list[li
 
 def to_run(overrides: tuple[str, ...], composed: DictConfig, *, multirun: bool) -> Run:
     """Check a composed configuration, its `hydra` section included."""
-    values = container(_task(composed))
+    values = container(composed)
     config = check(values)
     if multirun:
         _check_launcher(composed.hydra.launcher, config)
@@ -147,11 +143,17 @@ def _check_launcher(launcher: Mapping[str, Any], config: Config) -> None:
             raise ConfigError(f"hydra.launcher.{name} must be equal to {key}, got {theirs} and {ours}; leave it out")
 
 
-def container(task: DictConfig) -> dict[str, Any]:
+def container(composed: DictConfig) -> dict[str, Any]:
     """Convert a composed configuration to plain, resolved values."""
-    values = OmegaConf.to_container(task, resolve=True)
-    assert isinstance(values, dict)
-    return {str(name): value for name, value in values.items()}
+    # section by section: `hydra` is left out, since it refers to the run's very name, and no copy is made
+    return {str(name): _plain(composed, name) for name in composed if name != "hydra"}
+
+
+def _plain(section: DictConfig, name: Any) -> Any:
+    if OmegaConf.is_missing(section, name):
+        return "???"
+    value = section[name]
+    return OmegaConf.to_container(value, resolve=True) if OmegaConf.is_config(value) else value
 
 
 def override(values: dict[str, Any], overrides: Sequence[str]) -> Config:

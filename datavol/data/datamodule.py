@@ -1,5 +1,6 @@
 """Loads a subset and its validation set, as a LightningDataModule."""
 
+import os
 from functools import partial
 from typing import Any
 
@@ -30,7 +31,7 @@ from datavol.data.sources.arrays import ArraySplit
 from datavol.data.sources.open import Source
 from datavol.data.sources.split import Split
 from datavol.data.subsets import Subset
-from datavol.data.workers import loading_workers
+from datavol.data.workers import loading_workers, start_worker
 from datavol.runs.provenance import cores
 
 Images = TrainingImages | EvaluationImages | ArrayViews
@@ -135,6 +136,7 @@ class SubsetDataModule(L.LightningDataModule):
             num_workers=workers,
             collate_fn=_keep_batch,  # `__getitems__` makes a whole batch: there is nothing to collate
             persistent_workers=workers > 0,
+            worker_init_fn=partial(start_worker, os.getpid()),
             pin_memory=self._on_gpu,  # only from pinned memory does a copy to the device not wait for its work
         )
 

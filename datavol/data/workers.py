@@ -1,6 +1,19 @@
-"""Chooses the number of processes that load images, without importing torch."""
+"""Sets up the processes that load images, without importing torch."""
+
+import os
+import signal
+
+from datavol.cli.lifeline import die_with
 
 MOST = 8
+
+
+def start_worker(parent: int, number: int) -> None:
+    """Tie a process that loads images to the one that trains."""
+    die_with(parent)
+    # A signal to the whole group, as `timeout` and SLURM send it, reaches the one that trains as well, which then stops
+    # in order; a worker that died of it first would be reported instead
+    signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
 
 
 def loading_workers(cores: int, ranks: int) -> int:

@@ -12,6 +12,7 @@ from datavol.data.sources.arrays import ArraySplit
 from datavol.data.sources.open import Source, open_source
 from datavol.planning.network_sizes import checkpoint_bytes
 from datavol.runs.folder import RunFolder
+from datavol.runs.integrity import state_of
 
 RESUMABLE = ("running", "failed")
 
@@ -46,8 +47,9 @@ def plan_run(run: Run, source: Source) -> Plan:
     """Plan one run on an open data set."""
     prepared = prepare(run.config, source)
     folder = RunFolder(run.folder)
+    known = state_of(folder, run.config)
     done = len(folder.rows) if folder.checkpoint("last").exists() else 0  # rows without a checkpoint train again
-    state = "finished" if folder.state == "finished" else "resumable" if folder.state in RESUMABLE else "missing"
+    state = "finished" if known == "finished" else "resumable" if known in RESUMABLE else "missing"
     schedule = run.config.recipe.schedule
     # with a budget of epochs the schedule is in passes over the subset already
     share = prepared.subset.fraction if run.config.budget == "iterations" else 1.0

@@ -1,7 +1,6 @@
 """Finds runs' speeds: given, timed, or predicted from one device."""
 
 import json
-import os
 import subprocess
 import sys
 import tempfile
@@ -10,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from datavol.cli.lifeline import child_environment
 from datavol.config.run import Run
 from datavol.errors import ConfigError
 from datavol.planning.plan import Plan
@@ -78,7 +78,8 @@ def _time(run: Run, what: str, environment: dict[str, str] | None) -> tuple[dict
         write_job(file, run)
         began = time.time()  # the wall clock: the two processes compare theirs
         command = [sys.executable, "-m", "datavol.planning.throughput", str(file), what]
-        answer = subprocess.run(command, stdout=subprocess.PIPE, text=True, env=os.environ | (environment or {}))
+        environ = child_environment(**(environment or {}))
+        answer = subprocess.run(command, stdout=subprocess.PIPE, text=True, env=environ)
     if answer.returncode:
         raise ConfigError("plan.timing must succeed, and it failed as said above; try plan.timing=false")
     figures = json.loads(answer.stdout.splitlines()[-1])  # before the last line, what libraries print

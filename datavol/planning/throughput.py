@@ -18,12 +18,12 @@ from lightning.pytorch.callbacks import Checkpoint
 from torch.utils.data import DataLoader
 
 from datavol.cli.boundary import cli_errors
+from datavol.cli.lifeline import die_with_parent
 from datavol.config.run import Config, Run
 from datavol.data.datamodule import SubsetDataModule
 from datavol.data.prepare import Prepared, prepare
 from datavol.planning.prediction import one_device, with_batch
 from datavol.sweep.job import is_first_rank, read_job
-from datavol.sweep.processes import die_with_parent
 from datavol.training.autotune import resolve_auto
 from datavol.training.callbacks.monitoring import Margins, StopOnNonFinite, set_threads
 from datavol.training.memory import keep_freed_memory

@@ -1,5 +1,6 @@
 """Writes files atomically and locks them: the only module that does."""
 
+import errno
 import fcntl
 import json
 import math
@@ -108,6 +109,22 @@ def file_lock(path: Path, *, wait: bool = True) -> Iterator[None]:
         except PermissionError as error:  # EACCES, which POSIX allows instead of EAGAIN
             raise BlockingIOError(*error.args) from None
         yield
+
+
+def check_writable(folder: Path) -> None:
+    """Raise a ConfigError unless a folder, which need not exist yet, can be written."""
+    place = folder
+    try:
+        place = nearest_folder(folder)
+        if not folder.is_dir() and (above := place / folder.absolute().relative_to(place).parts[0]).exists():
+            place = above
+            raise NotADirectoryError(errno.ENOTDIR, "Not a directory")
+        with tempfile.TemporaryFile(dir=place) as file:
+            file.write(bytes(4096))  # a full disk may still have room for a name
+    except OSError as error:
+        raise ConfigError(
+            f"{place} must be a folder that can be written, got {error.strerror}; type the command in another folder"
+        ) from None
 
 
 def nearest_folder(path: Path) -> Path:

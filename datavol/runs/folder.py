@@ -13,32 +13,25 @@
 Every file is written whole, then renamed, so that a reader never meets a part of one.
 """
 
-import csv
 import io
-import json
-import math
 import os
-import zlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Any, TypeVar
-from zipfile import BadZipFile
+from typing import Any
 
 import numpy as np
 import yaml
 from numpy.typing import NDArray
 
 from datavol.config.upgrade import SCHEMA_VERSION, check_version, upgrade
-from datavol.errors import ConfigError, RunLocked, flat
-from datavol.runs.columns import FIRST_EPOCH_COLUMNS, WHOLE_EPOCH_COLUMNS
-from datavol.runs.files import file_lock, write_json, write_whole
+from datavol.errors import ConfigError, RunError, RunLocked
+from datavol.runs.files import file_lock, parsed, read_json, write_json, write_whole
 from datavol.runs.predictions import Predictions
-
-Row = dict[str, float]
-T = TypeVar("T")
+from datavol.runs.rows import Row, rows_from_text, rows_to_text
 
 WITHIN = "within_budget_epoch"
 """Name of the checkpoint inside a budget epoch, deleted when that ends and never evaluated."""
@@ -46,6 +39,13 @@ WITHIN = "within_budget_epoch"
 SUPERSEDED = "superseded"
 TRACES = ("run.json", ".hydra", "subset.json", "metrics.csv", "output.log")
 """Files that mark a folder as a run's, the surest first."""
+
+ANEW = "bring it back, or train the run again with sweep.rerun=true, which keeps this one in superseded/"
+"""Remedy for a run whose files are damaged."""
+
+# what `write_whole` and a checkpoint's writing leave when they are killed
+_TEMPORARY = re.compile(r"\..+\.(json|csv|npy|npz|yaml|log)\.[a-z0-9_]{8}|\..+\.ckpt\.tmp")
+_YAML = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # ten times as fast, where libyaml is
 
 
 @dataclass(frozen=True)
@@ -71,15 +71,18 @@ class RunFolder:
     @property
     def _record(self) -> dict[str, Any]:
         file = self.path / "run.json"
-        try:
-            record = json.loads(file.read_text()) if file.exists() else {}
-            if not isinstance(record, dict):
-                raise ValueError("no JSON object")
-        except ValueError as error:
-            raise ConfigError(
-                f"{file} must be a record that datavol wrote, got {error}; move its folder away"
-            ) from None
-        return record
+        return read_json(file, ANEW) if file.exists() else {}
+
+    @property
+    def has_traces(self) -> bool:
+        """Return whether a run has left anything here."""
+        return any((self.path / trace).exists() for trace in TRACES)
+
+    @property
+    def measured_without_record(self) -> str | None:
+        """Name what a run measured that has no `run.json`."""
+        there = (name for name in ("metrics.csv", "checkpoints/last.ckpt") if (self.path / name).exists())
+        return None if (self.path / "run.json").exists() else next(there, None)
 
     @property
     def state(self) -> str | None:
@@ -88,8 +91,15 @@ class RunFolder:
 
     @property
     def manifest(self) -> dict[str, Any]:
-        """Read `subset.json`."""
-        manifest: dict[str, Any] = json.loads((self.path / "subset.json").read_text())
+        """Read `subset.json`.
+
+        Raises:
+            ConfigError: If it cannot be read, or lacks what it must hold.
+        """
+        file = self.path / "subset.json"
+        manifest = read_json(file, ANEW)
+        if missing := [name for name in ("fingerprint", "sha256", "images_per_class") if name not in manifest]:
+            raise ConfigError(f"{file} must be a whole file that datavol wrote, got one without {missing[0]}; {ANEW}")
         return manifest
 
     @property
@@ -99,8 +109,8 @@ class RunFolder:
         Raises:
             ConfigError: If `subset.json` cannot be read.
         """
-        file = self.path / "subset.json"
-        return _parsed(file, lambda _: np.array(self.manifest["images_per_class"], dtype=np.int64))
+        numbers = self.manifest["images_per_class"]
+        return parsed(self.path / "subset.json", lambda _: np.array(numbers, dtype=np.int64), ANEW)
 
     @property
     def indices(self) -> NDArray[np.int64]:
@@ -109,8 +119,8 @@ class RunFolder:
         Raises:
             ConfigError: If it cannot be read.
         """
-        indices: NDArray[np.int64] = _parsed(self.path / "subset.npy", lambda file: np.load(file, allow_pickle=False))
-        return indices
+        file = self.path / "subset.npy"
+        return parsed(file, lambda file: np.load(file, allow_pickle=False).astype(np.int64, casting="safe"), ANEW)
 
     @property
     def superseded(self) -> bool:
@@ -124,16 +134,32 @@ class RunFolder:
         Raises:
             ConfigError: If this is no run folder, or one of a newer datavol.
         """
+        values = self.kept_values or self.record.get("config")
+        if not isinstance(values, dict):
+            raise ConfigError(f"{self.path} must be a run folder or a checkpoint, got neither; check the path")
+        return values
+
+    @property
+    def kept_values(self) -> dict[str, Any] | None:
+        """Read `.hydra/config.yaml`, upgraded to today's schema; None without it.
+
+        Raises:
+            ConfigError: If it cannot be read.
+        """
         file = self.path / ".hydra" / "config.yaml"
         if not file.is_file():
-            raise ConfigError(f"{self.path} must be a run folder or a checkpoint, got neither; check the path")
-        return upgrade(yaml.safe_load(file.read_text()))
+            return None
+        remedy = "move it away: run.json holds the configuration as well"
+        return upgrade(parsed(file, lambda file: dict(yaml.load(file.read_bytes(), _YAML)), remedy))
 
     @property
     def overrides(self) -> tuple[str, ...] | None:
         """Read the overrides of the first start, or None where not kept."""
         file = self.path / ".hydra" / "overrides.yaml"
-        overrides = yaml.safe_load(file.read_text()) if file.is_file() else None
+        try:
+            overrides = yaml.load(file.read_bytes(), _YAML) if file.is_file() else None
+        except (OSError, yaml.YAMLError):  # only the commands of a report rest on them
+            return None
         return tuple(map(str, overrides)) if isinstance(overrides, list) else None
 
     def start(
@@ -153,7 +179,13 @@ class RunFolder:
         write_json(self.path / "subset.json", manifest)
 
     def update(self, **facts: Any) -> None:
-        """Add facts to `run.json`, replacing those of the same name."""
+        """Add facts to `run.json`, replacing those of the same name.
+
+        Raises:
+            RunError: If the folder was removed while its run trains.
+        """
+        if "state" not in facts:  # which opens a record
+            self.check_there()
         with self._record_lock():
             write_json(self.path / "run.json", self._record | facts)
 
@@ -168,6 +200,11 @@ class RunFolder:
                 write_json(self.path / "run.json", record)
         return record.get("reason")
 
+    def check_there(self) -> None:
+        """Raise a RunError if the folder of a started run was removed."""
+        if not (self.path / "run.json").exists():
+            raise RunError(f"{self.path} must stay while its run trains, got no run.json; type the command again")
+
     def _record_lock(self) -> AbstractContextManager[None]:
         # Held while `run.json` is read, changed and written: every rank and the launcher change it. The lock is a file
         # of its own, since each write replaces `run.json` and a lock would stay with the file that was replaced.
@@ -175,9 +212,12 @@ class RunFolder:
 
     @property
     def rows(self) -> list[Row]:
-        """Read `metrics.csv`, a row per budget epoch; an empty field is NaN."""
-        lines = io.StringIO(self.table.decode(), newline="")
-        return [{name: _number(name, text) for name, text in row.items()} for row in csv.DictReader(lines)]
+        """Read `metrics.csv`, a row per budget epoch; an empty field is NaN.
+
+        Raises:
+            ConfigError: If it does not hold whole rows.
+        """
+        return parsed(self.path / "metrics.csv", lambda _: rows_from_text(self.table.decode()), ANEW)
 
     @property
     def table(self) -> bytes:
@@ -187,13 +227,7 @@ class RunFolder:
 
     def write_rows(self, rows: Sequence[Row]) -> None:
         """Write `metrics.csv`; numbers keep every digit."""
-        # The keys of a dict are unique and stay in order: the first columns, then the others as rows bring them up
-        names = dict.fromkeys([*FIRST_EPOCH_COLUMNS, *(name for row in rows for name in row)])
-        text = io.StringIO()
-        writer = csv.DictWriter(text, names, lineterminator="\n")
-        writer.writeheader()
-        writer.writerows({name: "" if math.isnan(value) else value for name, value in row.items()} for row in rows)
-        write_whole(self.path / "metrics.csv", text.getvalue().encode())
+        write_whole(self.path / "metrics.csv", rows_to_text(rows).encode())
 
     @contextmanager
     def held(self) -> Iterator[None]:
@@ -217,18 +251,19 @@ class RunFolder:
                     self.path.rmdir()
 
     def supersede(self) -> None:
-        """Move the run to its study's `superseded/`, which tables leave out.
+        """Move the run, held by the caller, to its study's `superseded/`, which tables leave out."""
+        attic = self.path.parent / SUPERSEDED
+        attic.mkdir(exist_ok=True)
+        numbers = [path.name.removeprefix(f"{self.path.name}.") for path in attic.iterdir()]
+        number = 1 + max((int(number) for number in numbers if number.isdecimal()), default=0)  # none is used twice
+        self.path.rename(attic / f"{self.path.name}.{number}")
 
-        Raises:
-            RunLocked: If another process is training it.
-        """
-        if not self.record:
-            return
-        with self.held():
-            attic = self.path.parent / SUPERSEDED
-            attic.mkdir(exist_ok=True)
-            number = sum(1 for _ in attic.glob(f"{self.path.name}.*")) + 1
-            self.path.rename(attic / f"{self.path.name}.{number}")
+    def remove_temporary(self) -> None:
+        """Remove what a killed writer left; the caller holds the run."""
+        for place in (".", ".hydra", "predictions", "checkpoints"):
+            for path in (self.path / place).glob(".*"):
+                if _TEMPORARY.fullmatch(path.name):
+                    path.unlink(missing_ok=True)
 
     def keep_output(self, output: bytes) -> None:
         """Write a failed job's output, its traceback above all, as `output.log`."""
@@ -245,7 +280,7 @@ class RunFolder:
             ConfigError: If they cannot be read.
         """
         file = self.path / "predictions" / f"{name}.npz"
-        return _parsed(file, lambda file: Predictions.from_bytes(file.read_bytes()) if file.exists() else None)
+        return parsed(file, lambda file: Predictions.from_bytes(file.read_bytes()) if file.exists() else None, ANEW)
 
     def checkpoint(self, name: str) -> Path:
         """Return a checkpoint's path: `last`, `best`, `budget_epoch_0007` or `WITHIN`."""
@@ -258,16 +293,6 @@ class RunFolder:
         return sorted(kept, key=lambda path: (path.stem in ("best", "last"), path))
 
 
-def check_world_size(folder: RunFolder, world_size: int) -> None:
-    """Raise a ConfigError if a resumed run's number of ranks has changed."""
-    before = folder.record.get("world_size", world_size)
-    if before != world_size:
-        raise ConfigError(
-            f"trainer.devices must stay what the run started with ({before} ranks), got {world_size} ranks for "
-            f"{folder.path}; try trainer.devices={before}"
-        )
-
-
 def runs_of(study: Path) -> list[RunFolder]:
     """List a study's folders with a `run.json`, by name."""
     return [RunFolder(file.parent) for file in sorted(study.glob("*/run.json"))]
@@ -276,7 +301,7 @@ def runs_of(study: Path) -> list[RunFolder]:
 def folders_in(study: Path) -> list[RunFolder]:
     """List all run folders of a study, half-written and superseded ones too."""
     paths = sorted([*study.iterdir(), *(study / SUPERSEDED).glob("*")])
-    return [RunFolder(path) for path in paths if any((path / trace).exists() for trace in TRACES)]
+    return [folder for folder in map(RunFolder, paths) if folder.has_traces]
 
 
 def best_of(rows: Sequence[Row]) -> Row:
@@ -287,18 +312,3 @@ def best_of(rows: Sequence[Row]) -> Row:
 def now() -> str:
     """Format the time as ISO 8601 in UTC, to the second."""
     return datetime.now(timezone.utc).isoformat(timespec="seconds")
-
-
-def _parsed(file: Path, parse: Callable[[Path], T]) -> T:
-    try:
-        return parse(file)
-    # All that JSON, NumPy and zip files raise when they are cut off or damaged
-    except (OSError, ValueError, LookupError, EOFError, BadZipFile, zlib.error) as error:
-        got = f"{type(error).__name__} {flat(error)}"
-        raise ConfigError(f"{file} must be a file that datavol wrote, got {got}; move its folder away") from None
-
-
-def _number(name: str, text: str) -> float:
-    if name in WHOLE_EPOCH_COLUMNS:
-        return int(text)
-    return float(text) if text else math.nan

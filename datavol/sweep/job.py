@@ -1,4 +1,4 @@
-"""Trains one run of a sweep: `python -m datavol.sweep.job <file>`.
+"""Trains one run of a sweep, in the process that `datavol.sweep.entry` starts.
 
 The file holds the finished configuration, so that a job does not see a YAML file edited after the sweep began, and the
 ranks that Lightning starts with this same command line train exactly the same run.
@@ -15,13 +15,14 @@ from pathlib import Path
 import numpy as np
 
 from datavol.cli.boundary import cli_errors
+from datavol.cli.lifeline import PARENT
 from datavol.config.compose import check
 from datavol.config.run import Run
 from datavol.data.prepare import Prepared, prepare_run
 from datavol.errors import RunLocked, RunPreempted
 from datavol.runs.files import write_whole
 from datavol.runs.folder import RunFolder
-from datavol.sweep.processes import die_with_parent
+from datavol.runs.integrity import state_of
 
 
 def train_run(run: Run, prepared: Prepared | None = None) -> None:
@@ -31,19 +32,22 @@ def train_run(run: Run, prepared: Prepared | None = None) -> None:
         ConfigError: If the run can't be trained as asked.
         RunError: If it had to stop, or another process is training it.
     """
-    if RunFolder(run.folder).state == "finished":
+    folder = RunFolder(run.folder)
+    if state_of(folder, run.config) == "finished":
         print(f"{run.folder} is finished already")
         return
     from datavol.training.trainer import train  # late: torch and Lightning take seconds
 
     prepared = prepared or prepare_run(run)
+    os.environ[PARENT] = str(os.getpid())  # for the ranks that Lightning starts
     if not is_first_rank():  # the first one holds the run for all
         with suppress(RunPreempted):  # a rank that failed would end the first one before it has asked
             train(run, prepared)
         return
-    with RunFolder(run.folder).held():
-        if RunFolder(run.folder).state == "finished":  # between the look above and the lock
+    with folder.held():
+        if folder.state == "finished":  # between the look above and the lock
             raise RunLocked(f"{run.folder} has been trained by another process meanwhile")
+        folder.remove_temporary()
         try:
             train(run, prepared)
         except RunPreempted:
@@ -85,9 +89,4 @@ def read_job(file: Path) -> Run:
 @cli_errors
 def main() -> None:
     """Train the run of the file that the command line names."""
-    die_with_parent()
     train_run(read_job(Path(sys.argv[1])))
-
-
-if __name__ == "__main__":
-    main()

@@ -12,9 +12,12 @@ from pathlib import Path
 from types import FrameType
 from typing import NoReturn
 
+from datavol.cli.console import say
 from datavol.config.run import Run
 from datavol.config.sweep import SweepConfig
+from datavol.errors import HELD, flat
 from datavol.runs.folder import RunFolder
+from datavol.runs.integrity import supersede
 from datavol.sweep.devices import run_environments
 from datavol.sweep.job import write_job
 from datavol.sweep.processes import JobProcess
@@ -29,6 +32,7 @@ class Job:
 
     run: Run
     status: Status
+    number: int
     attempts: int = 0
     process: JobProcess | None = None
     slot: int = 0  # index of its environment: its GPUs, or its share of the CPU threads
@@ -38,12 +42,14 @@ def launch_here(runs: Sequence[Run], settings: SweepConfig) -> None:
     """Train the runs, resuming those that stopped and skipping finished ones.
 
     Raises:
-        SystemExit: With code 1 if a run failed, and 128 + the signal's number after SIGINT and SIGTERM.
+        SystemExit: With code 1 if a run failed, 75 if another process trains one, and 128 + the signal's number after
+            SIGINT and SIGTERM.
     """
     environments = run_environments(settings.parallel, [run.config for run in runs])
     jobs = jobs_of(runs, settings)
-    with tempfile.TemporaryDirectory(prefix="datavol-") as scratch, Display() as display, signals_noted() as received:
-        _train_all(jobs, environments, settings, Path(scratch), display, received)
+    scratch = tempfile.TemporaryDirectory(prefix="datavol-", ignore_cleanup_errors=True)
+    with scratch as files, Display() as display, signals_noted() as received:
+        _train_all(jobs, environments, settings, Path(files), display, received)
         if received:
             _stop_all(jobs, received[0])
             ended_by_signal(jobs, received[0], display)
@@ -51,11 +57,14 @@ def launch_here(runs: Sequence[Run], settings: SweepConfig) -> None:
 
 
 def jobs_of(runs: Sequence[Run], settings: SweepConfig) -> list[Job]:
-    """Make the runs' jobs; with `rerun` old runs are moved away first."""
+    """Make the runs' jobs; with `rerun` old runs are moved away first.
+
+    Raises:
+        RunLocked: If one of those is being trained; then none is moved.
+    """
     if settings.rerun:
-        for run in runs:
-            RunFolder(run.folder).supersede()
-    return [Job(run, Status.of(run)) for run in runs]
+        supersede([RunFolder(run.folder) for run in runs])
+    return [Job(run, Status.of(run), number) for number, run in enumerate(runs)]
 
 
 def _train_all(
@@ -74,9 +83,9 @@ def _train_all(
         while waiting and free:
             job = waiting.pop(0)
             job.slot = free.pop(0)
-            _start(job, scratch / f"{jobs.index(job)}", environments[job.slot])
+            _start(job, _files(job, scratch), environments[job.slot])
             running.append(job)
-        for job in [job for job in running if _ended(job, scratch / f"{jobs.index(job)}")]:
+        for job in [job for job in running if _ended(job, _files(job, scratch))]:
             running.remove(job)
             free.append(job.slot)
             # "refused" is a mistake of the configuration, which another attempt would only meet again
@@ -90,24 +99,34 @@ def _train_all(
         time.sleep(POLL_SECONDS)
 
 
+def _files(job: Job, scratch: Path) -> Path:
+    """Return the folder of what passes between the sweep and a job."""
+    return scratch / f"{job.number}"
+
+
 def _start(job: Job, files: Path, environment: dict[str, str]) -> None:
-    files.mkdir(exist_ok=True)
-    write_job(files / "run.json", job.run)
+    """Start a job's process; one that cannot be started has failed, and no other has."""
+    job.process, job.status.state = None, "running"
     job.attempts += 1
-    job.status.state = "running"
-    job.process = JobProcess(files / "run.json", files / "output.log", environment)
+    try:
+        files.mkdir(parents=True, exist_ok=True)  # with its parents: the scratch folder may have been removed
+        write_job(files / "run.json", job.run)
+        job.process = JobProcess(files / "run.json", files / "output.log", environment)
+    except OSError as error:  # a full TMPDIR, or no process to be had
+        job.status.fail(f"its process could not be started: {flat(error)}; see to it, and the same command goes on")
 
 
 def _ended(job: Job, files: Path) -> bool:
-    """Poll a running job; once ended, record how in its status."""
-    assert job.process is not None
+    """Poll a started job; once ended, record how in its status."""
+    if job.process is None:
+        return True
     code = job.process.poll()
     job.status.look()
     if code is None:
         return False
     job.status.close(code, last_line(files / "output.log"))
     if job.status.state == "failed":
-        job.status.keep_output((files / "output.log").read_bytes())
+        job.status.keep_output([files / "output.log"])
     return True
 
 
@@ -137,13 +156,15 @@ def conclude(jobs: Sequence[Job], display: Display) -> None:
     display.show([job.status for job in jobs])
     display.close()
     failed = [job for job in jobs if job.status.state in ("failed", "refused", "waiting")]
-    elsewhere = [job for job in jobs if job.status.note == ELSEWHERE]
-    print(f"{len(jobs) - len(failed) - len(elsewhere)} of {len(jobs)} runs finished", flush=True)
+    elsewhere = [job for job in jobs if job.status.elsewhere]
+    say(f"{len(jobs) - len(failed) - len(elsewhere)} of {len(jobs)} runs finished")
     for job in failed:
         display.say(f"failed: {job.run.folder}: {job.status.note or 'it was not started'}")
         display.say(f"  again: python -m datavol.run {' '.join(map(shlex.quote, job.run.overrides))}")
-    if failed:
-        raise SystemExit(1)
+    for job in elsewhere:
+        display.say(f"not finished: {job.run.folder}: {ELSEWHERE}; wait for it, or type the command again")
+    if failed or elsewhere:
+        raise SystemExit(1 if failed else HELD)
 
 
 @contextmanager
@@ -171,5 +192,5 @@ def signals_noted() -> Iterator[list[int]]:
 
 def last_line(output: Path) -> str:
     """Return the last line that a job printed."""
-    lines = output.read_text(errors="replace").split("\n")
+    lines = output.read_text(errors="replace").split("\n") if output.exists() else []
     return next((line.removeprefix("datavol: ") for line in reversed(lines) if line.strip()), "")

@@ -1,6 +1,5 @@
 """Starts each run in its own process, and ends it without leftovers."""
 
-import ctypes
 import os
 import signal
 import subprocess
@@ -10,6 +9,8 @@ import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
+
+from datavol.cli.lifeline import PARENT
 
 # A process inherits the environment of the one that starts it, so a variable with a value of the job's own marks all of
 # the job's processes: also those that leave its process group and session, as W&B's service does, or lose their parent.
@@ -25,18 +26,18 @@ class JobProcess:
     """Holds the process that trains a run, and its descendants."""
 
     def __init__(self, file: Path, output: Path, environment: Mapping[str, str]) -> None:
-        """Start `python -m datavol.sweep.job <file>`, and append its output to a file."""
+        """Start `python -m datavol.sweep.entry <file>`, and append its output to a file."""
         self.marker = f"{MARKER}={uuid.uuid4().hex}"
         name, _, value = self.marker.partition("=")
         inherited = {key: text for key, text in os.environ.items() if key not in OF_RANKS + OF_SRUN}
         with output.open("ab") as sink:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "datavol.sweep.job", str(file)],
+                [sys.executable, "-m", "datavol.sweep.entry", str(file)],
                 stdin=subprocess.DEVNULL,
                 stdout=sink,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,  # Ctrl-C in the terminal reaches the sweep alone, which passes it on
-                env={**inherited, **environment, name: value},
+                env={**inherited, **environment, name: value, PARENT: str(os.getpid())},
             )
 
     def poll(self) -> int | None:
@@ -81,16 +82,3 @@ def processes_with(marker: str) -> Iterator[int]:
             continue
         if not ended and marker.encode() in environment.split(b"\0"):
             yield int(process.name)
-
-
-def die_with_parent() -> None:
-    """Ask Linux to kill this process when its parent ends."""
-    if sys.platform != "linux":
-        return
-    parent = os.getppid()
-    # prctl(2) with PR_SET_PDEATHSIG: the kernel sends SIGKILL however the parent ends, also by SIGKILL or for lack of
-    # memory, where no handler of the parent could end its children
-    set_death_signal = 1
-    ctypes.CDLL(None).prctl(set_death_signal, signal.SIGKILL)
-    if os.getppid() != parent:  # it ended before we asked, and the kernel will send nothing
-        os.kill(os.getpid(), signal.SIGKILL)

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 from datavol.cli.boundary import cli_errors
 from datavol.config.run import Run
 from datavol.config.sweep import SweepConfig
-from datavol.errors import ConfigError
+from datavol.errors import ConfigError, RunError, flat
 from datavol.sweep.local import Job, conclude, ended_by_signal, jobs_of, last_line, signals_noted
 from datavol.sweep.status import Display
 
@@ -99,7 +99,12 @@ def _train_all(
     todo = [job for job in jobs if job.status.state in ("waiting", "failed")]
     if not todo or signals:
         return
-    submitted = executor.map_array(TrainRun(), [job.run for job in todo])  # one SLURM array, a task per run
+    try:
+        submitted = executor.map_array(TrainRun(), [job.run for job in todo])  # one SLURM array, a task per run
+    except (RuntimeError, OSError) as error:  # submitit's for what sbatch refuses, and a full disk
+        for job in todo:
+            job.status.fail(f"SLURM did not take its job: {flat(error)}; see to it, and the same command goes on")
+        return
     left = list(zip(todo, submitted, strict=True))
     while left and not signals:
         states = queue([slurm_job.job_id for _, slurm_job in left])
@@ -134,7 +139,7 @@ def _close(job: Job, slurm_job: submitit.Job[None]) -> None:
     errors = [log for log in logs if log.suffix == ".err"]
     job.status.close(exit_code(slurm_job.job_id), last_line(errors[0]) if errors else "")
     if job.status.state == "failed":
-        job.status.keep_output(b"".join(log.read_bytes() for log in logs))
+        job.status.keep_output(logs)
 
 
 def _cancel(left: Sequence[tuple[Job, submitit.Job[None]]]) -> None:
@@ -142,7 +147,10 @@ def _cancel(left: Sequence[tuple[Job, submitit.Job[None]]]) -> None:
     if not left:
         return
     ids = [slurm_job.job_id for _, slurm_job in left]
-    subprocess.run(["scancel", *ids], check=True, capture_output=True)
+    answer = subprocess.run(["scancel", *ids], capture_output=True, text=True)
+    if answer.returncode:
+        said = flat(answer.stderr)
+        raise RunError(f"scancel must cancel the jobs of the sweep, got {said}; try scancel {' '.join(ids)}")
     deadline = time.monotonic() + CANCEL_SECONDS
     while queue(ids) != {} and time.monotonic() < deadline:  # None, no answer, is no empty queue
         time.sleep(0.5)

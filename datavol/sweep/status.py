@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 from tqdm import tqdm
 
+from datavol.cli.console import hush, say
 from datavol.config.run import Run
-from datavol.errors import HELD
+from datavol.errors import HELD, ConfigError, flat
 from datavol.runs.folder import RunFolder
+from datavol.runs.integrity import state_of
 
 ELSEWHERE = "is being trained by another process"
 STYLES = {"running": "bold", "finished": "green", "skipped": "dim", "failed": "red", "refused": "red"}
@@ -32,46 +36,64 @@ class Status:
     @classmethod
     def of(cls, run: Run) -> Status:
         """Create the status of a run before the sweep."""
-        if RunFolder(run.folder).state == "finished":
-            return cls(run, "skipped", "is finished already")
-        return cls(run)
+        try:
+            state = state_of(RunFolder(run.folder), run.config)
+        except ConfigError as error:
+            return cls(run, "refused", str(error))
+        return cls(run, "skipped", "is finished already") if state == "finished" else cls(run)
+
+    @property
+    def elsewhere(self) -> bool:
+        """Return whether another process trains the run, and has not finished it."""
+        return self.note == ELSEWHERE and self._record().get("state") != "finished"
 
     def look(self) -> None:
         """Update the note of a running job from its record."""
-        record = RunFolder(self.run.folder).record
-        last = record.get("last")
-        if not last or last["budget_epoch"] == self.budget_epoch:
+        record, epochs = self._record(), self.run.config.epochs
+        try:
+            done, top1 = record["last"]["budget_epoch"], record["last"]["val/top1"]
+            left = sum(record["seconds"].values()) / done * (epochs - done)  # at the mean pace so far
+        except (LookupError, TypeError, AttributeError):  # nothing measured yet, or a damaged record
             return
-        self.budget_epoch = last["budget_epoch"]
-        left = self.run.config.epochs - self.budget_epoch
-        seconds = sum(record["seconds"].values()) / self.budget_epoch * left  # at the mean pace so far
-        where = f"budget epoch {self.budget_epoch}/{self.run.config.epochs}"
-        self.note = f"{where}, top-1 {100 * last['val/top1']:.1f} %, {tqdm.format_interval(seconds)} left"
+        if done != self.budget_epoch:
+            self.budget_epoch = done
+            interval = tqdm.format_interval(left)
+            self.note = f"budget epoch {done}/{epochs}, top-1 {100 * top1:.1f} %, {interval} left"
+
+    def _record(self) -> dict[str, Any]:
+        """Read the run's record; one that cannot be read ends no sweep, and is named when its job closes."""
+        try:
+            return RunFolder(self.run.folder).record
+        except ConfigError as error:
+            return {"reason": str(error)}
 
     def close(self, code: int, message: str) -> None:
         """Set the state in which a job has ended.
 
         Success is exit code 0 and a finished record. A killed job could not close its record, so that is done here.
         """
-        folder = RunFolder(self.run.folder)
-        if code == 0 and folder.state == "finished":
-            top1 = folder.record.get("last", {}).get("val/top1")
+        record = self._record()
+        if code == 0 and record.get("state") == "finished":
+            top1 = (record.get("last") or {}).get("val/top1")
             self.state, self.note = "finished", "" if top1 is None else f"top-1 {100 * top1:.1f} %"
             return
         if code == HELD:
             self.state, self.note = "skipped", ELSEWHERE
             return
-        self.state = "refused" if code == 2 else "failed"
-        self.note = message if code == 2 else folder.record.get("reason") or _ending(code, message)
-        try:
-            folder.close("failed", self.note)
-        except OSError as error:  # a full disk must not end the other jobs
-            self.note += f"; its record could not be closed: {error.strerror}"
+        self.fail(message if code == 2 else record.get("reason") or _ending(code, message), refused=code == 2)
 
-    def keep_output(self, said: bytes) -> None:
-        """Write a failed job's output into its run folder."""
+    def fail(self, reason: str, *, refused: bool = False) -> None:
+        """Set that the run has failed, here and in its record."""
+        self.state, self.note = "refused" if refused else "failed", reason
         try:
-            RunFolder(self.run.folder).keep_output(said)
+            RunFolder(self.run.folder).close("failed", reason)
+        except (OSError, ConfigError) as error:  # a full disk or a torn record must not end the other jobs
+            self.note += f"; its record could not be closed: {flat(error)}" if str(error) not in reason else ""
+
+    def keep_output(self, logs: Sequence[Path]) -> None:
+        """Copy a failed job's output into its run folder."""
+        try:
+            RunFolder(self.run.folder).keep_output(b"".join(log.read_bytes() for log in logs))
         except OSError as error:
             self.note += f"; its output could not be kept: {error.strerror}"
 
@@ -91,7 +113,7 @@ class Display:
 
     def __enter__(self) -> Display:
         if self.live is not None:
-            self.live.start()
+            self._live(self.live.start)
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -100,23 +122,31 @@ class Display:
     def close(self) -> None:
         """Freeze the table; later output is printed below it."""
         if self.live is not None:
-            self.live.stop()
+            self._live(self.live.stop)
 
     def show(self, statuses: Sequence[Status]) -> None:
         """Show changed statuses."""
-        if self.live is not None:
-            self.live.update(_table(statuses), refresh=True)
+        if (live := self.live) is not None:
+            self._live(lambda: live.update(_table(statuses), refresh=True))
             return
         for number, status in enumerate(statuses, start=1):
             key, current = str(status.run.folder), (status.state, status.note)
             if status.state != "waiting" and self.printed.get(key) != current:
                 self.printed[key] = current
-                print(f"run {number} of {len(statuses)}: {_line(status)}", flush=True)
+                say(f"run {number} of {len(statuses)}: {_line(status)}")
 
     def say(self, text: str) -> None:
         """Close the table and print a line to stderr."""
         self.close()
-        print(text, file=sys.stderr, flush=True)
+        say(text, sys.stderr)
+
+    def _live(self, act: Callable[[], None]) -> None:
+        """Change the table; a terminal that is gone ends the table, not the sweep."""
+        try:
+            act()
+        except OSError as error:
+            self.live = None
+            hush(sys.stdout, error)
 
 
 def _line(status: Status) -> str:

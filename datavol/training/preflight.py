@@ -8,7 +8,9 @@ from datavol.config.run import Config, Run, check_batch_shares
 from datavol.config.trainer import TrainerConfig
 from datavol.data.prepare import Prepared, check_manifest, prepare_all
 from datavol.errors import ConfigError
-from datavol.runs.folder import RunFolder, check_world_size
+from datavol.runs.files import check_writable
+from datavol.runs.folder import RunFolder
+from datavol.runs.integrity import check_replaceable, check_world_size, state_of
 from datavol.tracking.session import check_wandb
 
 
@@ -20,6 +22,7 @@ def check_runs(runs: list[Run]) -> list[Prepared]:
     """
     networks: list[object] = []  # a network is built once, however many runs train it
     for run in runs:
+        _check_folder(run)
         if not run.on_cluster:  # a job's node has other devices than this machine
             _check_devices(run.config.trainer)
         _check_ranks(run)
@@ -41,6 +44,8 @@ def check_runs(runs: list[Run]) -> list[Prepared]:
 def _check_start(run: Run, prepared: Prepared) -> None:
     """Raise a ConfigError unless the run can resume or start."""
     folder = RunFolder(run.folder)
+    if run.config.sweep.rerun:
+        return
     if folder.state is not None:
         check_manifest(folder, prepared)
     elif run.config.start_from is not None:
@@ -49,13 +54,23 @@ def _check_start(run: Run, prepared: Prepared) -> None:
         find_start(run.config, folder, prepared)
 
 
+def _check_folder(run: Run) -> None:
+    """Raise a ConfigError if the folder is another run's, or cannot be written."""
+    folder = RunFolder(run.folder)
+    if run.config.sweep.rerun:  # what lies there is moved away
+        check_replaceable(folder, run.config)
+    elif state_of(folder, run.config) == "finished":
+        return
+    check_writable(run.folder)
+
+
 def _check_ranks(run: Run) -> None:
     trainer = run.config.trainer
     if isinstance(trainer.devices, int):
         world_size = trainer.devices * trainer.num_nodes
         check_batch_shares(run.config.recipe.batch_size, world_size)
         folder = RunFolder(run.folder)
-        if folder.state != "finished":
+        if not run.config.sweep.rerun and folder.state != "finished":
             check_world_size(folder, world_size)
 
 

@@ -3,7 +3,7 @@
 import secrets
 import signal
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import lightning as L
@@ -14,7 +14,7 @@ from datavol.config.run import Config, Run
 from datavol.config.upgrade import SCHEMA_VERSION
 from datavol.data.budget import thesis_units
 from datavol.data.prepare import Prepared
-from datavol.errors import RunError, flat
+from datavol.errors import RunError, flat, trouble_of
 from datavol.runs import provenance
 from datavol.runs.columns import place
 from datavol.runs.folder import RunFolder, now
@@ -97,16 +97,27 @@ def recorded(folder: RunFolder, trainer: L.Trainer, signals: Signals) -> Iterato
     # which then report a lost connection, or are killed before they can report anything
     try:
         yield
-    except SystemExit:  # Lightning's answer to KeyboardInterrupt
+    except (SystemExit, KeyboardInterrupt):  # Lightning answers the second by the first
         if signals.ended_by is None:
             folder.close("failed", "interrupted by Ctrl-C; the same command goes on")
             raise SystemExit(130) from None
         folder.close("failed", f"ended by {signal.Signals(signals.ended_by).name}; the same command goes on")
         raise SystemExit(128 + signals.ended_by) from None
     except RunError as error:
-        folder.close("failed", str(error))
+        _fail(folder, error)
         raise
+    except OSError as error:
+        stopped = RunError(f"{trouble_of(error)}; what was kept before stays, and the same command goes on")
+        _fail(folder, stopped)
+        raise stopped from error
     except Exception as error:
+        if "DataLoader worker" in str(error):  # torch's words for one that was killed or has vanished
+            stopped = RunError(
+                f"a process that loads images has ended: {flat(error)}; the same command goes on, with fewer "
+                "data.workers if memory was short"
+            )
+            _fail(folder, stopped)
+            raise stopped from error
         first = str(folder.close("failed", f"{type(error).__name__}: {flat(error)}"))
         # Another rank was first: its reason is the cause, this rank's error (a lost connection) its consequence
         if trainer.world_size > 1 and str(error) not in first:
@@ -114,6 +125,12 @@ def recorded(folder: RunFolder, trainer: L.Trainer, signals: Signals) -> Iterato
         raise
     if trainer.is_global_zero:  # all ranks had a part in the last evaluation, whose sums are reduced over them
         folder.close("finished", None)
+
+
+def _fail(folder: RunFolder, reason: RunError) -> None:
+    """Close the record; where even that cannot be written, the printed line is all that says so."""
+    with suppress(OSError):
+        folder.close("failed", str(reason))
 
 
 @contextmanager

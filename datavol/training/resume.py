@@ -1,19 +1,20 @@
 """Finds where a run begins: anew, resumed, or from a parent."""
 
-import pickle
 import zipfile
 from dataclasses import dataclass, field
-from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
 from datavol.config.identity import hashed_values
 from datavol.config.run import Config
 from datavol.data.prepare import Prepared, check_manifest
 from datavol.errors import ConfigError
-from datavol.runs.folder import WITHIN, Row, RunFolder
+from datavol.runs.folder import ANEW, WITHIN, RunFolder
+from datavol.runs.integrity import measured_rows
+from datavol.runs.rows import Row
 
 
 @dataclass(frozen=True)
@@ -40,14 +41,37 @@ def find_start(config: Config, folder: RunFolder, prepared: Prepared) -> Start:
         return _from_parent(config, folder, prepared) if config.start_from else Start(folder.path)
     check_manifest(folder, prepared)
     fixed: dict[str, Any] = {key: record.get(key) for key in ("world_size", "threads", "parent")}
+    _check_indices(folder, prepared)
     # The checkpoint that is furthest: the one inside a budget epoch, unless `last` has overtaken it
     paths = [path for path in (folder.checkpoint("last"), folder.checkpoint(WITHIN)) if path.exists()]
     if not paths:  # killed before its first checkpoint
+        measured_rows(folder, (fixed["parent"] or {}).get("budget_epoch") or 0, None)
         return Start(folder.path, Path(config.start_from) if config.start_from else None, resumed=True, **fixed)
-    iteration, path = max(((read_checkpoint(path)["global_step"], path) for path in paths), key=itemgetter(0))
-    done = iteration // prepared.budget.iterations_per_epoch
-    rows = [row for row in folder.rows if row["budget_epoch"] <= done]  # those after the checkpoint are measured again
+    kept = [(_own_checkpoint(path, config), path) for path in paths]
+    content, path = max(kept, key=lambda one: int(one[0]["global_step"]))
+    done = content["global_step"] // prepared.budget.iterations_per_epoch
+    rows = measured_rows(folder, done, _facts_of(content).get("digest"))
     return Start(folder.path, path, rows, resumed=True, **fixed)
+
+
+def _check_indices(folder: RunFolder, prepared: Prepared) -> None:
+    if not np.array_equal(folder.indices, prepared.subset.indices):
+        raise ConfigError(f"{folder.path / 'subset.npy'} must be the list of subset.json, got another; {ANEW}")
+
+
+def _own_checkpoint(path: Path, config: Config) -> dict[str, Any]:
+    """Read a checkpoint that a run goes on from."""
+    content = read_checkpoint(path, ANEW)
+    known = (None, "", config.run_hash)  # one of an older version does not say whose it is
+    if not {"state_dict", "global_step"} <= set(content) or _facts_of(content).get("hash") not in known:
+        raise ConfigError(f"{path} must be a checkpoint of run {config.run_hash}, got another; {ANEW}")
+    return content
+
+
+def _facts_of(checkpoint: dict[str, Any]) -> dict[str, str]:
+    """Return what `RunWriter` saved of its run."""
+    facts: dict[str, str] = checkpoint.get("callbacks", {}).get("RunWriter", {})
+    return facts
 
 
 def _from_parent(config: Config, folder: RunFolder, prepared: Prepared) -> Start:
@@ -92,21 +116,25 @@ def _check_parent(config: Config, prepared: Prepared, origin: RunFolder) -> None
             )
 
 
-def read_checkpoint(path: Path) -> dict[str, Any]:
+def read_checkpoint(path: Path, remedy: str = "it is not loaded") -> dict[str, Any]:
     """Read a checkpoint or torchvision's weights with `weights_only=True`.
 
     Raises:
-        ConfigError: If it is missing, or holds more than weights and plain values.
+        ConfigError: If it is missing, damaged, or holds more than weights and plain values; the line ends in `remedy`.
     """
     if not path.is_file():
         raise ConfigError(f"a checkpoint must be a file, got {path}; check the path")
     try:
+        if path.suffix == ".ckpt":  # one of ours, whose checksums torch writes and does not read
+            with zipfile.ZipFile(path) as archive:
+                if (part := archive.testzip()) is not None:
+                    raise ValueError(part)
         # Plain values only, so that a checkpoint cannot run code; memory-mapped where it has torch's zip format
         content = torch.load(path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path))
-    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError):
+    except Exception:  # a damaged pickle raises anything
         raise ConfigError(
             f"a checkpoint must hold weights and plain values alone, got {path}, which is damaged or holds more; "
-            "it is not loaded"
+            f"{remedy}"
         ) from None
     if not isinstance(content, dict):
         raise ConfigError(f"a checkpoint must hold a dictionary of weights, got {type(content).__name__} in {path}")

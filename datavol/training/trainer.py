@@ -17,7 +17,8 @@ from datavol.data.augment.device import DeviceTransform, mixing
 from datavol.data.datamodule import SubsetDataModule
 from datavol.data.prepare import Prepared
 from datavol.errors import ConfigError, flat
-from datavol.runs.folder import RunFolder, check_world_size
+from datavol.runs.folder import RunFolder
+from datavol.runs.integrity import check_world_size
 from datavol.training.autotune import resolve_auto
 from datavol.training.callbacks.checkpoints import RunWriter
 from datavol.training.callbacks.damage import Damage

@@ -15,6 +15,8 @@ from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf
 
+from datavol.cli.boundary import cli_errors
+
 if TYPE_CHECKING:
     from datavol.config.run import Run
 
@@ -36,11 +38,14 @@ class DatavolLauncher(Launcher):
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
         """Train the runs; exit with code 1 if one of them failed."""
+        from datavol.config.jobs import distinct_runs
+
         # all before the first one starts: an error in the last is reported at once
         runs = [self._checked.get(tuple(overrides)) or self._composed(overrides) for overrides in job_overrides]
         # Hydra's sweeper has written the sweep's first configuration here; every run keeps its own
         (Path(self._master.hydra.sweep.dir) / "multirun.yaml").unlink(missing_ok=True)
-        self._train(runs)
+        different = list({id(run): run for run in runs}.values())  # one that was asked for twice is the same object
+        cli_errors(lambda: self._train(distinct_runs(different)))()  # Hydra would print a traceback
         return [JobReturn(overrides=overrides, status=JobStatus.COMPLETED) for overrides in job_overrides]
 
     def _composed(self, overrides: Sequence[str]) -> Run:

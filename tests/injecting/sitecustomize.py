@@ -27,9 +27,8 @@ def happened() -> None:
 
 
 def in_the_job() -> bool:
-    return (
-        "datavol.sweep.job" in sys.orig_argv and json.loads(Path(sys.orig_argv[-1]).read_text())["values"]["seed"] == 1
-    )
+    in_a_job = "datavol.sweep.entry" in sys.orig_argv
+    return in_a_job and json.loads(Path(sys.orig_argv[-1]).read_text())["values"]["seed"] == 1
 
 
 def wrap(owner: Any, name: str, act: Callable[[Callable[[], Any], Any], Any]) -> None:

@@ -47,7 +47,7 @@ def test_facts_are_added_and_replaced_and_infinities_become_null(tmp_path):
 
 def test_a_record_that_is_not_one_is_named(tmp_path):
     (tmp_path / "run.json").write_text('{"state": "runn')
-    with pytest.raises(ConfigError, match=r"run\.json must be a record that datavol wrote, got .*; move its"):
+    with pytest.raises(ConfigError, match=r"run\.json must be a whole file .*, got .*sweep\.rerun=true"):
         _ = RunFolder(tmp_path).state
 
 

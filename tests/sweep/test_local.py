@@ -1,10 +1,14 @@
 """The loop of a sweep with jobs that only pretend to train."""
 
 import io
+import os
 import re
+import shutil
 import signal
-from contextlib import nullcontext
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
+from pkgutil import resolve_name
 
 import pytest
 from rich.console import Console
@@ -12,6 +16,7 @@ from rich.console import Console
 from datavol.config.compose import compose
 from datavol.config.run import Run
 from datavol.config.sweep import SweepConfig
+from datavol.errors import RunLocked
 from datavol.runs.folder import RunFolder
 from datavol.sweep import local as launching
 from datavol.sweep import status
@@ -38,7 +43,7 @@ def pretend(monkeypatch, elsewhere):
             most[0] = max(most[0], len(alive))
             output.write_text("datavol: what it said\n")
             if self.code != 2:
-                RunFolder(self.run.folder).update(state="running")
+                RunFolder(self.run.folder).update(state="running", hash=self.run.config.run_hash)
 
         def poll(self) -> int | None:
             self.looks += 1
@@ -145,6 +150,106 @@ def test_what_finishes_while_a_sweep_is_stopped_is_finished(pretend, monkeypatch
     assert f"{(meanwhile == 0):d} of 2 runs finished" in capsys.readouterr().out
 
 
+def refuse(*_: object) -> None:
+    raise OSError(28, "No space left on device", "somewhere")
+
+
+def torn(self) -> None:
+    """Tears a record while its run trains."""
+    if self.run.config.fraction == 0.1:
+        (self.run.folder / "run.json").write_text('{"state": "runn')
+        self.code = 1
+
+
+TROUBLES = {
+    "a full disk": ("datavol.sweep.local.write_job", "its process could not be started: .* No space left on device"),
+    "no process": ("datavol.sweep.local.JobProcess", "its process could not be started: .* No space left on device"),
+    "a torn record": (None, "run.json must be a whole file that datavol wrote, got JSONDecodeError"),
+    "no scratch folder": (None, "finished"),
+}
+
+
+@pytest.mark.parametrize("trouble", TROUBLES)
+def test_one_job_s_trouble_closes_that_job_alone(trouble, pretend, monkeypatch, capsys, tmp_path):
+    started, _, _ = pretend
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    monkeypatch.setattr("tempfile.tempdir", None)
+    where, said = TROUBLES[trouble]
+    real, calls = resolve_name(where) if where else None, []
+
+    def once(*given: object) -> object:  # for the first job
+        calls.append(given)
+        return refuse() if len(calls) == 1 else real(*given)
+
+    def strike(self) -> int | None:
+        if trouble == "a torn record":
+            torn(self)
+        for scratch in tmp_path.glob("datavol-*" if trouble == "no scratch folder" else "none"):
+            shutil.rmtree(scratch)
+        return poll(self)
+
+    poll = launching.JobProcess.poll
+    if where:
+        monkeypatch.setattr(where, once)
+    else:
+        monkeypatch.setattr(launching.JobProcess, "poll", strike)
+    some = runs(0.1, 0.2, 0.3)
+    whole = trouble == "no scratch folder"
+    with nullcontext() if whole else pytest.raises(SystemExit):
+        launching.launch_here(some, SweepConfig(parallel=1, retries=0, rerun=False, fail_fast=False))
+    assert [fraction for fraction, _ in started][-2:] == [0.2, 0.3]
+    shown = capsys.readouterr()
+    assert re.search(said, shown.err + shown.out)
+    assert f"{3 if whole else 2} of 3 runs finished" in shown.out
+
+
+def test_a_reader_that_leaves_ends_no_sweep(pretend, monkeypatch, capsys):
+    """`python -m datavol.run -m ... | head -1`."""
+
+    class Closed(io.StringIO):
+        def flush(self) -> None:
+            raise BrokenPipeError(32, "Broken pipe")
+
+    monkeypatch.setattr("sys.stdout", Closed())
+    assert launch(runs(0.1, 0.2)) == ["finished", "finished"]
+    assert "datavol: note: the work goes on unseen, as its output is closed: Broken pipe" in capsys.readouterr().err
+
+
+def test_a_terminal_that_is_gone_ends_no_sweep(pretend, monkeypatch):
+    class Gone(io.StringIO):
+        def write(self, text: str) -> int:
+            raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr(status, "Console", lambda: Console(file=Gone(), force_terminal=True, width=160))
+    assert launch(runs(0.1, 0.2)) == ["finished", "finished"]
+
+
+def test_a_rerun_moves_nothing_while_one_of_its_runs_is_trained(pretend):
+    some = runs(0.1, 0.2)
+    launch(some)
+    with other_process_holds(some[1].folder), pytest.raises(RunLocked, match="is being trained by another process"):
+        launching.launch_here(some, SweepConfig(parallel=1, retries=0, rerun=True, fail_fast=False))
+    assert [RunFolder(run.folder).state for run in some] == ["finished", "finished"]
+    assert not (some[0].folder.parent / "superseded").exists()
+
+
+@contextmanager
+def other_process_holds(folder: Path) -> Iterator[None]:
+    """A lock is a process's own, so that one process cannot hold it against itself."""
+    pipes = [os.pipe(), os.pipe()]
+    if (pid := os.fork()) == 0:
+        with RunFolder(folder).held():
+            os.write(pipes[0][1], b"x")
+            os.read(pipes[1][0], 1)
+        os._exit(0)
+    os.read(pipes[0][0], 1)
+    try:
+        yield
+    finally:
+        os.write(pipes[1][1], b"x")
+        os.waitpid(pid, 0)
+
+
 def test_rerun_moves_the_old_run_away(pretend):
     started, _, _ = pretend
     (run,) = some = runs(0.1)
@@ -153,15 +258,33 @@ def test_rerun_moves_the_old_run_away(pretend):
     assert len(started) == 3
     attic = run.folder.parent / "superseded"
     assert sorted(path.name for path in attic.iterdir()) == [f"{run.folder.name}.{i}" for i in (1, 2)]
+    (attic / f"{run.folder.name}.1").rename(attic / "elsewhere")  # a hole in the numbers
+    launch(some, rerun=True)
+    assert (attic / f"{run.folder.name}.3").is_dir()
 
 
-def test_a_run_that_another_process_trains_is_left_to_it(pretend, capsys):
+@pytest.mark.parametrize(("state", "code"), [("running", 75), ("finished", 0)])
+def test_a_run_that_another_process_trains_is_left_to_it(pretend, monkeypatch, capsys, state, code):
+    """And the sweep ends with 75, unless it was finished there meanwhile."""
     _, outcomes, _ = pretend
     outcomes[0.1] = [75]
-    launch(runs(0.1, 0.2))
-    said = capsys.readouterr().out
-    assert "is being trained by another process" in said
-    assert "1 of 2 runs finished" in said
+    first, second = runs(0.1, 0.2)
+    real = launching.JobProcess.poll
+
+    def beside_another(self):
+        if self.code == 75:
+            RunFolder(first.folder).update(state=state)
+        return real(self)
+
+    monkeypatch.setattr(launching.JobProcess, "poll", beside_another)
+    launch([first, second], code)
+    said = capsys.readouterr()
+    assert f"{first.folder} is being trained by another process" in said.out
+    assert f"{1 + (code == 0)} of 2 runs finished" in said.out
+    left = (
+        f"not finished: {first.folder}: is being trained by another process; wait for it, or type the command again\n"
+    )
+    assert said.err == (left if code else "")
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
@@ -214,7 +337,7 @@ def test_finished_runs_count_so_that_a_resumed_sweep_gives_the_others_the_same_t
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
     monkeypatch.setattr("datavol.sweep.devices.cores", lambda: 4)
     some = runs(0.1, 0.2)
-    RunFolder(some[0].folder).update(state="finished")
+    RunFolder(some[0].folder).update(state="finished", hash=some[0].config.run_hash)
     launch(some, parallel="auto")
     assert [environment["OMP_NUM_THREADS"] for _, environment in started] == ["2"]
 
@@ -243,7 +366,7 @@ def test_in_a_terminal_a_table_shows_every_run_at_once(pretend, monkeypatch, cap
     _, outcomes, _ = pretend
     outcomes[0.2] = [1]
     some = runs(0.1, 0.2, 0.3)
-    RunFolder(some[2].folder).update(state="finished")
+    RunFolder(some[2].folder).update(state="finished", hash=some[2].config.run_hash)
     launch(some, code=1)
     shown = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", screen.getvalue())
     first = shown[: shown.index("└")]

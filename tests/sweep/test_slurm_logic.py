@@ -65,7 +65,7 @@ def test_where_slurm_is_not_it_is_refused_in_one_line(monkeypatch, command):
 def test_finished_runs_are_not_submitted(elsewhere, monkeypatch):
     runs = compose(["fraction=0.1,0.2", "logger=csv"], multirun=True)
     for run in runs:
-        RunFolder(run.folder).update(state="finished")
+        RunFolder(run.folder).update(state="finished", hash=run.config.run_hash)
     submitted: list[object] = []
     monkeypatch.setattr(slurm, "build_executor", lambda parameters: submitted)
     slurm.launch_on_slurm(runs, runs[0].config.sweep, {})

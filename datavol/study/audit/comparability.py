@@ -130,9 +130,11 @@ def _left_out(runs: pd.DataFrame) -> Iterator[Finding]:
         ("unreadable", "minor", "see the reasons below"),
         ("failed", "note", "see the reasons below; the same command tries again"),
         ("running", "note", "wait, or type the command again if nothing trains them"),
+        ("copied", "note", "each run counts once; report the folders that hold all of them alone"),
         ("superseded", "note", "they were trained again"),
     )
     for state, severity, remedy in rules:
         unused = runs[runs["state"] == state]
         if len(unused):
-            yield Finding(severity, state, f"{len(unused)} {state} left out", run_names(unused), remedy)
+            first = f": {unused['folder'].iloc[0]} is {unused['reason'].iloc[0]}" if state == "copied" else ""
+            yield Finding(severity, state, f"{len(unused)} {state} left out{first}", run_names(unused), remedy)

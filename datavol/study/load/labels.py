@@ -30,5 +30,7 @@ def comparable_labels(runs: pd.DataFrame) -> pd.Series:
 def training_points(study: Study) -> pd.DataFrame:
     """Join usable runs' epochs with their `name` (the folder's), `label` and settings."""
     runs = study.runs[~study.runs["state"].isin(UNUSED)]
-    named = runs.assign(label=comparable_labels(runs), name=runs["run"])
+    # A configuration that was trained in two studies gives two folders of one name, which their paths tell apart
+    alone = ~runs["run"].duplicated(keep=False)
+    named = runs.assign(label=comparable_labels(runs), name=runs["run"].where(alone, runs["folder"]))
     return study.epochs.join(named[["name", *OF_A_RUN]], on="run")

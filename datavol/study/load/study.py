@@ -10,6 +10,7 @@ Accuracies, margins and the calibration error are shares in [0, 1]; what is not 
 names (`iteration`, `val/top1`, `seconds/train` ...).
 """
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,8 +25,8 @@ from datavol.study.load.epochs import check_table, stacked
 from datavol.study.load.run_row import columns_of, run_row
 
 ORDER = ["data", "model", "recipe", "fraction", "seed", "folder"]
-STATES = ("finished", "running", "failed", "superseded", "unreadable")
-UNUSED = ("superseded", "unreadable")
+STATES = ("finished", "running", "failed", "copied", "superseded", "unreadable")
+UNUSED = ("copied", "superseded", "unreadable")
 """States of runs that nothing may be concluded from."""
 
 
@@ -34,7 +35,7 @@ class Study:
     """Holds the records of runs; the module describes the columns."""
 
     runs: pd.DataFrame  # a row per run, sorted by data, network, recipe, fraction and seed, with the index 0, 1,
-    epochs: pd.DataFrame  # a row per budget epoch of every run that is neither superseded nor unreadable
+    epochs: pd.DataFrame  # a row per budget epoch of every run that is used
 
     @property
     def finished(self) -> pd.DataFrame:
@@ -64,7 +65,8 @@ def finished_of(runs: pd.DataFrame) -> pd.DataFrame:
 def load_study(paths: Path | str | Sequence[Path | str]) -> Study:
     """Load the runs of one study folder or of several.
 
-    Running, failed, half-written, corrupt and superseded runs are rows as well, with their state and the reason.
+    Running, failed, half-written, corrupt and superseded runs and copies of others are rows as well, with their state
+    and the reason.
 
     Raises:
         ConfigError: If a folder is missing or holds no run.
@@ -72,12 +74,30 @@ def load_study(paths: Path | str | Sequence[Path | str]) -> Study:
     studies = [paths] if isinstance(paths, (Path, str)) else paths
     # By resolved path, so that a study given twice counts once
     folders = {run.path.resolve(): run for study in studies for run in _runs_in(Path(study))}
-    runs = runs_frame([_row(folder) for folder in folders.values()])
+    runs = runs_frame(_without_copies([_row(folder) for folder in folders.values()]))
     unreadable: dict[int, str] = {}  # filled while `stacked` takes one table after the other
     epochs, no_tables = stacked(_tables(runs, unreadable))
     for index, reason in (unreadable | no_tables).items():
         runs.loc[index, ["state", "reason"]] = ["unreadable", reason]
     return Study(with_evaluations(runs, epochs), epochs)
+
+
+def _without_copies(rows: Sequence[dict[str, Value]]) -> list[dict[str, Value]]:
+    """Mark the rows of folders that hold the same run as an earlier one."""
+    first: dict[tuple[Value, bytes], Value] = {}
+    counts = Counter(row.get("hash") for row in rows)
+    marked = []
+    for row in rows:
+        marked.append(row)
+        if row["state"] in UNUSED or counts[row.get("hash")] == 1:
+            continue
+        # Two trainings of one configuration differ at least in the seconds that they took
+        table = RunFolder(Path(str(row["folder"]))).table
+        original = first.setdefault((row["hash"], table), row["folder"])
+        if table and original != row["folder"]:
+            reason = f"the same run, by hash and measurements, as {original}"
+            marked[-1] = row | {"state": "copied", "reason": reason}
+    return marked
 
 
 def runs_frame(rows: Sequence[Mapping[str, Value]]) -> pd.DataFrame:

@@ -14,7 +14,8 @@ from lightning.pytorch.callbacks import Checkpoint
 from datavol.config.trainer import CheckpointConfig
 from datavol.errors import RunError, RunPreempted
 from datavol.runs.files import put_in_place
-from datavol.runs.folder import WITHIN, Row, RunFolder, best_of
+from datavol.runs.folder import WITHIN, RunFolder, best_of
+from datavol.runs.rows import Row, digest_of
 from datavol.training.callbacks.signals import Signals
 
 
@@ -39,6 +40,10 @@ class RunWriter(Checkpoint):
         self.signals, self.send = signals, send
         self.lr = float("nan")
         self.saved = time.monotonic()
+
+    def state_dict(self) -> dict[str, str]:
+        """Save whose checkpoint it is, and what had been measured."""
+        return {"hash": self.folder.record.get("hash", ""), "digest": digest_of(self.rows)}
 
     def on_train_batch_start(self, trainer: L.Trainer, pl_module: Any, batch: Any, batch_idx: int) -> None:
         """Note the learning rate of this iteration."""

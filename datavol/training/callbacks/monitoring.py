@@ -1,5 +1,6 @@
 """Lightning callbacks that measure, watch and show a run while it trains."""
 
+import math
 import sys
 import time
 from typing import Any
@@ -11,6 +12,7 @@ from lightning.pytorch.plugins.environments import SLURMEnvironment
 from torch import Tensor
 from tqdm import tqdm
 
+from datavol.cli.console import say
 from datavol.errors import RunError
 from datavol.runs.folder import RunFolder
 from datavol.runs.provenance import cores
@@ -120,6 +122,15 @@ class StopOnNonFinite(Callback):
         if pl_module.iteration % self.check_every == 0 or trainer.is_last_batch:
             self._check(self.first)
 
+    def on_validation_end(self, trainer: L.Trainer, pl_module: Any) -> None:
+        """Stop if the evaluation is not finite: after the last step no loss of training is left to tell."""
+        loss = pl_module.measured["val/loss"]  # over all ranks
+        if not math.isfinite(loss) and pl_module.measured["val/images"] > 0:
+            raise RunError(
+                f"the evaluation after iteration {pl_module.iteration} was not finite (val/loss {loss}); what was "
+                "measured before is kept; try a smaller recipe.optimiser.lr or trainer.precision=32"
+            )
+
     def _check(self, first: Tensor) -> None:
         if torch.distributed.is_initialized():  # a rank alone must not stop: the others would wait for its gradients
             torch.distributed.all_reduce(first, torch.distributed.ReduceOp.MIN)
@@ -195,7 +206,7 @@ class Progress(Callback):
         if self.bar is not None:
             self.bar.set_description(f"{self.title}: {where}")
         else:
-            print(f"{self.title}: {where}, {self._left(pl_module)} left", flush=True)
+            say(f"{self.title}: {where}, {self._left(pl_module)} left")
 
     def _left(self, module: Classifier) -> str:
         seconds, first = self.began

@@ -30,7 +30,7 @@ class PredictionWriter(Callback):
         log_probabilities = top.top_logits - top.top_logits[:, :1] + top.confidence.log().unsqueeze(1)
         self.batches.append((batch.samples, top.targets, top.top_classes, log_probabilities.float()))
 
-    def on_validation_epoch_end(self, trainer: L.Trainer, pl_module: Any) -> None:
+    def on_validation_end(self, trainer: L.Trainer, pl_module: Any) -> None:
         """Gather the ranks' predictions and write them in validation-set order."""
         if self.which == "none":
             return

@@ -23,11 +23,15 @@ class Signals(Callback):
         # this rank in another collective (an all-reduce of gradients), and then neither ends: a deadlock. Here a rank
         # ends as on Ctrl-C: SLURM signals every rank, and ranks that rank 0 has started are killed by Lightning.
         signal.signal(signal.SIGTERM, self._end)
+        if trainer.received_sigterm:  # it came to Lightning's handler
+            self._end(signal.SIGTERM, None)
         if "SLURM_JOB_ID" in os.environ:
             for number in EARLY_WARNINGS:
                 signal.signal(number, self._warn)
 
     def _end(self, number: int, frame: FrameType | None) -> None:
+        # `timeout` signals this process and then its whole group; the second must not end what the first has begun
+        signal.signal(number, signal.SIG_IGN)
         self.ended_by = number
         raise KeyboardInterrupt
 
