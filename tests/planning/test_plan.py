@@ -55,7 +55,7 @@ def test_time_is_the_sum_over_places():
 def test_states_are_read_from_the_folders(tiny, elsewhere):
     runs = [tiny(f"seed={seed}") for seed in range(3)]
     RunFolder(runs[0].folder).update(state="finished", hash=runs[0].config.run_hash)
-    RunFolder(runs[1].folder).update(state="failed")
+    RunFolder(runs[1].folder).update(state="failed", hash=runs[1].config.run_hash)
     states = [(plan.state, plan.epochs_left) for plan in plan_runs(runs)]
     assert states == [("finished", 0), ("resumable", 3), ("missing", 3)]
 

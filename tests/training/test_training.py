@@ -1,7 +1,10 @@
 """Whole runs in this process, on tiny images."""
 
 import math
+import re
+import signal
 from itertools import count
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -18,7 +21,9 @@ from datavol.runs.folder import WITHIN, RunFolder
 from datavol.runs.randomness import permutation
 from datavol.training import trainer as trainer_module
 from datavol.training.callbacks.monitoring import Progress
+from datavol.training.callbacks.signals import Signals
 from datavol.training.preflight import check_runs
+from datavol.training.record import recorded
 from datavol.training.trainer import train
 
 
@@ -189,6 +194,73 @@ def test_a_loss_that_is_not_finite_stops_the_run_and_names_the_iteration(tiny, e
     assert (folder.state, "iteration 15" in folder.record["reason"]) == ("failed", True)
     assert [row["budget_epoch"] for row in folder.rows] == [1]
     assert all(torch.isfinite(value).all() for value in weights(folder).values())
+
+
+def test_an_evaluation_that_is_not_finite_fails_the_run(little, elsewhere):
+    """One iteration: its loss is of the first weights, and no later one tells what became of them."""
+    run = little("recipe.optimiser.lr=1e30", "recipe.optimiser.name=sgd", "epochs=1", "recipe.batch_size=1438")
+    with pytest.raises(RunError, match=r"^the evaluation after iteration 1 was not finite \(val/loss [^\n]*lr"):
+        trained(run)
+    folder = RunFolder(run.folder)
+    assert (folder.state, folder.rows, folder.predictions()) == ("failed", [], None)
+
+
+FAILURES = {
+    "No space left on device": OSError(28, "No space left on device", "studies/x/run.json"),
+    "a process that loads images has ended: DataLoader worker (pid 9) is killed by signal: Killed.": RuntimeError(
+        "DataLoader worker (pid 9) is killed by signal: Killed. "
+    ),
+}
+
+
+@pytest.mark.parametrize("said", FAILURES)
+def test_what_ends_a_run_from_outside_is_one_line(said, tmp_path):
+    folder, trainer = RunFolder(tmp_path), Mock(world_size=1, is_global_zero=True)
+    folder.update(state="running")
+    with (
+        pytest.raises(RunError, match=rf"^[^\n]*{re.escape(said)}[^\n]*the same command goes on"),
+        recorded(folder, trainer, Signals()),
+    ):
+        raise FAILURES[said]
+    assert (folder.state, said in folder.record["reason"]) == ("failed", True)
+
+
+def test_a_second_signal_does_not_disturb_the_end_that_the_first_has_begun(tmp_path):
+    """`timeout` signals its child, then the whole group."""
+    folder, signals, before = RunFolder(tmp_path), Signals(), signal.getsignal(signal.SIGTERM)
+    folder.update(state="running")
+
+    def signalled_twice() -> None:
+        with recorded(folder, Mock(world_size=1), signals):
+            signals.on_train_start(Mock(received_sigterm=False), Mock())
+            try:
+                signal.raise_signal(signal.SIGTERM)
+            finally:
+                signal.raise_signal(signal.SIGTERM)
+
+    with pytest.raises(SystemExit) as ended:
+        signalled_twice()
+    signal.signal(signal.SIGTERM, before)
+    assert ended.value.code == 143
+    assert folder.record["reason"] == "ended by SIGTERM; the same command goes on"
+
+
+@pytest.mark.parametrize("damage", ["cut", "in its middle", "of another run"])
+def test_a_damaged_checkpoint_is_refused_and_nothing_measured_is_lost(damage, little, elsewhere, stopped):
+    run = little()
+    folder = stopped(run, 2)
+    last, rows = folder.checkpoint("last"), folder.table
+    content = last.read_bytes()
+    middle = len(content) // 2
+    if damage == "of another run":
+        values = torch.load(last, weights_only=True)
+        values["callbacks"]["RunWriter"]["hash"] = "00000000"
+        torch.save(values, last)
+    else:
+        last.write_bytes(content[:middle] + (b"" if damage == "cut" else bytes(64) + content[middle + 64 :]))
+    with pytest.raises(ConfigError, match=rf"^[^\n]*{last}[^\n]*sweep\.rerun=true[^\n]*$"):
+        trained(run)
+    assert folder.table == rows
 
 
 def test_start_from_goes_on_with_another_order_in_a_folder_of_its_own(little, elsewhere):

@@ -1,4 +1,5 @@
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ from datavol.errors import ConfigError
 from datavol.runs.columns import COLUMNS
 from datavol.runs.folder import RunFolder
 from datavol.study.audit.comparability import audit
+from datavol.study.load.labels import training_points
 from datavol.study.load.study import load_study
 from datavol.study.tables.summaries import learning_curve_points, results_table
 
@@ -48,6 +50,32 @@ def test_budget_epochs_are_those_of_the_folders_to_the_last_bit(study):
 
 def test_several_studies_are_one_frame_and_a_study_given_twice_counts_once(study, clean):
     assert len(load_study([study, clean, study]).runs) == 8 + 12
+
+
+def test_a_run_in_two_folders_counts_once_and_the_audit_says_which(study, tmp_path):
+    copy = tmp_path / "copy"
+    shutil.copytree(study, copy)
+    both, alone = load_study([study, copy]), load_study(study)
+    assert len(both.finished) == len(alone.finished)
+    copied = both.runs[both.runs["state"] == "copied"]
+    measured = alone.runs[alone.runs["evaluations"] > 0]
+    assert sorted(copied["folder"]) == sorted(str(copy / name) for name in measured["run"])
+    first = copied.iloc[0]
+    assert first["reason"] == f"the same run, by hash and measurements, as {study / first['run']}"
+    (finding,) = (finding for finding in audit(both) if finding.name == "copied")
+    assert str(finding).startswith(f"note: {len(copied)} copied left out: {first['folder']} is the same run, ")
+    assert "repeated" not in {finding.name for finding in audit(both)}
+    assert not training_points(both).duplicated(["name", "iteration"]).any()
+
+
+def test_a_configuration_trained_in_two_studies_is_two_runs_with_names_of_their_own(tmp_path):
+    write_run(tmp_path / "one")
+    shutil.copytree(tmp_path / "one", tmp_path / "two")
+    (table,) = tmp_path.glob("two/*/metrics.csv")
+    table.write_text(table.read_text().replace("60.0", "61.0"))  # it took other seconds
+    study = load_study([tmp_path / "one", tmp_path / "two"])
+    assert len(study.finished) == 2
+    assert training_points(study)["name"].nunique() == 2
 
 
 def test_sessions_that_differ_are_all_told(tmp_path):
