@@ -13,6 +13,7 @@ from datavol.data.augment.random_boxes import Boxes
 from datavol.data.augment.transforms import Augmentation, Images, evaluation_view, shrink
 from datavol.data.images.cache_reader import PackedImages
 from datavol.data.images.decode import decode_file
+from datavol.data.images.pixel_values import UNKNOWN, PixelRange
 from datavol.data.sources.arrays import ArraySplit
 from datavol.data.sources.file_table import DamagedImage, FileSplit
 
@@ -47,8 +48,14 @@ class FileReader:
     All are shrunk to `short_side`, if given, cached or not: the cache makes no difference to the pixels.
     """
 
-    def __init__(self, split: FileSplit, short_side: int | None = None, packed: PackedImages | None = None) -> None:
-        self.split, self.short_side, self.packed = split, short_side, packed
+    def __init__(
+        self,
+        split: FileSplit,
+        short_side: int | None = None,
+        packed: PackedImages | None = None,
+        pixel_range: PixelRange = UNKNOWN,
+    ) -> None:
+        self.split, self.short_side, self.packed, self.pixel_range = split, short_side, packed, pixel_range
 
     def read(self, positions: Positions) -> list[Tensor]:
         """Read images (3, H, W) of any sizes in order.
@@ -62,7 +69,7 @@ class FileReader:
         kept = self.packed.image(position) if self.packed else None
         if kept is not None:
             return kept
-        image = decode_file(self.split, position)
+        image = decode_file(self.split, position, self.pixel_range)
         return image if self.short_side is None else shrink(image, self.short_side)
 
 

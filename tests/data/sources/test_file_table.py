@@ -296,8 +296,8 @@ def damaged_files(root: Path) -> dict[str, tuple[bytes, str]]:
         "cut.jpg": (jpeg[: len(jpeg) // 2], "image file is truncated"),
         "cut.png": (png[: len(png) // 2], "image file is truncated"),
         "header.ppm": (b"P6\n4x 4\n255\n", "invalid literal"),
-        "bomb.ppm": (b"P6\n99999 99999\n255\n", "Image size"),
-        "float.tif": ((root / "whole.tif").read_bytes(), "float pixels have no known range"),
+        "bomb.ppm": (b"P6\n99999 99999\n255\n", "99999 x 99999 are more than the 268,435,456 pixels"),
+        "float.tif": ((root / "whole.tif").read_bytes(), "float pixels from 1 to 1 have no known range"),
     }
 
 
