@@ -9,6 +9,7 @@ from typing import Any
 
 from datavol.config.data import FilesConfig
 from datavol.data.images.cache_reader import cache_folder, estimate_bytes
+from datavol.data.images.cache_writer import bytes_of_stores
 from datavol.data.sources.file_table import FileSplit
 from datavol.data.sources.open import Source
 from datavol.runs.files import nearest_folder
@@ -37,5 +38,5 @@ def limit_bytes(data: FilesConfig) -> int:
     """Compute how many bytes the cache may take: `data.cache_gb`, and a tenth of the disk stays free."""
     folder = Path(cache_folder("ram" if data.cache == "ram" else "disk", data.cache_dir))
     disk = shutil.disk_usage(nearest_folder(folder))
-    held = sum(file.stat().st_size for file in folder.glob("*/pixels-*"))  # counts as room: it is the cache's already
+    held = bytes_of_stores(str(folder))  # counts as room: it is the cache's already
     return round(min(data.cache_gb * 1e9, disk.free + held - LEFT_FREE * disk.total))

@@ -5,7 +5,7 @@ A store holds the images of one table of files, shrunk to one short side and sha
 | file | content |
 |---|---|
 | `pixels-*.u8` | height x width x 3 bytes per image, end to end, in the order in which they came |
-| `index.npz` | the name of that file, its whole length, and per image its offset, its size and the mtime of its file |
+| `index.npz` | the name of that file, its whole length, and per image its offset, its size and its file's stamp |
 | `lock` | held by the process that adds images |
 | `room` | during a build: as long as an index, so that one can be written when the disk is full |
 
@@ -22,9 +22,6 @@ import mmap
 import os
 import secrets
 import sys
-import zipfile
-import zlib
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -32,18 +29,21 @@ from typing import Literal
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from PIL import Image
 from torch import Tensor
 
+from datavol.data.images.cache_place import PIXELS, SHARED_MEMORY, check_store
+from datavol.data.images.decode import DECODING, size_of
+from datavol.data.images.pixel_values import UNKNOWN, PixelRange
 from datavol.data.sources.file_table import FileSplit, cache_path
 from datavol.errors import ConfigError, flat
 from datavol.runs.files import write_whole
 from datavol.runs.randomness import permutation
 
-STORE_FORMAT = "datavol packed images 1"  # count up when the pixels or the files change
-SHARED_MEMORY = "/dev/shm"
-ENTRY = np.dtype([("offset", "<i8"), ("height", "<i4"), ("width", "<i4"), ("mtime", "<i8")])
+STORE_FORMAT = f"datavol packed images 2.{DECODING}"  # count up when the files of a store change
+OLDER_FORMAT = "datavol packed images 1"
+ENTRY = np.dtype([("offset", "<i8"), ("height", "<i4"), ("width", "<i4"), ("stamp", "<i8")])
 ABSENT = np.array((-1, 0, 0, 0), dtype=ENTRY)
+NONE = np.empty(0, dtype=np.int64)
 
 _MAP_NORESERVE = 0x4000  # Linux's; Python names it from 3.13 on
 _log = logging.getLogger(__name__)
@@ -66,11 +66,8 @@ def estimate_bytes(split: FileSplit, side: int) -> int:
     """Estimate a store's size from the headers of 64 random images."""
     sizes = []
     for i in permutation(len(split), "packed sample")[:64].tolist():
-        with (
-            suppress(OSError, SyntaxError, ValueError, Image.DecompressionBombError),  # it would not be stored either
-            Image.open(split.path(i)) as image,  # reads the header alone
-        ):
-            short, long = sorted(image.size)
+        if size := size_of(split.path(i)):  # else it would not be stored either
+            short, long = sorted(size)
             sizes.append(3 * short * long if short <= side else 3 * side * int(side * long / short))
     return round(len(split) * sum(sizes) / max(1, len(sizes)))
 
@@ -80,6 +77,7 @@ class Store:
     """Names a folder with the packed images of a table of files."""
 
     folder: str
+    older: str  # the folder that an earlier version kept them in
     side: int  # the short side in pixels
     images: int  # of the table, stored or not
 
@@ -88,13 +86,17 @@ class Store:
         return os.path.join(self.folder, name)
 
 
-def store_of(split: FileSplit, side: int, cache: str) -> Store:
-    """Name the store of a split at a short side.
+def store_of(split: FileSplit, side: int, cache: str, pixel_range: PixelRange = UNKNOWN) -> Store:
+    """Name the store of a split at a short side and a range of pixels.
 
     A subset of the split uses the same store, under the split's positions.
     """
-    key = hashlib.sha256(STORE_FORMAT.encode() + split.digest() + os.fsencode(split.root) + f"|{side}".encode())
-    return Store(os.path.join(cache, key.hexdigest()[:16]), side, len(split))
+    table = split.digest() + os.fsencode(split.root) + f"|{side}".encode()
+
+    def folder(form: str) -> str:
+        return os.path.join(cache, hashlib.sha256(form.encode() + table).hexdigest()[:16])
+
+    return Store(folder(f"{STORE_FORMAT}|{pixel_range}"), folder(OLDER_FORMAT), side, len(split))
 
 
 @dataclass(eq=False)
@@ -105,10 +107,10 @@ class Index:
     length: int  # bytes of it that are whole; what follows is of a build that was stopped
     entries: NDArray[np.void]  # an `ENTRY` per image of the table
 
-    def lacks(self, positions: NDArray[np.int64], mtimes: NDArray[np.int64]) -> NDArray[np.bool_]:
+    def lacks(self, positions: NDArray[np.int64], stamps: NDArray[np.int64]) -> NDArray[np.bool_]:
         """Flag images that are absent, or whose file changed since."""
         entries = self.entries[positions]
-        return (entries["offset"] < 0) | (entries["mtime"] != mtimes)
+        return (entries["offset"] < 0) | (entries["stamp"] != stamps)
 
 
 class UnusableStore(Exception):
@@ -126,9 +128,13 @@ def read_index(store: Store) -> Index:
     try:
         with np.load(store.path("index.npz"), allow_pickle=False) as kept:
             index = Index(str(kept["pixels"]), int(kept["length"]), kept["entries"])
+        if not PIXELS.fullmatch(index.pixels):  # before it is opened: a path would lead elsewhere
+            raise UnusableStore("its index names a file that is none of pixels")
         size = os.path.getsize(store.path(index.pixels))
-    except (OSError, EOFError, ValueError, KeyError, RuntimeError, zipfile.BadZipFile, zlib.error) as error:
-        raise UnusableStore(flat(error)) from error  # RuntimeError: zipfile on flags it does not know
+    except MemoryError:
+        raise
+    except Exception as error:  # NumPy and zipfile raise many kinds at damaged files
+        raise UnusableStore(flat(error)) from error
     if index.entries.dtype != ENTRY or index.entries.shape != (store.images,):
         raise UnusableStore("its index is of another table")
     if size < index.length:
@@ -151,19 +157,22 @@ def new_index(store: Store) -> Index:
 class PackedImages:
     """Reads a store as it is when this is made or unpickled."""
 
-    def __init__(self, store: Store) -> None:
-        self.store = store
+    def __init__(self, store: Store, outdated: NDArray[np.int64] = NONE) -> None:
+        """Map a store, without the images at `outdated` positions."""
+        self.store, self.outdated = store, outdated
+        check_store(store.folder)
         self._entries, self._pixels = new_index(store).entries, torch.empty(0, dtype=torch.uint8)
         try:
             index = read_index(store)
             self._pixels = _map_file(store.path(index.pixels), index.length)
             self._entries = index.entries
+            self._entries[outdated] = ABSENT
         except (UnusableStore, OSError) as error:
             _log.warning("the image cache %s is unusable (%s); its images are decoded each time", store.folder, error)
 
-    def __reduce__(self) -> tuple[type[PackedImages], tuple[Store]]:
+    def __reduce__(self) -> tuple[type[PackedImages], tuple[Store, NDArray[np.int64]]]:
         # A spawned worker maps the file itself: pickling the tensor would copy all pixels
-        return PackedImages, (self.store,)
+        return PackedImages, (self.store, self.outdated)
 
     def holds(self, positions: NDArray[np.int64]) -> NDArray[np.bool_]:
         """Flag the positions of the split whose images are stored."""
@@ -189,6 +198,6 @@ def _map_file(path: str, length: int) -> Tensor:
     # torch wants a writable buffer, and a stray write must not reach the file. Linux refuses a private map larger than
     # the machine's memory unless it is flagged as never to be filled (NORESERVE).
     flags = mmap.MAP_PRIVATE | (_MAP_NORESERVE if sys.platform == "linux" else 0)
-    with open(path, "rb") as file:
+    with open(os.open(path, os.O_RDONLY | os.O_NOFOLLOW), "rb") as file:
         pages = mmap.mmap(file.fileno(), length, flags=flags, prot=mmap.PROT_READ | mmap.PROT_WRITE)
     return torch.frombuffer(pages, dtype=torch.uint8)  # holds on to the map, also after the file is deleted

@@ -6,6 +6,7 @@ Threads decode; one process at a time, which holds the store's lock, writes.
 from __future__ import annotations
 
 import errno
+import hashlib
 import logging
 import os
 import sys
@@ -22,8 +23,10 @@ from torch import Tensor
 from tqdm import tqdm
 
 from datavol.data.augment.transforms import shrink
+from datavol.data.images.cache_place import check_store, make_store, own_files
 from datavol.data.images.cache_reader import (
     ABSENT,
+    NONE,
     PackedImages,
     Store,
     UnusableStore,
@@ -44,7 +47,7 @@ Decode = Callable[[int], Tensor]
 
 def fill(
     store: Store, split: FileSplit, decode: Decode, positions: NDArray[np.int64], limit_bytes: int, threads: int
-) -> None:
+) -> NDArray[np.int64]:
     """Add the images that a store lacks, or whose files changed since.
 
     A store that cannot take them all, for want of room or permission, keeps those that it took, and a warning says so.
@@ -57,18 +60,25 @@ def fill(
         limit_bytes: Bytes of pixels that all stores of the cache folder may take together.
         threads: Images decoded at a time.
 
+    Returns:
+        The positions that are stored still, although their files have changed: of a store that can't be written.
+
     Raises:
+        ConfigError: If the store is a link or somebody else's.
         RunError: If `decode` could not read an image; those before it are kept.
     """
+    check_store(store.folder)
     wanted = np.unique(np.asarray(positions, dtype=np.int64))
     with ThreadPoolExecutor(threads) as pool:
-        mtimes = _mtimes(split, wanted, pool)
+        stamps = _stamps(split, wanted, pool)
         with suppress(UnusableStore):  # nothing to add, the usual case: no lock to wait for
-            if not read_index(store).lacks(wanted, mtimes).any():
-                return
+            if not read_index(store).lacks(wanted, stamps).any():
+                return NONE
         try:
+            make_store(store.folder)
+            _remove(store.older)
             with _lock(store), _Builder(store, limit_bytes) as builder:
-                _add_lacking(builder, decode, wanted, mtimes, pool)
+                _add_lacking(builder, decode, wanted, stamps, pool)
         except OSError as error:
             state, remedy = ("is full", "make room in") if error.errno in _FULL else ("cannot be written", "see to")
             _log.warning(
@@ -77,20 +87,40 @@ def fill(
                 *(state, PackedImages(store).holds(wanted).sum(), len(wanted), error.strerror),
                 *(remedy, os.path.dirname(store.folder)),
             )
+    try:
+        index = read_index(store)
+    except UnusableStore:
+        return NONE  # its reader gives no image at all
+    there = index.entries["offset"][wanted] >= 0
+    return wanted[there & index.lacks(wanted, stamps)]
 
 
-def _mtimes(split: FileSplit, positions: NDArray[np.int64], pool: ThreadPoolExecutor) -> NDArray[np.int64]:
-    """Read the files' modification times in nanoseconds; -1 for missing ones."""
+def _remove(folder: str) -> None:
+    """Remove a store that nobody builds; those who read it keep their map."""
+    if not os.path.isdir(folder):
+        return
+    check_store(folder)
+    with suppress(BlockingIOError), file_lock(Path(folder, "lock"), wait=False):
+        for name in own_files(folder):
+            os.unlink(os.path.join(folder, name))
+        os.rmdir(folder)
 
-    def mtime(position: int) -> int:
+
+def _stamps(split: FileSplit, positions: NDArray[np.int64], pool: ThreadPoolExecutor) -> NDArray[np.int64]:
+    """Hash each file's size and times into 64 bits; -1 for missing ones."""
+
+    def stamp(position: int) -> int:
         try:
-            return os.stat(split.path(position)).st_mtime_ns
+            found = os.stat(split.path(position))
         except OSError:
             return -1  # `decode` will report it
+        # The change time as well: a copy may bring its modification time along, and nobody can set the change time
+        facts = f"{found.st_size} {found.st_mtime_ns} {found.st_ctime_ns}".encode()
+        return int.from_bytes(hashlib.blake2b(facts, digest_size=8).digest(), "little") >> 1  # never negative
 
     chunks = np.array_split(positions, 1 + len(positions) // 4096)  # in parallel: a network drive takes its time
-    times = pool.map(lambda chunk: [mtime(position) for position in chunk.tolist()], chunks)
-    return np.array([one for part in times for one in part], dtype=np.int64)
+    stamps = pool.map(lambda chunk: [stamp(position) for position in chunk.tolist()], chunks)
+    return np.array([one for part in stamps for one in part], dtype=np.int64)
 
 
 @contextmanager
@@ -107,9 +137,9 @@ def _lock(store: Store) -> Iterator[None]:
 
 
 def _add_lacking(
-    builder: _Builder, decode: Decode, wanted: NDArray[np.int64], mtimes: NDArray[np.int64], pool: ThreadPoolExecutor
+    builder: _Builder, decode: Decode, wanted: NDArray[np.int64], stamps: NDArray[np.int64], pool: ThreadPoolExecutor
 ) -> None:
-    lacking = builder.index.lacks(wanted, mtimes)  # anew: another run may have added them before the lock was ours
+    lacking = builder.index.lacks(wanted, stamps)  # anew: another run may have added them before the lock was ours
     todo, folder, silent = wanted[lacking], builder.store.folder, not sys.stderr.isatty()
     if not len(todo):
         return
@@ -121,7 +151,7 @@ def _add_lacking(
             images = pool.map(partial(_pack, decode, builder.store.side), wanted[block].tolist())
             for i, pixels in zip(block.tolist(), images, strict=True):
                 if pixels is not None:
-                    builder.add(int(wanted[i]), pixels, int(mtimes[i]))
+                    builder.add(int(wanted[i]), pixels, int(stamps[i]))
                 bar.update()
     _report(f"{tqdm.format_sizeof(builder.index.length, 'B')} in {folder}")
 
@@ -154,16 +184,17 @@ class _Builder:
         except UnusableStore as error:
             _log.warning("the image cache %s is unusable (%s); building it anew", store.folder, error)
             self.index = new_index(store)  # with a pixels file of a new name: readers of the old one keep their map
-        for name in set(os.listdir(store.folder)) - {"index.npz", "lock", self.index.pixels}:
+        for name in set(own_files(store.folder)) - {"index.npz", "lock", self.index.pixels}:
             os.unlink(store.path(name))  # from a builder that was killed, or unusable
-        Path(store.path("room")).write_bytes(bytes(self.index.entries.nbytes + 8192))
-        self.file = open(store.path(self.index.pixels), "ab", buffering=0)  # noqa: SIM115
+        with open(store.path("room"), "xb") as room:
+            room.write(bytes(self.index.entries.nbytes + 8192))
+        self.file = open(store.path(self.index.pixels), "ab", buffering=0, opener=_no_link)  # noqa: SIM115
         self.file.truncate(self.index.length)  # cuts off what a killed builder appended and did not publish
         self._note_published()
 
     def _note_published(self) -> None:
         self.kept, self.kept_at, self.changed = self.index.length, time.monotonic(), False
-        self.others = _bytes_of_stores(os.path.dirname(self.store.folder)) - self.index.length
+        self.others = bytes_of_stores(os.path.dirname(self.store.folder)) - self.index.length
 
     def __enter__(self) -> _Builder:
         return self
@@ -184,6 +215,7 @@ class _Builder:
     def forget(self, positions: NDArray[np.int64]) -> None:
         """Remove images whose files changed from the published index."""
         if (self.index.entries["offset"][positions] >= 0).any():
+            self.changed = True  # first: after an interrupt in between, the index is published on the way out
             self.index.entries[positions] = ABSENT  # their bytes stay, for readers of an older index
             try:
                 self.publish()
@@ -191,7 +223,7 @@ class _Builder:
                 os.unlink(self.store.path("index.npz"))  # better no image than an outdated one
                 raise
 
-    def add(self, position: int, pixels: NDArray[np.uint8], mtime: int) -> None:
+    def add(self, position: int, pixels: NDArray[np.uint8], stamp: int) -> None:
         """Append an image (height, width, 3).
 
         Raises:
@@ -204,7 +236,7 @@ class _Builder:
         while unwritten:  # an unbuffered write may take a part only
             unwritten = unwritten[self.file.write(unwritten) :]
         self.index.length, self.changed = offset + pixels.nbytes, True  # first: an interrupt may come in between
-        self.index.entries[position] = (offset, height, width, mtime)
+        self.index.entries[position] = (offset, height, width, stamp)
         if time.monotonic() - self.kept_at > PUBLISH_SECONDS:
             self.publish()
 
@@ -220,7 +252,12 @@ class _Builder:
         self._note_published()
 
 
-def _bytes_of_stores(cache: str) -> int:
+def _no_link(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_NOFOLLOW, 0o644)
+
+
+def bytes_of_stores(cache: str) -> int:
+    """Sum the sizes of the pixels of all stores in a folder."""
     sizes = []
     for path in Path(cache).glob("*/pixels-*.u8"):
         with suppress(FileNotFoundError):  # removed by who builds that store anew

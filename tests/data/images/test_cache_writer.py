@@ -3,7 +3,9 @@
 import fcntl
 import multiprocessing
 import os
+import pickle
 import resource
+import shutil
 import signal
 import time
 from pathlib import Path
@@ -78,6 +80,66 @@ def test_an_image_whose_file_changed_is_stored_anew(store, split):
     path.write_bytes(b"no image any more")
     assert filled(store, split) == [7]
     check(store, split, set(EVERYTHING) - {7})
+
+
+@pytest.mark.parametrize("how", ["copied over", "moved over", "written into"])
+def test_an_image_replaced_under_its_old_time_and_size_is_stored_anew(how, store, split, tmp_path):
+    path, other = Path(split.root, split.key(8)), tmp_path / "other.png"
+    path.write_bytes(path.read_bytes() + bytes(64))  # behind the end of a PNG nothing is read
+    filled(store, split)
+    write_photo(other, (16, 16), 99)
+    before = path.stat()
+    other.write_bytes(other.read_bytes() + bytes(before.st_size - other.stat().st_size))
+    os.utime(other, ns=(before.st_atime_ns, before.st_mtime_ns))
+    if how == "moved over":
+        other.rename(path)
+    elif how == "copied over":
+        shutil.copy2(other, path)
+    else:
+        path.write_bytes(other.read_bytes())
+        os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+    after = path.stat()
+    assert (after.st_size, after.st_mtime_ns) == (before.st_size, before.st_mtime_ns)
+    assert filled(store, split) == [8]
+    check(store, split)
+
+
+def test_an_outdated_image_is_not_given_where_the_store_cannot_be_written(store, split, caplog, monkeypatch):
+    filled(store, split)
+    write_photo(Path(split.root, split.key(3)), (50, 50), 99)
+    monkeypatch.setattr(cache_writer, "file_lock", Mock(side_effect=PermissionError(13, "Permission denied")))
+    outdated = fill(store, split, Decoder(split), EVERYTHING, PLENTY, 2)
+    assert outdated.tolist() == [3]
+    assert "cannot be written" in warnings_of(caplog)[0]
+    images = PackedImages(store, outdated)
+    for reader in (images, pickle.loads(pickle.dumps(images))):  # as a worker gets it
+        assert reader.holds(EVERYTHING).tolist() == [i != 3 for i in range(10)]
+
+
+def test_an_interrupt_while_outdated_images_are_forgotten(store, split, monkeypatch):
+    filled(store, split)
+    write_photo(Path(split.root, split.key(3)), (50, 50), 99)
+    publish, interrupts = cache_writer._Builder.publish, iter([KeyboardInterrupt])
+
+    def interrupted(self) -> None:
+        for interrupt in interrupts:
+            raise interrupt
+        publish(self)
+
+    monkeypatch.setattr(cache_writer._Builder, "publish", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        filled(store, split)
+    check(store, split, set(EVERYTHING) - {3})
+
+
+def test_a_store_of_an_earlier_version_makes_room(store, split):
+    older = Path(store.older)
+    older.mkdir(parents=True)
+    for name in ("index.npz", "lock", "pixels-0123456789abcdef.u8"):
+        (older / name).touch()
+    filled(store, split)
+    assert not older.exists()
+    check(store, split)
 
 
 def test_a_damaged_image_is_left_out(store, split):
