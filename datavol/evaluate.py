@@ -35,7 +35,9 @@ def main() -> None:
         return
     if folder and folder.manifest["fingerprint"] != evaluated.fingerprint:
         print("datavol: note: these are other data than those of the run's manifest", file=sys.stderr)
-    _print(evaluated.rows)
+    elif folder and folder.manifest.get("content", evaluated.content) != evaluated.content:
+        print("datavol: warning: files of the data have changed under the same names since the run", file=sys.stderr)
+    _print(evaluated.rows, evaluated.listed)
     if arguments.csv is not None:
         text = io.StringIO()
         writer = csv.DictWriter(text, evaluated.rows[0], lineterminator="\n")
@@ -61,10 +63,12 @@ def find(target: Path, overrides: list[str]) -> tuple[Config, list[Path], RunFol
     return config, checkpoints, folder
 
 
-def _print(rows: list[dict[str, Any]]) -> None:
+def _print(rows: list[dict[str, Any]], listed: int) -> None:
     from rich.table import Table
 
-    table = Table(title=f"{rows[0]['val/images']:,.0f} validation images (shares in [0, 1])")
+    counted = int(rows[0]["val/images"])
+    images = f"{counted:,}" if counted == listed else f"{counted:,} (the others are damaged) of {listed:,}"
+    table = Table(title=f"{images} validation images (shares in [0, 1])")
     names = [name for name in rows[0] if name != "val/images"]
     for name in names:
         table.add_column(name.removeprefix("val/"))

@@ -1,6 +1,7 @@
 """Loads a subset and its validation set, as a LightningDataModule."""
 
 import os
+import sys
 from functools import partial
 from typing import Any
 
@@ -25,9 +26,11 @@ from datavol.data.images.cache_policy import limit_bytes
 from datavol.data.images.cache_reader import PackedImages, cache_folder, store_of
 from datavol.data.images.cache_writer import fill
 from datavol.data.images.dataset import ArrayReader, Batch, EvaluationImages, FileReader, Reader, TrainingImages
-from datavol.data.images.decode import decode_file
+from datavol.data.images.decode import DECODING, decode_file
+from datavol.data.images.pixel_values import UNKNOWN, PixelRange, sample_range
 from datavol.data.sampler import BudgetSampler, UnpaddedSampler
 from datavol.data.sources.arrays import ArraySplit
+from datavol.data.sources.file_table import FileSplit
 from datavol.data.sources.open import Source
 from datavol.data.sources.split import Split
 from datavol.data.subsets import Subset
@@ -59,7 +62,10 @@ class SubsetDataModule(L.LightningDataModule):
         self.workers = data.workers
         self.data, self.recipe = data, recipe
         self.arrays: dict[tuple[Part, torch.device], DeviceArray] = {}
-        self.readers: dict[Part, Reader] = {"train": _reader(source.train, data), "val": _reader(source.val, data)}
+        # of the training images alone, so that both sets are read alike
+        self.pixel_range = sample_range(source.train) if isinstance(source.train, FileSplit) else UNKNOWN
+        splits: dict[Part, Split] = {"train": source.train, "val": source.val}
+        self.readers = {part: _reader(split, data, self.pixel_range) for part, split in splits.items()}
         self.training_images = self._training_images()
         self.clean_images, self.validation_images = self._evaluation_images("train"), self._evaluation_images("val")
 
@@ -80,16 +86,33 @@ class SubsetDataModule(L.LightningDataModule):
             return ArrayViews(part, split)
         return EvaluationImages(self.readers[part], self.recipe.evaluate, self._replace)
 
-    def fill_cache(self) -> None:
-        """Decode images that the image cache lacks, if there is one."""
-        parts = ((self.readers["train"], self.subset.indices), (self.readers["val"], self.everything))
+    @property
+    def facts(self) -> dict[str, Any]:
+        """Describe how files become pixels, for the record of a session."""
+        if not isinstance(self.source.train, FileSplit):
+            return {}
+        return {"content": self.source.content, "decoding": DECODING, "pixel_range": str(self.pixel_range)}
+
+    def tell(self) -> None:
+        """Print what a sample of the files made assume."""
+        pixels = self.pixel_range
+        if str(pixels):
+            _note(f"pixels of more than 8 bits are taken as {pixels}, as a sample of the training images needs")
+        if pixels.frames:
+            _note(f"{pixels.frames} sampled images have several frames or pages; the first of each counts")
+
+    def fill_cache(self, *, train: bool = True) -> None:
+        """Decode images that the image cache lacks, if there is one; without `train` those of the validation set."""
+        parts = [(self.readers["train"], self.subset.indices)] if train else []
+        parts += [(self.readers["val"], self.everything)]
         for reader, positions in parts:  # other processes wait for the one that holds a store's lock
             if isinstance(reader, FileReader) and reader.packed is not None:
                 assert isinstance(self.data, FilesConfig)
                 split, store = reader.split, reader.packed.store
                 limit = limit_bytes(self.data)
-                fill(store, split, partial(decode_file, split), positions, limit, threads=cores())
-                reader.packed = PackedImages(store)  # mapped anew, with what was added
+                decode = partial(decode_file, split, pixel_range=self.pixel_range)
+                outdated = fill(store, split, decode, positions, limit, threads=cores())
+                reader.packed = PackedImages(store, outdated)  # mapped anew, with what was added
 
     def train_dataloader(self) -> DataLoader[Any]:
         """Load this rank's share of every global batch."""
@@ -156,14 +179,18 @@ class SubsetDataModule(L.LightningDataModule):
         return loading_workers(cores(), self.trainer.num_devices if self.trainer else 1)
 
 
-def _reader(split: Split, data: AnyData) -> Reader:
+def _reader(split: Split, data: AnyData, pixel_range: PixelRange) -> Reader:
     if isinstance(split, ArraySplit):
         return ArrayReader(split)
     assert isinstance(data, FilesConfig)
     side, packed = data.short_side if data.short_side != "auto" else None, None
     if side is not None and data.cache in ("disk", "ram"):
-        packed = PackedImages(store_of(split, side, cache_folder(data.cache, data.cache_dir)))
-    return FileReader(split, side, packed)
+        packed = PackedImages(store_of(split, side, cache_folder(data.cache, data.cache_dir), pixel_range))
+    return FileReader(split, side, packed, pixel_range)
+
+
+def _note(line: str) -> None:
+    print(f"datavol: note: {line}", file=sys.stderr, flush=True)
 
 
 def _keep_batch(batch: Any) -> Any:  # not a lambda, which a spawned worker could not unpickle

@@ -24,7 +24,8 @@ class Prepared:
     @property
     def manifest(self) -> dict[str, Any]:
         """Describe the subset as `subset.json` does."""
-        return self.subset.manifest(self.source.name, self.source.fingerprint)
+        manifest = self.subset.manifest(self.source.name, self.source.fingerprint)
+        return manifest if self.source.content is None else {**manifest, "content": self.source.content}
 
 
 def prepare(config: Config, source: Source | None = None, subset: Subset | None = None) -> Prepared:

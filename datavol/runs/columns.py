@@ -35,6 +35,7 @@ class Audit:
     words: str  # the subject of its sentence: "the numbers of ranks differ"
     severity: Severity
     remedy: str
+    unknown: bool = True  # a record that lacks it differs from those that have it
     axis: bool = False  # counts as varied on purpose where every fraction has the same values of it
 
 
@@ -144,6 +145,25 @@ def _machines(sessions: list[Json]) -> str | None:
     return _each(sessions, describe)
 
 
+def _decoding(record: Json) -> str | None:
+    files = "on_damaged" in record["config"]["data"]
+    # Records did not have it before the second rule
+    return _each(record["sessions"], lambda session: str(session.get("decoding", 1)) if files else None)
+
+
+def damaged_in_words(damaged: Json) -> str | None:
+    """Count damaged images in a sentence, split by split and class by class."""
+    parts = []
+    for split, name, ending in (("train", "training", "replaced"), ("val", "validation", "left out")):
+        found = damaged.get(split, {"count": 0})
+        if found["count"]:
+            classes = found.get("classes", {}).items()  # which older records do not count
+            each = ", ".join(f"{one['damaged']} of {one['of']} of {label}" for label, one in classes)
+            images = "image" if found["count"] == 1 else "images"
+            parts.append(f"{found['count']:,} damaged {name} {images} {ending}" + (f" ({each})" if each else ""))
+    return "; ".join(parts) or None
+
+
 def _last(record: Json, name: str) -> int:
     return int(record.get("last", {}).get(name, 0))
 
@@ -180,6 +200,19 @@ COLUMNS: tuple[Column, ...] = (
     Column("classes", int, "number of classes", "classes", _count, wandb="classes"),
     Column("validation_images", int, "images that an evaluation counts", "", _validation_images,
            audit=Audit("the numbers of validation images", "minor", "look for damaged images in run.json")),
+    Column("listed_images", int, "images of the validation set, damaged ones too", "validation_images", optional=True),
+    Column("damaged", str, "damaged images by split and class, in words", "damaged", damaged_in_words, optional=True),
+    Column("content", str, "hash of sizes and sampled bytes of the data's files", "sessions",
+           lambda sessions: _each(sessions, lambda session: session.get("content")), optional=True,
+           audit=Audit("the contents of files under the same names", "major",
+                       f"bring one version of the data back, and {AGAIN}", unknown=False)),
+    Column("decoding", str, "version of the rules by which files become pixels", "", _decoding, optional=True,
+           audit=Audit("the rules by which files become pixels", "minor", f"see own_images in the docs, or {AGAIN}")),
+    Column("pixel_range", str, "what pixels of more than 8 bits are taken to range over", "sessions",
+           lambda sessions: _each(sessions, lambda session: session.get("pixel_range") or None), optional=True,
+           audit=Audit("the ranges of pixels of more than 8 bits", "major", AGAIN)),
+    Column("weights_sha256", str, "hash of the file of `model.weights`", "weights_sha256", optional=True,
+           audit=Audit("the files of model.weights", "major", f"bring one file back, and {AGAIN}", unknown=False)),
     Column("draw", str, "`independent`, `nested`, `disjoint`, or `listed` for a list", "subset.draw", wandb="draw"),
     Column("fraction", float, "share of the full training set", "subset.fraction", wandb="fraction"),
     Column("images", int, "images of the subset", "subset.size", wandb="size"),

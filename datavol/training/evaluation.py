@@ -24,6 +24,8 @@ class Evaluation(NamedTuple):
 
     rows: list[dict[str, Any]]
     fingerprint: str  # of the data
+    content: str | None  # of its files
+    listed: int  # validation images, counted or damaged
     is_global_zero: bool  # the one rank that prints and writes
 
 
@@ -47,13 +49,15 @@ def evaluate(config: Config, checkpoints: Sequence[Path], record: dict[str, Any]
     check_ranks(trainer, prepared)
     module = build_module(config, prepared)
     data = build_data(config, prepared)
+    data.fill_cache(train=False)  # files may have changed since it was filled
     rows = []
     for path in checkpoints:
         trained = load_weights(module, path)
         with fewer_warnings(), BriefSpinning():
             trainer.validate(module, data, verbose=False)  # fills module.measured; every later one overwrites it
         rows.append({"checkpoint": path.stem, **trained, **dict(sorted(module.measured.items()))})
-    return Evaluation(rows, prepared.source.fingerprint, trainer.is_global_zero)
+    source = prepared.source
+    return Evaluation(rows, source.fingerprint, source.content, len(source.val), trainer.is_global_zero)
 
 
 def load_weights(module: Classifier, path: Path) -> dict[str, int]:

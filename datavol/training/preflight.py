@@ -12,6 +12,7 @@ from datavol.runs.files import check_writable
 from datavol.runs.folder import RunFolder
 from datavol.runs.integrity import check_replaceable, check_world_size, state_of
 from datavol.tracking.session import check_wandb
+from datavol.training.changes import check_weights_stayed, warn_of_changed_files
 
 
 def check_runs(runs: list[Run]) -> list[Prepared]:
@@ -38,6 +39,7 @@ def check_runs(runs: list[Run]) -> list[Prepared]:
     prepared = prepare_all([run.config for run in runs])
     for run, data in zip(runs, prepared, strict=True):
         _check_start(run, data)
+    warn_of_changed_files(runs, prepared)
     return prepared
 
 
@@ -48,6 +50,7 @@ def _check_start(run: Run, prepared: Prepared) -> None:
         return
     if folder.state is not None:
         check_manifest(folder, prepared)
+        check_weights_stayed(folder, run.config.model)
     elif run.config.start_from is not None:
         from datavol.training.resume import find_start  # late: it imports torch
 

@@ -23,14 +23,21 @@ from datavol.tracking.run import open_wandb_run
 from datavol.training.autotune import STEP_KEYS
 from datavol.training.callbacks.checkpoints import RunWriter
 from datavol.training.callbacks.signals import Signals
+from datavol.training.changes import weights_sha256
 from datavol.training.resume import Start
 
 
 def open_record(
-    run: Run, folder: RunFolder, prepared: Prepared, trainer: L.Trainer, start: Start, settled: Config
+    run: Run,
+    folder: RunFolder,
+    prepared: Prepared,
+    trainer: L.Trainer,
+    start: Start,
+    settled: Config,
+    pixels: dict[str, Any],
 ) -> None:
     """Write what is known before the first iteration; `settled` has `auto` resolved."""
-    facts = _place(run, folder, trainer, start, settled) | {"state": "running", "reason": None}
+    facts = _place(run, folder, trainer, start, settled, pixels) | {"state": "running", "reason": None}
     if start.resumed:
         folder.write_rows(start.rows)
     else:
@@ -62,10 +69,13 @@ def _facts(run: Run, prepared: Prepared, start: Start) -> dict[str, Any]:
             )
         },
         "parent": start.parent,
+        "weights_sha256": weights_sha256(config.model),
     }
 
 
-def _place(run: Run, folder: RunFolder, trainer: L.Trainer, start: Start, settled: Config) -> dict[str, Any]:
+def _place(
+    run: Run, folder: RunFolder, trainer: L.Trainer, start: Start, settled: Config, pixels: dict[str, Any]
+) -> dict[str, Any]:
     """Describe this session, and what is fixed from the first start on."""
     session = {  # one per start: a run that was resumed has several
         "started": now(),
@@ -74,6 +84,7 @@ def _place(run: Run, folder: RunFolder, trainer: L.Trainer, start: Start, settle
         "code": provenance.commit(),
         "machine": provenance.machine(),
         "devices": [_device_name(trainer, index) for index in range(trainer.num_devices)],
+        **pixels,
     }
     return {
         "world_size": trainer.world_size,

@@ -52,7 +52,8 @@ def train(run: Run, prepared: Prepared) -> None:
     threads = Threads(start.threads or config.trainer.threads, folder)
     # Lightning calls callbacks in this order: `Signals` replaces Lightning's handlers before any work begins, and the
     # writers come last, when the others have logged their metrics of the budget epoch
-    watching = [threads, Margins(), StopOnNonFinite(config.check_every), Timing(), Damage(folder), Progress(title)]
+    damage = Damage(folder, prepared.source)
+    watching = [threads, Margins(), StopOnNonFinite(config.check_every), Timing(), damage, Progress(title)]
     writing = [PredictionWriter(folder, config.predictions), writer]
     trainer = build_trainer(config.trainer, [signals, *watching, *writing], max_epochs=config.epochs)
     check_ranks(trainer, prepared)
@@ -60,7 +61,8 @@ def train(run: Run, prepared: Prepared) -> None:
     check_world_size(folder, trainer.world_size)
     module = build_module(config, prepared)
     if trainer.is_global_zero:  # the other ranks write only the reason of a failure, within `recorded`
-        open_record(run, folder, prepared, trainer, start, config)
+        open_record(run, folder, prepared, trainer, start, config, data.facts)
+        data.tell()
         writer.catch_up()
     curves = wandb_curves(run, writer, trainer.is_global_zero)
     with curves, recorded(folder, trainer, signals), fewer_warnings(), BriefSpinning():

@@ -19,6 +19,7 @@ from datavol.data.prepare import prepare
 from datavol.errors import ConfigError, RunError
 from datavol.runs.folder import WITHIN, RunFolder
 from datavol.runs.randomness import permutation
+from datavol.study.load.study import load_study
 from datavol.training import trainer as trainer_module
 from datavol.training.callbacks.monitoring import Progress
 from datavol.training.callbacks.signals import Signals
@@ -301,7 +302,7 @@ def test_a_run_whose_data_have_changed_does_not_go_on(little, elsewhere):
         trained(run)
 
 
-def test_damaged_images_are_replaced_named_and_counted(tiny, elsewhere, photos):
+def test_damaged_images_are_replaced_named_and_counted(tiny, elsewhere, photos, capsys):
     (photos / "train/cat/03.png").write_bytes(b"not an image")
     (photos / "val/owl/01.png").write_bytes(b"")
     options = ["data=image_folder", f"data.root={photos}", "recipe=plain", "fraction=1", "recipe.batch_size=9"]
@@ -310,11 +311,36 @@ def test_damaged_images_are_replaced_named_and_counted(tiny, elsewhere, photos):
             trained(tiny(*options, "epochs=2", f"study=stop{workers}", f"data.workers={workers}"))
     folder = trained(tiny(*options, "epochs=2", "data.workers=0", "data.on_damaged=replace"))
 
-    assert folder.record["damaged"]["train"] == {"count": 1, "images": ["cat/03.png"]}
-    assert folder.record["damaged"]["val"] == {"count": 1, "images": ["owl/01.png"]}
+    classes = {"cat": {"damaged": 1, "of": 12}}, {"owl": {"damaged": 1, "of": 4}}
+    assert folder.record["damaged"]["train"] == {"count": 1, "images": ["cat/03.png"], "classes": classes[0]}
+    assert folder.record["damaged"]["val"] == {"count": 1, "images": ["owl/01.png"], "classes": classes[1]}
     assert folder.record["validation_images"] == 12
+    told = capsys.readouterr()
+    assert told.err.count("datavol: warning: 1 damaged training image replaced (1 of 12 of cat)") == 1
+    assert "; 1 damaged validation image left out (1 of 4 of owl)\n" in told.err
+    assert re.search(r"2/2, top-1 \d+\.\d % of 11 of 12 validation images, ", told.out)
+    assert load_study(folder.path.parent).runs["listed_images"].tolist() == [12]
     assert all(0 <= row["val/top1"] <= 1 and "val/top5" not in row for row in folder.rows)
     assert folder.rows[-1]["val/top1"] * 11 == pytest.approx(round(folder.rows[-1]["val/top1"] * 11))
+
+
+def test_a_class_without_a_whole_validation_image_stops_until_they_are_mended(tiny, elsewhere, photos):
+    whole = {file: file.read_bytes() for file in (photos / "val/owl").iterdir()}
+    for file in whole:
+        file.write_bytes(b"")
+    options = ["data=image_folder", f"data.root={photos}", "recipe=plain", "fraction=1", "recipe.batch_size=9"]
+    run = tiny(*options, "epochs=1", "data.workers=0", "data.on_damaged=replace")
+    line = (
+        "data.on_damaged=replace must leave every class a validation image, got none whole of the 4 of owl; "
+        "mend those that run.json lists"
+    )
+    with pytest.raises(RunError, match=f"^{re.escape(line)}$"):
+        trained(run)
+    for file, content in whole.items():
+        file.write_bytes(content)
+    record = trained(run).record
+    assert (record["state"], record["damaged"]["val"]["count"]) == ("finished", 0)
+    assert record["sessions"][0]["content"] != record["sessions"][1]["content"] != record["subset"]["content"]
 
 
 @pytest.mark.parametrize("workers", [0, pytest.param(2, marks=pytest.mark.slow)])

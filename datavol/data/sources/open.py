@@ -3,10 +3,12 @@
 import hashlib
 import os
 from dataclasses import dataclass
+from functools import cached_property
 
 from datavol.config.data import AnyData, DigitsConfig, ImageFolderConfig, ImageNetConfig, TableConfig, TorchvisionConfig
 from datavol.data.sources.arrays import cifar, digits, fashion_mnist
-from datavol.data.sources.file_table import join_names
+from datavol.data.sources.content import content_of
+from datavol.data.sources.file_table import FileSplit, join_names
 from datavol.data.sources.image_folder import open_image_folder, open_imagenet
 from datavol.data.sources.restrict import restrict
 from datavol.data.sources.split import Classes, Split, Splits, hold_out
@@ -22,6 +24,12 @@ class Source:
     train: Split  # the images that subsets are drawn from
     val: Split  # the images that every run is evaluated on
     fingerprint: str  # sha256 over the class names and both splits' labels and keys (files) or pixels (arrays)
+
+    @cached_property
+    def content(self) -> str | None:
+        """Hash sizes and sampled bytes of files; None for arrays, whose fingerprint covers the pixels."""
+        files = [split for split in (self.train, self.val) if isinstance(split, FileSplit)]
+        return content_of(files) if files else None
 
 
 def open_source(data: AnyData) -> Source:

@@ -13,6 +13,7 @@ import pandas as pd
 from datavol.runs import columns
 from datavol.runs.columns import AGAIN, Audit
 from datavol.study.audit.findings import SEVERITIES, Finding, Severity, list_fractions, run_names
+from datavol.study.audit.pixels import audit_pixels
 from datavol.study.audit.subsets import audit_subsets
 from datavol.study.load.study import Study, finished_of
 
@@ -24,7 +25,7 @@ def audit(study: Study) -> list[Finding]:
     """Collect findings about a study's comparability, the gravest first."""
     finished = finished_of(study.runs)
     findings = [*_curves(finished), *audit_subsets(finished), *_schedules(finished), *_best(finished)]
-    findings += [*_mixed(finished), *_left_out(study.runs)]
+    findings += [*audit_pixels(finished), *_mixed(finished), *_left_out(study.runs)]
     return sorted(findings, key=lambda finding: SEVERITIES.index(finding.severity))
 
 
@@ -32,8 +33,11 @@ def _curves(finished: pd.DataFrame) -> Iterator[Finding]:
     for (data, model, recipe, budget), curve in finished.groupby(AUDIT_KEYS):
         for column in columns.COLUMNS:
             by_design = column.name == "iterations" and budget == "epochs"  # as many as passes over the subset take
-            if column.audit and not by_design and curve[column.name].nunique(dropna=False) > 1:
-                yield _difference(column.name, column.audit, curve, f"{model} by {recipe} on {data}")
+            if not column.audit or by_design:
+                continue
+            known = curve if column.audit.unknown else curve[curve[column.name].notna()]
+            if known[column.name].nunique(dropna=False) > 1:
+                yield _difference(column.name, column.audit, known, f"{model} by {recipe} on {data}")
 
 
 def _difference(column: str, rule: Audit, curve: pd.DataFrame, whose: str) -> Finding:

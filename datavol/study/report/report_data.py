@@ -114,7 +114,10 @@ def _summary(runs: pd.DataFrame) -> str:
     seeds = finished["seed"].nunique()
     fractions = list_fractions(finished["fraction"].tolist())
     summary += f": {networks} on {fractions} of {data}, {seeds} seed{'s' * (seeds > 1)}"
-    validation = " or ".join(f"{images:,}" for images in sorted(finished["validation_images"].unique()))
+    pairs = finished[["validation_images", "listed_images"]].drop_duplicates().sort_values("validation_images")
+    whole = pairs.fillna(0).astype(int).to_numpy()
+    each = [f"{counted:,}" + (f" of {listed:,}" if counted < listed else "") for counted, listed in whole]
+    validation = " or ".join(dict.fromkeys(each))
     return f"{summary}; every accuracy is that of the last evaluation, on {validation} validation images"
 
 

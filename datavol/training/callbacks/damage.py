@@ -1,10 +1,17 @@
-"""Counts damaged images."""
+"""Counts damaged images, class by class."""
 
+import os
+import sys
+from collections import Counter
 from typing import Any
 
 import lightning as L
 from lightning.pytorch.callbacks import Callback
 
+from datavol.data.sources.file_table import FileSplit, split_names
+from datavol.data.sources.open import Source
+from datavol.errors import RunError
+from datavol.runs.columns import damaged_in_words
 from datavol.runs.folder import RunFolder
 from datavol.training.callbacks.predictions import gather_objects
 from datavol.training.module import EVALUATED
@@ -15,10 +22,11 @@ SPLITS = ("train", "val")
 class Damage(Callback):  # a checkpoint holds its state under the class's name
     """Counts and names images replaced in training or left out of evaluations."""
 
-    def __init__(self, folder: RunFolder) -> None:
-        self.folder = folder
+    def __init__(self, folder: RunFolder, source: Source) -> None:
+        self.folder, self.source = folder, source
         known = folder.record.get("damaged", {})  # of a resumed run
         self.found: dict[str, set[str]] = {split: set(known.get(split, {}).get("images", ())) for split in SPLITS}
+        self.shown: dict[str, Any] = {}
 
     def state_dict(self) -> dict[str, Any]:
         """Save the damaged images of all ranks."""
@@ -33,6 +41,10 @@ class Damage(Callback):  # a checkpoint holds its state under the class's name
         """Add a training batch."""
         self.found["train"].update(outputs["damaged"])
 
+    def on_validation_start(self, trainer: Any, pl_module: Any) -> None:
+        """Forget the evaluation before: images may have been mended since, and each evaluation meets all."""
+        self.found["val"] = set()
+
     def on_validation_batch_end(
         self, trainer: Any, pl_module: Any, outputs: Any, batch: Any, batch_idx: int, dataloader_idx: int = 0
     ) -> None:
@@ -41,11 +53,45 @@ class Damage(Callback):  # a checkpoint holds its state under the class's name
         self.found[EVALUATED[dataloader_idx].partition("/")[0]].update(outputs["damaged"])
 
     def on_validation_end(self, trainer: L.Trainer, pl_module: Any) -> None:
-        """Unite the ranks' findings and record them."""
+        """Unite the ranks' findings, record them, and print what is new.
+
+        Raises:
+            RunError: If a class has no validation image left.
+        """
         self.found = {split: _over_ranks(self.found[split]) for split in SPLITS}  # every rank, in the same order
+        summary = {split: self._summary(split) for split in SPLITS}
         if trainer.is_global_zero:
-            summary = {split: {"count": len(keys), "images": sorted(keys)} for split, keys in self.found.items()}
             self.folder.update(damaged=summary)
+            if summary != self.shown and any(self.found.values()):
+                print(f"datavol: warning: {damaged_in_words(summary)}", file=sys.stderr, flush=True)
+        self.shown = summary
+        _check_classes(summary["val"]["classes"])
+
+    def _summary(self, split: str) -> dict[str, Any]:
+        keys = sorted(self.found[split])
+        return {"count": len(keys), "images": keys, "classes": self._per_class(split)}
+
+    def _per_class(self, split: str) -> dict[str, dict[str, int]]:
+        """Count the damaged images of each class that has some, and all of its images."""
+        images = getattr(self.source, split)
+        if not self.found[split] or not isinstance(images, FileSplit):
+            return {}
+        keys = {os.fsencode(key) for key in self.found[split]}
+        pairs = zip(split_names(images.paths), images.labels.tolist(), strict=True)
+        labels = [label for name, label in pairs if name in keys]
+        of, classes = Counter(images.labels.tolist()), self.source.classes
+        return {classes[c]: {"damaged": count, "of": of[c]} for c, count in sorted(Counter(labels).items())}
+
+
+def _check_classes(classes: dict[str, dict[str, int]]) -> None:
+    """Raise a RunError if all validation images of a class are damaged."""
+    lost = [name for name, one in classes.items() if one["damaged"] == one["of"]]
+    if lost:
+        more = f" and {len(lost) - 1} more classes" if len(lost) > 1 else ""
+        raise RunError(
+            "data.on_damaged=replace must leave every class a validation image, got none whole of the "
+            f"{classes[lost[0]]['of']} of {lost[0]}{more}; mend those that run.json lists"
+        )
 
 
 def _over_ranks(keys: set[str]) -> set[str]:

@@ -203,6 +203,8 @@ class Progress(Callback):
             return
         epoch, epochs = trainer.current_epoch + 1, pl_module.budget.epochs
         where = f"budget epoch {epoch}/{epochs}, top-1 {100 * pl_module.measured['val/top1']:.1f} %"
+        counted, listed = int(pl_module.measured["val/images"]), len(pl_module.trainer.val_dataloaders[0].dataset)
+        where += f" of {counted:,} of {listed:,} validation images" if counted < listed else ""
         if self.bar is not None:
             self.bar.set_description(f"{self.title}: {where}")
         else:

@@ -2,7 +2,7 @@ from itertools import product
 
 import numpy as np
 import pytest
-from factories.run_folders import CLASSES, LABELS, write_run
+from factories.run_folders import CLASSES, LABELS, SESSION, write_run
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -59,6 +59,9 @@ PLANTED = {
     "short_side": ("major", {"short_side": 256}),
     "world_size": ("major", {"world_size": 4}),
     "validation_images": ("minor", {"last.val/images": 358.0}),
+    "damaged": ("minor", {"damaged": {"val": {"count": 1, "classes": {"cat": {"damaged": 1, "of": 3}}}}}),
+    "pixel_range": ("major", {"sessions.0.pixel_range": "integers of 12 bits (0 to 4,095)"}),
+    "changed_files": ("major", {"sessions": [SESSION | {"content": "a"}, SESSION | {"content": "b"}]}),
     "threads": ("minor", {"threads": 1}),
     "memory_format": ("minor", {"memory_format": "contiguous"}),
     "versions": ("minor", {"sessions.0.versions": {"torch": "2.10.0"}}),
@@ -75,6 +78,38 @@ def test_a_planted_difference_is_found_alone_and_its_run_is_named(clean, name):
     assert (finding.name, finding.severity, finding.runs) == (name, severity, (odd.path.name,))
     assert str(finding).startswith(f"{severity}: ")
     assert "\n" not in str(finding)
+
+
+@pytest.mark.parametrize("name", ["content", "weights_sha256"])
+def test_contents_that_differ_are_found_and_those_of_earlier_versions_are_unknown(name, tmp_path):
+    path = "sessions.0.content" if name == "content" else name
+    write_run(tmp_path, fraction=0.05)  # of an earlier version
+    write_run(tmp_path, fraction=0.1, planted={path: "a" * 16})
+    assert audit(load_study(tmp_path)) == []
+    odd = write_run(tmp_path, fraction=0.5, planted={path: "b" * 16})
+    write_run(tmp_path, fraction=0.2, planted={path: "a" * 16})
+    (finding,) = audit(load_study(tmp_path))
+    assert (finding.name, finding.severity, finding.runs) == (name, "major", (odd.path.name,))
+    assert "none" not in finding.what
+
+
+def test_files_that_were_decoded_by_other_rules_are_found(tmp_path):
+    files = {"config.data.on_damaged": "stop"}
+    write_run(tmp_path, fraction=0.05, planted=files)  # of an earlier version, by the first rules
+    write_run(tmp_path, fraction=0.1, planted=files | {"sessions.0.decoding": 2})
+    write_run(tmp_path, fraction=0.2, planted=files | {"sessions.0.decoding": 2})
+    assert severities(tmp_path) == [("decoding", "minor")]
+
+
+def test_damaged_images_are_counted_where_the_accuracy_is_judged(clean):
+    damaged = {"val": {"count": 3, "images": [], "classes": {"cat": {"damaged": 3, "of": 4}}}}
+    damaged["train"] = {"count": 1, "images": ["cat/3.png"]}  # as an earlier version counted
+    write_run(clean, fraction=0.5, planted={"damaged": damaged, "last.val/images": 356.0})
+    what = (
+        "1 damaged training image replaced; 3 damaged validation images left out (3 of 4 of cat); accuracies are of "
+        "356 of 359 validation images"
+    )
+    assert findings_of(clean)["damaged"].what == what
 
 
 def test_recipes_that_differ_are_reported_key_by_key_and_versions_package_by_package(clean):

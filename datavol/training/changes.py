@@ -1,0 +1,75 @@
+"""Finds data and weights that changed under names that stayed."""
+
+import hashlib
+import sys
+from functools import lru_cache
+from pathlib import Path
+
+from datavol.config.model import ModelConfig
+from datavol.config.run import Run
+from datavol.data.prepare import Prepared
+from datavol.errors import ConfigError
+from datavol.runs.folder import RunFolder, runs_of
+
+NAMED = 3  # runs that a warning names
+
+
+def weights_sha256(model: ModelConfig) -> str | None:
+    """Hash the file of `model.weights`; None without one, as for a tag of timm."""
+    path = Path(str(model.weights)).expanduser()
+    if model.weights is None or not path.is_file():
+        return None
+    found = path.stat()
+    return _file_sha256(str(path), found.st_size, found.st_mtime_ns, found.st_ctime_ns)
+
+
+@lru_cache(16)
+def _file_sha256(path: str, *_: int) -> str:  # the stamps are part of the key: a file that changes is read again
+    content = hashlib.sha256()
+    with open(path, "rb") as file:
+        while piece := file.read(2**20):
+            content.update(piece)
+    return content.hexdigest()
+
+
+def check_weights_stayed(folder: RunFolder, model: ModelConfig) -> None:
+    """Raise a ConfigError if a run was started from other bytes of `model.weights`."""
+    before, today = folder.record.get("weights_sha256"), weights_sha256(model)
+    if before is not None and today is not None and before != today:
+        raise ConfigError(
+            f"model.weights must be the file that {folder.path} was started from (sha256 {before[:12]}), got "
+            f"{today[:12]} in {model.weights}; bring it back, or try sweep.rerun=true or another study=..."
+        )
+
+
+def warn_of_changed_files(runs: list[Run], prepared: list[Prepared]) -> None:
+    """Print a line for each study with runs on other contents of the same file names."""
+    sources = {(run.folder.parent, id(data.source)): (run, data) for run, data in zip(runs, prepared, strict=True)}
+    for (study, _), (run, data) in sources.items():
+        rerun = {run.folder.name for run in runs if run.config.sweep.rerun}
+        others = [name for name in runs_on_other_files(study, data) if name not in rerun]
+        if others:
+            more = f" and {len(others) - NAMED} more" if len(others) > NAMED else ""
+            print(
+                f"datavol: warning: files of data={run.config.data.name} have changed under the same names since runs "
+                f"of {study} were trained ({', '.join(others[:NAMED])}{more}); bring them back, or try "
+                "sweep.rerun=true or another study=...",
+                file=sys.stderr,
+            )
+
+
+def runs_on_other_files(study: Path, prepared: Prepared) -> list[str]:
+    """List a study's runs on the same names with other contents, of those that recorded these."""
+    if prepared.source.content is None or not study.is_dir():
+        return []
+    return [folder.path.name for folder in runs_of(study) if _differs(folder, prepared)]
+
+
+def _differs(folder: RunFolder, prepared: Prepared) -> bool:
+    try:
+        manifest = folder.manifest
+    except (OSError, ValueError):  # a damaged record, of which its own start and the report tell
+        return False
+    source = prepared.source
+    same_names = manifest.get("fingerprint") == source.fingerprint
+    return same_names and manifest.get("content", source.content) != source.content
