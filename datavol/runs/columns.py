@@ -164,6 +164,12 @@ def damaged_in_words(damaged: Json) -> str | None:
     return "; ".join(parts) or None
 
 
+def _processors(sessions: list[Json]) -> str | None:
+    # older versions recorded the architecture alone, which Intel's and AMD's share
+    names = [session["machine"]["processor"] for session in sessions]
+    return _each(sessions, lambda one: one["machine"]["processor"]) if all(" " in name for name in names) else None
+
+
 def _last(record: Json, name: str) -> int:
     return int(record.get("last", {}).get(name, 0))
 
@@ -252,6 +258,8 @@ COLUMNS: tuple[Column, ...] = (
            lambda sessions: _each(sessions, lambda session: json_text(session["versions"])),
            audit=Audit("versions of libraries", "minor", "use one environment for a study")),
     Column("machine", str, "devices, cores and platform", "sessions", _machines),
+    Column("processor", str, "processor, and its instructions that matter to arithmetic", "sessions", _processors,
+           optional=True, audit=Audit("processors", "minor", "train a study on one kind of machine")),
     Column("started", str, "time of the first start (ISO 8601, UTC)", "sessions", lambda all_: all_[0]["started"]),
     Column("ended", str, "time of the end (ISO 8601, UTC)", "ended", optional=True),
     Column("seconds_train", float, "seconds of training, all budget epochs", "seconds.train"),

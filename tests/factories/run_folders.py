@@ -22,7 +22,7 @@ SESSION = {
     **{"started": "2026-01-01T00:00:00+00:00", "budget_epoch": 0, "devices": ["cpu"]},
     "versions": {"datavol": "0.1.0", "python": "3.11.7", "torch": "2.9.0"},
     "code": {"commit": "a" * 40, "changed": False},
-    "machine": {"platform": "Linux", "processor": "x86_64", "cpus": 8},
+    "machine": {"platform": "Linux", "processor": "Xeon (avx2, avx512f)", "cpus": 8},
 }
 
 

@@ -64,6 +64,7 @@ PLANTED = {
     "changed_files": ("major", {"sessions": [SESSION | {"content": "a"}, SESSION | {"content": "b"}]}),
     "threads": ("minor", {"threads": 1}),
     "memory_format": ("minor", {"memory_format": "contiguous"}),
+    "processor": ("minor", {"sessions.0.machine.processor": "AMD EPYC (avx2)"}),
     "versions": ("minor", {"sessions.0.versions": {"torch": "2.10.0"}}),
     "best": ("note", {"best.val/top1": 0.9}),
     "code_changed": ("note", {"sessions.0.code.changed": True}),
