@@ -1,8 +1,8 @@
 """Loads a W&B project as the frames that `load_study` returns.
 
 What is not sent to W&B is missing: `folder`, `fingerprint`, `subset_sha256`, `threads`, `commit`, `code_changed`,
-`versions`, `machine`, `processor`, `ended`. `precision` and `memory_format` are as asked for. So an audit cannot look at
-subsets and code; load the study's folder where that is at hand.
+`versions`, `machine`, `processor`, `ended`. `precision` and `memory_format` are as asked for. So an audit cannot look
+at subsets and code; load the study's folder where that is at hand.
 """
 
 from typing import Any
