@@ -21,6 +21,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from pydantic import ValidationError
 
+from datavol.config.identity import canonical
 from datavol.config.jobs import JobComposer
 from datavol.config.messages import hydra_message, schema_message
 from datavol.config.model import TORCHVISION_NETWORKS
@@ -144,9 +145,9 @@ def _check_launcher(launcher: Mapping[str, Any], config: Config) -> None:
 
 
 def container(composed: DictConfig) -> dict[str, Any]:
-    """Convert a composed configuration to plain, resolved values."""
+    """Convert a composed configuration to plain, resolved, canonical values."""
     # section by section: `hydra` is left out, since it refers to the run's very name, and no copy is made
-    return {str(name): _plain(composed, name) for name in composed if name != "hydra"}
+    return {str(name): canonical(_plain(composed, name)) for name in composed if name != "hydra"}
 
 
 def _plain(section: DictConfig, name: Any) -> Any:
@@ -185,6 +186,6 @@ def check(values: dict[str, Any]) -> Config:
         ConfigError: With name, rule, value and remedy of the first key that breaks its rule.
     """
     try:
-        return Config.model_validate(values)
+        return Config.model_validate(canonical(values))
     except ValidationError as error:
         raise ConfigError(schema_message(error)) from None

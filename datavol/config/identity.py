@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import math
 from typing import Any
 
 from pydantic import BaseModel
@@ -31,3 +32,21 @@ def hashed_values(section: BaseModel) -> dict[str, Any]:
             continue  # a key added later that means what runs did before: their hashes stay
         values[name] = value
     return values
+
+
+def canonical(value: Any) -> Any:
+    """Replace floats that arithmetic left beside a short decimal, at any depth.
+
+    >>> canonical({"fraction": 0.1 + 0.2, "lr": [1 / 3]})
+    {'fraction': 0.3, 'lr': [0.3333333333333333]}
+    """
+    if isinstance(value, dict):
+        return {name: canonical(inner) for name, inner in value.items()}
+    if isinstance(value, list):
+        return [canonical(inner) for inner in value]
+    if not isinstance(value, float) or not math.isfinite(value):
+        return value
+    # Sums of decimals miss theirs by some units in the last place. What somebody typed is that far from a decimal of 12
+    # digits only if it is one, and 1/3 is further away and stays
+    decimal = float(f"{value:.12g}")
+    return decimal if abs(decimal - value) <= 8 * math.ulp(value) else value

@@ -12,6 +12,8 @@ from functools import reduce
 from operator import getitem
 from typing import Any, Literal
 
+from datavol.config.identity import canonical
+
 Json = Mapping[str, Any]
 Value = str | int | float | bool | None
 Severity = Literal["major", "minor", "note"]
@@ -220,7 +222,7 @@ COLUMNS: tuple[Column, ...] = (
     Column("weights_sha256", str, "hash of the file of `model.weights`", "weights_sha256", optional=True,
            audit=Audit("the files of model.weights", "major", f"bring one file back, and {AGAIN}", unknown=False)),
     Column("draw", str, "`independent`, `nested`, `disjoint`, or `listed` for a list", "subset.draw", wandb="draw"),
-    Column("fraction", float, "share of the full training set", "subset.fraction", wandb="fraction"),
+    Column("fraction", float, "share of the full training set", "subset.fraction", canonical, wandb="fraction"),
     Column("images", int, "images of the subset", "subset.size", wandb="size"),
     Column("subset_sha256", str, "hash of the subset's index list", "subset.sha256"),
     Column("seed", int, "seed that sets the three others unless they are given", "config.seed", wandb="seed"),

@@ -1,10 +1,14 @@
 import json
 import re
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from datavol.config.compose import compose, override, recipe_for
+from datavol.config.identity import canonical
 from datavol.config.messages import sections_in
 from datavol.config.run import Config
 from datavol.config.section import Section, conf_dir, marks
@@ -79,6 +83,27 @@ def test_what_does_not_change_the_science_keeps_the_hash(change):
 def test_what_changes_the_science_changes_the_hash():
     hashes = {compose([change])[0].config.run_hash for change in [*HASHED, "seed=0"]}
     assert len(hashes) == len(HASHED) + 1
+
+
+def test_a_fraction_is_the_decimal_that_it_stands_for():
+    """A range adds floats up, and 0.1 + 0.2 misses 0.3 in the last place."""
+    ranged = compose(["fraction=range(0.1,0.4,0.1)"], multirun=True)
+    typed = [compose([f"fraction={text}"])[0] for text in ("0.1", "0.2", "0.3", "0.4")]
+    assert [run.config.run_name for run in ranged] == [run.config.run_name for run in typed]
+    assert [run.values["fraction"] for run in ranged] == [0.1, 0.2, 0.3, 0.4]
+    for spellings in (("0.1", "1e-1", ".1", "0.10"), ("1", "1.0", "10e-1", "0.9999999999999999")):
+        assert len({compose([f"fraction={text}"])[0].config.run_hash for text in spellings}) == 1
+
+
+@pytest.mark.parametrize("typed", [1 / 3, 0.123456789012345, 5e-324, 0.05, 0.125, 1e-12, 1e22])
+def test_what_is_no_sum_of_short_decimals_stays(typed):
+    assert canonical(typed) == typed
+
+
+@given(st.integers(1, 10**9), st.integers(0, 12), st.integers(1, 9))
+def test_sums_of_decimals_are_decimals(digits, power, terms):
+    one = Decimal(digits).scaleb(-power)
+    assert canonical(sum([float(one)] * terms)) == float(terms * one)
 
 
 def test_the_folder_is_readable_and_ends_in_the_hash():
