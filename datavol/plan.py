@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from datavol.cli.boundary import cli_errors
+from datavol.cli.console import announce
 from datavol.config.compose import compose, parse
 from datavol.config.jobs import distinct_runs
 
@@ -31,6 +32,7 @@ def main() -> None:
     from datavol.sweep.devices import run_environments
 
     plans, config = plan_runs(runs), runs[0].config
+    announce(line for plan in plans for line in plan.prepared.source.lines)
     if config.plan.schedules is not None:
         draw_schedules(plans, Path(config.plan.schedules))
     places = run_environments(config.sweep.parallel, [run.config for run in runs])

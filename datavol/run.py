@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import hydra
 
 from datavol.cli.boundary import cli_errors
+from datavol.cli.console import announce
 from datavol.cli.lifeline import die_with_parent
 from datavol.config.compose import HYDRA_VERSION, compose, parse
 from datavol.config.jobs import distinct_runs
@@ -41,6 +42,7 @@ def main() -> None:
         if any(run.on_cluster for run in runs):
             check_slurm()
         prepared = check_runs(runs)
+        announce(line for one in prepared for line in one.source.lines)
         runs, first = [with_subset(*pair) for pair in zip(runs, prepared, strict=True)], prepared[0]
     by_folder = {run.folder: run for run in runs}
     start_hydra({run.overrides: by_folder[run.folder] for run in every}, first)

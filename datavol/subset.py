@@ -6,12 +6,14 @@ the most. `plan.images=1281167` draws from a training set that is not here, shap
 
 from __future__ import annotations
 
+import io
 import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from datavol.cli.boundary import Parser, cli_errors
-from datavol.cli.console import console
+from datavol.cli.console import announce, console
+from datavol.cli.text import shown
 from datavol.config.compose import compose
 from datavol.errors import ConfigError
 
@@ -31,12 +33,21 @@ def main() -> None:
     parser.add_argument("-m", "--multirun", action="store_true", help="print what several subsets share instead")
     arguments = parser.parse_intermixed_args()
     runs = compose(arguments.overrides, multirun=arguments.multirun)
+    from datavol.data.sources.file_table import FileSplit  # after the configuration, as all of data
+    from datavol.data.subset_lists import list_line
+
     prepared = prepare_subsets(runs)
     source = prepared[0].source
+    announce(source.lines)
     if arguments.multirun:
         _print_shared(shared(prepared), source.classes)
         return
-    lines = map(str if arguments.indices else source.train.key, prepared[0].subset.indices.tolist())
+    positions = prepared[0].subset.indices.tolist()
+    # Indices are their own keys in arrays; a file may be named by digits alone, which `list_line` tells from an index
+    by_name = isinstance(source.train, FileSplit) and not arguments.indices
+    lines = (list_line(source.train.key(position)) if by_name else str(position) for position in positions)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(encoding="utf-8")  # whatever the terminal's is: `subset_file` is read so
     sys.stdout.write("".join(f"{line}\n" for line in lines))
 
 
@@ -83,7 +94,7 @@ def _print_shared(pairs: pd.DataFrame, classes: Sequence[str]) -> None:
     for pair in pairs.to_dict("records"):
         counts = [f"{pair[name]:,}" for name in ("images", "common")]
         shares = [f"{100 * pair[name]:.2f}" for name in ("share", "expected_share", "largest_share")]
-        table.add_row(pair["first"], pair["second"], *counts, *shares, classes[pair["class"]])
+        table.add_row(pair["first"], pair["second"], *counts, *shares, shown(classes[pair["class"]]))
     terminal = console()
     terminal.print(table)
     terminal.print("of the smaller subset's images (of the class); by chance: two independent draws", soft_wrap=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Iterable
 from contextlib import suppress
 from typing import TYPE_CHECKING, TextIO
 
@@ -35,3 +36,9 @@ def hush(stream: TextIO, error: OSError) -> None:
     with suppress(OSError, ValueError):  # a stream without a file has nothing to be sent elsewhere
         # Python flushes at its end what it could not write before, and would end in exit code 120
         os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+
+
+def announce(lines: Iterable[str]) -> None:
+    """Print lines beside a command's output, each once."""
+    for line in dict.fromkeys(lines):
+        say(f"datavol: {line}", sys.stderr)

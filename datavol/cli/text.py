@@ -1,4 +1,30 @@
-"""Writes numbers as words in a sentence."""
+"""Writes numbers and names as text for people."""
+
+import re
+import shlex
+
+
+def shown(name: str) -> str:
+    r"""Write a name so that every terminal and file takes it.
+
+    >>> print(shown("caf\udce9/a\nb"))
+    caf\udce9/a\nb
+    """
+    # Names of files may hold anything but NUL; bytes that are not UTF-8 are surrogates in Python
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in name)
+
+
+def typed(key: str, value: str) -> str:
+    r"""Write `key=value` as it has to be typed, quoted for Hydra and for the shell.
+
+    >>> print(typed("data.root", "/data/photos"), typed("data.root", "/archive (1)"))
+    data.root=/data/photos 'data.root="/archive (1)"'
+    """
+    if re.fullmatch(r"[A-Za-z/._][\w/.-]*", value, re.ASCII) and value.lower() not in ("null", "true", "false"):
+        return f"{key}={value}"
+    # In Hydra's quotes, backslashes count where they stand before a quote (or the end); OmegaConf looks for ${
+    escaped = re.sub(r'(\\*)("|$)', lambda m: 2 * m[1] + ('\\"' if m[2] else ""), value).replace("${", r"\${")
+    return shlex.quote(f'{key}="{escaped}"')
 
 
 def per_cent(share: float, digits: int = 3) -> str:

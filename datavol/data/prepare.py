@@ -8,7 +8,8 @@ from datavol.config.data import DataConfig
 from datavol.config.run import Config, Run
 from datavol.data.budget import Budget, plan_budget
 from datavol.data.sources.open import Source, open_source
-from datavol.data.subsets import Subset, class_weights, draw_subset, read_subset
+from datavol.data.subset_lists import read_subset
+from datavol.data.subsets import Subset, class_weights, draw_subset
 from datavol.errors import ConfigError
 from datavol.runs.folder import RunFolder
 
@@ -24,8 +25,10 @@ class Prepared:
     @property
     def manifest(self) -> dict[str, Any]:
         """Describe the subset as `subset.json` does."""
-        manifest = self.subset.manifest(self.source.name, self.source.fingerprint)
-        return manifest if self.source.content is None else {**manifest, "content": self.source.content}
+        manifest, source = self.subset.manifest(self.source.name, self.source.fingerprint), self.source
+        if source.content is not None:
+            manifest |= {"content": source.content}
+        return manifest | ({"found": source.found.record} if source.found.place else {})
 
 
 def prepare(config: Config, source: Source | None = None, subset: Subset | None = None) -> Prepared:

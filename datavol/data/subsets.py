@@ -8,11 +8,9 @@ wrote, and halves go to the even number, as Python's `round` does (thesis append
 from __future__ import annotations
 
 import hashlib
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from fractions import Fraction
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -162,57 +160,3 @@ def _check_no_class_is_empty(
         + (f" and of {len(empty) - 1} more" if len(empty) > 1 else "")
         + f"; try fraction={min(enough, 1.0):g}"
     )
-
-
-def read_subset(path: Path, labels: Indices, classes: Sequence[str], keys: Sequence[str]) -> Subset:
-    """Import a published list, one index or relative path per line.
-
-    Blank lines and `#` comments are skipped. A path may be given without its class folder (as in SimCLR's lists of
-    ImageNet files), if its name is unique.
-
-    Args:
-        path: The text file.
-        labels: The class of every image of the full training set, shape (N_full,).
-        classes: The classes' names.
-        keys: Every image's relative path, or its index as text.
-
-    Raises:
-        ConfigError: For a missing file, an unknown or repeated line, an empty list, or a class without images.
-    """
-    if not path.is_file():
-        raise ConfigError(
-            f"subset_file must be a text file with one index or path per line, got {path}; check the path"
-        )
-    lines = [line.strip() for line in path.read_text(encoding="utf-8", errors="surrogateescape").splitlines()]
-    lines = [line for line in lines if line and not line.startswith("#")]
-    indices = np.array(_positions(lines, keys, path), dtype=np.int64)
-    different = len(np.unique(indices))
-    if len(indices) == 0 or different != len(indices):
-        raise ConfigError(
-            f"subset_file must list at least one image and none twice, got {len(indices)} lines with "
-            f"{different} images in {path}; remove what is repeated"
-        )
-    counts = np.bincount(labels[indices], minlength=len(classes))
-    if (counts == 0).any():
-        missing = classes[int(np.argmin(counts))]
-        raise ConfigError(f"subset_file must hold an image of every class, got none of {missing} in {path}; add some")
-    return Subset(np.sort(indices), tuple(counts.tolist()), len(labels), len(indices) / len(labels), "listed", 0)
-
-
-def _positions(lines: list[str], keys: Sequence[str], path: Path) -> list[int]:
-    if all(line.isdecimal() for line in lines):
-        positions = [int(line) for line in lines]
-        unknown = [str(position) for position in positions if position >= len(keys)]
-    else:
-        names = [key.rpartition("/")[2] for key in keys]
-        count = Counter(names)  # a bare name counts where only one file has it; whole paths come second and win
-        known = {name: position for position, name in enumerate(names) if count[name] == 1}
-        known |= {key: position for position, key in enumerate(keys)}
-        unknown = [line for line in lines if line not in known]
-        positions = [known.get(line, -1) for line in lines]
-    if unknown:
-        raise ConfigError(
-            f"subset_file must list images of the training set, got {unknown[0]}, unknown or not unique, in {path} "
-            f"({len(unknown)} in all); compare it with python -m datavol.subset"
-        )
-    return positions

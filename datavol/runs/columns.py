@@ -204,6 +204,8 @@ COLUMNS: tuple[Column, ...] = (
     Column("data", str, "name of the data set", "config.data.name", wandb="data"),
     Column("fingerprint", str, "hash of classes, labels, and names or pixels of the data set", "subset.fingerprint",
            audit=Audit("the data (fingerprints)", "major", f"bring one version of the data back, and {AGAIN}")),
+    Column("found", str, "where images of files lay, what was left out and noted, as JSON", "subset.found", json_text,
+           optional=True),
     Column("full_size", int, "images of the full training set", "subset.full_size", wandb="full_size"),
     Column("classes", int, "number of classes", "classes", _count, wandb="classes"),
     Column("validation_images", int, "images that an evaluation counts", "", _validation_images,

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from datavol.data.subsets import class_weights, draw_subset, read_subset
+from datavol.data.subset_lists import read_subset
+from datavol.data.subsets import class_weights, draw_subset
 from datavol.errors import ConfigError
 from datavol.runs.randomness import permutation
 

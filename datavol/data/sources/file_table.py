@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import hashlib
 import io
+import json
 import logging
 import os
 import zipfile
 import zlib
-from collections.abc import Iterable, Iterator
+from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -20,13 +22,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from datavol.data.sources.scan import Scan
 from datavol.errors import ConfigError, RunError
 from datavol.runs.files import write_whole
 
-IMAGE_ENDINGS = (".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".pgm", ".tif", ".tiff", ".webp")  # as torchvision's
-CACHE_FORMAT = "datavol file table 1"  # count up when the scan or the file changes
+CACHE_FORMAT = "datavol file table 2"  # count up when the scan or the file changes
 
-_ENDINGS = tuple(ending.encode() for ending in IMAGE_ENDINGS)
 _log = logging.getLogger(__name__)
 
 
@@ -96,22 +97,38 @@ class FileTable:
     mtimes: NDArray[np.int64]  # their modification times in nanoseconds
     paths: bytes  # the images' paths from the root, each ended by NUL
     labels: NDArray[np.int32]  # of the folder right below the root; -1, before all others, for images in the root
+    files: NDArray[np.uint64]  # (images, 2), the device and inode of each: links to one file share them
+    left_out: Counter[str]  # files that are no images, by ending
 
     @property
     def classes(self) -> tuple[str, ...]:
         """Class names: the folders right below the root, in byte order."""
         return tuple(os.fsdecode(folder) for folder in split_names(self.folders) if folder and b"/" not in folder)
 
+    @property
+    def nested(self) -> list[str]:
+        """Folders inside class folders, by their paths from the root."""
+        return [os.fsdecode(folder) for folder in split_names(self.folders) if b"/" in folder]
+
     def in_classes(self) -> FileSplit:
         """Take the images in class folders, without those in the root."""
         split = FileSplit(self.root, self.paths, self.labels.astype(np.int64))
-        return split if (split.labels >= 0).all() else split.take(np.flatnonzero(split.labels >= 0))
+        return split.take(np.flatnonzero(split.labels >= 0)) if self.loose else split
+
+    @property
+    def loose(self) -> int:
+        """Images in the root, outside of class folders."""
+        return int((self.labels < 0).sum())
 
 
 def file_table(folder: str, cache_dir: str | None) -> FileTable:
     """List the images below a folder, from the cache if nothing changed.
 
-    Names that begin with a dot are left out: they are what tools leave behind (`.ipynb_checkpoints`, `._x.jpg`).
+    What is hidden or left by tools (`.ipynb_checkpoints`, `._x.jpg`, `@eaDir`) is left out, and so are files without an
+    ending of `IMAGE_ENDINGS`; all are counted.
+
+    Raises:
+        ConfigError: If a folder is unreadable, or lies inside itself by a link.
     """
     root = os.path.abspath(folder)
     cached = cache_path(root, cache_dir)
@@ -136,6 +153,8 @@ def data_root(root: str | None) -> str:
     folder = os.path.abspath(os.path.expanduser(root))
     if not os.path.isdir(folder):
         kind = "is a file" if os.path.exists(folder) else "does not exist"
+        if os.path.islink(folder) and kind == "does not exist":
+            kind = "is a broken link"
         raise ConfigError(f"data.root must be a folder, got {root}, which {kind}; try data.root=/path/to/images")
     return folder
 
@@ -151,45 +170,23 @@ def split_names(blob: bytes) -> list[bytes]:
 
 
 def _scan(folder: str) -> FileTable:
-    root, mtimes = os.fsencode(folder), dict[bytes, int]()
+    scan = Scan(os.fsencode(folder))
     try:
-        paths, classes = _list_folder(root, b"", mtimes)
+        root, (paths, classes) = scan.identity(b""), scan.list_folder(b"")
         labels = [-1] * len(paths)
         for label, name in enumerate(classes):
-            images = sorted(_walk(root, name, mtimes))
+            images = sorted(scan.walk(name, (root,)))
             paths += images
             labels += [label] * len(images)
     except OSError as error:
+        remedy = "check its permissions" if isinstance(error, PermissionError) else "check data.root"
         raise ConfigError(
-            f"data.root must be readable throughout, got {error.filename!r} ({error.strerror}); check its permissions"
+            f"data.root must be readable throughout, got {os.fsdecode(error.filename)!r} ({error.strerror}); {remedy}"
         ) from error
-    times = np.fromiter(mtimes.values(), dtype=np.int64)
-    return FileTable(folder, join_names(mtimes), times, join_names(paths), np.array(labels, dtype=np.int32))
-
-
-def _walk(root: bytes, inside: bytes, mtimes: dict[bytes, int]) -> Iterator[bytes]:
-    images, folders = _list_folder(root, inside, mtimes)
-    yield from images
-    for folder in folders:
-        yield from _walk(root, folder, mtimes)
-
-
-def _list_folder(root: bytes, inside: bytes, mtimes: dict[bytes, int]) -> tuple[list[bytes], list[bytes]]:
-    """List the images and folders in `inside`, sorted; note its mtime."""
-    folder = os.path.join(root, inside)
-    # Before the listing: a file added meanwhile makes the table stale, never wrong
-    mtimes[inside] = os.stat(folder).st_mtime_ns
-    images, folders = [], []
-    with os.scandir(folder) as entries:
-        for entry in entries:
-            path = inside + b"/" + entry.name if inside else entry.name  # from `root`
-            if entry.name.startswith(b"."):
-                continue
-            if entry.is_dir():
-                folders.append(path)
-            elif entry.name.lower().endswith(_ENDINGS):
-                images.append(path)
-    return sorted(images), sorted(folders)
+    times = np.fromiter(scan.mtimes.values(), dtype=np.int64)
+    files = np.array([scan.files[path] for path in paths], dtype=np.uint64).reshape(-1, 2)
+    numbers = np.array(labels, dtype=np.int32)
+    return FileTable(folder, join_names(scan.mtimes), times, join_names(paths), numbers, files, scan.left_out)
 
 
 def _unchanged(table: FileTable) -> bool:
@@ -205,8 +202,13 @@ def _read(cached: str, root: str) -> FileTable | None:
     """Read a table from a cache file; None if absent or untrustworthy."""
     try:
         with np.load(cached, allow_pickle=False) as kept:
-            table = FileTable(root, kept["folders"].tobytes(), kept["mtimes"], kept["paths"].tobytes(), kept["labels"])
-        if table.folders.count(b"\0") == len(table.mtimes) and table.paths.count(b"\0") == len(table.labels):
+            blobs = {name: kept[name].tobytes() for name in ("folders", "paths", "left_out")}
+            table = FileTable(
+                root, blobs["folders"], kept["mtimes"], blobs["paths"], kept["labels"], kept["files"],
+                Counter(json.loads(blobs["left_out"])),
+            )  # fmt: skip
+        lengths = len(table.mtimes), len(table.labels), len(table.labels)
+        if lengths == (table.folders.count(b"\0"), table.paths.count(b"\0"), len(table.files)):
             return table
         reason: object = "its columns differ in length"
     except FileNotFoundError:
@@ -220,8 +222,9 @@ def _read(cached: str, root: str) -> FileTable | None:
 def _write(table: FileTable, cached: str) -> None:
     """Write a table to a cache file, whole or not at all."""
     content = io.BytesIO()
-    folders, paths = (np.frombuffer(blob, dtype=np.uint8) for blob in (table.folders, table.paths))
-    np.savez(content, folders=folders, mtimes=table.mtimes, paths=paths, labels=table.labels)
+    blobs = {"folders": table.folders, "paths": table.paths, "left_out": json.dumps(table.left_out).encode()}
+    arrays = {"mtimes": table.mtimes, "labels": table.labels, "files": table.files}
+    np.savez(content, **arrays, **{name: np.frombuffer(blob, dtype=np.uint8) for name, blob in blobs.items()})
     try:
         write_whole(Path(cached), content.getvalue())
     except OSError as error:

@@ -2,38 +2,79 @@
 
 import os
 import re
+from collections import Counter
 
 import numpy as np
 from numpy.typing import NDArray
 
+from datavol.cli.text import shown, typed
 from datavol.config.data import ImageFolderConfig, ImageNetConfig
-from datavol.data.sources.file_table import IMAGE_ENDINGS, FileSplit, FileTable, data_root, file_table, split_names
-from datavol.data.sources.split import Classes, Splits, check_one_validation, check_same_classes, hold_out
+from datavol.data.sources.class_names import check_class_names, check_same_classes
+from datavol.data.sources.file_table import FileSplit, FileTable, data_root, file_table, split_names
+from datavol.data.sources.found import Found, count, few
+from datavol.data.sources.layout import beside_train, find_layout, split_role
+from datavol.data.sources.same_files import check_same_files
+from datavol.data.sources.scan import IMAGE_ENDINGS
+from datavol.data.sources.split import Classes, Opened, check_one_validation, hold_out
 from datavol.data.sources.table import read_rows
 from datavol.errors import ConfigError
 
+ONE_CLASS = "give each class a folder, and set data.root to the folder around these"
 
-def open_image_folder(data: ImageFolderConfig) -> Splits:
+
+def open_image_folder(data: ImageFolderConfig) -> Opened:
     """Open a folder with train and val, or one that val_fraction divides."""
     root = data_root(data.root)
-    folders = {entry.name for entry in os.scandir(root) if entry.is_dir()}
-    if not folders:
-        raise ConfigError(
-            f"data.root must hold train and val or a folder per class, got no folder in {root}; check data.root"
-        )
-    check_one_validation("val" in folders, data.val_fraction, "data.root", "folder val", root)
-    if "val" in folders and "train" not in folders:
-        raise ConfigError(f"data.root must hold train beside val, got val alone in {root}; add the folder train")
-    # Without val, a folder train may still hold the classes, else the root does
-    train = _class_table(os.path.join(root, "train") if "train" in folders else root, data.cache_dir)
-    if data.val_fraction is not None:
-        return train.classes, *hold_out(train.in_classes(), data.val_fraction, data.split_seed)
-    val = _class_table(os.path.join(root, "val"), data.cache_dir)
-    check_same_classes(train.classes, val.classes, root)
-    return train.classes, train.in_classes(), val.in_classes()
+    layout = find_layout(root)
+    # A test folder is what is left to evaluate on where there is no other
+    val = layout.val or (layout.test if data.val_fraction is None else None)
+    train, left_out = _class_folders(layout.train, data.cache_dir), layout.left_out
+    around = beside_train(root)
+    remedy = f"{typed('data.root', around)}, which holds val beside train, or " if around else ""
+    check_one_validation(val is not None, data.val_fraction, "data.root", "folder val", root, remedy)
+    if layout.test not in (None, val):
+        test = file_table(layout.test, data.cache_dir)
+        left_out = left_out + Counter({f"in the test folder {os.path.relpath(test.root, root)}": len(test.labels)})
+    if val is None:
+        splits = hold_out(train.in_classes(), data.val_fraction or 0, data.split_seed)
+        return train.classes, *splits, _found(root, [train], left_out, f"{data.val_fraction:g} of it, drawn")
+    evaluated = _class_folders(val, data.cache_dir)
+    check_same_classes(train.classes, evaluated.classes, root)
+    found = _found(root, [train, evaluated], left_out, os.path.relpath(val, root))
+    return train.classes, train.in_classes(), evaluated.in_classes(), found
 
 
-def open_imagenet(data: ImageNetConfig) -> Splits:
+def _class_folders(folder: str, cache_dir: str | None) -> FileTable:
+    """List the images of two or more class folders, none of which may hold splits."""
+    table = _class_table(folder, cache_dir)
+    check_class_names(table.classes, folder, ONE_CLASS)
+    for path in table.nested:
+        if any(map(split_role, path.split("/"))):
+            # cat/train and cat/val, val within train, or two data sets side by side, each with its splits
+            data_set = os.path.join(folder, path.partition("/")[0])
+            raise ConfigError(
+                f"a class folder must hold no folders named for splits, got {shown(path)} in {shown(folder)}; try "
+                f"{typed('data.root', data_set)} if that is a data set, else move it out or list the images in a "
+                "table, with data=table"
+            )
+    return table
+
+
+def _found(root: str, tables: list[FileTable], left_out: Counter[str], val: str) -> Found:
+    """Describe the tables of train and, unless it is held out, val; check names and links."""
+    notes = [note for table in tables for note in check_class_names(table.classes, table.root, ONE_CLASS)]
+    for table in tables:
+        left_out = left_out + table.left_out + Counter({"outside of class folders": table.loose})
+        if table.nested:
+            notes.append(f"folders inside class folders count as part of these: {few(table.nested)}")
+    splits = [table.in_classes() for table in tables]
+    files = [table.files[table.labels >= 0] for table in tables]
+    notes += check_same_files("data.root", splits, files, held_out=len(tables) == 1)
+    train = os.path.relpath(tables[0].root, root)
+    return Found(root, "the folder itself" if train == "." else train, val, left_out, tuple(dict.fromkeys(notes)))
+
+
+def open_imagenet(data: ImageNetConfig) -> Opened:
     """Open ImageNet, with or without class folders in val."""
     root = data_root(data.root)
     kaggle = os.path.join(root, "ILSVRC", "Data", "CLS-LOC")
@@ -42,14 +83,17 @@ def open_imagenet(data: ImageNetConfig) -> Splits:
         _check_wordnet_ids(os.path.join(base, part))
     train = _class_table(os.path.join(base, "train"), data.cache_dir)
     flat = file_table(os.path.join(base, "val"), data.cache_dir)
+    place = os.path.relpath(flat.root, root)
     if flat.classes:
         val = _class_table(flat.root, data.cache_dir)
         check_same_classes(train.classes, val.classes, base)
-        return train.classes, train.in_classes(), val.in_classes()
+        found = _found(root, [train, val], Counter(), place)
+        return train.classes, train.in_classes(), val.in_classes(), found
     # Kaggle's val is flat: 50,000 images in one folder, whose classes a CSV file lists
     solution = os.path.expanduser(data.val_solution or os.path.join(root, "LOC_val_solution.csv"))
     labels = _flat_labels(split_names(flat.paths), solution, train.classes)
-    return train.classes, train.in_classes(), FileSplit(flat.root, flat.paths, labels)
+    found = Found(root, os.path.relpath(train.root, root), f"{place} by {solution}", train.left_out + flat.left_out)
+    return train.classes, train.in_classes(), FileSplit(flat.root, flat.paths, labels), found
 
 
 def _check_wordnet_ids(folder: str) -> None:
@@ -97,7 +141,9 @@ def _class_table(folder: str, cache_dir: str | None) -> FileTable:
     counts = np.bincount(table.labels[table.labels >= 0], minlength=len(table.classes))
     if not counts.all():
         empty = os.path.join(folder, table.classes[int(np.argmin(counts))])
+        others = f"; left out are {count(table.left_out)}" if table.left_out else ""
         raise ConfigError(
-            f"a class folder must hold images ({', '.join(IMAGE_ENDINGS)}), got none in {empty!r}; remove the folder"
+            f"a class folder must hold images ({', '.join(IMAGE_ENDINGS)}), got none in {empty!r}; remove the folder, "
+            f"or convert its files{others}"
         )
     return table

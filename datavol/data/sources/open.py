@@ -2,16 +2,19 @@
 
 import hashlib
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import cached_property
+
+import numpy as np
 
 from datavol.config.data import AnyData, DigitsConfig, ImageFolderConfig, ImageNetConfig, TableConfig, TorchvisionConfig
 from datavol.data.sources.arrays import cifar, digits, fashion_mnist
 from datavol.data.sources.content import content_of
 from datavol.data.sources.file_table import FileSplit, join_names
+from datavol.data.sources.found import Found, few
 from datavol.data.sources.image_folder import open_image_folder, open_imagenet
 from datavol.data.sources.restrict import restrict
-from datavol.data.sources.split import Classes, Split, Splits, hold_out
+from datavol.data.sources.split import Classes, Opened, Split, hold_out
 from datavol.data.sources.table import open_table
 
 
@@ -24,6 +27,12 @@ class Source:
     train: Split  # the images that subsets are drawn from
     val: Split  # the images that every run is evaluated on
     fingerprint: str  # sha256 over the class names and both splits' labels and keys (files) or pixels (arrays)
+    found: Found = field(default_factory=Found)  # what was taken for what, of files
+
+    @property
+    def lines(self) -> list[str]:
+        """Say where the data lie, and what is left out of them; nothing for arrays."""
+        return self.found.lines(self.classes, len(self.train), len(self.val))
 
     @cached_property
     def content(self) -> str | None:
@@ -39,20 +48,26 @@ def open_source(data: AnyData) -> Source:
         ConfigError: If the source does not find on disk what it needs.
     """
     # Both splits are of one kind, which the types cannot say
-    classes, train, val = restrict(data, *_open(data))  # type: ignore[type-var]
+    *opened, found = _open(data)
+    classes, train, val = restrict(data, *opened)  # type: ignore[type-var]
     content = hashlib.sha256(join_names(map(os.fsencode, classes)) + train.digest() + val.digest())
-    return Source(data.source, classes, train, val, content.hexdigest())
+    missing = np.flatnonzero(np.bincount(val.labels, minlength=len(classes)) == 0).tolist()
+    if missing:
+        names = few([classes[number] for number in missing])
+        note = f"{len(missing):,} of {len(classes):,} classes have no validation image: {names}"
+        found = replace(found, notes=(*found.notes, note))
+    return Source(data.source, classes, train, val, content.hexdigest(), found)
 
 
-def _open(data: AnyData) -> Splits:
+def _open(data: AnyData) -> Opened:
     match data:
         case DigitsConfig():
             classes, whole = digits()
-            return classes, *hold_out(whole, data.val_fraction, data.split_seed)
+            return classes, *hold_out(whole, data.val_fraction, data.split_seed), Found()
         case TorchvisionConfig(source="fashion_mnist"):
-            return fashion_mnist(data.root, data.download)
+            return *fashion_mnist(data.root, data.download), Found()
         case TorchvisionConfig():
-            return cifar(data.source, data.root, data.download)
+            return *cifar(data.source, data.root, data.download), Found()
         case ImageNetConfig():
             return open_imagenet(data)
         case ImageFolderConfig():

@@ -1,6 +1,5 @@
 """Divides a data set into training and validation images."""
 
-from collections.abc import Iterable
 from typing import TypeVar
 
 import numpy as np
@@ -8,13 +7,14 @@ from numpy.typing import NDArray
 
 from datavol.data.sources.arrays import ArraySplit
 from datavol.data.sources.file_table import FileSplit
+from datavol.data.sources.found import Found
 from datavol.errors import ConfigError
 from datavol.runs.randomness import permutation
 
 Split = ArraySplit | FileSplit
 AnySplit = TypeVar("AnySplit", ArraySplit, FileSplit)
 Classes = tuple[str, ...]
-Splits = tuple[Classes, Split, Split]  # the classes, the training and the validation images
+Opened = tuple[Classes, Split, Split, Found]  # the classes, the training and the validation images
 
 
 def stratified_split(
@@ -49,22 +49,14 @@ def hold_out(whole: AnySplit, val_fraction: float, seed: int) -> tuple[AnySplit,
     return whole.take(train), whole.take(val)
 
 
-def check_same_classes(train: Iterable[str], val: Iterable[str], place: str) -> None:
-    """Raise unless train and val have the same classes."""
-    for has, lacks, names in (("train", "val", set(train) - set(val)), ("val", "train", set(val) - set(train))):
-        if names:
-            raise ConfigError(
-                f"train and val must have the same classes in {place}, got {min(names)!r} in {has} only; "
-                f"add it to {lacks} or remove it"
-            )
-
-
-def check_one_validation(given: bool, val_fraction: float | None, key: str, part: str, place: str) -> None:
+def check_one_validation(
+    given: bool, val_fraction: float | None, key: str, part: str, place: str, remedy: str = ""
+) -> None:
     """Raise unless the data or `val_fraction` choose the validation images, not both."""
     if not given and val_fraction is None:
         raise ConfigError(
             f"data.val_fraction must be given when {key} has no {part}, got null with {place}; "
-            "try data.val_fraction=0.2"
+            f"try {remedy}data.val_fraction=0.2"
         )
     if given and val_fraction is not None:
         raise ConfigError(

@@ -1,0 +1,93 @@
+"""Walks through folders of images; tells images from other files."""
+
+import os
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import AnyStr
+
+from datavol.data.sources.found import BY_TOOLS
+from datavol.errors import ConfigError
+
+IMAGE_ENDINGS = (
+    *(".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".pgm", ".tif", ".tiff", ".webp"),  # torchvision's
+    *(".jfif", ".jpe", ".jif"),  # other names of a JPEG
+)
+LEFT_BY_TOOLS = (
+    *(b"__macosx", b"@eadir", b"#recycle", b"@recycle", b"$recycle.bin", b"lost+found", b"system volume information"),
+    *(b"thumbs.db", b"ehthumbs.db", b"desktop.ini", b"icon\r"),
+)
+
+
+def kind_of(name: bytes) -> str:
+    """Return a file's ending, or a word for files that are none of the user's.
+
+    >>> kind_of(b"a.JPG"), kind_of(b"LICENSE"), kind_of(b"._a.jpg")
+    ('.jpg', 'without ending', 'hidden or left by tools')
+    """
+    lower = name.lower()
+    if lower.startswith(b".") or lower in LEFT_BY_TOOLS:
+        return BY_TOOLS
+    ending = os.path.splitext(lower)[1]
+    return ending.decode() if ending[1:].isalnum() and len(ending) < 10 else "without ending"
+
+
+@dataclass(frozen=True)
+class Scan:
+    """Gathers what a scan of `root` meets."""
+
+    root: bytes
+    mtimes: dict[bytes, int] = field(default_factory=dict)
+    files: dict[bytes, tuple[int, int]] = field(default_factory=dict)
+    left_out: Counter[str] = field(default_factory=Counter)
+
+    def walk(self, inside: bytes, around: tuple[tuple[int, int], ...]) -> Iterator[bytes]:
+        """List the images in `inside` and below; `around` identifies the folders around it."""
+        here = self.identity(inside)
+        if here in around:
+            raise ConfigError(
+                f"data.root must hold no folder inside itself, got {os.fsdecode(os.path.join(self.root, inside))!r}, "
+                "a link to a folder around it; remove the link"
+            )
+        images, folders = self.list_folder(inside)
+        yield from images
+        for folder in folders:
+            yield from self.walk(folder, (*around, here))
+
+    def identity(self, inside: bytes) -> tuple[int, int]:
+        """Return a folder's device and inode."""
+        status = os.stat(os.path.join(self.root, inside))
+        return status.st_dev, status.st_ino
+
+    def list_folder(self, inside: bytes) -> tuple[list[bytes], list[bytes]]:
+        """List the images and folders in `inside`, sorted; note its mtime."""
+        folder = os.path.join(self.root, inside)
+        # Before the listing: a file added meanwhile makes the table stale, never wrong
+        status = os.stat(folder)
+        self.mtimes[inside] = status.st_mtime_ns
+        images, folders = [], []
+        with os.scandir(folder) as entries:
+            for entry in entries:
+                path = inside + b"/" + entry.name if inside else entry.name  # from `root`
+                kind = kind_of(entry.name)
+                if kind == BY_TOOLS:
+                    self.left_out[kind] += 1
+                elif entry.is_dir():
+                    folders.append(path)
+                elif kind in IMAGE_ENDINGS:
+                    images.append(path)
+                    self.files[path] = file_identity(entry, status.st_dev)
+                else:
+                    self.left_out[kind] += 1
+        return sorted(images), sorted(folders)
+
+
+def file_identity(entry: os.DirEntry[AnyStr], device: int) -> tuple[int, int]:
+    """Return a file's device and inode: a link's are those of its file."""
+    if not entry.is_symlink():
+        return device, entry.inode()  # as the listing gave it: no further call for each of a million files
+    try:
+        status = entry.stat()
+    except OSError:  # a broken link, which is an error once the image is read
+        return device, entry.inode()
+    return status.st_dev, status.st_ino
