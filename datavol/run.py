@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import sys
+from contextlib import redirect_stdout
 from typing import TYPE_CHECKING, Any
 
 import hydra
@@ -30,12 +32,15 @@ def main() -> None:
         die_with_parent()
     arguments = parse(sys.argv[1:])
     if arguments.help or arguments.hydra_help or arguments.shell_completion:
-        start_hydra({}, None)  # Hydra answers these itself
+        print_of_hydra({})  # Hydra answers these itself
         return
     runs = compose(arguments.overrides, multirun=arguments.multirun)
+    if arguments.cfg or arguments.info:
+        print_of_hydra({run.overrides: run for run in runs})
+        return
     every, runs = runs, distinct_runs(runs)
     first: Prepared | None = None
-    if is_first_rank() and not arguments.cfg and not arguments.info:  # Lightning starts the other ranks with this line
+    if is_first_rank():  # Lightning starts the other ranks with this line
         from datavol.data.prepare import with_subset
         from datavol.training.preflight import check_runs  # after the configuration: it opens the data
 
@@ -53,6 +58,16 @@ def train_alone(run: Run, prepared: Prepared | None) -> None:
     if run.config.sweep.rerun and is_first_rank():
         supersede([RunFolder(run.folder)])
     train_run(run, prepared)
+
+
+def print_of_hydra(runs: dict[tuple[str, ...], Run]) -> None:
+    """Print what Hydra answers by itself."""
+    answer = io.StringIO()  # Hydra reports an output that is closed or full with a traceback of its own
+    try:
+        with redirect_stdout(answer):
+            start_hydra(runs, None)
+    finally:
+        print(answer.getvalue(), end="")
 
 
 def start_hydra(runs: dict[tuple[str, ...], Run], prepared: Prepared | None) -> None:

@@ -52,6 +52,16 @@ MISTAKES = {
     "try trainer.precision=32",
     "logger=tensorboard": "logger must be one of ..., got 'tensorboard'; try logger=csv",
     "study=a/b": "study must be a folder's name of letters, digits, '.', '_' and '-', got \"a/b\"; try study=my_study",
+    "data=/path/images": "data must be one of ..., got the path '/path/images'; try data=image_folder "
+    "data.root=/path/images",
+    "data=/path/labels.csv": "data must be one of ..., got the path '/path/labels.csv'; try data=table "
+    "data.table=/path/labels.csv",
+    "data.classes=[true,8]": "data.classes must name classes of the data, got 'true'; did you mean 9? "
+    'try \'data.classes=["9","8"]\'',
+    "recipe.batch_size=1": "recipe.batch_size must give each device 2 images or more, over which mobilenet_v2 "
+    "normalises, got 1 on 1; try recipe.batch_size=2",
+    "recipe.batch_size=2 trainer.devices=2 trainer=cpu": "recipe.batch_size must give each device 2 images or more, "
+    "over which mobilenet_v2 normalises, got 2 on 2; try recipe.batch_size=4",
     "fraction=[": "an override must be written name=value, got 'fraction=['; quote what is special: 'name=\"a b\"'",
     "fraction": "an override must be written name=value, got 'fraction'; quote what is special: 'name=\"a b\"'",
     "--fraction=0.5": "the command line must be options and name=value pairs, got: unrecognized arguments: "

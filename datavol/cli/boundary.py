@@ -1,14 +1,18 @@
 """Reports mistakes and stops of all entry points in one line."""
 
 import argparse
+import os
 import signal
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from functools import wraps
 from typing import NoReturn
 
 from datavol import interrupted
 from datavol.errors import HELD, ConfigError, RunError, RunLocked, trouble_of
+
+STDOUT = 1  # its file descriptor
 
 
 class Parser(argparse.ArgumentParser):
@@ -27,7 +31,8 @@ def exit_code(error: Exception) -> int:
 def cli_errors(entry: Callable[[], None]) -> Callable[[], None]:
     """End an entry point with one line instead of a traceback.
 
-    Exit code 2 for a mistake, 1 for a run that stopped, 75 for one that is trained elsewhere, 130 for Ctrl-C.
+    Exit code 2 for a mistake, 1 for a run that stopped, 75 for one that is trained elsewhere, 130 for Ctrl-C, 141 if
+    whoever reads the output has had enough (`| head -1`).
     """
 
     @wraps(entry)
@@ -35,15 +40,35 @@ def cli_errors(entry: Callable[[], None]) -> Callable[[], None]:
         if signal.getsignal(signal.SIGINT) is interrupted:  # the imports are done
             signal.signal(signal.SIGINT, signal.default_int_handler)
         try:
-            entry()
+            try:
+                entry()
+            except SystemExit:  # such as that of --help
+                sys.stdout.flush()
+                raise
+            sys.stdout.flush()  # here, since Python's own flush at the end reports a full disk in two lines
         except (ConfigError, RunError) as error:
-            print(f"datavol: {error}", file=sys.stderr)
-            raise SystemExit(exit_code(error)) from None
-        except OSError as error:  # a full disk, or a folder that was removed
-            print(f"datavol: {trouble_of(error)}", file=sys.stderr)
-            raise SystemExit(1) from None
+            _end(str(error), exit_code(error))
         except KeyboardInterrupt:
-            print("datavol: interrupted", file=sys.stderr)
-            raise SystemExit(130) from None
+            _end("interrupted", 130)
+        except OSError as error:  # a full disk, or a folder that was removed
+            _check_output()
+            _end(trouble_of(error), 1)
 
     return guarded
+
+
+def _end(line: str, code: int) -> NoReturn:
+    with suppress(OSError):  # an error output that takes no line leaves the exit code
+        print(f"datavol: {line}", file=sys.stderr)
+    raise SystemExit(code) from None
+
+
+def _check_output() -> None:
+    """End the process if its output takes nothing more."""
+    try:
+        os.write(STDOUT, b"\n")  # an error of other origin costs an empty line
+    except OSError as error:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), STDOUT)  # what is still in buffers would fail again
+        if isinstance(error, BrokenPipeError):
+            raise SystemExit(128 + signal.SIGPIPE) from None
+        _end(f"the output must be writable, got {error.strerror}; make room or write it elsewhere", 1)

@@ -2,6 +2,7 @@
 
 import re
 import shlex
+from collections.abc import Iterable
 
 
 def shown(name: str) -> str:
@@ -22,9 +23,23 @@ def typed(key: str, value: str) -> str:
     """
     if re.fullmatch(r"[A-Za-z/._][\w/.-]*", value, re.ASCII) and value.lower() not in ("null", "true", "false"):
         return f"{key}={value}"
+    return shlex.quote(f"{key}={_quoted(value)}")
+
+
+def typed_list(key: str, values: Iterable[str]) -> str:
+    """Write `key=[value,...]` as it has to be typed.
+
+    >>> print(typed_list("data.classes", ["true", "a b"]))
+    'data.classes=["true","a b"]'
+    """
+    return shlex.quote(f"{key}=[{','.join(map(_quoted, values))}]")
+
+
+def _quoted(value: str) -> str:
+    """Quote a value for Hydra."""
     # In Hydra's quotes, backslashes count where they stand before a quote (or the end); OmegaConf looks for ${
     escaped = re.sub(r'(\\*)("|$)', lambda m: 2 * m[1] + ('\\"' if m[2] else ""), value).replace("${", r"\${")
-    return shlex.quote(f'{key}="{escaped}"')
+    return f'"{escaped}"'
 
 
 def per_cent(share: float, digits: int = 3) -> str:

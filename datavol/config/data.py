@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import json
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
 
 from datavol.config.section import Section, Share, at_least, key
 from datavol.errors import ConfigError
+
+
+def _class_name(value: Any) -> str:
+    """Write a class's name that Hydra read as a truth value, nothing or a number."""
+    return json.dumps(value) if value is None or isinstance(value, bool) else str(value)
+
 
 Channels = Annotated[tuple[float, ...], Field(strict=False, min_length=3, max_length=3)]  # from a list, as YAML has
 
@@ -24,7 +31,7 @@ class DataConfig(Section):
     std: Channels = key("three channel deviations above 0", hashed=True)
     flip: Share = key("a probability from 0 to 1", hashed=True, remedy="0.5")
     crop_scale: float = key("the smallest area of a random crop, above 0 and at most 1", hashed=True, gt=0, le=1)
-    classes: int | list[Annotated[str, BeforeValidator(str)]] | None = key(
+    classes: int | list[Annotated[str, BeforeValidator(_class_name)]] | None = key(
         "null (all), a number of classes or a list of names, at least 2", hashed=True, remedy="10"
     )
     images: int | None = key(

@@ -2,6 +2,7 @@
 
 import difflib
 import json
+import os
 import re
 from collections.abc import Sequence
 from typing import Any, get_args
@@ -10,6 +11,7 @@ from hydra.errors import OverrideParseException
 from omegaconf.errors import InterpolationResolutionError
 from pydantic import ValidationError
 
+from datavol.cli.text import typed
 from datavol.config.run import Config
 from datavol.config.section import Section, conf_dir, marks
 from datavol.errors import ConfigError
@@ -27,7 +29,14 @@ def schema_message(error: ValidationError) -> str:
         return _unknown_key(name, [".".join([*path[:-1], known]) for s in sections for known in s.model_fields])
     rule, remedy = cause.args if cause else (field.description, marks(field)["remedy"])  # args: see `section.at_least`
     got = "nothing" if first["type"] == "missing" else json.dumps(first["input"], default=str)
+    if takes_text(field) and isinstance(first["input"], (bool, int, float)):  # a folder may be called 2024
+        return f"{name} must be {rule}, got {got} without quotes; try {typed(name, got)}"
     return f"{name} must be {rule}, got {got}" + (f"; try {name}={remedy}" if remedy else "; see --help")
+
+
+def takes_text(field: Any) -> bool:
+    """Return whether a key takes any text, such as a path."""
+    return field is not None and str in (field.annotation, *get_args(field.annotation))
 
 
 def _path(location: tuple[int | str, ...]) -> list[str]:
@@ -79,13 +88,14 @@ def hydra_message(error: Exception) -> str:
     """Word an error of Hydra or OmegaConf."""
     text = " ".join(line.strip() for line in str(error).splitlines() if line.strip())
     if ambiguous := re.search(r"Ambiguous value for argument '([^']*)'", text):
-        name = ambiguous[1].partition("=")[0]
-        return f"{name} must be one value without -m, got {ambiguous[1]}; try -m {ambiguous[1]}"
+        name, _, value = ambiguous[1].partition("=")
+        text = f", or {typed(name, value)} if it is one" if takes_text(_field(name.split("."))[1]) else ""
+        return f"{name} must be one value without -m, got {ambiguous[1]}; try -m {ambiguous[1]}{text}"
     if isinstance(error, OverrideParseException):
-        return f"an override must be written name=value, got '{error.override}'; quote what is special: 'name=\"a b\"'"
+        return _unparsed(str(error.override))
     if isinstance(error, InterpolationResolutionError) and error.full_key:
         return f"{error.full_key} must refer to a key or variable that exists, got: {text}; write a value instead"
-    if choice := re.search(r"Could not find '((?:hydra/)?\w+)/([^']*)'", text):
+    if choice := re.search(r"Could not find '((?:hydra/)?\w+)/(.*?)'(?: |$)", text):
         return _unknown_choice(choice[1], choice[2])
     for pattern in (r"full_key: ([\w.]+)", r"Could not (?:override|append|delete)[^']*'([^'=]+)"):
         if unknown := re.search(pattern, text):
@@ -93,10 +103,31 @@ def hydra_message(error: Exception) -> str:
     return f"the configuration must compose, got: {text}; see --help"
 
 
+def _unparsed(override: str) -> str:
+    """Word an override that Hydra cannot read, with the form to type where its value is a text."""
+    name, is_pair, value = override.partition("=")
+    text = value[1:-1] if value[:1] == value[-1:] and value[:1] in ("'", '"') else value
+    remedy = "quote what is special: 'name=\"a b\"'"
+    if is_pair and takes_text(_field(name.split("."))[1]):
+        remedy = f"try {typed(name, text)}"
+    elif name == "data" and is_pair:
+        remedy = f"try {_data_of(text)}"
+    return f"an override must be written name=value, got '{override}'; {remedy}"
+
+
+def _data_of(path: str) -> str:
+    """Write the overrides for data that lie at a path."""
+    if path.lower().endswith((".csv", ".tsv", ".txt")):
+        return f"data=table {typed('data.table', path)}"
+    return f"data=image_folder {typed('data.root', path)}"
+
+
 def _unknown_choice(group: str, got: str) -> str:
     known = sorted(
         path.relative_to(conf_dir() / group).with_suffix("").as_posix() for path in (conf_dir() / group).rglob("*.yaml")
     )
+    if group == "data" and ("/" in got or os.path.exists(got)):
+        return f"data must be one of {', '.join(known)}, got the path '{got}'; try {_data_of(got)}"
     near = (difflib.get_close_matches(got, known, n=1, cutoff=0.4) + known + ["null"])[0]
     return f"{group} must be one of {', '.join(known)}, got '{got}'; try {group}={near}"
 

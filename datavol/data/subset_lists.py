@@ -20,8 +20,8 @@ from datavol.errors import ConfigError
 def list_line(name: str) -> str:
     r"""Write a name as a line that `read_subset` reads as the same name.
 
-    >>> print(list_line("cat/1.png"), list_line("#1/a b.png"), list_line("cat/new\\nline.png"))
-    cat/1.png "#1/a b.png" "cat/new\\nline.png"
+    >>> print(list_line("cat/1.png"), list_line("#1/a b.png"), list_line("cat/new\nline.png"))
+    cat/1.png "#1/a b.png" "cat/new\nline.png"
     """
     plain = name.isprintable() and name == name.strip() and name[:1] not in ("", "#", '"') and not name.isdecimal()
     return name if plain else json.dumps(name)  # in ASCII: bytes that are no UTF-8 come back as they were

@@ -8,6 +8,7 @@ wrote, and halves go to the even number, as Python's `round` does (thesis append
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from fractions import Fraction
@@ -16,10 +17,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from datavol.cli.text import shown
 from datavol.errors import ConfigError
 from datavol.runs.randomness import permutation
 
 Indices = NDArray[np.int64]
+HALF = Fraction("0.5000001")  # an image's half rounds to none, a little more to one
 
 
 @dataclass(frozen=True)
@@ -95,7 +98,7 @@ def draw_subset(
     members = _members(labels, len(classes))
     weights = [Fraction(repr(float(weight))) for weight in shares or [1.0] * len(members)]
     counts = [round(len(images) * share * weight) for images, weight in zip(members, weights, strict=True)]
-    _check_no_class_is_empty(members, counts, classes, share)
+    _check_no_class_is_empty(members, weights, counts, classes, share)
     pick = _picker(draw, share, draw_seed, partition_seed, members, counts)
     pairs = enumerate(zip(members, counts, strict=True))
     chosen = np.concatenate([images[pick(c, len(images), count)] for c, (images, count) in pairs])
@@ -146,17 +149,30 @@ def _picker(
 
 
 def _check_no_class_is_empty(
-    members: list[Indices], counts: list[int], classes: Sequence[str], share: Fraction
+    members: list[Indices], weights: Sequence[Fraction], counts: list[int], classes: Sequence[str], share: Fraction
 ) -> None:
     empty = [c for c, count in enumerate(counts) if count == 0]
     if not empty:
         return
-    worst = min(empty, key=lambda c: len(members[c]))
+    # An image at least is drawn from half an image on, of the class's n images weighed by the imbalance profile
+    worst = min(empty, key=lambda c: len(members[c]) * weights[c])
     images = len(members[worst])
-    enough = np.ceil(1000 * 0.5000001 / images) / 1000 if images else 1.0  # above half an image, which rounds to 0
+    enough = HALF / (images * weights[worst]) if images else Fraction(1)
     raise ConfigError(
         f"fraction must leave every class at least one image, got {float(share):g}, which leaves none of the {images} "
-        f"of class {classes[worst]}"
+        f"of class {shown(classes[worst])}"
         + (f" and of {len(empty) - 1} more" if len(empty) > 1 else "")
-        + f"; try fraction={min(enough, 1.0):g}"
+        + f"; try {_remedy(enough, members, weights)}"
     )
+
+
+def _remedy(enough: Fraction, members: list[Indices], weights: Sequence[Fraction]) -> str:
+    """Name the fraction that is enough or, if none is, the imbalance."""
+    if enough <= 1:
+        return f"fraction={min(math.ceil(1000 * enough) / 1000, 1):g}"
+    # The profiles are powers of their ratio, 1 / min(weights): with a smaller one, ratio^t, weights are w^t. Of the
+    # whole set, class c keeps half an image of its n while n w^t > 1/2, so t < log(2 n) / -log(w)
+    rare = [(len(all_), float(weight)) for all_, weight in zip(members, weights, strict=True) if weight < 1]
+    power = min(math.log(images / float(HALF)) / -math.log(weight) for images, weight in rare)
+    ratio = math.floor(10 * (1 / float(min(weights))) ** power) / 10
+    return f"fraction=1 imbalance.ratio={max(ratio, 1):g}"

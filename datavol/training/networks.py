@@ -28,6 +28,21 @@ def check_image_size(config: Config) -> None:
                 ) from None
 
 
+def check_single_images(config: Config, devices: int) -> None:
+    """Raise a ConfigError if the network cannot be trained on one image at a time."""
+    size = config.recipe.augment.crop_size
+    untrained = config.model.model_copy(update={"weights": None})
+    with torch.device("meta"):
+        network = build_network(untrained, 10, config.recipe.dropout, 0).train()
+        try:
+            network(torch.zeros(1, 3, size, size))
+        except ValueError:  # batch norm of one number per channel: its deviation is nought
+            raise ConfigError(
+                f"recipe.batch_size must give each device 2 images or more, over which {config.model.name} normalises, "
+                f"got {config.recipe.batch_size} on {devices}; try recipe.batch_size={2 * devices}"
+            ) from None
+
+
 def build_network(model: ModelConfig, classes: int, dropout: float | None, init_seed: int) -> nn.Module:
     """Build a network with random weights, or those of `model.weights`.
 

@@ -32,6 +32,7 @@ def check_runs(runs: list[Run]) -> list[Prepared]:
         if network not in networks:
             _check_network(run.config)
             networks.append(network)
+        _check_shares(run.config)
         if isinstance(run.config.logger, WandbConfig):
             check_wandb(run.config.logger)
         if run.config.start_from is not None and not Path(run.config.start_from).is_file():
@@ -75,6 +76,16 @@ def _check_ranks(run: Run) -> None:
         folder = RunFolder(run.folder)
         if not run.config.sweep.rerun and folder.state != "finished":
             check_world_size(folder, world_size)
+
+
+def _check_shares(config: Config) -> None:
+    """Raise a ConfigError if devices get single images that the network does not take."""
+    trainer, batch_size = config.trainer, config.recipe.batch_size
+    devices = trainer.devices * trainer.num_nodes if isinstance(trainer.devices, int) else 1  # auto: one, or more later
+    if batch_size == devices:
+        from datavol.training.networks import check_single_images  # late: it imports torch
+
+        check_single_images(config, devices)
 
 
 def _check_devices(trainer: TrainerConfig) -> None:

@@ -1,3 +1,4 @@
+import re
 import tracemalloc
 from collections import Counter
 from decimal import ROUND_HALF_EVEN, Decimal
@@ -98,6 +99,21 @@ def test_a_fraction_that_leaves_a_class_empty_names_class_and_remedy():
     with pytest.raises(ConfigError, match=r"leaves none of the 8 of class dog; try fraction=0.063"):
         draw_subset(labels, ["cat", "dog"], 0.05, "independent", 0)
     assert draw_subset(labels, ["cat", "dog"], 0.063, "independent", 0).images_per_class == (2, 1)
+
+
+@pytest.mark.parametrize("profile", ["none", "long_tail", "step"])
+@given(
+    st.integers(1, 3), st.lists(st.integers(2, 300), min_size=2, max_size=8), st.sampled_from([0.001, 0.01, 0.3, 1.0])
+)
+def test_the_remedy_for_an_empty_class_is_enough(profile, power, sizes, fraction):
+    labels, names, ratio = np.repeat(np.arange(len(sizes)), sizes), NAMES[: len(sizes)], 10.0**power
+    try:
+        draw_subset(labels, names, fraction, "nested", 0, 0, class_weights(profile, ratio, len(sizes), 0))
+    except ConfigError as error:
+        remedy = dict(re.findall(r"(fraction|imbalance\.ratio)=(\S+)", str(error).partition("; try ")[2]))
+        ratio = float(remedy.get("imbalance.ratio", ratio))
+        shares = class_weights(profile, ratio, len(sizes), 0)
+        assert min(draw_subset(labels, names, float(remedy["fraction"]), "nested", 0, 0, shares).images_per_class) >= 1
 
 
 @pytest.mark.parametrize("form", ["index", "path", "name"])

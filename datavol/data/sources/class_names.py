@@ -12,9 +12,9 @@ INVISIBLE = re.compile("[\u200b\u200c\u200d\u2060\ufeff]")
 
 
 def as_read(name: str) -> str:
-    """Return what people read: without spaces around, invisible characters and leading zeros.
+    r"""Return what people read: without spaces around, invisible characters and leading zeros.
 
-    >>> as_read(" cat "), as_read("caf\\u0065\\u0301") == as_read("caf\\u00e9"), as_read("01"), as_read("1.0")
+    >>> as_read(" cat "), as_read("cafe\u0301") == as_read("caf\u00e9"), as_read("01"), as_read("1.0")
     ('cat', True, '1', '1')
     """
     name = unicodedata.normalize("NFC", " ".join(INVISIBLE.sub("", name).split()))

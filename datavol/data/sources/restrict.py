@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from datavol.cli.text import shown, typed_list
 from datavol.config.data import DataConfig
 from datavol.data.sources.split import AnySplit, Classes
 from datavol.data.subsets import draw_subset
@@ -41,9 +42,20 @@ def _choose_classes(data: DataConfig, classes: Classes) -> list[int]:
     numbers = {name: number for number, name in enumerate(classes)}
     for name in data.classes or ():
         if name not in numbers:
-            near = difflib.get_close_matches(name, classes, n=1, cutoff=0.0)[0]  # always one, however far
-            raise ConfigError(f"data.classes must name classes of the data, got '{name}'; did you mean {near}?")
+            near = dict.fromkeys(_nearest(one, classes) for one in data.classes or ())
+            wanted = typed_list("data.classes", near if len(near) > 1 else classes[:2])
+            raise ConfigError(
+                f"data.classes must name classes of the data, got '{shown(name)}'; did you mean "
+                f"{shown(_nearest(name, classes))}? try {wanted}"
+            )
     return sorted({numbers[name] for name in data.classes or ()})
+
+
+def _nearest(name: str, classes: Classes) -> str:
+    """Find the class whose name is most like another; always one, however far."""
+    # Case aside first: Hydra reads True, unless it is quoted, as the truth value, which is written `true`
+    folded = [other for other in classes if other.casefold() == name.casefold()]
+    return name if name in classes else (folded + difflib.get_close_matches(name, classes, n=1, cutoff=0.0))[0]
 
 
 def _take_classes(split: AnySplit, kept: list[int]) -> AnySplit:

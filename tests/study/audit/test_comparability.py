@@ -226,3 +226,17 @@ def test_a_run_that_others_moved_away_is_no_traceback(clean):
     study = load_study(clean)
     RunFolder(next(iter(clean.glob("mobilenet_v2-25pct*")))).supersede()
     assert {finding.name for finding in audit(study)} == {"subsets"}
+
+
+def test_files_that_were_left_out_and_notes_are_findings(tmp_path):
+    """Not those that tools leave behind, of which every folder may have some."""
+    found = {"left_out": {".gif": 3, "hidden or left by tools": 2}, "notes": ["classes A, a differ in case only"]}
+    for seed in (0, 1):
+        write_run(tmp_path / "s", seed=seed, planted={"subset.found": {"train": "train", "val": "val"} | found})
+    findings = findings_of(tmp_path / "s")
+    assert findings["left_out"].what == "of the data of digits, these were left out: 3 .gif"
+    assert (findings["data"].severity, findings["data"].what) == (
+        "minor",
+        "of the data of digits: classes A, a differ in case only",
+    )
+    assert len(findings["data"].runs) == 2

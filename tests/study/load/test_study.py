@@ -13,6 +13,7 @@ from datavol.runs.folder import RunFolder
 from datavol.study.audit.comparability import audit
 from datavol.study.load.labels import training_points
 from datavol.study.load.study import load_study
+from datavol.study.report.report_data import report_data
 from datavol.study.tables.summaries import learning_curve_points, results_table
 
 
@@ -199,3 +200,13 @@ def test_an_empty_field_is_nan(tmp_path):
 
 def test_made_up_labels_are_not_in_the_order_of_classes():
     assert (np.diff(LABELS) < 0).any()
+
+
+def test_fractions_that_arithmetic_left_beside_a_decimal_are_that_decimal(tmp_path):
+    """Runs of 0.30000000000000004 were made before fractions were canonical; they count as those of 0.3."""
+    for fraction, seed in ((0.1, 0), (0.3, 0), (0.1 + 0.2, 1), (0.9, 0)):
+        write_run(tmp_path / "s", fraction=fraction, seed=seed)
+    study = load_study(tmp_path / "s")
+    assert study.runs["fraction"].tolist() == [0.1, 0.3, 0.3, 0.9]
+    assert learning_curve_points(study.runs)["fraction"].nunique() == 3
+    assert len(report_data(study, delta=0.01, target=None).answers) > 0
