@@ -18,6 +18,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -223,8 +224,9 @@ def _write(table: FileTable, cached: str) -> None:
     """Write a table to a cache file, whole or not at all."""
     content = io.BytesIO()
     blobs = {"folders": table.folders, "paths": table.paths, "left_out": json.dumps(table.left_out).encode()}
-    arrays = {"mtimes": table.mtimes, "labels": table.labels, "files": table.files}
-    np.savez(content, **arrays, **{name: np.frombuffer(blob, dtype=np.uint8) for name, blob in blobs.items()})
+    arrays: dict[str, Any] = {"mtimes": table.mtimes, "labels": table.labels, "files": table.files}
+    arrays |= {name: np.frombuffer(blob, dtype=np.uint8) for name, blob in blobs.items()}
+    np.savez(content, **arrays)
     try:
         write_whole(Path(cached), content.getvalue())
     except OSError as error:

@@ -48,8 +48,8 @@ def open_source(data: AnyData) -> Source:
         ConfigError: If the source does not find on disk what it needs.
     """
     # Both splits are of one kind, which the types cannot say
-    *opened, found = _open(data)
-    classes, train, val = restrict(data, *opened)  # type: ignore[type-var]
+    classes, train, val, found = _open(data)
+    classes, train, val = restrict(data, classes, train, val)  # type: ignore[type-var]
     content = hashlib.sha256(join_names(map(os.fsencode, classes)) + train.digest() + val.digest())
     missing = np.flatnonzero(np.bincount(val.labels, minlength=len(classes)) == 0).tolist()
     if missing:

@@ -129,7 +129,7 @@ def read_rows(path: str, name: str, columns: Sequence[str]) -> Iterator[tuple[in
             reader.fieldnames = [field.strip() for field in reader.fieldnames or ()]
             for row in reader:
                 where = f"on line {reader.line_num} of {shown(path)}"
-                if any(row.pop(None, ())):  # type: ignore[call-overload]  # fields beyond the header
+                if any(row.pop(None, ())):  # fields beyond the header
                     raise ConfigError(f"{name} must have a field per column, got more {where}; quote commas in names")
                 if not all(row[column].strip() and "\0" not in row[column] for column in columns):
                     raise ConfigError(
@@ -151,7 +151,7 @@ def _delimiter(head: str, path: str, name: str, columns: Sequence[str]) -> str:
     """
     if head.startswith(("\udcff\udcfe", "\udcfe\udcff")):  # the byte order marks of UTF-16
         raise _not_utf8(name, "UTF-16", path, f"in {shown(path)}", "utf-16")
-    found = []
+    found: list[str] = []
     for delimiter in DELIMITERS:
         names = [
             field.strip() for row in csv.reader([head], delimiter=delimiter, skipinitialspace=True) for field in row
