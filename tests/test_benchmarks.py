@@ -12,7 +12,7 @@ from scipy import stats
 from timm.utils import accuracy as reference
 from torchvision.datasets.mnist import read_image_file, read_label_file
 
-from benchmarks import bench, fashion_mnist, load_study, photographs, results
+from benchmarks import bench, fashion_mnist, gpu, load_study, photographs, results
 from benchmarks.peers.bare_loop import crop_and_flip
 from benchmarks.peers.job import batches_of
 from benchmarks.peers.torchvision_loop import accuracy
@@ -164,6 +164,15 @@ def test_throughput_and_pipeline_go_through(tmp_path, fashion):
     measured = smoke(tmp_path, fashion, *rows)
     assert set(measured) == set(rows)
     assert all(min(one.ours + one.theirs) > 0 for one in measured.values())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("bout", ["gpu-mobilenetv2-32", "gpu-resnet50-224"])
+def test_the_bench_of_a_gpu_goes_through_on_a_cpu(bout, tmp_path):
+    gpu.main(["--smoke", "--device", "cpu", "--out", str(tmp_path), "--only", bout])
+    measured = results.read(tmp_path)
+    assert list(measured) == [f"{bout}-{peer}" for peer in ("bare", "timm", "torchvision")]
+    assert all(len(one.ours) == len(one.theirs) == 3 and min(one.ours + one.theirs) > 0 for one in measured.values())
 
 
 @pytest.mark.slow

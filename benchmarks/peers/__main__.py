@@ -34,6 +34,8 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--weight-decay", type=float, default=1e-4, help="torchvision")
     parser.add_argument("--lr-step-size", type=int, default=30, help="torchvision")
     parser.add_argument("--lr-gamma", type=float, default=0.1, help="torchvision")
+    parser.add_argument("--device", default="cpu", choices=("cpu", "cuda"))
+    parser.add_argument("--workers", type=int, default=2, help="torchvision and timm")
     parser.add_argument("--channels-last", action="store_true", help="timm and bare")
     parser.add_argument("--bf16", action="store_true", help="timm and bare: autocast to bfloat16")
     return parser.parse_args()

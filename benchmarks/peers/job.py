@@ -17,7 +17,6 @@ from torch.utils.data import Dataset
 
 from datavol.data.sources.arrays import ArraySplit, fashion_mnist
 
-WORKERS = 2
 MODELS = ("mobilenet_v2", "resnet50")
 
 
@@ -73,9 +72,14 @@ def epoch_done(job: argparse.Namespace, epoch: int, top1: float) -> None:
 
 def autocast(job: argparse.Namespace) -> Any:
     """Autocast to bfloat16, where that is asked for."""
-    return torch.autocast("cpu", torch.bfloat16) if job.bf16 else nullcontext()
+    return torch.autocast(job.device, torch.bfloat16) if job.bf16 else nullcontext()
 
 
 def laid_out(job: argparse.Namespace, images: Tensor) -> Tensor:
     """The images in the memory format that is asked for."""
     return images.contiguous(memory_format=torch.channels_last) if job.channels_last else images
+
+
+def on_device(job: argparse.Namespace, *tensors: Tensor) -> list[Tensor]:
+    """The tensors on the device that is asked for; a pinned one is copied while the host goes on."""
+    return [tensor.to(job.device, non_blocking=True) for tensor in tensors]

@@ -15,7 +15,7 @@ from timm.scheduler import create_scheduler_v2
 from timm.utils import AverageMeter
 from torch import nn
 
-from benchmarks.peers.job import WORKERS, autocast, batches_of, datasets, epoch_done, laid_out
+from benchmarks.peers.job import autocast, batches_of, datasets, epoch_done, laid_out
 from benchmarks.presets import MEAN, STD
 
 LOG_EVERY = 50
@@ -25,14 +25,15 @@ NAMES = {"mobilenet_v2": "mobilenetv2_100", "resnet50": "resnet50"}
 def timm_loop(job: argparse.Namespace) -> None:
     """Train as train.py does with `--color-jitter 0 --smoothing 0 --train-interpolation bilinear -j 2`."""
     train, val = datasets(job)
-    device = torch.device("cpu")
-    shared = {"batch_size": job.batch_size, "num_workers": WORKERS, "device": device, "mean": MEAN, "std": STD}
+    device = torch.device(job.device)
+    shared = {"batch_size": job.batch_size, "num_workers": job.workers, "device": device, "mean": MEAN, "std": STD}
+    shared["pin_memory"] = device.type == "cuda"
     size = (3, job.size, job.size)
     train_loader = create_loader(
         train, size, is_training=True, color_jitter=0.0, interpolation="bilinear", re_mode="pixel", **shared
     )
     val_loader = create_loader(val, size, interpolation="bilinear", crop_pct=job.size / job.resize, **shared)
-    model = timm.create_model(NAMES[job.model], num_classes=10)
+    model = timm.create_model(NAMES[job.model], num_classes=10).to(device)
     if job.channels_last:
         model.to(memory_format=torch.channels_last)
     lr = 0.1 * job.batch_size / 256

@@ -13,7 +13,7 @@ import torchvision
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, RandomSampler, SequentialSampler
 
-from benchmarks.peers.job import WORKERS, batches_of, datasets, epoch_done
+from benchmarks.peers.job import batches_of, datasets, epoch_done, on_device
 from benchmarks.presets import evaluation_preset, training_preset
 
 PRINT_EVERY = 10
@@ -55,16 +55,16 @@ def torchvision_loop(job: argparse.Namespace) -> None:
     """Train at train.py's defaults: transforms v1 on PIL images, every value read at once, two files an epoch."""
     train, val = datasets(job)
     train.transform, val.transform = training_preset(job.size), evaluation_preset(job.size, job.resize)
-    loader = partial(DataLoader, batch_size=job.batch_size, num_workers=WORKERS, pin_memory=True)
+    loader = partial(DataLoader, batch_size=job.batch_size, num_workers=job.workers, pin_memory=True)
     train_loader, val_loader = loader(train, sampler=RandomSampler(train)), loader(val, sampler=SequentialSampler(val))
-    model = torchvision.models.get_model(job.model, weights=None, num_classes=10)
+    model = torchvision.models.get_model(job.model, weights=None, num_classes=10).to(job.device)
     criterion = nn.CrossEntropyLoss(label_smoothing=0.0)
     optimiser = torch.optim.SGD(model.parameters(), lr=job.lr, momentum=0.9, weight_decay=job.weight_decay)
     schedule = torch.optim.lr_scheduler.StepLR(optimiser, step_size=job.lr_step_size, gamma=job.lr_gamma)
     for epoch in range(job.epochs):
         _train(job, model, criterion, optimiser, train_loader, epoch)
         schedule.step()
-        top1 = _evaluate(model, criterion, val_loader)
+        top1 = _evaluate(job, model, criterion, val_loader)
         state = {
             "model": model.state_dict(),
             "optimizer": optimiser.state_dict(),
@@ -78,8 +78,9 @@ def torchvision_loop(job: argparse.Namespace) -> None:
 def _train(job: argparse.Namespace, model: Any, criterion: Any, optimiser: Any, loader: Any, epoch: int) -> None:
     model.train()
     meters = Meters()
-    for number, (images, labels) in enumerate(batches_of(job, loader, epoch)):
+    for number, batch in enumerate(batches_of(job, loader, epoch)):
         began = time.time()
+        images, labels = on_device(job, *batch)
         logits = model(images)
         loss = criterion(logits, labels)
         optimiser.zero_grad()
@@ -92,11 +93,12 @@ def _train(job: argparse.Namespace, model: Any, criterion: Any, optimiser: Any, 
             meters.show(f"Epoch: [{epoch}] [{number}/{len(loader)}]")
 
 
-def _evaluate(model: Any, criterion: Any, loader: Any) -> float:
+def _evaluate(job: argparse.Namespace, model: Any, criterion: Any, loader: Any) -> float:
     model.eval()
     meters = Meters()
     with torch.inference_mode():
-        for images, labels in loader:
+        for batch in loader:
+            images, labels = on_device(job, *batch)
             logits = model(images)
             loss = criterion(logits, labels)
             top1, top5 = accuracy(logits, labels)

@@ -21,7 +21,7 @@ from datavol.data.images.cache_policy import short_side
 from datavol.data.prepare import Prepared
 from datavol.runs import provenance
 from datavol.runs.files import file_lock, write_whole
-from datavol.runs.folder import RunFolder, now
+from datavol.runs.folder import WITHIN, RunFolder, now
 from datavol.training.precision import AUTO, Choice, StepTimer, choose_memory_format, choose_precision
 
 FILE = "autotune.json"
@@ -33,11 +33,13 @@ STEP_KEYS = ("precision", "memory_format", *GPU_ONLY)
 def resolve_auto(run: Run, prepared: Prepared, *, write: bool = True) -> Config:
     """Replace every `auto` that affects arithmetic or pixels.
 
-    A run that has started before keeps its own values, any other takes its study's. Where the study has none they are
-    chosen now and, unless `write` is false, recorded.
+    A run that goes on from a checkpoint keeps its own values, any other takes its study's. Where the study has none
+    they are chosen now and, unless `write` is false, recorded.
     """
-    record, study = RunFolder(run.folder).record, run.folder.parent
-    if all(name in record for name in (*STEP_KEYS, "short_side")):
+    folder, study = RunFolder(run.folder), run.folder.parent
+    goes_on = any(folder.checkpoint(name).exists() for name in ("last", WITHIN))
+    record = folder.record
+    if goes_on and all(name in record for name in (*STEP_KEYS, "short_side")):
         return _with_cache(_with(run.config, record))
     config = run.config
     if _device(config).type == "cpu":

@@ -5,12 +5,14 @@ import traceback
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from glob import glob
 
 import torch
-from torch._dynamo.exc import TorchDynamoException
 
+from datavol.config.recipe import RecipeConfig
 from datavol.errors import RunError, flat
 
+DEVICE_FILES = "/dev/nvidia[0-9]*"  # one per NVIDIA GPU that this machine or container has
 # How torch, cuDNN, cuBLAS and NCCL begin their messages; most come as plain RuntimeErrors
 OF_A_GPU = ("CUDA error", "CUDA driver error", "cuDNN error", "CUBLAS_STATUS", "CUDNN_STATUS", "NCCL", "HIP error")
 OF_MEMORY = ("out of memory", "DefaultCPUAllocator", "CUBLAS_STATUS_ALLOC_FAILED", "CUDNN_STATUS_ALLOC_FAILED")
@@ -34,9 +36,16 @@ def why_no_gpu() -> str | None:
     return flat(said[0].message) if said else "torch counts 0 of them"
 
 
+def unused_gpu() -> str | None:
+    """Say why torch does not see a GPU that the machine has; None if it has none, or all are hidden on purpose."""
+    if "CUDA_VISIBLE_DEVICES" in os.environ or not glob(DEVICE_FILES):
+        return None
+    return why_no_gpu()
+
+
 @contextmanager
-def device_errors(device: torch.device, share: int) -> Iterator[None]:
-    """Turn a device's errors into one line; `share` is its images of a batch.
+def device_errors(device: torch.device, ranks: int, recipe: RecipeConfig) -> Iterator[None]:
+    """Turn a device's errors into one line.
 
     Raises:
         RunError: If the memory was too small, the device or its libraries failed, or a network does not compile.
@@ -44,25 +53,22 @@ def device_errors(device: torch.device, share: int) -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        line = device_line(error, device, share)
+        line = device_line(error, device, ranks, recipe)
         if line is None:
             raise
         # The frames of the failed step hold its tensors as long as somebody holds the error: a notebook does
         traceback.clear_frames(error.__traceback__)
-        failed = RunError(line)
-    else:
-        return
-    raise failed  # outside `except`, so that it does not carry the error either
+        raise RunError(line) from error
 
 
-def device_line(error: Exception, device: torch.device, share: int) -> str | None:
+def device_line(error: Exception, device: torch.device, ranks: int, recipe: RecipeConfig) -> str | None:
     """Describe an error of a device or of compilation; None for any other."""
     text = flat(error)
-    if isinstance(error, (torch.OutOfMemoryError, MemoryError)) or _has(error, text, OF_MEMORY):
-        return _memory_line(text, device, share)
-    if isinstance(error, TorchDynamoException):
+    if isinstance(error, (torch.OutOfMemoryError, MemoryError)) or _has(error, OF_MEMORY):
+        return _memory_line(text, device, ranks, recipe)
+    if "TorchDynamoException" in (kind.__name__ for kind in type(error).__mro__):  # importing it takes a second
         return f"trainer.compile must be possible for this network, got {text[:160]}; try trainer.compile=false"
-    if isinstance(error, (torch.AcceleratorError, torch.distributed.DistBackendError)) or _has(error, text, OF_A_GPU):
+    if isinstance(error, (torch.AcceleratorError, torch.distributed.DistBackendError)) or _has(error, OF_A_GPU):
         how = "NCCL_DEBUG=INFO" if "NCCL" in text else "CUDA_LAUNCH_BLOCKING=1"
         return (
             f"{_name(device)} must work until the run ends, got {text[:160]}; what was kept stays: try the same "
@@ -71,20 +77,22 @@ def device_line(error: Exception, device: torch.device, share: int) -> str | Non
     return None
 
 
-def _has(error: Exception, text: str, parts: tuple[str, ...]) -> bool:
-    return isinstance(error, RuntimeError) and any(part in text for part in parts)
+def _has(error: Exception, parts: tuple[str, ...]) -> bool:
+    return isinstance(error, RuntimeError) and any(part in str(error) for part in parts)
 
 
-def _memory_line(text: str, device: torch.device, share: int) -> str:
-    ranks = torch.distributed.get_world_size() if torch.distributed.is_initialized() else 1
-    remedies = [f"recipe.batch_size={ranks * (share // 2)}"] if share > 1 else ["a smaller recipe.augment.crop_size"]
-    more = ranks + 1 if device.type != "cuda" else torch.cuda.device_count()
-    if device.type == "cuda" and more > ranks and share * ranks % more == 0:
+def _memory_line(text: str, device: torch.device, ranks: int, recipe: RecipeConfig) -> str:
+    share = recipe.batch_size // ranks
+    if share > 1:
+        remedies = [f"recipe.batch_size={ranks * (share // 2)}"]
+    else:
+        remedies = [f"data.image_size={max(8, recipe.augment.crop_size // 2)}"]
+    more = torch.cuda.device_count() if device.type == "cuda" else ranks
+    if more > ranks and recipe.batch_size % more == 0:
         remedies.append(f"trainer.devices={more}")
-    images = f"{share} images at once" if share > 1 else "one image"
     return (
-        f"recipe.batch_size must leave room in the memory of {_name(device)}, got {images} on it and {text[:160]}; "
-        f"try {' or '.join(remedies)}"
+        f"recipe.batch_size must leave room in the memory of {_name(device)}, got {share} images of it at once and "
+        f"{text[:160]}; try {' or '.join(remedies)}"
     )
 
 

@@ -9,6 +9,7 @@ from datavol.data.prepare import prepare
 from datavol.errors import ConfigError, flat
 from datavol.training.autotune import recorded_auto
 from datavol.training.callbacks.monitoring import Margins
+from datavol.training.device_errors import device_errors
 from datavol.training.memory import keep_freed_memory
 from datavol.training.module import Classifier
 from datavol.training.resume import read_checkpoint
@@ -53,7 +54,8 @@ def evaluate(config: Config, checkpoints: Sequence[Path], record: dict[str, Any]
     rows = []
     for path in checkpoints:
         trained = load_weights(module, path)
-        with fewer_warnings(), BriefSpinning():
+        mended = device_errors(trainer.strategy.root_device, trainer.world_size, config.recipe)
+        with mended, fewer_warnings(), BriefSpinning():
             trainer.validate(module, data, verbose=False)  # fills module.measured; every later one overwrites it
         rows.append({"checkpoint": path.stem, **trained, **dict(sorted(module.measured.items()))})
     source = prepared.source

@@ -94,11 +94,13 @@ def _check_devices(trainer: TrainerConfig) -> None:
         return
     import torch  # late: it takes seconds, and is not needed without GPUs
 
+    from datavol.training.device_errors import why_no_gpu
+
     gpus, asked = torch.accelerator.device_count(), trainer.devices if isinstance(trainer.devices, int) else 1
     if gpus < asked:
         raise ConfigError(
-            f"trainer.devices must be at most the {gpus} GPUs of this machine, got {asked}; try "
-            + ("trainer=auto" if gpus else "trainer=cpu")
+            f"trainer.devices must be at most the {gpus} GPUs of this machine, got {asked}"
+            + ("; try trainer=auto" if gpus else f" ({why_no_gpu()}); try trainer=cpu")
         )
 
 

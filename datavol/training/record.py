@@ -115,7 +115,9 @@ def recorded(folder: RunFolder, trainer: L.Trainer, signals: Signals) -> Iterato
         folder.close("failed", f"ended by {signal.Signals(signals.ended_by).name}; the same command goes on")
         raise SystemExit(128 + signals.ended_by) from None
     except RunError as error:
-        _fail(folder, error)
+        first = _fail(folder, error)
+        if type(error) is RunError and first != str(error):  # another rank was first: this one lost the connection
+            raise RunError(first) from error
         raise
     except OSError as error:
         stopped = RunError(f"{trouble_of(error)}; what was kept before stays, and the same command goes on")
@@ -138,10 +140,14 @@ def recorded(folder: RunFolder, trainer: L.Trainer, signals: Signals) -> Iterato
         folder.close("finished", None)
 
 
-def _fail(folder: RunFolder, reason: RunError) -> None:
-    """Close the record; where even that cannot be written, the printed line is all that says so."""
+def _fail(folder: RunFolder, reason: RunError) -> str:
+    """Close the record and return its reason, the first rank's.
+
+    Where it cannot be written, the printed line is all that says so.
+    """
     with suppress(OSError):
-        folder.close("failed", str(reason))
+        return folder.close("failed", str(reason)) or str(reason)
+    return str(reason)
 
 
 @contextmanager

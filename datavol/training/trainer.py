@@ -25,6 +25,7 @@ from datavol.training.callbacks.damage import Damage
 from datavol.training.callbacks.monitoring import Margins, Progress, StopOnNonFinite, Threads, Timing
 from datavol.training.callbacks.predictions import PredictionWriter
 from datavol.training.callbacks.signals import Signals
+from datavol.training.device_errors import device_errors, unused_gpu
 from datavol.training.memory import keep_freed_memory
 from datavol.training.module import Classifier
 from datavol.training.networks import build_network
@@ -65,7 +66,8 @@ def train(run: Run, prepared: Prepared) -> None:
         data.tell()
         writer.catch_up()
     curves = wandb_curves(run, writer, trainer.is_global_zero)
-    with curves, recorded(folder, trainer, signals), fewer_warnings(), BriefSpinning():
+    mended = device_errors(trainer.strategy.root_device, trainer.world_size, config.recipe)
+    with curves, recorded(folder, trainer, signals), mended, fewer_warnings(), BriefSpinning():
         trainer.fit(module, data, ckpt_path=start.checkpoint, weights_only=True)
 
 
@@ -87,6 +89,8 @@ def build_trainer(trainer: TrainerConfig, callbacks: list[Any], **options: Any) 
     accelerator = trainer.accelerator
     if accelerator == "auto":
         accelerator = "cuda" if torch.cuda.is_available() else "cpu"
+        if reason := unused_gpu():
+            print(f"trainer=auto takes the CPU, since torch does not see this machine's GPU: {reason}", flush=True)
     try:
         with fewer_warnings():
             built = L.Trainer(

@@ -20,7 +20,7 @@ from datavol.errors import RunLocked
 from datavol.runs.folder import RunFolder
 from datavol.sweep import local as launching
 from datavol.sweep import status
-from datavol.sweep.devices import run_environments
+from datavol.sweep.devices import run_environments, visible_gpus
 from datavol.sweep.job import read_job
 
 
@@ -356,8 +356,47 @@ def test_gpus_are_shared_out_without_overlap(monkeypatch):
     assert run_environments(1, configs) == [{}]
     with pytest.raises(ValueError, match=r"sweep\.parallel must be at most the 2 times .*, got 3"):
         run_environments(3, configs)
-    whole = [compose(["trainer=auto"])[0].config] * 9  # its devices are all that are here
+    whole = [compose(["trainer=auto"])[0].config] * 9  # its devices are all that are here, or that it is given
     assert run_environments("auto", whole) == [{}]
+    assert run_environments(2, whole) == [{"CUDA_VISIBLE_DEVICES": "0,1"}, {"CUDA_VISIBLE_DEVICES": "2,5"}]
+
+
+@pytest.mark.parametrize("trainer", ["auto", "gpu"])
+def test_more_runs_than_gpus_share_them(trainer, monkeypatch):
+    configs = [compose([f"trainer={trainer}"])[0].config] * 9
+    for named, expected in {"3": ["3", "3", "3"], "GPU-8932f9, 1": ["GPU-8932f9", "1", "GPU-8932f9"]}.items():
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", named)
+        assert [one["CUDA_VISIBLE_DEVICES"] for one in run_environments(3, configs)] == expected
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "MIG-a,MIG-b")  # a process sees one of them
+    assert [one["CUDA_VISIBLE_DEVICES"] for one in run_environments("auto", configs)] == ["MIG-a", "MIG-b"]
+
+
+NVIDIA_SMI = """#!/bin/sh
+echo "$SAID"; exit $ENDED"""
+
+
+@pytest.mark.parametrize(
+    ("named", "said", "ended", "expected"),
+    [
+        ("0, 2", "", 0, ["0", "2"]),
+        ("0,-1,1", "", 0, ["0"]),
+        ("NoDevFiles", "0", 0, []),
+        ("", "0", 0, []),
+        (None, "0\n1", 0, ["0", "1"]),
+        (None, "No devices were found", 0, []),
+        (None, "NVIDIA-SMI has failed", 9, ["0", "1", "2"]),  # then what device files say
+    ],
+)
+def test_gpus_are_those_that_cuda_would_show(named, said, ended, expected, tmp_path, monkeypatch):
+    (tmp_path / "nvidia-smi").write_text(NVIDIA_SMI)
+    (tmp_path / "nvidia-smi").chmod(0o755)
+    for name, value in {"PATH": str(tmp_path), "SAID": said, "ENDED": str(ended)}.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    if named is not None:
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", named)
+    monkeypatch.setattr("datavol.sweep.devices.glob", lambda _: ["/dev/nvidia0", "/dev/nvidia1", "/dev/nvidia2"])
+    assert visible_gpus() == expected
 
 
 def test_in_a_terminal_a_table_shows_every_run_at_once(pretend, monkeypatch, capsys):
