@@ -54,7 +54,7 @@ bench: setup ## Speed against peers, into benchmarks/RESULTS.md; wants a quiet m
 bench-study: setup ## A sweep's wall time and the accuracy cost of bf16 and the cache, into the same file
 	$(BIN)/python -m benchmarks.bench --study $(BENCH_ARGS)
 
-bench-gpu: setup ## Speed on an NVIDIA GPU against peers, into benchmarks/gpu/; ten minutes on one
+bench-gpu: setup ## Speed on an NVIDIA GPU against peers, into benchmarks/gpus/; ten minutes on one
 	@$(BIN)/python -m benchmarks.gpu_here
 	$(BIN)/python -m benchmarks.gpu $(BENCH_ARGS)
 

@@ -2,7 +2,7 @@
 
 Each side is one process of four epochs, evaluation and checkpoint included, whose last three are its samples. At 224
 pixels all but the bare loop read made-up JPEGs; the bare loop holds its images on the device, ready to use, so that its
-ratio says what loading costs. Results lie by device in `benchmarks/gpu/`.
+ratio says what loading costs. Results lie by device in `benchmarks/gpus/`.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from benchmarks.processes import DATAVOL_EPOCH, PEER_EPOCH, datavol_command, pee
 from benchmarks.results import Row, ratio_row
 from datavol.runs.provenance import cores
 
-FOLDER = results.FOLDER / "gpu"
+FOLDER = results.FOLDER / "gpus"
 EPOCHS = 4
 SECONDS = 4.0
 """Of an epoch at 224 pixels, roughly."""
@@ -97,8 +97,7 @@ class Arena:
         self.scratch, self.device, self.smoke = scratch, device, smoke
         self.bf16 = device == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
         self.workers = max(1, min(16, cores()))
-        self.counts = {32: (256, 128), 224: (128, 64)} if smoke else {32: (16384, 2048), 224: (self._images(), 512)}
-        self.data = {32: self._arrays(scratch / "arrays"), 224: self._files(scratch / "files")}
+        self.counts = {32: (256, 128), 224: (64, 16)} if smoke else {32: (16384, 2048), 224: (self._images(), 512)}
 
     def _images(self) -> int:
         """As many as ResNet50 trains on in some seconds: GPUs differ by a factor of fifty."""
@@ -115,15 +114,21 @@ class Arena:
         torch.cuda.empty_cache()
         return int(min(128, max(4, SECONDS * rate // 64))) * 64
 
-    def _arrays(self, folder: Path) -> Path:
-        folder.mkdir()
+    def data(self, size: int) -> Path:
+        """The images of a size, made when they are first asked for."""
+        folder = self.scratch / f"images-{size}"
+        if not folder.exists():
+            folder.mkdir()
+            (self._write_arrays if size == 32 else self._write_files)(folder)
+        return folder
+
+    def _write_arrays(self, folder: Path) -> None:
         rng = np.random.default_rng(0)
         for part, count in zip(("train", "t10k"), self.counts[32], strict=True):
             write_idx(folder / f"{part}-images-idx3-ubyte", rng.integers(0, 256, (count, 28, 28), dtype=np.uint8))
             write_idx(folder / f"{part}-labels-idx1-ubyte", (np.arange(count) % 10).astype(np.uint8))
-        return folder
 
-    def _files(self, folder: Path) -> Path:
+    def _write_files(self, folder: Path) -> None:
         """A few photographs, each under several names: making them takes longer than reading them."""
         made = dict(zip(("train", "val"), (min(256, count) for count in self.counts[224]), strict=True))
         write_photographs(folder, made)
@@ -131,7 +136,6 @@ class Arena:
             files = sorted((folder / part).rglob("*.jpg"))
             for number in range(few, count):
                 os.link(files[number % few], files[number % few].with_name(f"{number:05d}.jpg"))
-        return folder
 
     def rows(self, bout: Bout) -> Iterator[Row]:
         """Run datavol, then each peer."""
@@ -147,7 +151,7 @@ class Arena:
         where = [
             f"trainer={'gpu' if self.device == 'cuda' else 'cpu'}",
             f"data={kind}",
-            f"data.root={self.data[bout.size]}",
+            f"data.root={self.data(bout.size)}",
         ]
         command = datavol_command(*where, f"model={bout.model}", "recipe=plain", *sizes, f"epochs={EPOCHS}")
         place = self.scratch / f"{bout.name}-datavol"
@@ -161,7 +165,7 @@ class Arena:
         """Images per second of a peer."""
         fast = ["--channels-last", *(["--bf16"] if self.bf16 else [])] if peer != "torchvision" else []
         sizes = [f"--size={bout.size}", f"--resize={bout.resize}", f"--batch-size={bout.batch_size}"]
-        where = [f"--data={self.data[bout.size]}", f"--device={self.device}", f"--workers={self.workers}"]
+        where = [f"--data={self.data(bout.size)}", f"--device={self.device}", f"--workers={self.workers}"]
         command = peer_command(peer, *where, f"--model={bout.model}", *sizes, f"--epochs={EPOCHS}", *fast)
         return self._rates(bout, command, PEER_EPOCH, self.scratch / f"{bout.name}-{peer}")
 

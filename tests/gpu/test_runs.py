@@ -5,6 +5,7 @@ import os
 import socket
 import subprocess
 import sys
+import warnings
 from collections.abc import Callable
 from contextlib import contextmanager
 from pathlib import Path
@@ -159,15 +160,17 @@ def test_a_batch_that_is_too_large_is_one_line(tiny, elsewhere):
 
 
 @pytest.mark.gpu
-def test_the_host_does_not_wait_for_the_gpu_between_iterations(little, elsewhere, recwarn):
+def test_the_host_does_not_wait_for_the_gpu_between_iterations(little, elsewhere):
     def waits(size: int) -> int:
-        before = len(recwarn)
-        torch.cuda.set_sync_debug_mode("warn")
-        try:
-            trained(little(*on("cuda"), *MIXED, "epochs=1", f"recipe.batch_size={size}", f"study=of{size}"))
-        finally:
-            torch.cuda.set_sync_debug_mode("default")
-        return sum("synchroniz" in str(one.message) for one in recwarn.list[before:])
+        run = little(*on("cuda"), *MIXED, "epochs=1", f"recipe.batch_size={size}", f"study=of{size}")
+        with warnings.catch_warnings(record=True) as said:
+            warnings.simplefilter("always")  # a second warning of a line as well
+            torch.cuda.set_sync_debug_mode("warn")
+            try:
+                trained(run)
+            finally:
+                torch.cuda.set_sync_debug_mode("default")
+        return sum("synchroniz" in str(one.message) for one in said)
 
     waits(120)  # what is searched and allocated once
     few, many = waits(240), waits(60)  # 5 and 23 iterations, and 2 and 6 batches of the evaluation
