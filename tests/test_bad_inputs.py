@@ -85,8 +85,7 @@ MISTAKES = {
     "vit_tiny_patch16_224 takes",
     "model=timm model.name=densenet12 logger=csv": "model.name must be a network of timm, got 'densenet12'; "
     "try model.name=dense",
-    "trainer=ddp recipe.batch_size=64": "trainer.devices must be at most the 0 GPUs of this machine, got 4; "
-    "try trainer=cpu",
+    "trainer=ddp recipe.batch_size=64": "trainer.devices must be at most the 0 GPUs of this machine, got 4 (",
 }
 
 

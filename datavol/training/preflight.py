@@ -96,7 +96,7 @@ def _check_devices(trainer: TrainerConfig) -> None:
 
     from datavol.training.device_errors import why_no_gpu
 
-    gpus, asked = torch.accelerator.device_count(), trainer.devices if isinstance(trainer.devices, int) else 1
+    gpus, asked = torch.cuda.device_count(), trainer.devices if isinstance(trainer.devices, int) else 1
     if gpus < asked:
         raise ConfigError(
             f"trainer.devices must be at most the {gpus} GPUs of this machine, got {asked}"
