@@ -19,7 +19,7 @@ from datavol.data.sources.open import Source, open_source
 from datavol.errors import ConfigError
 from datavol.plan import main as plan
 
-ROUNDS = [pytest.param(60, id="short"), pytest.param(3000, id="long", marks=pytest.mark.slow)]
+ROUNDS = [pytest.param(30, id="short"), pytest.param(3000, id="long", marks=pytest.mark.slow)]
 SPLITS = ["train", "Training", "TRAIN", "val", "valid", "validation", "dev", "test", "Testing", "old", "x", "train2"]
 CLASSES = ["cat", "dog", "Cat", "d og", "caf\udce9", "猫", "#owl", " eel", "a=b", "a,b", "$x", "'q'", "0", "01", "true"]
 BY_OTHERS = [".git", "@eaDir", "__MACOSX", ".ipynb_checkpoints"]

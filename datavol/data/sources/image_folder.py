@@ -34,7 +34,11 @@ def open_image_folder(data: ImageFolderConfig) -> Opened:
     check_one_validation(val is not None, data.val_fraction, "data.root", "folder val", root, remedy)
     if layout.test not in (None, val):
         test = file_table(layout.test, data.cache_dir)
-        left_out = left_out + Counter({f"in the test folder {os.path.relpath(test.root, root)}": len(test.labels)})
+        left_out = (
+            left_out
+            + test.left_out
+            + Counter({f"in the test folder {os.path.relpath(test.root, root)}": len(test.labels)})
+        )
     if val is None:
         splits = hold_out(train.in_classes(), data.val_fraction or 0, data.split_seed)
         return train.classes, *splits, _found(root, [train], left_out, f"{data.val_fraction:g} of it, drawn")
