@@ -67,8 +67,11 @@ def train(run: Run, prepared: Prepared) -> None:
         writer.catch_up()
     curves = wandb_curves(run, writer, trainer.is_global_zero)
     mended = device_errors(trainer.strategy.root_device, trainer.world_size, config.recipe)
-    with curves, recorded(folder, trainer, signals), mended, fewer_warnings(), BriefSpinning():
-        trainer.fit(module, data, ckpt_path=start.checkpoint, weights_only=True)
+    try:
+        with curves, recorded(folder, trainer, signals), mended, fewer_warnings(), BriefSpinning():
+            trainer.fit(module, data, ckpt_path=start.checkpoint, weights_only=True)
+    finally:
+        data.teardown("fit")  # Lightning calls it after a run that ends; an error that is kept would hold the arrays
 
 
 @contextmanager
