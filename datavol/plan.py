@@ -30,9 +30,12 @@ def main() -> None:
     from datavol.planning.speed import find_speeds, wall_seconds
     from datavol.planning.tables import print_plan
     from datavol.sweep.devices import run_environments
+    from datavol.training.preflight import check_settings, check_weights
 
+    check_settings(runs)
     plans, config = plan_runs(runs), runs[0].config
     announce(line for plan in plans for line in plan.prepared.source.lines)
+    check_weights(runs, [plan.prepared for plan in plans])
     if config.plan.schedules is not None:
         draw_schedules(plans, Path(config.plan.schedules))
     places = run_environments(config.sweep.parallel, [run.config for run in runs])

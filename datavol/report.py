@@ -62,7 +62,7 @@ def report(
     terminal.print(results_table(study.runs))
     for run in study.runs[study.runs["state"].isin(["failed", "unreadable"])].itertuples():
         say(f"{run.state}: {run.folder}: {run.reason}")
-    page = write_report(study, contents, out or studies[0])
+    page = write_report(study, contents, out or studies[0], say)
     say(f"page: {page}")
     if upload is not None:
         say(f"W&B: {publish(page, study.runs['study'].iloc[0], upload)}")
@@ -75,8 +75,8 @@ def _conclusions(contents: ReportData) -> Iterator[str]:
     answered = [answer for answer in contents.answers if answer.state == "answered"]
     for answer in answered:
         yield f"{answer.curve}: {answer.question} {answer.answer}"
-    if len(answered) < len(contents.answers):
-        yield f"{len(contents.answers) - len(answered)} questions cannot be answered yet; the page says what would help"
+    if waiting := [answer for answer in contents.answers if answer.state == "cannot say"]:
+        yield f"{len(waiting)} questions cannot be answered yet; the page says what would help"
     yield from map(str, contents.findings)
 
 

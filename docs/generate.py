@@ -22,7 +22,7 @@ from omegaconf import OmegaConf
 
 from datavol.__main__ import COMMANDS
 from datavol.config.compose import HYDRA_VERSION
-from datavol.config.messages import sections_in
+from datavol.config.keys import sections_in
 from datavol.config.run import Config
 from datavol.config.section import NOT_ADDED, Section, conf_dir, marks
 from datavol.runs.columns import COLUMNS, EPOCH_COLUMNS

@@ -14,7 +14,7 @@ import pytest
 
 from datavol.__main__ import COMMANDS
 from datavol.config.compose import compose
-from datavol.config.messages import all_keys
+from datavol.config.keys import all_keys
 from datavol.errors import ConfigError
 from datavol.runs.columns import COLUMNS
 
@@ -127,7 +127,9 @@ def test_a_run_that_needs_nothing_passes_the_checks_before_training(command, els
 @pytest.mark.parametrize("command", ANSWERED, ids=str)
 def test_a_report_command_answers_for_a_frozen_study(command, studies, monkeypatch, capsys):
     """Make its answers; tests/test_report.py draws figures."""
-    monkeypatch.setattr("datavol.study.report.writer.write_report", lambda study, contents, out: out / "report.html")
+    monkeypatch.setattr(
+        "datavol.study.report.writer.write_report", lambda study, contents, out, say: out / "report.html"
+    )
     call(command, monkeypatch)
     said = capsys.readouterr().out
     assert "finished" in said

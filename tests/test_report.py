@@ -1,4 +1,6 @@
+import errno
 import io
+import os
 import re
 import subprocess
 import sys
@@ -21,13 +23,18 @@ from datavol.study.report.report_data import report_data
 from datavol.study.tables.formats import as_markdown
 from datavol.tracking.publishing import destination
 
+ODD_NAMES = [r"$\foo$", "caf\udce9", "猫", "مرحبا", "😀", "<b>x</b>", "a\nb\x00", "x" * 300, "50 % & #1_{", ""]
+
 
 @pytest.fixture(scope="module")
 def reported(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
     """Report the grid of `make demo` and a run of every other state; return the folder and the output."""
     study = tmp_path_factory.mktemp("studies") / "made_up"
     for model, (fraction, top1) in product(("resnet50", "mobilenet_v2"), {0.05: 0.5, 0.125: 0.6, 0.25: 0.7}.items()):
-        write_run(study, model, fraction, top1=top1, predictions=made_up_predictions(top1))
+        planted = {"classes": ODD_NAMES}
+        write_run(study, model, fraction, top1=top1, predictions=made_up_predictions(top1), planted=planted)
+    damaged = write_run(study, "resnet50", 0.05, seed=1, top1=0.5, predictions=made_up_predictions(0.5))
+    damaged.path.joinpath("predictions/last.npz").write_bytes(b"PK damaged")
     write_run(study, "resnet50", 0.5, state="running", done=1)
     write_run(study, "resnet50", 1.0, state="failed", done=2, planted={"reason": "<script>alert(1)</script> & more"})
     write_run(study, "resnet50", 0.75).supersede()
@@ -70,7 +77,7 @@ def test_the_page_has_its_sections_in_order(study):
 def test_every_run_is_listed_and_those_that_nothing_rests_on_with_their_reason(study):
     texts = page_of(study).texts
     folders = [path.name for path in study.iterdir() if path.is_dir() and "pct" in path.name]
-    assert len(folders) == 9
+    assert len(folders) == 10
     assert set(folders) <= set(texts)
     assert {"running", "failed", "unreadable", "superseded"} <= set(texts)
     assert "<script>alert(1)</script> & more" in texts  # as text, that is: escaped
@@ -165,6 +172,56 @@ def test_what_cannot_be_made_is_listed_with_its_reason(tmp_path):
     texts = page_of(tmp_path / "lost").texts
     assert any(text.startswith("What the subsets share: ") and "subset.npy" in text for text in texts)
     assert any(text.startswith("Accuracy of every class: ") and "predictions=last" in text for text in texts)
+
+
+def test_names_of_any_letters_are_shown_in_every_file_and_codes_are_told(reported):
+    study, output = reported
+    table = pd.read_csv(study / "tables/learned.csv")
+    assert r"$\foo$" in set(table["class"])
+    assert "<b>x</b>" in page_of(study).texts
+    assert r"caf\udce9" in (study / "tables/learned.md").read_text()
+    assert r"a\nb\x00" in (study / "tables/learned.tex").read_text().replace(r"\textbackslash ", "\\")
+    assert "names have letters that no font here has; figures write them as codes: " in output
+    assert r"caf\udce9 as caf\udce9" in output
+    assert not (study / "report.html").read_text().count("this figure failed")
+
+
+def test_a_damaged_file_costs_its_own_run_s_part_alone_and_is_told(reported):
+    study, output = reported
+    (line,) = [line for line in output.splitlines() if "cannot be read" in line]
+    assert line.startswith(
+        "minor: the predictions of 1 finished runs cannot be read, and what rests on them goes without"
+    )
+    assert "predictions/last.npz" in line
+    assert {path.stem for path in (study / "figures").glob("*.png")} >= {
+        "reliability",
+        "images_by_fate",
+        "risk_coverage",
+    }
+
+
+def test_a_study_whose_runs_cannot_be_read_is_one_line(tmp_path):
+    for seed in (0, 1):
+        (write_run(tmp_path / "bad", seed=seed).path / "run.json").write_text("{")
+    with pytest.raises(ConfigError, match=r"a study must have a run that can be read, got 2 unreadable ones in .*bad"):
+        report([tmp_path / "bad"])
+
+
+def test_a_folder_of_studies_is_answered_with_one_of_them(tmp_path):
+    write_run(tmp_path / "studies" / "mine")
+    with pytest.raises(ConfigError, match=r"it holds studies: try .*studies/mine"):
+        report([tmp_path / "studies"])
+
+
+@pytest.mark.parametrize("number", [errno.EACCES, errno.ENOSPC, errno.EROFS])
+def test_a_disk_that_takes_nothing_is_one_line(number, tmp_path, monkeypatch):
+    def refuse(path: Path, content: bytes) -> None:
+        raise OSError(number, os.strerror(number), str(path))
+
+    write_run(tmp_path / "mine", state="running", done=0)
+    monkeypatch.setattr("datavol.study.tables.formats.write_whole", refuse)
+    with pytest.raises(ConfigError, match=f"--out must be a folder to write into, got .*: {os.strerror(number)}; try"):
+        report([tmp_path / "mine"])
 
 
 MISTAKES = {

@@ -136,7 +136,7 @@ def test_files_that_hold_no_weights_of_the_network_are_refused(tiny, tmp_path):
     run = tiny("model=resnet50")
     module = build_module(run.config, prepare(run.config))
     torch.save({"classifier.1.weight": torch.zeros(10, 1280)}, tmp_path / "weights.pth")
-    with pytest.raises(ConfigError, match="must hold weights of the configured network"):
+    with pytest.raises(ConfigError, match="must be of the configured network"):
         load_weights(module, tmp_path / "weights.pth")
     (tmp_path / "damaged.pth").write_bytes(b"no weights")
     with pytest.raises(ConfigError, match="must hold weights and plain values alone"):

@@ -1,6 +1,7 @@
 """Reports mistakes and stops of all entry points in one line."""
 
 import argparse
+import io
 import os
 import signal
 import sys
@@ -37,6 +38,8 @@ def cli_errors(entry: Callable[[], None]) -> Callable[[], None]:
 
     @wraps(entry)
     def guarded() -> None:
+        if isinstance(sys.stdout, io.TextIOWrapper):  # a name with letters that the terminal lacks is written in codes
+            sys.stdout.reconfigure(errors="backslashreplace")
         if signal.getsignal(signal.SIGINT) is interrupted:  # the imports are done
             signal.signal(signal.SIGINT, signal.default_int_handler)
         try:

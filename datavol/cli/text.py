@@ -3,6 +3,7 @@
 import re
 import shlex
 from collections.abc import Iterable
+from decimal import Decimal
 
 
 def shown(name: str) -> str:
@@ -44,7 +45,8 @@ def _quoted(value: str) -> str:
 
 def per_cent(share: float, digits: int = 3) -> str:
     """Write a share as `12.5 %`."""
-    return f"{100 * share:.{digits}g} %"
+    number = f"{100 * share:.{digits}g}"
+    return f"{Decimal(number):f} %" if "e" in number else f"{number} %"
 
 
 def probability(value: float) -> str:
@@ -58,6 +60,8 @@ def probability(value: float) -> str:
 def points(share: float) -> str:
     """Write a difference of accuracies as `1.2 points`."""
     number = _number(share)
+    if share and float(number) == 0:
+        return "less than 0.01 points"
     return f"{number} point{'' if number == '1' else 's'}"
 
 
@@ -67,4 +71,6 @@ def span(low: float, high: float, level: float) -> str:
 
 
 def _number(share: float) -> str:
+    if abs(share) < 0.0001:
+        return f"{100 * share:.2f}".removesuffix(".00").removeprefix("-" if abs(share) < 5e-5 else "+")
     return f"{100 * share:.2g}" if abs(share) < 0.1 else f"{100 * share:.0f}"  # .2g would write 100 as 1e+02

@@ -23,7 +23,7 @@ from pydantic import ValidationError
 
 from datavol.config.identity import canonical
 from datavol.config.jobs import JobComposer
-from datavol.config.messages import hydra_message, schema_message
+from datavol.config.messages import hydra_message, option_message, schema_message
 from datavol.config.model import TORCHVISION_NETWORKS
 from datavol.config.run import Config, Run
 from datavol.config.section import conf_dir
@@ -64,11 +64,16 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     """Parse Hydra's own options (`-m`, `--cfg` ...); mistakes are ConfigErrors."""
 
     def fail(message: str) -> NoReturn:
-        raise ConfigError(f"the command line must be options and name=value pairs, got: {message}; see --help")
+        raise ConfigError(option_message(message))
 
     parser = get_args_parser()
     parser.error = fail  # type: ignore[method-assign]
-    return parser.parse_args(list(arguments))
+    parsed = parser.parse_args(list(arguments))
+    for option in ("config_name", "config_path", "config_dir"):
+        if getattr(parsed, option):
+            name = f"--{option.replace('_', '-')}"
+            raise ConfigError(f"{name} must be left out, since conf/ alone is composed, got it; try without {name}")
+    return parsed
 
 
 def compose(overrides: Sequence[str], *, multirun: bool = False) -> list[Run]:
@@ -98,7 +103,7 @@ def compose(overrides: Sequence[str], *, multirun: bool = False) -> list[Run]:
             raise
         except (HydraException, OmegaConfBaseException, ValueError, IndexError, TypeError) as error:
             # the last three are Hydra's own slips over unusual values, such as model=null
-            raise ConfigError(hydra_message(error)) from None
+            raise ConfigError(hydra_message(error, overrides)) from None
 
 
 def _split(master: DictConfig, overrides: Sequence[str], loader: Any) -> list[list[str]]:
@@ -175,7 +180,7 @@ def override(values: dict[str, Any], overrides: Sequence[str]) -> Config:
             if name.partition(".")[0] not in groups:
                 OmegaConf.update(changed, name, one.value(), merge=False)
     except (HydraException, OmegaConfBaseException) as error:
-        raise ConfigError(hydra_message(error)) from None
+        raise ConfigError(hydra_message(error, overrides)) from None
     return check(container(changed))
 
 

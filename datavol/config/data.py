@@ -22,15 +22,17 @@ Channels = Annotated[tuple[float, ...], Field(strict=False, min_length=3, max_le
 class DataConfig(Section):
     """Declares the keys of every source."""
 
-    name: str = key("a name for tables and the study", hashed=False)
-    image_size: int = key("the natural side of an image in pixels, at least 8", hashed=True, ge=8)
+    name: str = key("a name for tables and the study", hashed=False, remedy="mine")
+    image_size: int = key("the natural side of an image in pixels, at least 8", hashed=True, ge=8, remedy="32")
     resize: int = key(
-        "the short side before the central crop of an evaluation in pixels, at least 8", hashed=True, ge=8
+        "the short side before the central crop of an evaluation in pixels, at least 8", hashed=True, ge=8, remedy="32"
     )
-    mean: Channels = key("three channel means in [0, 1]", hashed=True)
-    std: Channels = key("three channel deviations above 0", hashed=True)
+    mean: Channels = key("three channel means in [0, 1]", hashed=True, remedy="[0.485,0.456,0.406]")
+    std: Channels = key("three channel deviations above 0", hashed=True, remedy="[0.229,0.224,0.225]")
     flip: Share = key("a probability from 0 to 1", hashed=True, remedy="0.5")
-    crop_scale: float = key("the smallest area of a random crop, above 0 and at most 1", hashed=True, gt=0, le=1)
+    crop_scale: float = key(
+        "the smallest area of a random crop, above 0 and at most 1", hashed=True, gt=0, le=1, remedy="0.08"
+    )
     classes: int | list[Annotated[str, BeforeValidator(_class_name)]] | None = key(
         "null (all), a number of classes or a list of names, at least 2", hashed=True, remedy="10"
     )
@@ -51,7 +53,9 @@ class DataConfig(Section):
                 f"data.classes must be null or at least 2 classes, got {self.classes}; try data.classes=10"
             )
         if min(self.std) <= 0:
-            raise ConfigError(f"data.std must be three deviations above 0, got {list(self.std)}; see data.mean")
+            raise ConfigError(
+                f"data.std must be three deviations above 0, got {list(self.std)}; try 'data.std=[0.229,0.224,0.225]'"
+            )
         return self
 
 
@@ -69,7 +73,7 @@ VAL_FRACTION: dict[str, Any] = {"gt": 0, "lt": 1, "remedy": "0.2"}
 class DigitsConfig(DataConfig):
     source: Literal["digits"] = key("digits", hashed=True)
     val_fraction: float = key("a share above 0 and below 1", hashed=True, **VAL_FRACTION)
-    split_seed: int = key("a whole number of at least 0", hashed=True, ge=0)
+    split_seed: int = key("a whole number of at least 0", hashed=True, ge=0, remedy="0")
 
 
 class TorchvisionConfig(DataConfig):
@@ -99,14 +103,14 @@ class ImageNetConfig(FilesConfig):
 class ImageFolderConfig(FilesConfig):
     source: Literal["image_folder"] = key("image_folder", hashed=True)
     val_fraction: float | None = key("a share above 0 and below 1, or null", hashed=True, **VAL_FRACTION)
-    split_seed: int = key("a whole number of at least 0", hashed=True, ge=0)
+    split_seed: int = key("a whole number of at least 0", hashed=True, ge=0, remedy="0")
 
 
 class TableConfig(FilesConfig):
     source: Literal["table"] = key("table", hashed=True)
     table: str | None = key("a CSV file with the columns path, label and split", hashed=False)
     val_fraction: float | None = key("a share above 0 and below 1, or null", hashed=True, **VAL_FRACTION)
-    split_seed: int = key("a whole number of at least 0", hashed=True, ge=0)
+    split_seed: int = key("a whole number of at least 0", hashed=True, ge=0, remedy="0")
 
 
 AnyData = Annotated[

@@ -1,19 +1,29 @@
 """Words errors of pydantic, Hydra and OmegaConf in one line each."""
 
-import difflib
 import json
-import os
 import re
+import shlex
 from collections.abc import Sequence
-from typing import Any, get_args
+from typing import Any
 
 from hydra.errors import OverrideParseException
 from omegaconf.errors import InterpolationResolutionError
 from pydantic import ValidationError
 
 from datavol.cli.text import typed
-from datavol.config.run import Config
-from datavol.config.section import Section, conf_dir, marks
+from datavol.config.keys import (
+    all_keys,
+    choice_of,
+    choices,
+    data_at,
+    field_of,
+    meant,
+    owners_of,
+    remedy,
+    sections_in,
+    takes_text,
+)
+from datavol.config.section import conf_dir
 from datavol.errors import ConfigError
 
 
@@ -24,19 +34,24 @@ def schema_message(error: ValidationError) -> str:
     if isinstance(cause, ConfigError):  # a rule over several keys, which words the whole line itself
         return str(cause)
     path = _path(first["loc"])
-    name, (sections, field) = ".".join(path), _field(path)
+    name, (sections, field) = ".".join(path), field_of(path)
     if field is None:
         return _unknown_key(name, [".".join([*path[:-1], known]) for s in sections for known in s.model_fields])
-    rule, remedy = cause.args if cause else (field.description, marks(field)["remedy"])  # args: see `section.at_least`
-    got = "nothing" if first["type"] == "missing" else json.dumps(first["input"], default=str)
-    if takes_text(field) and isinstance(first["input"], (bool, int, float)):  # a folder may be called 2024
+    rule, value = cause.args if cause else (field.description, "")  # args: see `section.at_least`
+    got = "nothing" if first["type"] == "missing" else json.dumps(first["input"], default=str, ensure_ascii=False)
+    if takes_text(name) and isinstance(first["input"], (bool, int, float)):  # a folder may be called 2024
         return f"{name} must be {rule}, got {got} without quotes; try {typed(name, got)}"
-    return f"{name} must be {rule}, got {got}" + (f"; try {name}={remedy}" if remedy else "; see --help")
+    advice = (
+        shlex.quote(f"{name}={value}") if value else remedy(name, None if got == "nothing" else _typed(first["input"]))
+    )
+    return f"{name} must be {rule}, got {got}" + (f"; try {advice}" if advice else "; see --help")
 
 
-def takes_text(field: Any) -> bool:
-    """Return whether a key takes any text, such as a path."""
-    return field is not None and str in (field.annotation, *get_args(field.annotation))
+def _typed(value: Any) -> str:
+    """Write a value as it would be typed."""
+    if isinstance(value, list):
+        return f"[{','.join(map(_typed, value))}]"
+    return value if isinstance(value, str) else json.dumps(value, default=str)
 
 
 def _path(location: tuple[int | str, ...]) -> list[str]:
@@ -49,93 +64,112 @@ def _path(location: tuple[int | str, ...]) -> list[str]:
         if tagged and depth == 1:
             continue
         path.append(str(part))
-        field = _field(path)[1]
+        field = field_of(path)[1]
         if field is None or not sections_in(field.annotation):
             break
     return path
 
 
-def _field(path: Sequence[str]) -> tuple[list[type[Section]], Any]:
-    """Return the sections that a path ends in, and its field."""
-    sections: list[type[Section]] = [Config]
-    for depth, part in enumerate(path):
-        fields = [section.model_fields[part] for section in sections if part in section.model_fields]
-        if not fields or depth == len(path) - 1:
-            return sections, fields[0] if fields else None
-        sections = [inner for field in fields for inner in sections_in(field.annotation)]  # several for a union
-    return sections, None
-
-
-def sections_in(annotation: Any) -> list[type[Section]]:
-    """List the sections that a type annotation names."""
-    if isinstance(annotation, type) and issubclass(annotation, Section):
-        return [annotation]
-    return [section for part in get_args(annotation) for section in sections_in(part)]
-
-
-def _unknown_key(name: str, known: Sequence[str]) -> str:
+def _unknown_key(name: str, known: Sequence[str], got: str | None = None, chosen: str | None = None) -> str:
+    group = name.partition(".")[0]
     if name in known:  # of the schema, but not of the union's chosen member
-        group = name.partition(".")[0]
-        return f"{name} must be a key of the chosen {group}, got one of another choice; leave {name} out"
-    # A key given without its section first ("lr" for "recipe.optimiser.lr"), then one that was mistyped
-    same_end = [key for key in known if key.endswith("." + name.rpartition(".")[2])]
-    near = same_end[:1] or difflib.get_close_matches(name, known, n=1)
-    remedy = f"did you mean {near[0]}?" if near else "--help lists the keys"
-    return f"{name} must be a key of conf/, got an unknown one; {remedy}"
+        owners = owners_of(name)
+        return (
+            f"{name} must be a key of the chosen {group}, got one of {group}={', '.join(owners)}; leave {name} out, or "
+            f"try {group}={_owner(owners)}" + (f" {remedy(name, got)}" if got else "")
+        )
+    rule = f"{name} must be a key of conf/, got an unknown one"
+    if not (key := meant(name, known)):
+        return f"{rule}; --help lists the keys"
+    owners = owners_of(key)
+    chosen = f"{key.partition('.')[0]}={_owner(owners)} " if owners and chosen not in owners else ""
+    return f"{rule}; try {chosen}{remedy(key, got) or key}"
 
 
-def hydra_message(error: Exception) -> str:
-    """Word an error of Hydra or OmegaConf."""
+def _owner(owners: Sequence[str]) -> str:
+    return "image_folder" if "image_folder" in owners else owners[0]
+
+
+def hydra_message(error: Exception, overrides: Sequence[str] = ()) -> str:
+    """Word an error of Hydra or OmegaConf over these overrides."""
     text = " ".join(line.strip() for line in str(error).splitlines() if line.strip())
-    if ambiguous := re.search(r"Ambiguous value for argument '([^']*)'", text):
+    given = {name.lstrip("+~"): value for name, _, value in (one.partition("=") for one in overrides)}
+    if ambiguous := re.search(r"(?:Ambiguous value for argument|Sweep parameters) '([^']*)'", text):
         name, _, value = ambiguous[1].partition("=")
-        text = f", or {typed(name, value)} if it is one" if takes_text(_field(name.split("."))[1]) else ""
-        return f"{name} must be one value without -m, got {ambiguous[1]}; try -m {ambiguous[1]}{text}"
+        return f"{name} must be one value without -m, got {ambiguous[1]}; try {_swept(name, value)}"
+    if "does not support sweep type" in text:
+        name, value = next((pair for pair in given.items() if pair[1].startswith("interval(")), ("a key", ""))
+        return f"{name} must be values or a range with -m, got {value}; try -m {_usual(name)}"
     if isinstance(error, OverrideParseException):
-        return _unparsed(str(error.override))
+        return _unparsed(str(error.override), list(overrides))
     if isinstance(error, InterpolationResolutionError) and error.full_key:
-        return f"{error.full_key} must refer to a key or variable that exists, got: {text}; write a value instead"
+        reason, key = text.partition(" full_key:")[0], str(error.full_key)
+        return f"{key} must refer to a key or variable that exists, got: {reason}; try {_usual(key)}"
     if choice := re.search(r"Could not find '((?:hydra/)?\w+)/(.*?)'(?: |$)", text):
         return _unknown_choice(choice[1], choice[2])
+    if "Config group override must be a string" in text:
+        groups = {name: value for name, value in given.items() if name and (conf_dir() / name).is_dir()}
+        group = next((name for name, value in groups.items() if re.fullmatch(r"null|true|false|[\d.]*", value)), None)
+        return _unknown_choice(group, given[group]) if group else _unparsed(overrides[0], list(overrides))
+    if present := re.search(r"Could not append to config\. An item is already at '([\w.]+)'", text):
+        name = present[1]
+        return f"{name} must be written without +, as conf/ has it, got +{name}={given.get(name, '')}; try " + (
+            remedy(name, given.get(name)) or f"{name}=..."
+        )
     for pattern in (r"full_key: ([\w.]+)", r"Could not (?:override|append|delete)[^']*'([^'=]+)"):
         if unknown := re.search(pattern, text):
-            return _unknown_key(unknown[1], all_keys())
+            name = unknown[1]
+            return _unknown_key(name, all_keys(), given.get(name), given.get(name.partition(".")[0]))
     return f"the configuration must compose, got: {text}; see --help"
 
 
-def _unparsed(override: str) -> str:
-    """Word an override that Hydra cannot read, with the form to type where its value is a text."""
-    name, is_pair, value = override.partition("=")
-    text = value[1:-1] if value[:1] == value[-1:] and value[:1] in ("'", '"') else value
-    remedy = "quote what is special: 'name=\"a b\"'"
-    if is_pair and takes_text(_field(name.split("."))[1]):
-        remedy = f"try {typed(name, text)}"
-    elif name == "data" and is_pair:
-        remedy = f"try {_data_of(text)}"
-    return f"an override must be written name=value, got '{override}'; {remedy}"
+def option_message(message: str) -> str:
+    """Word an error of the command line's own options."""
+    rule = f"the command line must be options and name=value pairs, got: {message}"
+    option = re.search(r"unrecognized arguments: -+([\w.]+)(?:=(\S*))?", message)
+    key = option and (option[1] if option[1] in all_keys() else meant(option[1], all_keys()))
+    return f"{rule}; " + (f"try {remedy(key, option[2])}" if option and key else "see --help")
 
 
-def _data_of(path: str) -> str:
-    """Write the overrides for data that lie at a path."""
-    if path.lower().endswith((".csv", ".tsv", ".txt")):
-        return f"data=table {typed('data.table', path)}"
-    return f"data=image_folder {typed('data.root', path)}"
+def _swept(name: str, value: str) -> str:
+    """Write values of a key as a sweep, or as the one value that was meant."""
+    if name not in all_keys() or sections_in(field_of(name.split("."))[1].annotation):  # a group
+        return f"-m {shlex.quote(f'{name}={value}')}"
+    if value.startswith(("range(", "choice(", "glob(")):
+        return f"-m {shlex.quote(f'{name}={value}')}"
+    if takes_text(name):
+        return f"-m {shlex.quote(f'{name}={value}')}, or {typed(name, value)} if it is one"
+    return remedy(name, value) or f"-m {name}={value}"
+
+
+def _usual(name: str) -> str:
+    return (remedy(name) if name in all_keys() else None) or f"{name}=..."
+
+
+def _unparsed(got: str, overrides: list[str]) -> str:
+    """Word an override that is no name=value pair, or has special letters."""
+    rule = f"an override must be written name=value, got '{got}'"
+    name, equals, value = got.partition("=")
+    key = name.lstrip("+~") if equals else re.split(r"[:\s]", got)[0]
+    text = re.sub(r"""^(["'])(.*)\1$""", r"\2", value)
+    if equals and key == "data":
+        return f"{rule}; try {data_at(text)}"
+    if equals and key in all_keys() and takes_text(key) and key != "study":
+        return f"{rule}; try {typed(key, text)}"
+    if equals and key in all_keys():
+        return f"{rule}; try {remedy(key, value) or typed(key, text)}"
+    if not equals and key in all_keys():  # `fraction 0.1`, `fraction = 0.1`, `fraction:0.1`
+        rest = " ".join([got[len(key) + 1 :], *overrides[overrides.index(got) + 1 :][:2]] if got in overrides else [])
+        return f"{rule}; try {remedy(key, rest.strip(' =:') or None) or f'{key}=...'}"
+    before, _, first = overrides[overrides.index(got) - 1].partition("=") if got in overrides[1:] else ("", "", "")
+    for value in (f"{first},{got}", f"{first} {got}"):  # several values with a space between, or one that has a space
+        if before in all_keys() and (advice := remedy(before, value)) != remedy(before):
+            return f"{rule}; try {advice}"
+    return f"{rule}; quote what is special: 'name=\"a b\"'" if equals else f"{rule}; leave it out"
 
 
 def _unknown_choice(group: str, got: str) -> str:
-    known = sorted(
-        path.relative_to(conf_dir() / group).with_suffix("").as_posix() for path in (conf_dir() / group).rglob("*.yaml")
-    )
-    if group == "data" and ("/" in got or os.path.exists(got)):
-        return f"data must be one of {', '.join(known)}, got the path '{got}'; try {_data_of(got)}"
-    near = (difflib.get_close_matches(got, known, n=1, cutoff=0.4) + known + ["null"])[0]
-    return f"{group} must be one of {', '.join(known)}, got '{got}'; try {group}={near}"
-
-
-def all_keys(section: type[Section] = Config, prefix: str = "") -> list[str]:
-    """List every key of the schema by its path."""
-    keys = []
-    for name, field in section.model_fields.items():
-        inner = sections_in(field.annotation)
-        keys += [prefix + name, *(key for one in inner for key in all_keys(one, f"{prefix}{name}."))]
-    return keys
+    if known := choices(group):
+        leave = "leave experiment out, or " if group == "experiment" else ""
+        return f"{group} must be one of {', '.join(known)}, got '{got}'; {leave}try {choice_of(group, got)}"
+    return f"{group} must be one that is installed, got '{got}'; leave {group} out"

@@ -13,9 +13,11 @@ from datavol.errors import ConfigError
 class OptimiserConfig(Section):
     name: Literal["sgd", "adamw"] = key("sgd or adamw", hashed=True)
     lr: float = key("above 0", hashed=True, gt=0, remedy="0.1")
-    momentum: float = key("at least 0 and below 1 (adamw takes it as its first beta)", hashed=True, ge=0, lt=1)
+    momentum: float = key(
+        "at least 0 and below 1 (adamw takes it as its first beta)", hashed=True, ge=0, lt=1, remedy="0.9"
+    )
     nesterov: bool = key("true or false (sgd only)", hashed=True)
-    weight_decay: float = key("at least 0", hashed=True, ge=0)
+    weight_decay: float = key("at least 0", hashed=True, ge=0, remedy="0.0001")
 
     @model_validator(mode="after")
     def _check(self) -> OptimiserConfig:
@@ -32,12 +34,12 @@ class ScheduleConfig(Section):
 
     name: Literal["step", "cosine", "constant"] = key("step, cosine or constant", hashed=True)
     interval: Literal["epoch", "iteration"] = key("epoch or iteration", hashed=True)
-    step_size: float = key("budget epochs between two decays, above 0", hashed=True, gt=0)
-    gamma: float = key("the factor of a decay, above 0 and at most 1", hashed=True, gt=0, le=1)
-    min_lr: float = key("at least 0", hashed=True, ge=0)
-    warmup_epochs: float = key("budget epochs, at least 0", hashed=True, ge=0)
+    step_size: float = key("budget epochs between two decays, above 0", hashed=True, gt=0, remedy="30")
+    gamma: float = key("the factor of a decay, above 0 and at most 1", hashed=True, gt=0, le=1, remedy="0.1")
+    min_lr: float = key("at least 0", hashed=True, ge=0, remedy="0")
+    warmup_epochs: float = key("budget epochs, at least 0", hashed=True, ge=0, remedy="0")
     warmup_start: float = key(
-        "the share of the LR at which warm-up starts, above 0, at most 1", hashed=True, gt=0, le=1
+        "the share of the LR at which warm-up starts, above 0, at most 1", hashed=True, gt=0, le=1, remedy="0.01"
     )
 
     @model_validator(mode="after")
@@ -53,18 +55,20 @@ class ScheduleConfig(Section):
 
 
 class AugmentConfig(Section):
-    crop_size: int = key("pixels, at least 8", hashed=True, ge=8)
-    crop_scale: float = key("the smallest area of a random crop, above 0 and at most 1", hashed=True, gt=0, le=1)
-    flip: Share = key("a probability from 0 to 1", hashed=True)
+    crop_size: int = key("pixels, at least 8", hashed=True, ge=8, remedy="32")
+    crop_scale: float = key(
+        "the smallest area of a random crop, above 0 and at most 1", hashed=True, gt=0, le=1, remedy="0.08"
+    )
+    flip: Share = key("a probability from 0 to 1", hashed=True, remedy="0.5")
     auto: Literal["ta_wide"] | None = key("ta_wide or null", hashed=True, remedy="null")
-    erase: Share = key("a probability from 0 to 1", hashed=True)
-    mixup_alpha: float = key("at least 0", hashed=True, ge=0)
-    cutmix_alpha: float = key("at least 0", hashed=True, ge=0)
+    erase: Share = key("a probability from 0 to 1", hashed=True, remedy="0.1")
+    mixup_alpha: float = key("at least 0", hashed=True, ge=0, remedy="0.2")
+    cutmix_alpha: float = key("at least 0", hashed=True, ge=0, remedy="1.0")
 
 
 class EvaluateConfig(Section):
-    resize: int = key("the short side in pixels, at least 8", hashed=True, ge=8)
-    crop_size: int = key("pixels, at least 8 and at most recipe.evaluate.resize", hashed=True, ge=8)
+    resize: int = key("the short side in pixels, at least 8", hashed=True, ge=8, remedy="32")
+    crop_size: int = key("pixels, at least 8 and at most recipe.evaluate.resize", hashed=True, ge=8, remedy="32")
 
     @model_validator(mode="after")
     def _check(self) -> EvaluateConfig:
@@ -77,12 +81,14 @@ class EvaluateConfig(Section):
 
 
 class RecipeConfig(Section):
-    name: str = key("the recipe's name", hashed=True)
-    epochs: int = key("the recipe's own number of budget epochs, at least 1", hashed=False, ge=1)
+    name: str = key("the recipe's name", hashed=True, remedy="mine")
+    epochs: int = key("the recipe's own number of budget epochs, at least 1", hashed=False, ge=1, remedy="90")
     batch_size: int = key("images of a global batch, at least 1", hashed=True, ge=1, remedy="128")
     optimiser: OptimiserConfig = key("a section", hashed=True)
     schedule: ScheduleConfig = key("a section", hashed=True)
     augment: AugmentConfig = key("a section", hashed=True)
     evaluate: EvaluateConfig = key("a section", hashed=True)
-    label_smoothing: float = key("at least 0 and below 1", hashed=True, ge=0, lt=1)
-    dropout: float | None = key("null (the network's own) or at least 0 and below 1", hashed=True, ge=0, lt=1)
+    label_smoothing: float = key("at least 0 and below 1", hashed=True, ge=0, lt=1, remedy="0.1")
+    dropout: float | None = key(
+        "null (the network's own) or at least 0 and below 1", hashed=True, ge=0, lt=1, remedy="0.2"
+    )

@@ -123,13 +123,19 @@ def _node(config: Config) -> Node:
 
 def _assumed(given: NodeConfig, node: Node, unknown: list[str]) -> str:
     text = (
-        f"assumed of a node (plan.node): {node.cores} cores, {given.disk_gb_s:g} GB/s from the disk, "
+        f"assumed of a node (plan.node): {_cores_text(given, node)}, {given.disk_gb_s:g} GB/s from the disk, "
         f"{given.link_gb_s:g} GB/s between devices, {given.network_gb_s:g} GB/s between nodes"
     )
     resources = {"plan.decode_per_core": "decode", "plan.image_kb": "disk"}
     for key in unknown:
         text += f"; {resources[key]} is not known and left out (try {key}=...)"
     return text
+
+
+def _cores_text(given: NodeConfig, node: Node) -> str:
+    if given.cores == "auto":
+        return f"{node.cores} cores as this machine has, which yours may not have (try plan.node.cores=64)"
+    return f"{node.cores} cores"
 
 
 def mean_image_bytes(split: Split) -> float | None:

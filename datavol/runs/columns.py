@@ -99,6 +99,12 @@ def json_text(value: Any) -> str | None:
     return value if value is None or isinstance(value, str) else json.dumps(value, sort_keys=True)
 
 
+def _weights(weights: Json | str) -> str | None:
+    if isinstance(weights, str):  # from W&B, in words already
+        return weights
+    return json_text({name: value for name, value in weights.items() if name != "file"})  # a path is no identity
+
+
 def short_side_in_words(short_side: int | None) -> str:
     """Describe the size to which images were shrunk before caching."""
     return f"{short_side} px" if short_side else "as they are"
@@ -234,6 +240,8 @@ COLUMNS: tuple[Column, ...] = (
     Column("parent", str, "checkpoint of another run that this one started from, as JSON", "parent", json_text,
            optional=True, audit=Audit("the checkpoints that runs went on from", "minor",
                                       "count no run beside the one it went on from")),
+    Column("weights", str, "what was taken of a file of weights, as JSON", "weights", _weights, optional=True,
+           wandb="weights"),
     Column("budget", str, "`iterations` or `epochs`", "config.budget", wandb="budget"),
     Column("epochs", int, "budget epochs asked for", "config.epochs", wandb="epochs"),
     Column("iterations", int, "iterations of the whole run", "budget.iterations",

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from datavol.config.run import Config
 from datavol.data.prepare import prepare
-from datavol.errors import ConfigError, flat
+from datavol.errors import ConfigError
 from datavol.training.autotune import recorded_auto
 from datavol.training.callbacks.monitoring import Margins
 from datavol.training.device_errors import device_errors
@@ -15,6 +15,7 @@ from datavol.training.module import Classifier
 from datavol.training.resume import read_checkpoint
 from datavol.training.spinning import BriefSpinning
 from datavol.training.trainer import build_data, build_module, build_trainer, check_ranks, fewer_warnings
+from datavol.training.weights import fit_weights
 
 
 class Evaluation(NamedTuple):
@@ -44,7 +45,8 @@ def evaluate(config: Config, checkpoints: Sequence[Path], record: dict[str, Any]
     keep_freed_memory()
     # the whole training set instead of the run's subset, which is not trained on here and might not be drawn again
     whole = {"fraction": 1.0, "subset_file": None, "draw": "independent", "evaluate_train": False}
-    config = recorded_auto(config.model_copy(update=whole), record)
+    bare = {"model": config.model.model_copy(update={"weights": None})}  # the checkpoint's replace them
+    config = recorded_auto(config.model_copy(update=whole | bare), record)
     prepared = prepare(config)
     trainer = build_trainer(config.trainer, [Margins()])
     check_ranks(trainer, prepared)
@@ -70,15 +72,15 @@ def load_weights(module: Classifier, path: Path) -> dict[str, int]:
     """
     content = read_checkpoint(path)
     try:
-        if "state_dict" in content:  # of Lightning; else torchvision's bare weights, which know no epoch
-            module.load_state_dict(content["state_dict"])
-        else:
-            module.network.load_state_dict(content)
-    except RuntimeError as error:
-        first = flat(error)[:160]
-        raise ConfigError(
-            f"{path} must hold weights of the configured network, got: {first}; choose its model=..."
-        ) from None
+        module.load_state_dict(content.get("state_dict", {}))  # as a checkpoint of datavol, whole
+    except RuntimeError:
+        fitted, weights = fit_weights(module.network, path, "a checkpoint")  # somebody else's, or another dropout
+        if fitted.fresh:
+            raise ConfigError(
+                f"{path} must hold weights for the classes of the data, got another number in {fitted.fresh[0]}; "
+                "choose its data=..."
+            ) from None
+        module.network.load_state_dict(weights)
     if "epoch" not in content:
         return {}
     return {"budget_epoch": content["epoch"] + 1, "iteration": content["global_step"]}  # Lightning counts from 0

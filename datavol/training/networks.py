@@ -9,23 +9,40 @@ from torch import nn
 from datavol.config.model import ModelConfig
 from datavol.config.run import Config
 from datavol.errors import ConfigError, flat
-from datavol.training.resume import read_checkpoint
+from datavol.training.weights import Fitted, fit_weights
 
 
-def check_image_size(config: Config) -> None:
-    """Raise a ConfigError unless the network takes the recipe's image sizes."""
+def check_network(config: Config) -> None:
+    """Raise a ConfigError unless the network can be built and takes the images.
+
+    It must give one number per class for both of the recipe's image sizes.
+    """
     sizes = {"augment": config.recipe.augment.crop_size, "evaluate": config.recipe.evaluate.crop_size}
+    model, classes = config.model.model_copy(update={"weights": None}), 10
     with torch.device("meta"):  # tensors have shapes and no data, so nothing is computed
-        network = build_network(config.model, 10, config.recipe.dropout, 0).eval()
+        network = build_network(model, classes, config.recipe.dropout, 0).eval()
         for name, size in sizes.items():
             try:
-                network(torch.zeros(1, 3, size, size))
-            except (AssertionError, RuntimeError, ValueError) as error:  # networks differ in what they raise
+                output = network(torch.zeros(1, 3, size, size))
+            except Exception as error:  # networks differ in what they raise
                 first = flat(error)[:100]
                 raise ConfigError(
-                    f"recipe.{name}.crop_size must be a size that {config.model.name} takes, got {size} ({first}); "
-                    "try data.image_size=224"
+                    f"recipe.{name}.crop_size must be a size that {model.name} takes, got {size} ({first}); "
+                    f"try {_natural_size(network, size)}"
                 ) from None
+            shape = tuple(getattr(output, "shape", ()))
+            if shape != (1, classes):
+                got = f"an output of shape {shape}" if shape else f"a {type(output).__name__}"
+                raise ConfigError(
+                    f"model.name must be a network that gives one number per class, got {model.name} with {got} for "
+                    f"{classes} classes; try model.name=densenet121"
+                )
+
+
+def _natural_size(network: nn.Module, size: int) -> str:
+    """Name the image size that timm built a network for, which the images can have."""
+    natural = getattr(network, "pretrained_cfg", {}).get("input_size", (3, 224, 224))[-1]
+    return f"data.image_size={natural} data.resize={natural}" if natural != size else f"data.image_size={2 * size}"
 
 
 def check_single_images(config: Config, devices: int) -> None:
@@ -56,54 +73,97 @@ def build_network(model: ModelConfig, classes: int, dropout: float | None, init_
         build = _resnet50 if model.name == "resnet50" else _mobilenet_v2
         network = build(classes, dropout, model.stem == "small")
     if model.weights is not None and not _is_tag(model):
-        _load(network, Path(model.weights))
+        network.load_state_dict(fit_weights(network, _file(model))[1])
+    if dropout and model.name == "resnet50" and model.library == "torchvision":  # whose own has none
+        network.fc = nn.Sequential(nn.Dropout(dropout), network.get_submodule("fc"))  # last, so that weights find `fc`
     return network
 
 
-def check_weights(model: ModelConfig) -> None:
+def taken_weights(config: Config, classes: int) -> Fitted | None:
+    """Return what the network takes of a file of weights; None without one.
+
+    Raises:
+        ConfigError: If `model.weights` is neither a file of the network's weights nor a tag of timm's.
+    """
+    model = config.model
+    if model.weights is None:
+        return None
+    check_weights_exist(model)
+    if _is_tag(model):
+        return None
+    with torch.device("meta"):
+        network = build_network(model.model_copy(update={"weights": None}), classes, None, 0)
+    return fit_weights(network, _file(model))[0]
+
+
+def check_weights_exist(model: ModelConfig) -> None:
     """Raise a ConfigError unless `model.weights` is a file or timm's tag."""
-    if model.weights is None or Path(model.weights).is_file():
+    if model.weights is None or _file(model).is_file():
         return
-    if model.library != "timm":
-        raise ConfigError(f"model.weights must be a file, got {model.weights}; check the path")
+    if model.library != "timm" or _file(model).is_dir():
+        kind = "the folder " if _file(model).is_dir() else ""
+        raise ConfigError(
+            f"model.weights must be a file, got {kind}{model.weights}; try model.weights=null{_offer(model)}"
+        )
     import timm
 
     if not timm.is_model_pretrained(f"{model.name}.{model.weights}"):
         tags = [name.partition(".")[2] for name in timm.list_pretrained(f"{model.name}.*")]
         raise ConfigError(
             f"model.weights must be a file or a tag that timm has for {model.name} ({', '.join(tags) or 'none'}), "
-            f"got {model.weights}; check the path"
+            f"got {model.weights}; try model.weights={tags[0] if tags else 'null'}"
         )
+
+
+def _offer(model: ModelConfig) -> str:
+    """Name a network of timm that brings the weights somebody asked for by a word."""
+    asked = str(model.weights)
+    if asked.lower() not in ("imagenet", "default", "pretrained", "true") and not asked.startswith("IMAGENET"):
+        return ""
+    name = {"resnet50": "resnet50 model.weights=tv_in1k", "mobilenet_v2": "mobilenetv2_100 model.weights=ra_in1k"}
+    return f", or of timm, which downloads them: model=timm model.name={name[str(model.name)]}"
+
+
+def _file(model: ModelConfig) -> Path:
+    return Path(str(model.weights)).expanduser()
 
 
 def _is_tag(model: ModelConfig) -> bool:
-    return model.library == "timm" and not Path(str(model.weights)).is_file()
-
-
-def _load(network: nn.Module, path: Path) -> None:
-    """Load weights, except into a last layer with other classes."""
-    content = read_checkpoint(path)
-    # a Lightning checkpoint keeps them under `state_dict`, named by the module's attribute; torchvision's files do not
-    theirs = {name.removeprefix("network."): value for name, value in content.get("state_dict", content).items()}
-    ours = network.state_dict()
-    other = [name for name in ours if name in theirs and theirs[name].shape != ours[name].shape]
-    last = list(ours)[-2:]  # weight and bias of the classifier: the only layer that fine-tuning may replace
-    unmatched = sorted(set(ours) ^ set(theirs))
-    if unmatched or not set(other) <= set(last):
-        raise ConfigError(
-            f"model.weights must be of the configured network, got {path}, which differs in {(unmatched or other)[0]}; "
-            "choose its model=..."
-        )
-    network.load_state_dict({**theirs, **{name: ours[name] for name in other}})
+    return model.library == "timm" and not _file(model).is_file()
 
 
 def _timm_network(model: ModelConfig, classes: int, dropout: float | None) -> nn.Module:
     import timm
 
-    options: dict[str, Any] = {} if dropout is None else {"drop_rate": dropout}
     tagged = model.weights is not None and _is_tag(model)  # then timm downloads them, and replaces the last layer
     name = f"{model.name}.{model.weights}" if tagged else str(model.name)
-    return timm.create_model(name, pretrained=tagged, num_classes=classes, **options)
+    options: dict[str, Any] = {} if dropout is None else {"drop_rate": dropout}
+    try:
+        try:
+            network: nn.Module = timm.create_model(name, pretrained=tagged, num_classes=classes, **options)
+        except TypeError as error:  # not every network has a rate to set
+            if "drop_rate" not in str(error):
+                raise
+            network = timm.create_model(name, pretrained=tagged, num_classes=classes)
+    except Exception as error:  # a constructor or a download may raise anything
+        raise ConfigError(
+            f"model.name must be a network that timm can build, got {name} ({type(error).__name__}: "
+            f"{flat(error)[:100]}); try {'model.weights=null' if tagged else 'model.name=densenet121'}"
+        ) from None
+    rates = _dropout_rates(network)
+    if dropout is not None and dropout not in rates and (dropout or any(rates)):
+        raise ConfigError(
+            f"recipe.dropout must be null with {name}, which has no such rate to set, got {dropout:g}; "
+            "try recipe.dropout=null"
+        )
+    return network
+
+
+def _dropout_rates(network: nn.Module) -> set[float]:
+    """Collect the rates of dropout in a network, as layers or as numbers."""
+    found = [getattr(module, "drop_rate", None) for module in network.modules()]
+    found += [module.p for module in network.modules() if isinstance(module, nn.Dropout)]
+    return {rate for rate in found if isinstance(rate, float)}
 
 
 def _mobilenet_v2(classes: int, dropout: float | None, small_stem: bool) -> nn.Module:
@@ -123,6 +183,4 @@ def _resnet50(classes: int, dropout: float | None, small_stem: bool) -> nn.Modul
         network.conv1 = nn.Conv2d(3, 64, kernel_size=3, stride=1, padding=1, bias=False)
         nn.init.kaiming_normal_(network.conv1.weight, mode="fan_out", nonlinearity="relu")
         network.maxpool = nn.Identity()
-    if dropout:
-        network.fc = nn.Sequential(nn.Dropout(dropout), network.fc)
     return network

@@ -1,6 +1,7 @@
 """Checks data, networks, devices and folders before a run trains."""
 
 import difflib
+import sys
 from pathlib import Path
 
 from datavol.config.logger import WandbConfig
@@ -21,11 +22,25 @@ def check_runs(runs: list[Run]) -> list[Prepared]:
     Raises:
         ConfigError: For the first thing that is wrong, in one line.
     """
-    networks: list[object] = []  # a network is built once, however many runs train it
     for run in runs:
         _check_folder(run)
         if not run.on_cluster:  # a job's node has other devices than this machine
             _check_devices(run.config.trainer)
+        if isinstance(run.config.logger, WandbConfig):
+            check_wandb(run.config.logger)
+    check_settings(runs)
+    prepared = prepare_all([run.config for run in runs])
+    check_weights(runs, prepared)
+    for run, data in zip(runs, prepared, strict=True):
+        _check_start(run, data)
+    warn_of_changed_files(runs, prepared)
+    return prepared
+
+
+def check_settings(runs: list[Run]) -> None:
+    """Check what takes neither the data nor this machine's devices."""
+    networks: list[object] = []  # a network is built once, however many runs train it
+    for run in runs:
         _check_ranks(run)
         recipe = run.config.recipe
         network = (run.config.model, recipe.dropout, recipe.augment.crop_size, recipe.evaluate.crop_size)
@@ -33,15 +48,22 @@ def check_runs(runs: list[Run]) -> list[Prepared]:
             _check_network(run.config)
             networks.append(network)
         _check_shares(run.config)
-        if isinstance(run.config.logger, WandbConfig):
-            check_wandb(run.config.logger)
         if run.config.start_from is not None and not Path(run.config.start_from).is_file():
             raise ConfigError(f"start_from must be a checkpoint's file, got {run.config.start_from}; check the path")
-    prepared = prepare_all([run.config for run in runs])
-    for run, data in zip(runs, prepared, strict=True):
-        _check_start(run, data)
-    warn_of_changed_files(runs, prepared)
-    return prepared
+
+
+def check_weights(runs: list[Run], prepared: list[Prepared]) -> None:
+    """Fit every file of weights to its network, and print what is taken."""
+    asked = {
+        (run.config.model.weights, run.config.model.name, len(data.source.classes)): run.config
+        for run, data in zip(runs, prepared, strict=True)
+        if run.config.model.weights is not None
+    }
+    for (*_, classes), config in asked.items():
+        from datavol.training.networks import taken_weights  # late: it imports torch
+
+        if fitted := taken_weights(config, classes):
+            print(fitted, file=sys.stderr)
 
 
 def _check_start(run: Run, prepared: Prepared) -> None:
@@ -108,9 +130,9 @@ def _check_network(config: Config) -> None:
     """Raise a ConfigError unless the network exists and takes the images."""
     model = config.model
     if model.weights is not None:
-        from datavol.training.networks import check_weights  # late: it imports torch
+        from datavol.training.networks import check_weights_exist  # late: it imports torch
 
-        check_weights(model)
+        check_weights_exist(model)
     if model.library != "timm" or model.name is None:
         return
     import timm  # late, and only for its networks: it imports torch
@@ -119,6 +141,6 @@ def _check_network(config: Config) -> None:
         near = difflib.get_close_matches(model.name, timm.list_models(), n=1, cutoff=0.4)
         remedy = f"try model.name={near[0]}" if near else "timm.list_models() lists them"
         raise ConfigError(f"model.name must be a network of timm, got '{model.name}'; {remedy}")
-    from datavol.training.networks import check_image_size
+    from datavol.training.networks import check_network
 
-    check_image_size(config)
+    check_network(config)

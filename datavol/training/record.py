@@ -24,6 +24,7 @@ from datavol.training.autotune import STEP_KEYS
 from datavol.training.callbacks.checkpoints import RunWriter
 from datavol.training.callbacks.signals import Signals
 from datavol.training.changes import weights_sha256
+from datavol.training.networks import taken_weights
 from datavol.training.resume import Start
 
 
@@ -70,6 +71,7 @@ def _facts(run: Run, prepared: Prepared, start: Start) -> dict[str, Any]:
         },
         "parent": start.parent,
         "weights_sha256": weights_sha256(config.model),
+        **({"weights": fitted.facts} if (fitted := taken_weights(config, len(prepared.source.classes))) else {}),
     }
 
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from datavol.config.compose import compose, override, recipe_for
 from datavol.config.identity import canonical
-from datavol.config.messages import sections_in
+from datavol.config.keys import sections_in
 from datavol.config.run import Config
 from datavol.config.section import Section, conf_dir, marks
 from datavol.errors import ConfigError
@@ -124,5 +124,5 @@ def test_values_survive_a_file_and_overrides_of_a_finished_configuration():
     assert override(values, []) == run.config
     changed = override(values, ["trainer=ddp", "trainer.accelerator=cpu", "trainer.devices=2"])
     assert (changed.trainer.accelerator, changed.trainer.devices, changed.run_hash) == ("cpu", 2, run.config.run_hash)
-    with pytest.raises(ConfigError, match=r"did you mean trainer\.devices"):
+    with pytest.raises(ConfigError, match=r"try trainer\.devices=2"):
         override(values, ["trainer.devces=2"])

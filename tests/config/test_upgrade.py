@@ -8,7 +8,7 @@ import pytest
 from datavol.config import upgrade as upgrades
 from datavol.config.compose import check, compose
 from datavol.config.identity import hashed_values
-from datavol.config.messages import sections_in
+from datavol.config.keys import sections_in
 from datavol.config.recipe import RecipeConfig
 from datavol.config.run import Config
 from datavol.config.section import NOT_ADDED, Section, key, marks

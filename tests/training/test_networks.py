@@ -5,7 +5,7 @@ from torchvision.models import mobilenet_v2, resnet50
 
 from datavol.config.model import ModelConfig
 from datavol.errors import ConfigError
-from datavol.training.networks import build_network, check_weights
+from datavol.training.networks import build_network, check_network, check_weights_exist
 
 
 def model(name: str, library: str = "torchvision", stem: str = "standard", weights: str | None = None) -> ModelConfig:
@@ -74,7 +74,63 @@ def test_weights_of_another_network_are_refused(tmp_path):
 
 def test_weights_that_are_not_there_are_refused_before_anything_is_built():
     with pytest.raises(ConfigError, match=r"model\.weights must be a file, got nowhere"):
-        check_weights(model("resnet50", weights="nowhere"))
+        check_weights_exist(model("resnet50", weights="nowhere"))
     with pytest.raises(ConfigError, match=r"a tag that timm has for convnext_atto \(.*d2_in1k"):
-        check_weights(model("convnext_atto", "timm", weights="nothing"))
-    check_weights(model("convnext_atto", "timm", weights="d2_in1k"))
+        check_weights_exist(model("convnext_atto", "timm", weights="nothing"))
+    check_weights_exist(model("convnext_atto", "timm", weights="d2_in1k"))
+
+
+class Odd(nn.Module):
+    """A network of timm's registry with one oddity."""
+
+    def __init__(self, num_classes: int = 10, output: str = "logits", drop_rate: float = 0.0) -> None:
+        super().__init__()
+        self.head, self.output, self.drop_rate = nn.Linear(3, num_classes), output, drop_rate
+
+    def forward(self, images: torch.Tensor) -> object:
+        logits = self.head(images.mean((2, 3)))
+        return {"logits": logits, "features": images, "pair": (logits, logits)}[self.output]
+
+
+def raising(**_: object) -> nn.Module:
+    raise KeyError("depth\nmissing")
+
+
+def without_rate(num_classes: int = 10) -> nn.Module:
+    return Odd(num_classes)
+
+
+ODD = {
+    "features": (
+        lambda **options: Odd(**options, output="features"),
+        "must be a network that gives one number per class",
+    ),
+    "pair": (
+        lambda **options: Odd(**options, output="pair"),
+        "with a tuple for 10 classes; try model.name=densenet121",
+    ),
+    "raising": (
+        raising,
+        "must be a network that timm can build, got odd (KeyError: 'depth\\nmissing'); try model.name=",
+    ),
+    "deaf": (
+        lambda drop_rate, **options: Odd(**options),
+        "recipe.dropout must be null with odd, which has no such rate to set, got 0.3; try recipe.dropout=null",
+    ),
+    "no rate": (without_rate, "recipe.dropout must be null with odd, which has no such rate to set, got 0.3; try"),
+}
+
+
+@pytest.mark.parametrize(("build", "told"), ODD.values(), ids=ODD)
+def test_a_network_that_does_not_do_is_one_line_with_its_name(build, told, tiny, monkeypatch):
+    monkeypatch.setattr("timm.create_model", lambda name, pretrained, **options: build(**options))
+    run = tiny("model=timm", "model.name=odd", "recipe.dropout=0.3")
+    with pytest.raises(ConfigError) as refused:
+        check_network(run.config)
+    assert told in str(refused.value)
+    assert "\n" not in str(refused.value)
+
+
+def test_a_network_without_a_rate_goes_with_a_recipe_without_dropout(monkeypatch):
+    monkeypatch.setattr("timm.create_model", lambda name, pretrained, **options: without_rate(**options))
+    assert build_network(model("odd", "timm"), 10, 0.0, 0).head.out_features == 10

@@ -16,6 +16,7 @@ from datavol.study.audit.data import audit_data
 from datavol.study.audit.findings import SEVERITIES, Finding, Severity, list_fractions, run_names
 from datavol.study.audit.pixels import audit_pixels
 from datavol.study.audit.subsets import audit_subsets
+from datavol.study.load.kept import damaged
 from datavol.study.load.study import Study, finished_of
 
 AUDIT_KEYS = ["data", "model", "recipe", "budget"]
@@ -26,7 +27,8 @@ def audit(study: Study) -> list[Finding]:
     """Collect findings about a study's comparability, the gravest first."""
     finished = finished_of(study.runs)
     findings = [*_curves(finished), *audit_data(finished), *audit_subsets(finished), *_schedules(finished)]
-    findings += [*_best(finished), *audit_pixels(finished), *_mixed(finished), *_left_out(study.runs)]
+    findings += [*_best(finished), *audit_pixels(finished), *_mixed(finished), *_damaged(finished)]
+    findings += _left_out(study.runs)
     return sorted(findings, key=lambda finding: SEVERITIES.index(finding.severity))
 
 
@@ -123,10 +125,23 @@ def _mixed(finished: pd.DataFrame) -> Iterator[Finding]:
     if len(repeated):
         what = f"{repeated['hash'].nunique()} configurations were trained more than once, and every run counts"
         yield Finding("minor", "repeated", what, run_names(repeated), "leave all but one of each out, or vary seed=...")
+    fresh = finished[finished["weights"].astype(str).str.contains('"fresh": ["', regex=False, na=False)]
+    if len(fresh):
+        what = "the last layer began anew, as the file of model.weights has none for these classes"
+        yield Finding("note", "weights", what, run_names(fresh), "nothing, if that is what fine-tuning is to do")
     changed = finished[finished["code_changed"].eq(True)]
     if len(changed):
         what = "the code had changes that no commit holds"
         yield Finding("note", "code_changed", what, run_names(changed), "commit before training what will be published")
+
+
+def _damaged(finished: pd.DataFrame) -> Iterator[Finding]:
+    """List finished runs of which a file is damaged; what rests on it goes without them."""
+    found = pd.DataFrame(damaged(finished), columns=["run", "what", "reason"])
+    for kind, those in found.groupby("what"):
+        what = f"the {kind} of {len(those)} finished runs cannot be read, and what rests on them goes without those"
+        remedy = f"bring the file back, or train again: {those['reason'].iloc[0]}"
+        yield Finding("minor", f"damaged_{kind}", what, tuple(those["run"]), remedy)
 
 
 def _left_out(runs: pd.DataFrame) -> Iterator[Finding]:

@@ -31,6 +31,8 @@ class Finding:
     remedy: str
 
     def __str__(self) -> str:
+        if not self.runs:
+            return f"{self.severity}: {self.what}; {self.remedy}"
         more = f" and {len(self.runs) - LISTED_RUNS} more" if len(self.runs) > LISTED_RUNS else ""
         return f"{self.severity}: {self.what} ({', '.join(self.runs[:LISTED_RUNS])}{more}); {self.remedy}"
 

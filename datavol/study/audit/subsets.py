@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from datavol.errors import ConfigError
 from datavol.study.audit.findings import Finding, run_names
+from datavol.study.load.kept import readable_subsets
 from datavol.study.tables.overlap import Counts, class_counts, common_images, index_lists, most_images, subsets_of
 
 FALSE_ALARM = 1e-6  # largest probability per data set that honest draws are reported for their overlap
@@ -21,12 +22,12 @@ def audit_subsets(finished: pd.DataFrame) -> Iterator[Finding]:
         what = "the subsets could not be looked at: these records hold none"
         yield Finding("minor", "subsets", what, run_names(unknown), "load the study's folder instead")
     for _, runs in below.groupby("fingerprint"):
-        subsets = subsets_of(runs)
         try:
+            subsets = subsets_of(readable_subsets(runs))
             counts, lists = class_counts(subsets), index_lists(subsets)
         except ConfigError as error:
             what = f"the subsets could not be looked at: {error}"
-            yield Finding("minor", "subsets", what, run_names(subsets), "give the study's folder, whole")
+            yield Finding("minor", "subsets", what, run_names(runs), "give the study's folder, whole")
             continue
         yield from _missing_classes(subsets, counts)
         yield from _equal(subsets)

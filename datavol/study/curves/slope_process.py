@@ -154,9 +154,7 @@ class SlopeProcess:
         # mean = prior mean + cross K^-1 residual (scales, points), covariance = before - cross K^-1 cross'
         means = self.level + self.prior.mean_slope * x + (cross @ self.solved[..., None])[..., 0]
         covariances = before - cross @ self.inverse @ cross.swapaxes(-1, -2)
-        # Cholesky roots L turn independent normals e into correlated ones, L e; the small diagonal keeps a covariance
-        # that is singular (equal points, or a point without noise) positive definite
-        roots = np.linalg.cholesky(covariances + SMALLEST_VARIANCE * np.eye(len(x)))
+        roots = _roots(covariances + SMALLEST_VARIANCE * np.eye(len(x)))  # L e of normals e are correlated
         # Systematic sampling of the scales: `count` evenly spaced points of [0, 1) with one random offset, looked up in
         # the cumulative weights. Every scale gets its weight of the draws to within one, which varies less than chance
         which = np.searchsorted(np.cumsum(self.weights), (np.arange(count) + rng.random()) / count)
@@ -176,6 +174,18 @@ class SlopeProcess:
         # Rounding may leave a variance slightly below 0 where a measured size without noise is asked for
         variances = np.maximum(squares * before + level_variance - explained, SMALLEST_VARIANCE)
         return Mixture(self.weights, means, np.sqrt(variances))
+
+
+def _roots(covariances: Array) -> Array:
+    """Compute lower triangular roots L, L L' = covariance, of (scales, points, points)."""
+    # Cholesky's, where there is one. Rounding leaves eigenvalues of a covariance that is almost singular (many sizes,
+    # little noise) below 0, where there is none; clipped at 0, V sqrt(values) is a root, and QR makes it triangular
+    values, vectors = np.linalg.eigh(covariances)
+    root = vectors * np.sqrt(np.maximum(values, 0))[:, None, :]
+    upper = np.linalg.qr(root.swapaxes(-1, -2), mode="r")
+    signs = np.where(np.diagonal(upper, axis1=-2, axis2=-1) < 0, -1.0, 1.0)  # QR leaves them open
+    lower: Array = (signs[..., None] * upper).swapaxes(-1, -2)
+    return lower
 
 
 def condition(x: Array, z: Array, noise: Array, prior: Prior = LCDB_PRIOR) -> SlopeProcess:

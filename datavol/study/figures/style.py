@@ -3,6 +3,7 @@
 Marks stay apart for the colour-blind and in grey print.
 """
 
+import re
 import textwrap
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -137,8 +138,9 @@ def legend_beside(axes: Axes, title: str, extra: Iterable[Any] = (), right: floa
 
 def figure_legend(figure: Figure | SubFigure, axes: Iterable[Axes], title: str, extra: Sequence[Any] = ()) -> None:
     """Put one legend of all panels to their right."""
-    # A label that several panels use is listed once, with its last handle.
+    # A label that several panels use is listed once, with its last handle; no panel need have all fractions
     labelled = {name: handle for one in axes for handle, name in zip(*one.get_legend_handles_labels(), strict=True)}
+    labelled = {name: labelled[name] for name in sorted(labelled, key=_largest_first)}
     handles = [*labelled.values(), *extra]
     names = [*labelled, *(handle.get_label() for handle in extra)]
     figure.legend(handles, names, loc="outside right upper", title=title, alignment="left", frameon=False)
@@ -146,6 +148,12 @@ def figure_legend(figure: Figure | SubFigure, axes: Iterable[Axes], title: str, 
         lines = "\n".join([title, *names]).split("\n")
         figure.set_figheight(max(figure.get_figheight(), LINE_HEIGHT * len(lines) + 0.3))
         figure.set_figwidth(figure.get_figwidth() + LETTER_WIDTH * max(map(len, lines)) + 0.5)
+
+
+def _largest_first(label: str) -> float:
+    """Return a sort key: fractions (`12.5 %`) from the largest down, then everything else as it comes."""
+    fraction = re.match(r"([\d.]+) %", label)
+    return -float(fraction[1]) if fraction else 0.0
 
 
 def legend_entry(label: str, line: Any = "-", marker: str = "", colour: Any = GREY, **more: Any) -> Line2D:

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from datavol.errors import ConfigError
+from datavol.errors import ConfigError, flat
 from datavol.runs import columns
 from datavol.runs.columns import Value
 from datavol.runs.folder import RunFolder, folders_in
@@ -77,8 +77,17 @@ def load_study(paths: Path | str | Sequence[Path | str]) -> Study:
     runs = runs_frame(_without_copies([_row(folder) for folder in folders.values()]))
     unreadable: dict[int, str] = {}  # filled while `stacked` takes one table after the other
     epochs, no_tables = stacked(_tables(runs, unreadable))
-    for index, reason in (unreadable | no_tables).items():
+    twice = epochs[epochs.duplicated(["run", "iteration"]) | epochs["iteration"].isna()]
+    repeated = {int(run): "metrics.csv must hold each iteration once, got one again" for run in twice["run"]}
+    for index, reason in (unreadable | no_tables | repeated).items():
         runs.loc[index, ["state", "reason"]] = ["unreadable", reason]
+    epochs = epochs[~epochs["run"].isin(repeated)].reset_index(drop=True)
+    if (runs["state"] == "unreadable").all():
+        first = runs.iloc[0]
+        raise ConfigError(
+            f"a study must have a run that can be read, got {len(runs)} unreadable ones in "
+            f"{', '.join(map(str, studies))}: {first['run']}: {first['reason']}"
+        )
     return Study(with_evaluations(runs, epochs), epochs)
 
 
@@ -120,9 +129,16 @@ def _runs_in(study: Path) -> list[RunFolder]:
         raise ConfigError(f"a study must be a folder, got {kind} at {study}; see studies/ for those that are there")
     if (study / "run.json").exists():
         raise ConfigError(f"a study must be a folder of run folders, got the run {study}; try {study.parent}")
-    if folders := folders_in(study):
-        return folders
-    raise ConfigError(f"a study must be a folder with runs in it, got {study}; see studies/ for those that are there")
+    try:
+        if folders := folders_in(study):
+            return folders
+        inner = sorted(path for path in study.iterdir() if path.is_dir() and folders_in(path))
+    except OSError as error:
+        raise ConfigError(
+            f"a study must be a folder to read, got {study}: {error.strerror}; check its permissions"
+        ) from None
+    advice = f"it holds studies: try {inner[0]}" if inner else "see studies/ for those that are there"
+    raise ConfigError(f"a study must be a folder with runs in it, got {study}; {advice}")
 
 
 def _row(folder: RunFolder) -> dict[str, Value]:
@@ -131,8 +147,9 @@ def _row(folder: RunFolder) -> dict[str, Value]:
     known: dict[str, Value] = {"run": folder.path.name, "folder": str(folder.path), "study": home.name}
     try:
         row = known | run_row(folder.record)
-    except (ConfigError, OSError) as error:
-        return known | {"state": "unreadable", "reason": str(error)}
+    except Exception as error:  # whatever a damaged record makes its reader raise
+        reason = str(error) if isinstance(error, ConfigError) else f"{type(error).__name__}: {flat(error)}"
+        return known | {"state": "unreadable", "reason": reason}
     return row | ({"state": "superseded", "reason": "trained again since"} if folder.superseded else {})
 
 

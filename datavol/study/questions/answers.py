@@ -10,7 +10,7 @@ from functools import partial
 from typing import Literal, Protocol
 
 from datavol.cli.text import per_cent, points
-from datavol.errors import InsufficientData
+from datavol.errors import ConfigError, InsufficientData, flat
 from datavol.study.curves.checks import check_share
 from datavol.study.load.study import Study
 from datavol.study.questions.curve_runs import CurveRuns, Metric, curves_of_study
@@ -21,7 +21,7 @@ from datavol.study.questions.starved_classes import classes_that_gain
 from datavol.study.questions.target import images_for_target
 from datavol.study.questions.variance import seeds_needed, variance
 
-State = Literal["answered", "cannot say"]
+State = Literal["answered", "cannot say", "failed"]
 
 
 @dataclass(frozen=True)
@@ -31,12 +31,12 @@ class Answer:
     Attributes:
         curve: Name of the learning curve.
         question: In words.
-        answer: A sentence; where the state is `cannot say`, why not and what would help.
+        answer: A sentence; where the state is `cannot say`, why not and what would help; where `failed`, the error.
         reason: How the answer was derived.
         runs: The runs that it rests on, and those left out, in words.
         numbers: The numbers of the sentence, accuracies and fractions as shares; None beyond what was searched.
-        state: `answered`, or `cannot say`.
-        result: The object that the sentence is made from, such as a `Saturation`; None where the state is `cannot say`.
+        state: `answered`, `cannot say`, or `failed`: by an error, which the other questions survive.
+        result: The object that the sentence is made from, such as a `Saturation`; None unless the state is `answered`.
     """
 
     curve: str
@@ -122,7 +122,11 @@ def _answer(curve: CurveRuns, question: str, ask: Callable[[], _Result]) -> Answ
         if curve.runs.empty:
             raise InsufficientData("cannot say: no run has finished; wait, or type its command again")
         result = ask()
+        sentence, reason, numbers = str(result), result.reason, result.numbers
     except InsufficientData as no:
         return Answer(curve.name, question, str(no), "", curve.provenance, {}, "cannot say", None)
-    reason, numbers = result.reason, result.numbers
-    return Answer(curve.name, question, str(result), reason, curve.provenance, numbers, "answered", result)
+    except Exception as error:  # of this question alone: the report and the audit say so, and the others are answered
+        what = str(error) if isinstance(error, ConfigError) else f"{type(error).__name__}: {flat(error)}"
+        failed = f"this question failed, and is left out ({what})"
+        return Answer(curve.name, question, failed, "", curve.provenance, {}, "failed", None)
+    return Answer(curve.name, question, sentence, reason, curve.provenance, numbers, "answered", result)

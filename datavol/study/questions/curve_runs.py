@@ -13,6 +13,7 @@ from datavol.errors import ConfigError, InsufficientData
 from datavol.runs.folder import RunFolder
 from datavol.study.audit.findings import list_fractions
 from datavol.study.curves.learning_curve import LearningCurve, fit_learning_curve
+from datavol.study.load.kept import kept_predictions, readable_subsets
 from datavol.study.load.study import STATES, Study, finished_of
 
 Metric = Literal["top1", "top5"]
@@ -144,9 +145,9 @@ def _class_frequencies(runs: pd.DataFrame) -> np.ndarray:
     """Compute the share of every class from the best record (classes,)."""
     largest = runs.sort_values("images").iloc[-1]  # its subset has the proportions of the full set most exactly
     if pd.notna(largest["folder"]):
-        folder = RunFolder(Path(largest["folder"]))
-        kept = folder.predictions()
-        counts = folder.images_per_class if kept is None else np.bincount(kept.labels)
+        whole = readable_subsets(runs).sort_values("images").iloc[-1]
+        kept = kept_predictions(largest["folder"])
+        counts = RunFolder(Path(whole["folder"])).images_per_class if kept is None else np.bincount(kept.labels)
         return counts / counts.sum()
     if pd.isna(largest["classes"]):
         raise InsufficientData("cannot say: nothing tells how many classes there are; load the study's folder")

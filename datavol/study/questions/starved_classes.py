@@ -4,7 +4,6 @@ It needs the predictions for every validation image, which runs with `prediction
 """
 
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -12,7 +11,7 @@ from scipy.stats import binom, t
 
 from datavol.cli.text import per_cent
 from datavol.errors import InsufficientData
-from datavol.runs.folder import RunFolder
+from datavol.study.load.kept import kept_predictions
 from datavol.study.questions.curve_runs import RANKS, CurveRuns
 
 HALF = 0.5  # how far, in doublings, the smaller size may be from half of the largest
@@ -80,7 +79,7 @@ def classes_that_gain(curve: CurveRuns, level: float = 0.95) -> StarvedClasses:
             images.
     """
     folders = {index: folder for index, folder in curve.runs["folder"].items() if isinstance(folder, str)}
-    read = {index: RunFolder(Path(folder)).predictions() for index, folder in folders.items()}
+    read = {index: kept_predictions(folder) for index, folder in folders.items()}
     kept = {index: predictions for index, predictions in read.items() if predictions is not None}
     if not kept:
         raise InsufficientData(

@@ -7,7 +7,9 @@ from math import prod
 from pathlib import Path
 
 import pandas as pd
+from yaml import YAMLError
 
+from datavol.errors import ConfigError
 from datavol.runs.folder import RunFolder
 
 RUN = "python -m datavol.run"
@@ -17,7 +19,14 @@ Values = tuple[str, ...]
 
 def commands_of(runs: pd.DataFrame) -> list[str]:
     """Build few command lines that train a study's runs with known overrides."""
-    return commands(RunFolder(Path(folder)).overrides for folder in runs["folder"].dropna())
+    return commands(_overrides(folder) for folder in runs["folder"].dropna())
+
+
+def _overrides(folder: str) -> Overrides | None:
+    try:
+        return RunFolder(Path(folder)).overrides
+    except (OSError, ValueError, YAMLError, ConfigError):  # damaged: the command of this run is not known
+        return None
 
 
 def commands(overrides: Iterable[Overrides | None]) -> list[str]:

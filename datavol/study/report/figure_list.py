@@ -1,7 +1,7 @@
 """Lists a report's figures, with captions that explain how to read them."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pandas as pd
 from matplotlib.figure import Figure
@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 from datavol.errors import InsufficientData
 from datavol.study import figures
 from datavol.study.curves.learning_curve import LearningCurve
+from datavol.study.figures.names import LONGEST, drawable, drawable_runs
 from datavol.study.load.labels import curve_labels, training_points
 from datavol.study.load.study import Study, finished_of
 from datavol.study.questions.curve_runs import curves_of_study
@@ -35,6 +36,7 @@ class ReportFigure:
 
 def report_figures(study: Study) -> list[ReportFigure]:
     """List a study's figures, main one first; some may fail to draw."""
+    study = replace(study, runs=drawable_runs(study.runs))
     finished = finished_of(study.runs)
     over_iterations = [*_over_iterations(training_points(study))] if len(study.epochs) else []
     if finished.empty:
@@ -180,7 +182,7 @@ def _confidence(finished: pd.DataFrame) -> Iterator[ReportFigure]:
         "Accuracy of every class",
         "A row per class, the best on top; columns are fractions. A row that changes most to the right needs the data.",
         lambda figure: figures.class_heat_map(
-            confidence.over_runs(finished, confidence.class_accuracies), figure, confidence.class_names(finished)
+            confidence.over_runs(finished, confidence.class_accuracies), figure, _class_names(finished)
         ),
     )
     yield ReportFigure(
@@ -189,8 +191,13 @@ def _confidence(finished: pd.DataFrame) -> Iterator[ReportFigure]:
         "From which fraction on a validation image is recognised, which asks more than half of the runs there and at "
         "every larger fraction. Dark: it takes the most data. Forgotten: recognised at a smaller fraction, not at the "
         "largest; they went the wrong way, and show how much chance there is. Never: recognised at none.",
-        lambda figure: figures.images_by_fate(learned_images(finished), figure, confidence.class_names(finished)),
+        lambda figure: figures.images_by_fate(learned_images(finished), figure, _class_names(finished)),
     )
+
+
+def _class_names(finished: pd.DataFrame) -> list[str] | None:
+    names = confidence.class_names(finished)
+    return None if names is None else [drawable(name, LONGEST) for name in names]
 
 
 def _subsets(finished: pd.DataFrame) -> Iterator[ReportFigure]:

@@ -9,7 +9,7 @@ from typing import Any
 import matplotlib as mpl
 from matplotlib.figure import Figure
 
-from datavol.errors import ConfigError, InsufficientData
+from datavol.errors import ConfigError, InsufficientData, flat
 from datavol.runs.files import write_whole
 from datavol.study.figures import STYLE
 from datavol.study.report.figure_list import Draw, ReportFigure
@@ -52,17 +52,22 @@ def draw_into(file: Path, draw: Draw) -> None:
         ) from None
 
 
-def render(figure: ReportFigure, folder: Path) -> RenderedFigure | str:
+FAILED = "this figure failed, and is left out"
+
+
+def render(figure: ReportFigure, folder: Path, fonts: dict[str, Any]) -> RenderedFigure | str:
     """Render a figure into three files, or return the reason against it."""
-    with mpl.rc_context(RC_PARAMS):
-        canvas = Figure(figsize=(7, 4.5), layout="constrained", dpi=150)
-        try:
+    try:
+        with mpl.rc_context(RC_PARAMS | fonts):
+            canvas = Figure(figsize=(7, 4.5), layout="constrained", dpi=150)
             figure.draw(canvas)
-        except (ConfigError, InsufficientData) as error:
-            return str(error)
-        canvas.draw_without_rendering()  # computes the layout, which is slow; it is then frozen for all three formats
-        canvas.set_layout_engine("none")
-        images = {ending: _encode(canvas, ending) for ending in METADATA}
+            canvas.draw_without_rendering()  # computes the layout, which is slow; then it is frozen for all formats
+            canvas.set_layout_engine("none")
+            images = {ending: _encode(canvas, ending) for ending in METADATA}
+    except (ConfigError, InsufficientData) as error:
+        return str(error)
+    except Exception as error:  # a font, a layout or a number that cannot be drawn: of this figure alone
+        return f"{FAILED} ({type(error).__name__}: {flat(error)[:200]})"
     for ending, image in images.items():
         write_whole(folder / f"{figure.name}.{ending}", image)
     if len(images["svg"]) <= LARGEST_SVG:

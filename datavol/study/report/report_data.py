@@ -6,9 +6,11 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from datavol.cli.text import shown
 from datavol.errors import ConfigError
 from datavol.study.audit.comparability import audit
 from datavol.study.audit.findings import Finding, list_fractions
+from datavol.study.figures.names import LONGEST, NAMED, drawable, unshown
 from datavol.study.load.study import STATES, Study, finished_of
 from datavol.study.questions.answers import Answer, answers
 from datavol.study.report.commands import commands_of
@@ -25,6 +27,7 @@ from datavol.study.tables.summaries import (
 )
 from datavol.study.tables.thesis import thesis_accuracies
 
+TELL = "please report this at datavol's issues, with the study's folder"
 WIDEST = 14  # columns; a wider table is in its files alone
 
 
@@ -76,6 +79,7 @@ class ReportData:
 def report_data(study: Study, *, delta: float = 0.01, target: float | None = None) -> ReportData:
     """Collect a study's report; `delta` and `target` are shares, as in `answers`."""
     runs, missing, pending = study.runs, list[str](), _pending(study)
+    found = [] if pending else answers(study, delta=delta, target=target)
     try:
         images = learned_images(runs)
     except ConfigError:
@@ -84,8 +88,8 @@ def report_data(study: Study, *, delta: float = 0.01, target: float | None = Non
         title=", ".join(sorted(runs["study"].dropna().unique())),
         summary=_summary(runs),
         pending=pending,
-        answers=[] if pending else answers(study, delta=delta, target=target),
-        findings=audit(study),
+        answers=found,
+        findings=[*audit(study), *_failed(found), *_unshown(runs)],
         tables=[*_tables(runs, missing), *_fate_table(runs, images)],
         csv_tables={"learned_images": images} if len(images) else {},
         runs=runs_table(runs),
@@ -94,6 +98,27 @@ def report_data(study: Study, *, delta: float = 0.01, target: float | None = Non
         versions=_versions(runs),
         provenance={"code": _distinct(runs["commit"]), "machine": _distinct(runs["machine"])},
     )
+
+
+def _failed(found: list[Answer]) -> Iterator[Finding]:
+    """List the questions that failed, each with its error."""
+    for answer in found:
+        if answer.state == "failed":
+            yield Finding("minor", "question", f"{answer.curve}: {answer.question} {answer.answer}", (), TELL)
+
+
+def _unshown(runs: pd.DataFrame) -> Iterator[Finding]:
+    if names := unshown(names_of(runs)):
+        what = f"{len(names)} names have letters that no font here has; figures write them as codes: "
+        what += ", ".join(f"{shown(name)} as {drawable(name, LONGEST)}" for name in names[:3])
+        yield Finding("note", "names", what, (), "install a font that has them, such as fonts-noto-cjk")
+
+
+def names_of(runs: pd.DataFrame) -> list[str]:
+    """List the names that a report's figures write, those of the classes too."""
+    finished = finished_of(runs)
+    classes = class_names(finished) if len(finished) else None
+    return [*(str(name) for column in NAMED for name in runs[column].dropna().unique()), *(classes or [])]
 
 
 def _pending(study: Study) -> str | None:

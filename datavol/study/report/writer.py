@@ -1,21 +1,25 @@
 """Writes a report's files: `report.html`, `tables/` and `figures/`."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
 from datavol.errors import ConfigError
 from datavol.runs.files import write_whole
+from datavol.study.audit.findings import Finding
+from datavol.study.figures.names import fonts_for
 from datavol.study.load.study import Study
 from datavol.study.report.figure_list import report_figures
 from datavol.study.report.page import page
-from datavol.study.report.renderer import RenderedFigure, render
-from datavol.study.report.report_data import ReportData
+from datavol.study.report.renderer import FAILED, RenderedFigure, render
+from datavol.study.report.report_data import TELL, ReportData, names_of
 from datavol.study.tables.formats import FORMATTERS, write_table
 
 
-def write_report(study: Study, report: ReportData, folder: Path) -> Path:
+def write_report(study: Study, report: ReportData, folder: Path, say: Callable[[str], None] = print) -> Path:
     """Write a study's page, tables and figures; return the page's path.
+
+    What fails by itself is left out, listed on the page, and said.
 
     Raises:
         ConfigError: If nothing can be written there.
@@ -28,7 +32,12 @@ def write_report(study: Study, report: ReportData, folder: Path) -> Path:
         for name, table in report.csv_tables.items():
             write_table(table, folder / "tables" / f"{name}.csv")
         figures = list(_rendered(study, folder / "figures", missing))  # before the page, which lists what is missing
-        write_whole(folder / "report.html", page(replace(report, missing=missing), figures).encode())
+        failed = [line for line in missing if FAILED in line]
+        findings = [*report.findings, *(Finding("minor", "figure", line, (), TELL) for line in failed)]
+        for finding in findings[len(report.findings) :]:
+            say(str(finding))
+        whole = page(replace(report, missing=missing, findings=findings), figures)
+        write_whole(folder / "report.html", whole.encode("utf-8", "backslashreplace"))
     except OSError as error:
         raise ConfigError(
             f"--out must be a folder to write into, got {folder}: {error.strerror}; try another"
@@ -38,8 +47,9 @@ def write_report(study: Study, report: ReportData, folder: Path) -> Path:
 
 def _rendered(study: Study, folder: Path, missing: list[str]) -> Iterator[RenderedFigure]:
     """Render the study's figures; add to `missing` those that fail."""
+    fonts = fonts_for(names_of(study.runs))
     for figure in report_figures(study):
-        rendered = render(figure, folder)
+        rendered = render(figure, folder, fonts)
         if isinstance(rendered, RenderedFigure):
             yield rendered
         else:

@@ -16,6 +16,7 @@ from sklearn.metrics import recall_score
 from datavol.errors import ConfigError
 from datavol.runs.folder import RunFolder
 from datavol.runs.predictions import Predictions
+from datavol.study.load.kept import kept_predictions
 from datavol.study.load.labels import labelled
 
 BINS = 15  # as for `val/calibration_error`
@@ -39,7 +40,7 @@ def over_runs(
     """
     frames = []
     for run in labelled(runs).itertuples():
-        predictions = RunFolder(Path(str(run.folder))).predictions(evaluation)
+        predictions = kept_predictions(str(run.folder), evaluation)
         if predictions is not None:
             keys = {"label": run.label, "model": run.model, "fraction": run.fraction, "seed": run.seed, "run": run.run}
             frame = what(predictions)

@@ -6,6 +6,7 @@ from pathlib import Path
 import pandas as pd
 from pandas.api.types import is_float_dtype, is_numeric_dtype
 
+from datavol.cli.text import shown
 from datavol.errors import ConfigError
 from datavol.runs.files import write_whole
 
@@ -20,7 +21,7 @@ def write_table(table: pd.DataFrame, path: Path) -> None:
     """
     if path.suffix not in FORMATTERS:
         raise ConfigError(f"a table's file must end in {', '.join(FORMATTERS)}, got {path.name}; try {path.stem}.csv")
-    write_whole(path, FORMATTERS[path.suffix](table).encode())
+    write_whole(path, FORMATTERS[path.suffix](table).encode("utf-8", "backslashreplace"))  # a name may be no text
 
 
 def as_csv(table: pd.DataFrame) -> str:
@@ -58,4 +59,4 @@ def _cells(table: pd.DataFrame, digits: int) -> pd.DataFrame:
 def texts(column: pd.Series, digits: int) -> list[str]:
     """Format a column as text: reals rounded, missing values dashed."""
     real = is_float_dtype(column)
-    return ["-" if pd.isna(value) else f"{value:.{digits}f}" if real else str(value) for value in column]
+    return ["-" if pd.isna(value) else f"{value:.{digits}f}" if real else shown(str(value)) for value in column]

@@ -20,8 +20,8 @@ from numpy.typing import NDArray
 
 from datavol.cli.text import per_cent
 from datavol.errors import ConfigError
-from datavol.runs.folder import RunFolder
 from datavol.runs.predictions import Predictions
+from datavol.study.load.kept import kept_predictions
 from datavol.study.load.labels import comparable_labels
 from datavol.study.load.run_data import source_of
 from datavol.study.load.study import finished_of
@@ -87,7 +87,7 @@ def _shares_right(label: str, curve: pd.DataFrame) -> tuple[list[float], NDArray
     """Return fractions, shares of right runs (fractions, images), and true classes (images,)."""
     kept: dict[float, list[Predictions]] = {}
     for fraction, folder in zip(curve["fraction"], curve["folder"], strict=True):
-        if (predictions := RunFolder(Path(folder)).predictions()) is not None:
+        if (predictions := kept_predictions(folder)) is not None:
             kept.setdefault(float(fraction), []).append(predictions)
     of_all = [predictions.labels for one in kept.values() for predictions in one]
     if any(not np.array_equal(labels, of_all[0]) for labels in of_all):  # images have no names here: compare classes

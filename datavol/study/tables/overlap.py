@@ -17,6 +17,7 @@ from scipy.stats import binom
 
 from datavol.errors import ConfigError
 from datavol.runs.folder import RunFolder
+from datavol.study.load.kept import readable_subsets
 from datavol.study.load.run_data import source_of
 
 Of = Literal["row", "smaller"]
@@ -234,7 +235,7 @@ def most_images(subsets: pd.DataFrame, counts: Counts, chance: float) -> Counts:
 def _of_one_data_set(runs: pd.DataFrame) -> pd.DataFrame:
     if (sets := runs["fingerprint"].nunique()) != 1:
         raise ConfigError(f"overlap must be asked for runs of one data set, got {sets}; select by runs['fingerprint']")
-    return subsets_of(runs)
+    return subsets_of(readable_subsets(runs))
 
 
 def _denominators(subsets: pd.DataFrame, of: Of) -> Counts:

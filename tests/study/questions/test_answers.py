@@ -156,3 +156,34 @@ def test_every_study_gets_sentences(study, delta, target):
     for answer in answers(study, delta=delta, target=target):
         assert (answer.state == "cannot say") == answer.answer.startswith("cannot say")
         assert not any(word in str(answer) for word in ("nan", "inf ", "None"))
+
+
+def test_a_question_that_fails_says_so_and_leaves_the_others_their_answers(monkeypatch):
+    def fail(*_: object) -> None:
+        raise np.linalg.LinAlgError("Matrix is not\npositive definite")
+
+    whole = answers(one())
+    monkeypatch.setattr("datavol.study.questions.answers.doubling", fail)
+    told = answers(one())
+    assert [answer.state for answer in told].count("failed") == 1
+    assert told[1].answer == ("this question failed, and is left out (LinAlgError: Matrix is not positive definite)")
+    assert (told[1].numbers, told[1].result) == ({}, None)
+    assert list(map(str, told[:1] + told[2:])) == list(map(str, whole[:1] + whole[2:]))
+
+
+def test_many_sizes_with_little_noise_leave_a_covariance_that_has_draws():
+    study = simulated_study(
+        np.random.default_rng(0),
+        grid(tuple(np.arange(1, 11) / 10)),
+        lambda n: 0.24 * (n / 1281167) ** -0.3,
+        full_size=1281167,
+        test_size=50_000,
+        noise=0.01,
+        columns={"classes": 1000},
+    )
+    (curve,) = curves_of_study(study)
+    sizes = [0.05 * 1281167, *curve.runs["images"].to_numpy(float), 2 * 1281167]
+    errors = curve.fit(0.95).average_errors(sizes, 500)
+    assert errors.shape == (500, len(sizes))
+    assert np.isfinite(errors).all()
+    assert np.abs(np.median(errors, axis=0)[1:-1] - 0.24 * (np.array(sizes[1:-1]) / 1281167) ** -0.3).max() < 0.02

@@ -1,0 +1,208 @@
+"""Looks up keys of the schema, and values for them that work when typed."""
+
+import difflib
+import re
+import shlex
+from collections.abc import Iterator, Sequence
+from typing import Annotated, Any, Literal, get_args, get_origin
+
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.errors import HydraException
+from pydantic import TypeAdapter, ValidationError
+
+from datavol.cli.text import typed
+from datavol.config.run import Config
+from datavol.config.section import Section, conf_dir, marks
+
+ELSEWHERE = {
+    "epochs": ("max_epochs", "num_epochs", "n_epochs", "nb_epochs", "epoch", "num_train_epochs"),
+    "recipe.batch_size": ("bs", "batch", "train_batch_size", "per_device_train_batch_size"),
+    "recipe.optimiser.name": ("optimizer", "optimiser", "optim", "opt", "recipe.optimizer", "recipe.optimiser"),
+    "recipe.optimiser.lr": ("learning_rate", "base_lr", "lr0", "max_lr"),
+    "recipe.optimiser.weight_decay": ("wd",),
+    "recipe.schedule.name": ("scheduler", "lr_scheduler", "schedule", "sched"),
+    "recipe.dropout": ("drop", "drop_rate"),
+    "recipe.label_smoothing": ("smoothing",),
+    "trainer.devices": ("gpus", "num_gpus", "n_gpus", "ngpus", "nproc_per_node", "num_devices"),
+    "trainer.num_nodes": ("nodes", "nnodes"),
+    "trainer.precision": ("amp", "fp16", "bf16", "mixed_precision", "use_amp"),
+    "trainer.accelerator": ("device", "cuda"),
+    "model.name": ("arch", "backbone", "architecture", "network"),
+    "model.weights": ("pretrained", "checkpoint_path", "pretrained_weights", "ckpt_path", "ckpt"),
+    "data.root": ("data_dir", "data_path", "path", "dir", "dataset_path", "image_dir"),
+    "data.image_size": ("img_size", "imgsz", "input_size", "image_size"),
+    "data.workers": ("num_workers", "n_workers"),
+    "data.classes": ("num_classes", "n_classes", "nc"),
+    "data.val_fraction": ("val_split", "validation_split", "val_size", "valid_size"),
+    "data": ("dataset", "datasets"),
+    "fraction": ("frac", "subset", "portion", "train_fraction", "data_fraction", "train_size"),
+    "seed": ("random_seed", "random_state", "manual_seed"),
+    "study": ("project", "experiment_name", "exp_name"),
+}
+"""Keys, by what other tools call them; the section in front of a name counts for nothing."""
+
+OTHER_NAMES = {name: key for key, names in ELSEWHERE.items() for name in names}
+
+
+def sections_in(annotation: Any) -> list[type[Section]]:
+    """List the sections that a type annotation names."""
+    if isinstance(annotation, type) and issubclass(annotation, Section):
+        return [annotation]
+    return [section for part in get_args(annotation) for section in sections_in(part)]
+
+
+def field_of(path: Sequence[str]) -> tuple[list[type[Section]], Any]:
+    """Return the sections that a path ends in, and its field."""
+    sections: list[type[Section]] = [Config]
+    for depth, part in enumerate(path):
+        fields = [section.model_fields[part] for section in sections if part in section.model_fields]
+        if not fields or depth == len(path) - 1:
+            return sections, fields[0] if fields else None
+        sections = [inner for field in fields for inner in sections_in(field.annotation)]  # several for a union
+    return sections, None
+
+
+def all_keys(section: type[Section] = Config, prefix: str = "") -> list[str]:
+    """List every key of the schema by its path."""
+    keys = []
+    for name, field in section.model_fields.items():
+        inner = sections_in(field.annotation)
+        keys += [prefix + name, *(key for one in inner for key in all_keys(one, f"{prefix}{name}."))]
+    return keys
+
+
+def owners_of(key: str) -> list[str]:
+    """List the choices of a group that have a key, where others lack it."""
+    group, _, name = key.partition(".")
+    members = sections_in(Config.model_fields[group].annotation)
+    owners = [member for member in members if name in member.model_fields]
+    if len(owners) == len(members) or not name:
+        return []
+    marked = "source" if group == "data" else "name"
+    return [choice for owner in owners for choice in get_args(owner.model_fields[marked].annotation)]
+
+
+def meant(name: str, known: Sequence[str]) -> str | None:
+    """Find the key that a name of nothing stands for."""
+    last = name.rpartition(".")[2].replace("-", "_")
+    # What another tool calls it, a key without its section ("lr" for "recipe.optimiser.lr"), then a slip of the fingers
+    if key := OTHER_NAMES.get(name) or OTHER_NAMES.get(last):
+        return key
+    if same_end := [key for key in known if key.endswith(f".{last}")]:
+        return same_end[0]
+    return next(iter(difflib.get_close_matches(name, known, n=1, cutoff=0.7)), None)
+
+
+def remedy(key: str, got: str | None = None) -> str | None:
+    """Write an override of a key that works when typed, near to `got`.
+
+    >>> remedy("fraction", "5%"), remedy("fraction", "[0.1,0.2]"), remedy("trainer.precision", "bf16")
+    ('fraction=0.05', '-m fraction=0.1,0.2', 'trainer.precision=bf16-mixed')
+    """
+    if (conf_dir() / key).is_dir():
+        return choice_of(key, got or "")
+    if inner := sections_in(_annotation(key)):  # a value was given to a section: one of its keys takes it, or its first
+        keys = [f"{key}.{name}" for name in inner[0].model_fields]
+        return next((remedy(one, got) for one in keys if got and takes(one, got)), remedy(keys[0], got))
+    if got is not None:
+        several = list(dict.fromkeys(_several(got)))
+        if several and all(takes(key, one) for one in several):
+            return f"{'-m ' * (len(several) > 1)}{key}={','.join(several)}"
+        for value in _near(key, got):
+            if takes(key, value):
+                return shlex.quote(f"{key}={value}")
+    common = usual(key)
+    return None if common is None else shlex.quote(f"{key}={common}")
+
+
+def choice_of(group: str, got: str) -> str:
+    """Choose what a group has nearest to `got`, or what brings it in."""
+    if group == "data" and re.search(r"[/.~\\]", got):
+        return data_at(got)
+    known = choices(group)
+    if group == "model" and re.search(r"[\d_]", got) and not difflib.get_close_matches(got, known, cutoff=0.8):
+        return f"model=timm {remedy('model.name', got)}"  # which has a thousand
+    return f"{group}={next(iter(difflib.get_close_matches(got.lower(), known, n=1, cutoff=0.4)), known[0])}"
+
+
+def data_at(path: str) -> str:
+    """Write the overrides for data that lie at a path."""
+    if path.lower().endswith((".csv", ".tsv", ".txt")):
+        return f"data=table {typed('data.table', path)}"
+    return f"data=image_folder {typed('data.root', path)}"
+
+
+def takes_text(key: str) -> bool:
+    """Return whether a key takes any text, such as a path."""
+    field = field_of(key.split("."))[1]
+    return field is not None and str in (field.annotation, *get_args(field.annotation))
+
+
+def choices(group: str) -> list[str]:
+    """List what `conf/` has in a group."""
+    folder = conf_dir() / group
+    return sorted(path.relative_to(folder).with_suffix("").as_posix() for path in folder.rglob("*.yaml"))
+
+
+def usual(key: str) -> str | None:
+    """Return a value that a key takes, as typed; None where nothing is known."""
+    field = field_of(key.split("."))[1]
+    options = _options(field.annotation)
+    return marks(field)["remedy"] or (options[0] if options else None)
+
+
+def takes(key: str, text: str) -> bool:
+    """Return whether a key takes a value, as typed."""
+    field = field_of(key.split("."))[1]
+    try:
+        override = OverridesParser.create().parse_override(f"{key}={text}")
+        if override.is_sweep_override():
+            return False
+        parts = (field.annotation, *field.metadata, key)
+        limited: Any = Annotated[parts]
+        TypeAdapter(limited, config=Section.model_config).validate_python(override.value())
+    except (HydraException, ValidationError, ValueError):
+        return False
+    return True
+
+
+def _annotation(key: str) -> Any:
+    return field_of(key.split("."))[1].annotation
+
+
+def _options(annotation: Any) -> list[str]:
+    """List the words that a type takes."""
+    if get_origin(annotation) is Literal:
+        return [str(option) for option in get_args(annotation)]
+    if annotation is bool:
+        return ["false", "true"]
+    if annotation is type(None):
+        return ["null"]
+    return [option for part in get_args(annotation) for option in _options(part)]
+
+
+def _several(got: str) -> list[str]:
+    """Split `0.1,0.2` or `[0.1,0.2]` into its values; none of one value."""
+    values = [value.strip() for value in got.strip("[]()").split(",")]
+    return values if len(values) > 1 and all(values) else []
+
+
+def _near(key: str, got: str) -> Iterator[str]:
+    """Guess what a value was meant to be, the likeliest first."""
+    bare = re.sub(r"""^(["'])(.*)\1$""", r"\2", got.strip())
+    yield bare
+    yield bare.rstrip(", ;")
+    if re.fullmatch(r"\d+,\d+", bare):  # a decimal comma
+        yield bare.replace(",", ".")
+    if number := re.fullmatch(r"(\d+(?:\.\d+)?) ?(%|pct|percent)?", bare):
+        per_cent = number[2] or ("." not in bare and key == "fraction")
+        yield f"{float(number[1]) / 100:.10g}" if per_cent else f"{float(number[1]):.0f}"
+    if ratio := re.fullmatch(r"(\d+)/([1-9]\d*)", bare):
+        yield f"{int(ratio[1]) / int(ratio[2]):.6g}"
+    if several := _several(bare):
+        yield f"[{','.join(several)}]"
+    words = _options(_annotation(key))
+    yield from [word for word in words if bare and word.startswith(bare)]
+    yield from difflib.get_close_matches(bare.lower(), words, n=1)
+    if bare not in ("", "null", "true", "false"):  # a path or a name with letters that Hydra does not take bare
+        yield shlex.split(typed(key, bare))[0].partition("=")[2]
