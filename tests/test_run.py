@@ -28,7 +28,7 @@ def on_photos(command, photos):
 
 
 def test_a_sweep_trains_each_run_once_and_the_second_time_finds_them_finished(command, elsewhere):
-    options = ["-m", "model=resnet50,mobilenet_v2", "fraction=0.25", *QUICK]
+    options = ["-m", "model=timm", "model.name=test_efficientnet,test_byobnet", "fraction=0.25", *QUICK]
     first = command("run", *options)
 
     assert first.returncode == 0, first.stderr

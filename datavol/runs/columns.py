@@ -197,7 +197,7 @@ COLUMNS: tuple[Column, ...] = (
     Column("folder", str, "path of the run's folder", None),
     Column("study", str, "name of the study", "study"),
     Column("hash", str, "eight digits of the hash of the scientific configuration", "hash"),
-    Column("state", str, "`finished`, `running`, `failed`, `superseded` or `unreadable`", "state"),
+    Column("state", str, "`finished`, `running`, `failed`, `copied`, `superseded` or `unreadable`", "state"),
     Column("reason", str, "why the run is in that state", "reason", optional=True),
     Column("model", str, "name of the network", "config.model.name", wandb="model"),
     Column("model_settings", str, "all keys of the network, as JSON", "config.model", json_text, wandb="model_settings",

@@ -15,6 +15,7 @@ SMALL = ["data.image_size=16", "data.resize=16", "recipe.batch_size=128"]
 SMALL += ["trainer.precision=32", "trainer.memory_format=channels_last"]  # no times decide what `auto` is
 """Digits of 16 x 16 pixels, computed alike on any machine."""
 
+TINY_NETWORK = ["model=timm", "model.name=test_efficientnet"]
 TWO_RANKS = ["trainer.accelerator=cpu", "trainer.devices=2", "trainer.strategy=ddp"]
 TIMES = ("seconds/train", "seconds/val", "images_per_second")
 HANG = 600.0
@@ -24,7 +25,7 @@ TEST = "DATAVOL_TEST"
 
 def start_sweep(place: Path, *overrides: str, **environment: str) -> subprocess.Popen[str]:
     """Start a sweep in `place`, as a terminal would: Ctrl-C ends it."""
-    options = [*SMALL, "logger=csv", "trainer.threads=1", "epochs=3", *overrides]
+    options = [*SMALL, *TINY_NETWORK, "logger=csv", "trainer.threads=1", "epochs=3", *overrides]
     return subprocess.Popen(
         [sys.executable, "-m", "datavol.run", "-m", *options],
         cwd=place,

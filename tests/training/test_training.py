@@ -2,6 +2,7 @@
 
 import math
 import re
+import shutil
 import signal
 from itertools import count
 from unittest.mock import Mock
@@ -244,6 +245,22 @@ def test_a_second_signal_does_not_disturb_the_end_that_the_first_has_begun(tmp_p
     signal.signal(signal.SIGTERM, before)
     assert ended.value.code == 143
     assert folder.record["reason"] == "ended by SIGTERM; the same command goes on"
+
+
+@pytest.mark.parametrize("iteration", [5, 12])
+def test_a_run_whose_folder_is_removed_stops_and_makes_no_part_of_it_anew(iteration, little, elsewhere, monkeypatch):
+    run = little("check_every=5", "checkpoint.every_minutes=1e-9")
+
+    def remove(self, trainer, module, *_):
+        if module.iteration == iteration:
+            shutil.rmtree(run.folder)
+
+    monkeypatch.setattr(Progress, "on_train_batch_end", remove)
+    with pytest.raises(
+        RunError, match=rf"^{run.folder} must stay while its run trains, got no run\.json; type the comm"
+    ):
+        trained(run)
+    assert not run.folder.exists()
 
 
 @pytest.mark.parametrize("damage", ["cut", "in its middle", "of another run"])

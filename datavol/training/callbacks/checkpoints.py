@@ -114,6 +114,7 @@ class RunWriter(Checkpoint):
             put_in_place(unfinished, target)
 
     def _save(self, trainer: L.Trainer, name: str) -> None:
+        self.folder.check_there()  # a folder that was removed is not made anew, in part
         target = self.folder.checkpoint(name)
         with _written_whole(target) as unfinished:
             trainer.save_checkpoint(unfinished)  # a collective: all ranks gather their state, rank 0 writes, all wait
