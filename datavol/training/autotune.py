@@ -19,8 +19,9 @@ from datavol.config.data import FilesConfig
 from datavol.config.run import Config, Run
 from datavol.data.images.cache_policy import short_side
 from datavol.data.prepare import Prepared
+from datavol.errors import ConfigError
 from datavol.runs import provenance
-from datavol.runs.files import file_lock, write_whole
+from datavol.runs.files import file_lock, read_json, write_whole
 from datavol.runs.folder import WITHIN, RunFolder, now
 from datavol.training.precision import AUTO, Choice, StepTimer, choose_memory_format, choose_precision
 
@@ -110,7 +111,14 @@ def _study_entry(study: Path, what: str, write: bool, choose_values: Callable[[]
 
 def _entries(study: Path) -> dict[str, dict[str, Any]]:
     files = [study / name for name in (OLD_FILE, FILE)]  # the newer file wins where both have an entry
-    return {what: entry for file in files if file.exists() for what, entry in json.loads(file.read_text()).items()}
+    remedy = "bring it back, or move it away, and the study's next run chooses anew"
+    entries: dict[str, dict[str, Any]] = {}
+    for file in files:
+        found = read_json(file, remedy) if file.exists() else {}
+        if not all(isinstance(entry, dict) for entry in found.values()):
+            raise ConfigError(f"{file} must be a whole file that datavol wrote, got an entry that is none; {remedy}")
+        entries |= found
+    return entries
 
 
 def _step_options(config: Config) -> dict[str, Any]:

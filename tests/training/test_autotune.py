@@ -13,6 +13,7 @@ from factories.small_runs import timeless
 
 from datavol.config.compose import compose
 from datavol.data.prepare import prepare
+from datavol.errors import ConfigError
 from datavol.runs.folder import RunFolder
 from datavol.training import autotune, precision
 from datavol.training.autotune import FILE, OLD_FILE, recorded_auto, resolve_auto
@@ -59,6 +60,19 @@ def test_an_older_study_s_file_stays_in_force_and_new_entries_are_written_beside
     assert json.loads(old_file.read_text()) == older
     old_file.unlink()
     assert resolved(tiny(*OPEN)).trainer.memory_format == "channels_last"
+
+
+@pytest.mark.parametrize("name", [FILE, OLD_FILE])
+@pytest.mark.parametrize("content", [b"", b'{"a": {', b"[]", b'{"a": 1}', b"\xff"])
+def test_a_damaged_choice_is_one_line_with_a_remedy_that_works(name, content, tiny, elsewhere, asked):
+    run = tiny(*OPEN)
+    file = run.folder.parent / name
+    file.parent.mkdir(parents=True)
+    file.write_bytes(content)
+    with pytest.raises(ConfigError, match=rf"^{file} must be a whole file [^\n]*; bring it back, or move[^\n]*$"):
+        resolved(run)
+    file.rename(f"{file}.damaged")
+    assert resolved(run).trainer.precision == "bf16-mixed"
 
 
 def test_what_is_given_is_no_matter_of_the_study(tiny, elsewhere, asked):
