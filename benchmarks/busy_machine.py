@@ -15,7 +15,7 @@ from contextlib import ExitStack
 
 from datavol.config.compose import compose
 from datavol.planning.throughput import measure_run
-from datavol.training.spinning import BriefSpinning
+from datavol.training.hardware.spinning import BriefSpinning
 
 CASES = {
     "MobileNetV2, 32 px": ["model=mobilenet_v2"],

@@ -2,7 +2,7 @@
 
 import sys
 
-from datavol.training.device_errors import why_no_gpu
+from datavol.training.hardware.device_errors import why_no_gpu
 
 
 def main() -> None:

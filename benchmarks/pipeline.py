@@ -131,8 +131,8 @@ def datavol_batches(root: Path, *overrides: str) -> Sizes:
     from datavol.config.compose import compose
     from datavol.data.augment.device import DeviceTransform
     from datavol.data.prepare import prepare
-    from datavol.training.autotune import resolve_auto
-    from datavol.training.memory import keep_freed_memory
+    from datavol.training.hardware.autotune import resolve_auto
+    from datavol.training.hardware.memory import keep_freed_memory
     from datavol.training.trainer import build_data
 
     keep_freed_memory()  # as every run does

@@ -33,7 +33,7 @@ def main() -> None:
     parser.add_argument("-m", "--multirun", action="store_true", help="print what several subsets share instead")
     arguments = parser.parse_intermixed_args()
     runs = compose(arguments.overrides, multirun=arguments.multirun)
-    from datavol.data.sources.file_table import FileSplit  # after the configuration, as all of data
+    from datavol.data.sources.files.file_table import FileSplit  # after the configuration, as all of data
     from datavol.data.subset_lists import list_line
 
     prepared = prepare_subsets(runs)

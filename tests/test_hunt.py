@@ -13,9 +13,9 @@ import pytest
 
 from datavol.cli.text import typed
 from datavol.config.compose import compose
-from datavol.data.sources.found import BY_TOOLS, FOLDER
+from datavol.data.sources.files.found import BY_TOOLS, FOLDER
+from datavol.data.sources.files.scan import IMAGE_ENDINGS, kind_of
 from datavol.data.sources.open import Source, open_source
-from datavol.data.sources.scan import IMAGE_ENDINGS, kind_of
 from datavol.errors import ConfigError
 from datavol.plan import main as plan
 

@@ -30,7 +30,7 @@ from datavol.data.images.decode import DECODING, decode_file
 from datavol.data.images.pixel_values import UNKNOWN, PixelRange, sample_range
 from datavol.data.sampler import BudgetSampler, UnpaddedSampler
 from datavol.data.sources.arrays import ArraySplit
-from datavol.data.sources.file_table import FileSplit
+from datavol.data.sources.files.file_table import FileSplit
 from datavol.data.sources.open import Source
 from datavol.data.sources.split import Split
 from datavol.data.subsets import Subset

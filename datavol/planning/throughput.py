@@ -24,10 +24,10 @@ from datavol.data.datamodule import SubsetDataModule
 from datavol.data.prepare import Prepared, prepare
 from datavol.planning.prediction import one_device, with_batch
 from datavol.sweep.job import is_first_rank, read_job
-from datavol.training.autotune import resolve_auto
 from datavol.training.callbacks.monitoring import Margins, StopOnNonFinite, set_threads
-from datavol.training.memory import keep_freed_memory
-from datavol.training.spinning import BriefSpinning
+from datavol.training.hardware.autotune import resolve_auto
+from datavol.training.hardware.memory import keep_freed_memory
+from datavol.training.hardware.spinning import BriefSpinning
 from datavol.training.trainer import build_data, build_module, build_trainer, fewer_warnings
 
 WARM_UP_BATCHES = 5

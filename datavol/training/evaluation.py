@@ -7,13 +7,13 @@ from typing import Any, NamedTuple
 from datavol.config.run import Config
 from datavol.data.prepare import prepare
 from datavol.errors import ConfigError
-from datavol.training.autotune import recorded_auto
 from datavol.training.callbacks.monitoring import Margins
-from datavol.training.device_errors import device_errors
-from datavol.training.memory import keep_freed_memory
+from datavol.training.hardware.autotune import recorded_auto
+from datavol.training.hardware.device_errors import device_errors
+from datavol.training.hardware.memory import keep_freed_memory
+from datavol.training.hardware.spinning import BriefSpinning
 from datavol.training.module import Classifier
 from datavol.training.resume import read_checkpoint
-from datavol.training.spinning import BriefSpinning
 from datavol.training.trainer import build_data, build_module, build_trainer, check_ranks, fewer_warnings
 from datavol.training.weights import fit_weights
 

@@ -116,7 +116,7 @@ def _check_devices(trainer: TrainerConfig) -> None:
         return
     import torch  # late: it takes seconds, and is not needed without GPUs
 
-    from datavol.training.device_errors import why_no_gpu
+    from datavol.training.hardware.device_errors import why_no_gpu
 
     gpus, asked = torch.cuda.device_count(), trainer.devices if isinstance(trainer.devices, int) else 1
     if gpus < asked:

@@ -20,10 +20,10 @@ from datavol.runs.columns import place
 from datavol.runs.folder import RunFolder, now
 from datavol.tracking.keys import sent_to_wandb
 from datavol.tracking.run import open_wandb_run
-from datavol.training.autotune import STEP_KEYS
 from datavol.training.callbacks.checkpoints import RunWriter
 from datavol.training.callbacks.signals import Signals
 from datavol.training.changes import weights_sha256
+from datavol.training.hardware.autotune import STEP_KEYS
 from datavol.training.networks import taken_weights
 from datavol.training.resume import Start
 

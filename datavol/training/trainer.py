@@ -19,19 +19,19 @@ from datavol.data.prepare import Prepared
 from datavol.errors import ConfigError, flat
 from datavol.runs.folder import RunFolder
 from datavol.runs.integrity import check_world_size
-from datavol.training.autotune import resolve_auto
 from datavol.training.callbacks.checkpoints import RunWriter
 from datavol.training.callbacks.damage import Damage
 from datavol.training.callbacks.monitoring import Margins, Progress, StopOnNonFinite, Threads, Timing
 from datavol.training.callbacks.predictions import PredictionWriter
 from datavol.training.callbacks.signals import Signals
-from datavol.training.device_errors import device_errors, unused_gpu
-from datavol.training.memory import keep_freed_memory
+from datavol.training.hardware.autotune import resolve_auto
+from datavol.training.hardware.device_errors import device_errors, unused_gpu
+from datavol.training.hardware.memory import keep_freed_memory
+from datavol.training.hardware.spinning import BriefSpinning
 from datavol.training.module import Classifier
 from datavol.training.networks import build_network
 from datavol.training.record import open_record, recorded, wandb_curves
 from datavol.training.resume import find_start
-from datavol.training.spinning import BriefSpinning
 
 
 def train(run: Run, prepared: Prepared) -> None:

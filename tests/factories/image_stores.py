@@ -12,7 +12,7 @@ from torchvision.transforms.v2 import functional as F
 from datavol.data.images.cache_reader import PackedImages, Store
 from datavol.data.images.cache_writer import fill
 from datavol.data.images.decode import decode_file
-from datavol.data.sources.file_table import FileSplit
+from datavol.data.sources.files.file_table import FileSplit
 
 SIDE = 16
 SIZES = [(24, 20), (16, 40), (40, 16), (9, 8), (33, 47), (17, 17), (64, 20), (20, 64), (16, 16), (100, 7)]

@@ -19,8 +19,8 @@ from datavol.study.load.run_data import source_of
 from datavol.study.load.study import load_study
 from datavol.study.tables.overlap import overlap_per_class
 from datavol.sweep.job import read_job, write_job
-from datavol.training.autotune import recorded_auto
 from datavol.training.evaluation import evaluate
+from datavol.training.hardware.autotune import recorded_auto
 from datavol.training.trainer import build_module, train
 
 HERE = Path(__file__).parent

@@ -15,8 +15,8 @@ from datavol.config.compose import compose
 from datavol.data.prepare import prepare
 from datavol.errors import ConfigError
 from datavol.runs.folder import RunFolder
-from datavol.training import autotune, precision
-from datavol.training.autotune import FILE, OLD_FILE, recorded_auto, resolve_auto
+from datavol.training.hardware import autotune, precision
+from datavol.training.hardware.autotune import FILE, OLD_FILE, recorded_auto, resolve_auto
 from datavol.training.trainer import train
 
 OPEN = ["trainer.precision=auto", "trainer.memory_format=auto"]

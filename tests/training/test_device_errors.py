@@ -9,7 +9,7 @@ from datavol.config.compose import compose
 from datavol.data.prepare import prepare
 from datavol.errors import RunError
 from datavol.runs.folder import RunFolder
-from datavol.training import device_errors as errors
+from datavol.training.hardware import device_errors as errors
 from datavol.training.trainer import build_trainer, train
 
 CPU = torch.device("cpu")

@@ -4,8 +4,8 @@ import pytest
 import torch
 
 from datavol.config.compose import compose
-from datavol.training import precision
-from datavol.training.precision import StepTimer, choose_memory_format, choose_precision, time_bf16
+from datavol.training.hardware import precision
+from datavol.training.hardware.precision import StepTimer, choose_memory_format, choose_precision, time_bf16
 
 CPU, GPU = torch.device("cpu"), torch.device("cuda")
 

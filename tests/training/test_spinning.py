@@ -13,8 +13,8 @@ from factories.small_runs import timeless
 from datavol.data.prepare import prepare
 from datavol.runs.folder import RunFolder
 from datavol.runs.provenance import cores
-from datavol.training import spinning
-from datavol.training.spinning import BriefSpinning, IdleThreads, seconds_waited
+from datavol.training.hardware import spinning
+from datavol.training.hardware.spinning import BriefSpinning, IdleThreads, seconds_waited
 from datavol.training.trainer import train
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="other systems do not report waiting")

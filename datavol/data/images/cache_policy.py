@@ -10,7 +10,7 @@ from typing import Any
 from datavol.config.data import FilesConfig
 from datavol.data.images.cache_reader import cache_folder, estimate_bytes
 from datavol.data.images.cache_writer import bytes_of_stores
-from datavol.data.sources.file_table import FileSplit
+from datavol.data.sources.files.file_table import FileSplit
 from datavol.data.sources.open import Source
 from datavol.runs.files import nearest_folder
 

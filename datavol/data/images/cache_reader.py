@@ -34,7 +34,7 @@ from torch import Tensor
 from datavol.data.images.cache_place import PIXELS, SHARED_MEMORY, check_store
 from datavol.data.images.decode import DECODING, size_of
 from datavol.data.images.pixel_values import UNKNOWN, PixelRange
-from datavol.data.sources.file_table import FileSplit, cache_path
+from datavol.data.sources.files.file_table import FileSplit, cache_path
 from datavol.errors import ConfigError, flat
 from datavol.runs.files import write_whole
 from datavol.runs.randomness import permutation

@@ -34,7 +34,7 @@ from datavol.data.images.cache_reader import (
     read_index,
     write_index,
 )
-from datavol.data.sources.file_table import DamagedImage, FileSplit
+from datavol.data.sources.files.file_table import DamagedImage, FileSplit
 from datavol.runs.files import file_lock
 
 PUBLISH_SECONDS = 30.0  # the work that a crash may cost

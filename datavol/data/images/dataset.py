@@ -15,7 +15,7 @@ from datavol.data.images.cache_reader import PackedImages
 from datavol.data.images.decode import decode_file
 from datavol.data.images.pixel_values import UNKNOWN, PixelRange
 from datavol.data.sources.arrays import ArraySplit
-from datavol.data.sources.file_table import DamagedImage, FileSplit
+from datavol.data.sources.files.file_table import DamagedImage, FileSplit
 
 Positions = NDArray[np.int64]
 

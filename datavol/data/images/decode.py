@@ -13,7 +13,7 @@ from PIL import ExifTags, Image, PngImagePlugin, UnidentifiedImageError
 from torch import Tensor
 
 from datavol.data.images.pixel_values import UNKNOWN, PixelRange, to_rgb
-from datavol.data.sources.file_table import DamagedImage, FileSplit
+from datavol.data.sources.files.file_table import DamagedImage, FileSplit
 from datavol.errors import RunError, flat
 
 DECODING = 2  # count up when a file's pixels change; image caches are filled anew then

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageCms
 
-from datavol.data.sources.file_table import FileSplit
+from datavol.data.sources.files.file_table import FileSplit
 from datavol.runs.randomness import permutation
 
 BITS = (8, 10, 12, 14, 16, 24, 31)  # that integer pixels are taken to have: the least that holds the sample

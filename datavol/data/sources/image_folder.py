@@ -9,12 +9,12 @@ from numpy.typing import NDArray
 
 from datavol.cli.text import shown, typed
 from datavol.config.data import ImageFolderConfig, ImageNetConfig
-from datavol.data.sources.class_names import check_class_names, check_same_classes
-from datavol.data.sources.file_table import FileSplit, FileTable, data_root, file_table, split_names
-from datavol.data.sources.found import Found, count, few
-from datavol.data.sources.layout import beside_train, find_layout, split_role
-from datavol.data.sources.same_files import check_same_files
-from datavol.data.sources.scan import IMAGE_ENDINGS
+from datavol.data.sources.files.class_names import check_class_names, check_same_classes
+from datavol.data.sources.files.file_table import FileSplit, FileTable, data_root, file_table, split_names
+from datavol.data.sources.files.found import Found, count, few
+from datavol.data.sources.files.layout import beside_train, find_layout, split_role
+from datavol.data.sources.files.same_files import check_same_files
+from datavol.data.sources.files.scan import IMAGE_ENDINGS
 from datavol.data.sources.split import Classes, Opened, check_one_validation, hold_out
 from datavol.data.sources.table import read_rows
 from datavol.errors import ConfigError

@@ -9,9 +9,9 @@ import numpy as np
 
 from datavol.config.data import AnyData, DigitsConfig, ImageFolderConfig, ImageNetConfig, TableConfig, TorchvisionConfig
 from datavol.data.sources.arrays import cifar, digits, fashion_mnist
-from datavol.data.sources.content import content_of
-from datavol.data.sources.file_table import FileSplit, join_names
-from datavol.data.sources.found import Found, few
+from datavol.data.sources.files.content import content_of
+from datavol.data.sources.files.file_table import FileSplit, join_names
+from datavol.data.sources.files.found import Found, few
 from datavol.data.sources.image_folder import open_image_folder, open_imagenet
 from datavol.data.sources.restrict import restrict
 from datavol.data.sources.split import Classes, Opened, Split, hold_out

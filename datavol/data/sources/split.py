@@ -6,8 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from datavol.data.sources.arrays import ArraySplit
-from datavol.data.sources.file_table import FileSplit
-from datavol.data.sources.found import Found
+from datavol.data.sources.files.file_table import FileSplit
+from datavol.data.sources.files.found import Found
 from datavol.errors import ConfigError
 from datavol.runs.randomness import permutation
 

@@ -10,11 +10,11 @@ import numpy as np
 
 from datavol.cli.text import shown
 from datavol.config.data import TableConfig
-from datavol.data.sources.class_names import check_class_names, check_same_classes
-from datavol.data.sources.file_table import FileSplit, data_root, join_names
-from datavol.data.sources.found import Found
-from datavol.data.sources.layout import split_role
-from datavol.data.sources.same_files import check_same_files, listed_files
+from datavol.data.sources.files.class_names import check_class_names, check_same_classes
+from datavol.data.sources.files.file_table import FileSplit, data_root, join_names
+from datavol.data.sources.files.found import Found
+from datavol.data.sources.files.layout import split_role
+from datavol.data.sources.files.same_files import check_same_files, listed_files
 from datavol.data.sources.split import Opened, check_one_validation, hold_out
 from datavol.errors import ConfigError
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pandas as pd
 
-from datavol.data.sources.found import BY_TOOLS, count
+from datavol.data.sources.files.found import BY_TOOLS, count
 from datavol.study.audit.findings import Finding, run_names
 
 

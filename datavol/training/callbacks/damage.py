@@ -8,7 +8,7 @@ from typing import Any
 import lightning as L
 from lightning.pytorch.callbacks import Callback
 
-from datavol.data.sources.file_table import FileSplit, split_names
+from datavol.data.sources.files.file_table import FileSplit, split_names
 from datavol.data.sources.open import Source
 from datavol.errors import RunError
 from datavol.runs.columns import damaged_in_words

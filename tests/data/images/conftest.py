@@ -9,7 +9,7 @@ from factories.image_stores import NAMES, SIDE, SIZES, write_photo
 from tqdm import tqdm
 
 from datavol.data.images.cache_reader import Store, store_of
-from datavol.data.sources.file_table import FileSplit, join_names
+from datavol.data.sources.files.file_table import FileSplit, join_names
 
 
 @pytest.fixture(autouse=True)

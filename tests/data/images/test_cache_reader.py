@@ -16,7 +16,7 @@ from torch.utils.data import DataLoader
 
 from datavol.data.images import cache_reader
 from datavol.data.images.cache_reader import PackedImages, cache_folder, estimate_bytes, store_of
-from datavol.data.sources.file_table import FileSplit, join_names
+from datavol.data.sources.files.file_table import FileSplit, join_names
 from datavol.errors import ConfigError
 
 

@@ -36,7 +36,7 @@ from datavol.data.images import cache_reader, cache_writer
 from datavol.data.images.cache_reader import PackedImages, store_of
 from datavol.data.images.cache_writer import fill
 from datavol.data.images.decode import decode_file
-from datavol.data.sources.file_table import DamagedImage, FileSplit, join_names
+from datavol.data.sources.files.file_table import DamagedImage, FileSplit, join_names
 from datavol.errors import RunError
 
 fork = multiprocessing.get_context("fork")

@@ -16,7 +16,7 @@ from datavol.data.augment.transforms import Augmentation, evaluation_view, resiz
 from datavol.data.images.dataset import ArrayReader, EvaluationImages, FileReader, TrainingImages
 from datavol.data.images.decode import decode_file
 from datavol.data.prepare import prepare
-from datavol.data.sources.file_table import DamagedImage
+from datavol.data.sources.files.file_table import DamagedImage
 from datavol.data.sources.open import open_source
 from datavol.runs.randomness import seed_for
 

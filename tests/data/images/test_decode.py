@@ -14,7 +14,7 @@ from PIL import Image, PngImagePlugin
 from datavol.data.images import decode as decoding
 from datavol.data.images.decode import MOST_PIXELS, decode, decode_file
 from datavol.data.images.pixel_values import UNKNOWN, PixelRange, sample_range
-from datavol.data.sources.file_table import DamagedImage, FileSplit, join_names
+from datavol.data.sources.files.file_table import DamagedImage, FileSplit, join_names
 from datavol.errors import RunError
 
 RAMP = np.linspace(0, 1, 256).reshape(16, 16)

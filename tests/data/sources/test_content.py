@@ -11,8 +11,8 @@ from PIL import Image
 from datavol.config.compose import compose
 from datavol.data.prepare import prepare
 from datavol.data.sources import content
-from datavol.data.sources.content import content_of
-from datavol.data.sources.file_table import FileSplit, join_names
+from datavol.data.sources.files.content import content_of
+from datavol.data.sources.files.file_table import FileSplit, join_names
 
 
 def split_of(root: Path) -> FileSplit:

@@ -21,8 +21,15 @@ from torchvision.datasets.folder import IMG_EXTENSIONS, ImageFolder
 
 from datavol.data.images.decode import decode_file
 from datavol.data.sources import file_table as file_tables
-from datavol.data.sources.file_table import DamagedImage, FileSplit, cache_path, file_table, join_names, split_names
-from datavol.data.sources.scan import IMAGE_ENDINGS
+from datavol.data.sources.files.file_table import (
+    DamagedImage,
+    FileSplit,
+    cache_path,
+    file_table,
+    join_names,
+    split_names,
+)
+from datavol.data.sources.files.scan import IMAGE_ENDINGS
 from datavol.errors import ConfigError, RunError
 
 FILES = ["cat/b.PNG", "cat/a.jpg", "cat/deep/er/c.webp", "dog-2/x.ppm", "dog/y.Jpeg", "dog/a/z.tiff"]

@@ -19,7 +19,7 @@ from datavol.config.compose import compose
 from datavol.config.data import AnyData
 from datavol.data.images.decode import decode_file
 from datavol.data.sources.arrays import ArraySplit, digits
-from datavol.data.sources.file_table import FileSplit
+from datavol.data.sources.files.file_table import FileSplit
 from datavol.data.sources.open import Source, open_source
 from datavol.data.sources.split import stratified_split
 from datavol.errors import ConfigError

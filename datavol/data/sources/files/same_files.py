@@ -6,8 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from datavol.cli.text import shown
-from datavol.data.sources.file_table import FileSplit, split_names
-from datavol.data.sources.scan import file_identity
+from datavol.data.sources.files.file_table import FileSplit, split_names
+from datavol.data.sources.files.scan import file_identity
 from datavol.errors import ConfigError
 
 Files = NDArray[np.uint64]  # (images, 2), device and inode

@@ -11,8 +11,8 @@ from dataclasses import dataclass, field, replace
 from typing import NoReturn
 
 from datavol.cli.text import shown, typed
-from datavol.data.sources.found import BY_TOOLS, FOLDER, few
-from datavol.data.sources.scan import IMAGE_ENDINGS, kind_of
+from datavol.data.sources.files.found import BY_TOOLS, FOLDER, few
+from datavol.data.sources.files.scan import IMAGE_ENDINGS, kind_of
 from datavol.errors import ConfigError
 
 ROLES = {

@@ -23,7 +23,7 @@ from datavol.errors import ConfigError
 from datavol.runs import provenance
 from datavol.runs.files import file_lock, read_json, write_whole
 from datavol.runs.folder import WITHIN, RunFolder, now
-from datavol.training.precision import AUTO, Choice, StepTimer, choose_memory_format, choose_precision
+from datavol.training.hardware.precision import AUTO, Choice, StepTimer, choose_memory_format, choose_precision
 
 FILE = "autotune.json"
 OLD_FILE = "settled.json"  # of older versions: still read, no longer written

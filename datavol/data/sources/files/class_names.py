@@ -5,7 +5,7 @@ import unicodedata
 from collections.abc import Iterable, Sequence
 
 from datavol.cli.text import shown
-from datavol.data.sources.found import few
+from datavol.data.sources.files.found import few
 from datavol.errors import ConfigError
 
 INVISIBLE = re.compile("[\u200b\u200c\u200d\u2060\ufeff]")

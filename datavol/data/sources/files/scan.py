@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import AnyStr
 
-from datavol.data.sources.found import BY_TOOLS
+from datavol.data.sources.files.found import BY_TOOLS
 from datavol.errors import ConfigError
 
 IMAGE_ENDINGS = (

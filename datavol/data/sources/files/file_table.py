@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from datavol.data.sources.scan import Scan
+from datavol.data.sources.files.scan import Scan
 from datavol.errors import ConfigError, RunError
 from datavol.runs.files import write_whole
 

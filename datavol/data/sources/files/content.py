@@ -9,7 +9,7 @@ import os
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 
-from datavol.data.sources.file_table import FileSplit
+from datavol.data.sources.files.file_table import FileSplit
 from datavol.runs.randomness import permutation
 
 READ = 128  # files of each split whose bytes are read

@@ -1,0 +1,1 @@
+"""Finds and lists image files in folders."""

@@ -1,0 +1,1 @@
+"""Chooses arithmetic and threads, and handles memory and errors of devices."""
