@@ -71,6 +71,6 @@ def span(low: float, high: float, level: float) -> str:
 
 
 def _number(share: float) -> str:
-    if abs(share) < 0.0001:
-        return f"{100 * share:.2f}".removesuffix(".00").removeprefix("-" if abs(share) < 5e-5 else "+")
+    if abs(share) < 1e-6:  # .2g would write it as 1e-05, which nobody measures
+        return "0"
     return f"{100 * share:.2g}" if abs(share) < 0.1 else f"{100 * share:.0f}"  # .2g would write 100 as 1e+02

@@ -7,7 +7,7 @@ from datavol.cli.text import per_cent, points, shown
 SHOWN = {
     1.2e-11: "less than 0.01 points",
     0.0: "0 points",
-    6.4e-5: "0.01 points",
+    6.4e-5: "0.0064 points",
     0.012: "1.2 points",
     0.5: "50 points",
 }
