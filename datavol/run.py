@@ -71,7 +71,10 @@ def print_of_hydra(runs: dict[tuple[str, ...], Run]) -> None:
 
 
 def start_hydra(runs: dict[tuple[str, ...], Run], prepared: Prepared | None) -> None:
-    """Start checked runs, by their overrides, through Hydra: one alone, or a sweep."""
+    """Start checked runs through Hydra: one alone, or a sweep.
+
+    `runs` are keyed by their overrides.
+    """
 
     def task(_: Any) -> None:
         (run,) = runs.values()

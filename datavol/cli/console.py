@@ -21,7 +21,7 @@ def console(width: int = 160) -> Console:
 
 
 def say(line: str, stream: TextIO | None = None) -> None:
-    """Print a line of a work in progress, which ends for no closed pipe or full disk."""
+    """Print a progress line; a closed pipe or full disk stops nothing."""
     try:
         print(line, file=stream or sys.stdout, flush=True)
     except OSError as error:
@@ -29,7 +29,7 @@ def say(line: str, stream: TextIO | None = None) -> None:
 
 
 def hush(stream: TextIO, error: OSError) -> None:
-    """Send what is still to be printed nowhere, and say so on stderr."""
+    """Discard a stream's further output, and say so on stderr."""
     with suppress(OSError):  # stderr may be as closed as stdout
         if stream is not sys.stderr:
             print(f"datavol: note: the work goes on unseen, as its output is closed: {error.strerror}", file=sys.stderr)

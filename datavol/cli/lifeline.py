@@ -10,12 +10,15 @@ PARENT = "DATAVOL_PARENT"
 
 
 def child_environment(**more: str) -> dict[str, str]:
-    """Return an environment for a process that is to end with this one."""
+    """Return the environment of a process that ends with this one."""
     return {**os.environ, **more, PARENT: str(os.getpid())}
 
 
 def die_with_parent() -> None:
-    """Tie this process to the one in `DATAVOL_PARENT`, and those that it starts to itself."""
+    """Tie this process to its parent, and its children to it.
+
+    `DATAVOL_PARENT` holds the parent's number.
+    """
     parent = os.environ.get(PARENT)
     os.environ[PARENT] = str(os.getpid())
     if parent is not None:

@@ -17,7 +17,7 @@ def shown(name: str) -> str:
 
 
 def typed(key: str, value: str) -> str:
-    r"""Write `key=value` as it has to be typed, quoted for Hydra and for the shell.
+    r"""Quote `key=value` for the shell and for Hydra.
 
     >>> print(typed("data.root", "/data/photos"), typed("data.root", "/archive (1)"))
     data.root=/data/photos 'data.root="/archive (1)"'

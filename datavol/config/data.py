@@ -12,7 +12,7 @@ from datavol.errors import ConfigError
 
 
 def _class_name(value: Any) -> str:
-    """Write a class's name that Hydra read as a truth value, nothing or a number."""
+    """Restore a class's name that Hydra read as null, boolean or number."""
     return json.dumps(value) if value is None or isinstance(value, bool) else str(value)
 
 

@@ -15,7 +15,7 @@ from datavol.errors import ConfigError
 
 
 class JobComposer:
-    """Composes the jobs of a sweep; those with the same groups share one composition."""
+    """Composes a sweep's jobs; those with equal groups share one composition."""
 
     def __init__(self, loader: Any, master: DictConfig) -> None:
         self._loader, self._master = loader, master

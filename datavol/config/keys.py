@@ -1,4 +1,4 @@
-"""Looks up keys of the schema, and values for them that work when typed."""
+"""Looks up keys of the schema and values that work when typed."""
 
 import difflib
 import re
@@ -72,7 +72,7 @@ def all_keys(section: type[Section] = Config, prefix: str = "") -> list[str]:
 
 
 def owners_of(key: str) -> list[str]:
-    """List the choices of a group that have a key, where others lack it."""
+    """List a group's choices that have a key which others lack."""
     group, _, name = key.partition(".")
     members = sections_in(Config.model_fields[group].annotation)
     owners = [member for member in members if name in member.model_fields]
@@ -94,7 +94,7 @@ def meant(name: str, known: Sequence[str]) -> str | None:
 
 
 def remedy(key: str, got: str | None = None) -> str | None:
-    """Write an override of a key that works when typed, near to `got`.
+    """Write an override of a key that works, near to `got`.
 
     >>> remedy("fraction", "5%"), remedy("fraction", "[0.1,0.2]"), remedy("trainer.precision", "bf16")
     ('fraction=0.05', '-m fraction=0.1,0.2', 'trainer.precision=bf16-mixed')
@@ -116,7 +116,7 @@ def remedy(key: str, got: str | None = None) -> str | None:
 
 
 def choice_of(group: str, got: str) -> str:
-    """Choose what a group has nearest to `got`, or what brings it in."""
+    """Choose a group's option nearest to `got`, or what provides it."""
     if group == "data" and re.search(r"[/.~\\]", got):
         return data_at(got)
     known = choices(group)
@@ -145,7 +145,7 @@ def choices(group: str) -> list[str]:
 
 
 def usual(key: str) -> str | None:
-    """Return a value that a key takes, as typed; None where nothing is known."""
+    """Return a value that a key takes; None if none is known."""
     field = field_of(key.split("."))[1]
     options = _options(field.annotation)
     return marks(field)["remedy"] or (options[0] if options else None)

@@ -132,7 +132,7 @@ def option_message(message: str) -> str:
 
 
 def _swept(name: str, value: str) -> str:
-    """Write values of a key as a sweep, or as the one value that was meant."""
+    """Write values of a key as a sweep, or as one value."""
     if name not in all_keys() or sections_in(field_of(name.split("."))[1].annotation):  # a group
         return f"-m {shlex.quote(f'{name}={value}')}"
     if value.startswith(("range(", "choice(", "glob(")):

@@ -1,4 +1,4 @@
-"""Keeps arrays of images on the training device, which crops and flips them itself.
+"""Keeps arrays of images on the device, which crops and flips them.
 
 At 32 pixels a CPU cannot make batches as fast as a GPU trains on them. So loaders only draw, and send positions and
 parts to cut out; the device does the rest. The pixels are those of `Augmentation`: bit for bit on a CPU, and elsewhere
@@ -87,7 +87,10 @@ class DeviceArray:
 
     @cached_property
     def tables(self) -> tuple[Tensor, Tensor]:
-        """Matrices of all crops: rows (parts, size, H), columns (2 parts, size, W), the second half mirrored."""
+        """Build the resizing matrices of all crops.
+
+        Rows are (parts, size, H), columns (2 parts, size, W), of which the second half mirrors.
+        """
         size = self.recipe.augment.crop_size
         rows, columns = (torch.from_numpy(resizing_table(side, size)) for side in self.images.shape[1:3])
         return rows.to(self.device), torch.cat([columns, columns.flip(1)]).to(self.device)

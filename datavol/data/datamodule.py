@@ -102,7 +102,10 @@ class SubsetDataModule(L.LightningDataModule):
             _note(f"{pixels.frames} sampled images have several frames or pages; the first of each counts")
 
     def fill_cache(self, *, train: bool = True) -> None:
-        """Decode images that the image cache lacks, if there is one; without `train` those of the validation set."""
+        """Decode images that the image cache lacks, if there is one.
+
+        Without `train` only those of the validation set.
+        """
         parts = [(self.readers["train"], self.subset.indices)] if train else []
         parts += [(self.readers["val"], self.everything)]
         for reader, positions in parts:  # other processes wait for the one that holds a store's lock
@@ -134,7 +137,7 @@ class SubsetDataModule(L.LightningDataModule):
         return loaders
 
     def on_after_batch_transfer(self, batch: Batch | ArrayBatch, dataloader_idx: int) -> Batch:
-        """Make a batch of an array on the device that it has come to."""
+        """Make an array's batch on the device it was moved to."""
         if isinstance(batch, Batch):
             return batch
         key = batch.array, batch.positions.device

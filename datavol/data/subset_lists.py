@@ -18,7 +18,7 @@ from datavol.errors import ConfigError
 
 
 def list_line(name: str) -> str:
-    r"""Write a name as a line that `read_subset` reads as the same name.
+    r"""Write a name so that `read_subset` reads the same name.
 
     >>> print(list_line("cat/1.png"), list_line("#1/a b.png"), list_line("cat/new\nline.png"))
     cat/1.png "#1/a b.png" "cat/new\nline.png"
@@ -64,7 +64,7 @@ def read_subset(path: Path, labels: Indices, classes: Sequence[str], keys: Seque
 
 
 def _lines(path: Path) -> list[str]:
-    """Read the lines of a list, in UTF-8 or as PowerShell writes it."""
+    """Read a list's lines, in UTF-8 or as PowerShell writes them."""
     try:
         content = path.read_bytes()
     except OSError as error:
@@ -100,7 +100,7 @@ def _positions(lines: list[str], keys: Sequence[str], path: Path) -> list[int]:
 
 
 def _name(line: str, known: dict[str, int]) -> str:
-    """Read the name of a line: as it is, quoted, or with spaces around it."""
+    """Read a line's name: as it is, quoted, or between spaces."""
     if line not in known and line.startswith('"'):
         try:
             name = json.loads(line)

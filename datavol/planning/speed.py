@@ -28,7 +28,10 @@ class Speed:
 
 
 def find_speeds(plans: list[Plan], environment: dict[str, str] | None = None) -> list[Speed]:
-    """Find each run's speed, once per network, recipe, data and trainer; `environment` is that of a run."""
+    """Find each run's speed, once per network, recipe, data and trainer.
+
+    `environment` is that of a run.
+    """
     timed: list[tuple[object, Speed]] = []  # no dictionary: configurations that hold lists are not hashable
     speeds = []
     for plan in plans:

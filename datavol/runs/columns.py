@@ -160,7 +160,7 @@ def _decoding(record: Json) -> str | None:
 
 
 def damaged_in_words(damaged: Json) -> str | None:
-    """Count damaged images in a sentence, split by split and class by class."""
+    """Count damaged images in a sentence, by split and class."""
     parts = []
     for split, name, ending in (("train", "training", "replaced"), ("val", "validation", "left out")):
         found = damaged.get(split, {"count": 0})

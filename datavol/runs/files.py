@@ -112,7 +112,7 @@ def file_lock(path: Path, *, wait: bool = True) -> Iterator[None]:
 
 
 def check_writable(folder: Path) -> None:
-    """Raise a ConfigError unless a folder, which need not exist yet, can be written."""
+    """Raise a ConfigError unless a folder, existing or not, can be written."""
     place = folder
     try:
         place = nearest_folder(folder)

@@ -251,7 +251,7 @@ class RunFolder:
                     self.path.rmdir()
 
     def supersede(self) -> None:
-        """Move the run, held by the caller, to its study's `superseded/`, which tables leave out."""
+        """Move a held run to its study's `superseded/`, which tables leave out."""
         attic = self.path.parent / SUPERSEDED
         attic.mkdir(exist_ok=True)
         numbers = [path.name.removeprefix(f"{self.path.name}.") for path in attic.iterdir()]

@@ -1,4 +1,7 @@
-"""Checks that a folder holds the run that is asked for, whole, before anything in it is believed."""
+"""Checks that a folder holds the whole run that is asked for.
+
+Nothing in it is believed before that.
+"""
 
 import shlex
 from collections.abc import Mapping, Sequence
@@ -18,7 +21,7 @@ LISTED_KEYS = 4  # that two runs differ in, of which a message gives the names
 
 
 def state_of(folder: RunFolder, config: Config) -> str | None:
-    """Read the state of a folder's run, once it is known to be `config`'s.
+    """Read the state of a folder's run after checking its identity.
 
     Raises:
         ConfigError: If the folder holds another run, or cannot be read.
@@ -110,7 +113,7 @@ def _quoted(*paths: object) -> str:
 
 
 def measured_rows(folder: RunFolder, done: int, digest: str | None) -> list[Row]:
-    """Read the rows of the first `done` budget epochs, all of them or none.
+    """Read all rows of the first `done` budget epochs.
 
     Args:
         folder: Of a run that has started.

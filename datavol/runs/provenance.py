@@ -44,7 +44,10 @@ def processor() -> str:
 
 @cache
 def cores() -> int:
-    """Count the CPU cores that this process may use: by affinity, container quota and SLURM."""
+    """Count the CPU cores that this process may use.
+
+    Affinity, a container's quota and SLURM limit them.
+    """
     from joblib import cpu_count  # late: it takes a moment
 
     slurm = os.environ.get("SLURM_CPUS_PER_TASK", "")

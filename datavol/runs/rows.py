@@ -13,7 +13,7 @@ Row = dict[str, float]
 
 
 def rows_to_text(rows: Sequence[Row]) -> str:
-    """Write rows as CSV; numbers keep every digit, and NaN is an empty field."""
+    """Write rows as CSV, with every digit; NaN is an empty field."""
     # The keys of a dict are unique and stay in order: the first columns, then the others as rows bring them up
     names = dict.fromkeys([*FIRST_EPOCH_COLUMNS, *(name for row in rows for name in row)])
     text = io.StringIO()

@@ -1,1 +1,1 @@
-"""Many runs: a fresh process each, one after the other."""
+"""Starts many runs, each in a fresh process or SLURM job."""

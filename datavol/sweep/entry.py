@@ -1,4 +1,4 @@
-"""Starts a job of a sweep, tied to it first: `python -m datavol.sweep.entry <file>`."""
+"""Starts a sweep's job, tied to it: `python -m datavol.sweep.entry <file>`."""
 
 from datavol.cli.lifeline import die_with_parent
 

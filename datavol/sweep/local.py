@@ -105,7 +105,7 @@ def _files(job: Job, scratch: Path) -> Path:
 
 
 def _start(job: Job, files: Path, environment: dict[str, str]) -> None:
-    """Start a job's process; one that cannot be started has failed, and no other has."""
+    """Start a job's process; if that fails, only this job has failed."""
     job.process, job.status.state = None, "running"
     job.attempts += 1
     try:

@@ -52,7 +52,7 @@ class JobProcess:
         self._process.send_signal(number)
 
     def wait(self) -> int:
-        """Let the job close its record, then kill its leftovers; returns its exit code."""
+        """Let the job end, kill its leftovers and return its exit code."""
         try:
             self._process.wait(GRACE_SECONDS)
         except subprocess.TimeoutExpired:

@@ -61,7 +61,10 @@ class Status:
             self.note = f"budget epoch {done}/{epochs}, top-1 {100 * top1:.1f} %, {interval} left"
 
     def _record(self) -> dict[str, Any]:
-        """Read the run's record; one that cannot be read ends no sweep, and is named when its job closes."""
+        """Read the run's record; an unreadable one ends no sweep.
+
+        It is named when its job closes.
+        """
         try:
             return RunFolder(self.run.folder).record
         except ConfigError as error:
@@ -141,7 +144,7 @@ class Display:
         say(text, sys.stderr)
 
     def _live(self, act: Callable[[], None]) -> None:
-        """Change the table; a terminal that is gone ends the table, not the sweep."""
+        """Change the table; a lost terminal ends the table, not the sweep."""
         try:
             act()
         except OSError as error:

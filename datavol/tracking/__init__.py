@@ -1,1 +1,1 @@
-"""Weights & Biases: runs, workspaces and reports."""
+"""Talks to Weights & Biases: runs, workspaces and reports."""

@@ -1,4 +1,4 @@
-"""Maps the recorded facts of `runs.columns` to keys of a W&B run, and back."""
+"""Maps recorded facts of `runs.columns` to W&B keys, and back."""
 
 from collections.abc import Iterator
 from typing import Any

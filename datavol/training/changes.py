@@ -15,7 +15,7 @@ NAMED = 3  # runs that a warning names
 
 
 def weights_sha256(model: ModelConfig) -> str | None:
-    """Hash the file of `model.weights`; None without one, as for a tag of timm."""
+    """Hash the file of `model.weights`; None if it names no file."""
     path = Path(str(model.weights)).expanduser()
     if model.weights is None or not path.is_file():
         return None
@@ -33,7 +33,7 @@ def _file_sha256(path: str, *_: int) -> str:  # the stamps are part of the key: 
 
 
 def check_weights_stayed(folder: RunFolder, model: ModelConfig) -> None:
-    """Raise a ConfigError if a run was started from other bytes of `model.weights`."""
+    """Raise a ConfigError if a run's file of weights has changed."""
     before, today = folder.record.get("weights_sha256"), weights_sha256(model)
     if before is not None and today is not None and before != today:
         raise ConfigError(
@@ -43,7 +43,7 @@ def check_weights_stayed(folder: RunFolder, model: ModelConfig) -> None:
 
 
 def warn_of_changed_files(runs: list[Run], prepared: list[Prepared]) -> None:
-    """Print a line for each study with runs on other contents of the same file names."""
+    """Warn of studies whose files changed under the same names."""
     sources = {(run.folder.parent, id(data.source)): (run, data) for run, data in zip(runs, prepared, strict=True)}
     for (study, _), (run, data) in sources.items():
         rerun = {run.folder.name for run in runs if run.config.sweep.rerun}
@@ -59,7 +59,10 @@ def warn_of_changed_files(runs: list[Run], prepared: list[Prepared]) -> None:
 
 
 def runs_on_other_files(study: Path, prepared: Prepared) -> list[str]:
-    """List a study's runs on the same names with other contents, of those that recorded these."""
+    """List a study's runs on the same names with other contents.
+
+    Runs that recorded no contents are left out.
+    """
     if prepared.source.content is None or not study.is_dir():
         return []
     return [folder.path.name for folder in runs_of(study) if _differs(folder, prepared)]

@@ -13,7 +13,7 @@ from datavol.training.weights import Fitted, fit_weights
 
 
 def check_network(config: Config) -> None:
-    """Raise a ConfigError unless the network can be built and takes the images.
+    """Raise a ConfigError unless the network builds and takes the images.
 
     It must give one number per class for both of the recipe's image sizes.
     """
@@ -40,13 +40,16 @@ def check_network(config: Config) -> None:
 
 
 def _natural_size(network: nn.Module, size: int) -> str:
-    """Name the image size that timm built a network for, which the images can have."""
+    """Suggest the image size that timm built a network for.
+
+    If the images have it already, twice that.
+    """
     natural = getattr(network, "pretrained_cfg", {}).get("input_size", (3, 224, 224))[-1]
     return f"data.image_size={natural} data.resize={natural}" if natural != size else f"data.image_size={2 * size}"
 
 
 def check_single_images(config: Config, devices: int) -> None:
-    """Raise a ConfigError if the network cannot be trained on one image at a time."""
+    """Raise a ConfigError if the network cannot train on single images."""
     size = config.recipe.augment.crop_size
     untrained = config.model.model_copy(update={"weights": None})
     with torch.device("meta"):
@@ -80,7 +83,7 @@ def build_network(model: ModelConfig, classes: int, dropout: float | None, init_
 
 
 def taken_weights(config: Config, classes: int) -> Fitted | None:
-    """Return what the network takes of a file of weights; None without one.
+    """Fit a file of weights to the network; None without one.
 
     Raises:
         ConfigError: If `model.weights` is neither a file of the network's weights nor a tag of timm's.
@@ -116,7 +119,7 @@ def check_weights_exist(model: ModelConfig) -> None:
 
 
 def _offer(model: ModelConfig) -> str:
-    """Name a network of timm that brings the weights somebody asked for by a word."""
+    """Offer a timm network with the weights named by a word."""
     asked = str(model.weights)
     if asked.lower() not in ("imagenet", "default", "pretrained", "true") and not asked.startswith("IMAGENET"):
         return ""
@@ -160,7 +163,7 @@ def _timm_network(model: ModelConfig, classes: int, dropout: float | None) -> nn
 
 
 def _dropout_rates(network: nn.Module) -> set[float]:
-    """Collect the rates of dropout in a network, as layers or as numbers."""
+    """Collect a network's rates of dropout, from layers and from numbers."""
     found = [getattr(module, "drop_rate", None) for module in network.modules()]
     found += [module.p for module in network.modules() if isinstance(module, nn.Dropout)]
     return {rate for rate in found if isinstance(rate, float)}

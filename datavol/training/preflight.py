@@ -53,7 +53,7 @@ def check_settings(runs: list[Run]) -> None:
 
 
 def check_weights(runs: list[Run], prepared: list[Prepared]) -> None:
-    """Fit every file of weights to its network, and print what is taken."""
+    """Fit each file of weights to its network; print the match."""
     asked = {
         (run.config.model.weights, run.config.model.name, len(data.source.classes)): run.config
         for run, data in zip(runs, prepared, strict=True)
@@ -81,7 +81,7 @@ def _check_start(run: Run, prepared: Prepared) -> None:
 
 
 def _check_folder(run: Run) -> None:
-    """Raise a ConfigError if the folder is another run's, or cannot be written."""
+    """Raise a ConfigError if a folder is another run's or not writable."""
     folder = RunFolder(run.folder)
     if run.config.sweep.rerun:  # what lies there is moved away
         check_replaceable(folder, run.config)
@@ -101,7 +101,7 @@ def _check_ranks(run: Run) -> None:
 
 
 def _check_shares(config: Config) -> None:
-    """Raise a ConfigError if devices get single images that the network does not take."""
+    """Raise a ConfigError if the network refuses one image per device."""
     trainer, batch_size = config.trainer, config.recipe.batch_size
     devices = trainer.devices * trainer.num_nodes if isinstance(trainer.devices, int) else 1  # auto: one, or more later
     if batch_size == devices:

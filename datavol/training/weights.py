@@ -46,9 +46,9 @@ class Fitted:
 
 
 def fit_weights(network: nn.Module, path: Path, name: str = KEY) -> tuple[Fitted, dict[str, Tensor]]:
-    """Find a file's weights for a network, but for a last layer of other classes.
+    """Fit a file's weights to a network; its last layer may differ.
 
-    `name` is what the messages call the file.
+    A last layer of other classes is left out. `name` is what the messages call the file.
 
     Returns:
         What was found, and the weights by the network's names.
@@ -136,7 +136,7 @@ def _prefix(theirs: Tensors, ours: Tensors) -> str:
 
 
 def _classifier(network: nn.Module) -> tuple[str, ...]:
-    """List the prefixes of the last layer, the only one that depends on the classes."""
+    """List the prefixes of the last layer, which depends on the classes."""
     get = getattr(network, "get_classifier", None)  # timm's networks have it
     last = get() if get else [module for module in network.modules() if isinstance(module, nn.Linear)][-1]
     heads = last if isinstance(last, (tuple, list)) else (last,)

@@ -1,4 +1,4 @@
-"""Splits a sweep as Hydra's basic sweeper does, and composes no job a second time."""
+"""Splits a sweep as Hydra does, and composes no job twice."""
 
 from collections.abc import Sequence
 
@@ -21,4 +21,4 @@ class DatavolSweeper(BasicSweeper):
     """Trusts the jobs that `datavol.run` has composed and checked."""
 
     def validate_batch_is_legal(self, batch: Sequence[Sequence[str]]) -> None:
-        """Compose nothing: Hydra would compose every job here, only to see that it can."""
+        """Compose nothing, where Hydra would compose each job as a check."""

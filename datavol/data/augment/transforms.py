@@ -108,7 +108,7 @@ def resized_crops(images: Images, boxes: Boxes, flips: NDArray[np.bool_], size: 
 
 
 def _resize_at_once(images: Tensor, boxes: Boxes, flips: NDArray[np.bool_], size: int) -> Tensor:
-    """Crop, resize and mirror images of equal size, each by matrices of its own."""
+    """Crop, resize and mirror images of equal size by matrix products."""
     top, left, height, width = boxes.T
     rows = _resizing_matrices(top, height, size, images.shape[2])
     columns = _resizing_matrices(left, width, size, images.shape[3])
@@ -117,10 +117,10 @@ def _resize_at_once(images: Tensor, boxes: Boxes, flips: NDArray[np.bool_], size
 
 
 def matrix_views(images: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
-    """Resize images (B, C, H, W) uint8 by rows (B, size, H) and columns (B, size, W).
+    """Resize images by matrices of rows and of columns.
 
-    Antialiased bilinear resizing is linear in rows and in columns: view = rows @ image @ columns^T, with weights that
-    are 0 outside the box.
+    Shapes: images (B, C, H, W) uint8, rows (B, size, H), columns (B, size, W). Antialiased bilinear resizing is linear
+    in rows and in columns: view = rows @ image @ columns^T, with weights that are 0 outside the box.
     """
     across = columns[:, None].transpose(2, 3)  # (B, 1, W, size), the 1 for all channels
     views = rows[:, None] @ images.float() @ across  # (B, C, size, size)
@@ -128,7 +128,10 @@ def matrix_views(images: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
 
 
 def resizing_table(length: int, size: int) -> NDArray[np.float32]:
-    """Stack the matrices of all parts of a side, by start, then by extent: (parts, size, length)."""
+    """Stack the matrices of all parts of a side.
+
+    Ordered by start, then by extent: (parts, size, length).
+    """
     return np.stack([_matrix(a, extent, size, length) for a in range(length) for extent in range(1, length - a + 1)])
 
 

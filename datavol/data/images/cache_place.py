@@ -39,9 +39,10 @@ def make_store(folder: str) -> None:
 
 
 def check_store(folder: str) -> None:
-    """Raise a ConfigError unless a store and the folders around it are safe, or not there yet.
+    """Raise a ConfigError unless a store and its parent folders are safe.
 
-    In shared memory all must belong to this user. On disk others may have built a store, but not where everybody can.
+    Those that are not there yet are safe. In shared memory all must belong to this user. On disk others may have built
+    a store, but not where everybody can.
     """
     for level in _levels(folder):
         if not os.path.lexists(level):
@@ -62,7 +63,10 @@ def _levels(folder: str) -> list[str]:
 
 
 def _check(folder: str, path: str) -> None:
-    """Raise a ConfigError if a path of a store is a link, or of another user."""
+    """Raise a ConfigError if a store's path may not be trusted.
+
+    That is a link, another user's, or a file of a special kind.
+    """
     try:
         found, above = os.lstat(path), os.lstat(os.path.dirname(path))
     except FileNotFoundError:  # removed by the builder that tidies

@@ -35,7 +35,10 @@ def short_side(data: FilesConfig, source: Source) -> dict[str, Any]:
 
 
 def limit_bytes(data: FilesConfig) -> int:
-    """Compute how many bytes the cache may take: `data.cache_gb`, and a tenth of the disk stays free."""
+    """Compute how many bytes the cache may take.
+
+    They are `data.cache_gb`, or fewer, so that a tenth of the disk stays free.
+    """
     folder = Path(cache_folder("ram" if data.cache == "ram" else "disk", data.cache_dir))
     disk = shutil.disk_usage(nearest_folder(folder))
     held = bytes_of_stores(str(folder))  # counts as room: it is the cache's already

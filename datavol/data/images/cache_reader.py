@@ -87,7 +87,7 @@ class Store:
 
 
 def store_of(split: FileSplit, side: int, cache: str, pixel_range: PixelRange = UNKNOWN) -> Store:
-    """Name the store of a split at a short side and a range of pixels.
+    """Name a split's store at a short side and range of pixels.
 
     A subset of the split uses the same store, under the split's positions.
     """

@@ -96,7 +96,7 @@ def fill(
 
 
 def _remove(folder: str) -> None:
-    """Remove a store that nobody builds; those who read it keep their map."""
+    """Remove a store that nobody builds; its readers keep their map."""
     if not os.path.isdir(folder):
         return
     check_store(folder)
@@ -107,7 +107,7 @@ def _remove(folder: str) -> None:
 
 
 def _stamps(split: FileSplit, positions: NDArray[np.int64], pool: ThreadPoolExecutor) -> NDArray[np.int64]:
-    """Hash each file's size and times into 64 bits; -1 for missing ones."""
+    """Hash each file's size and times to 64 bits; -1 if missing."""
 
     def stamp(position: int) -> int:
         try:

@@ -39,7 +39,7 @@ _UPRIGHT = {
 
 
 def decode_file(split: FileSplit, position: int, pixel_range: PixelRange = UNKNOWN) -> Tensor:
-    """Decode an image of a split to RGB, uint8 (3, H, W), upright.
+    """Decode a split's image to upright RGB, uint8 (3, H, W).
 
     Gray is replicated, transparent parts lie on white, the first frame counts, and the EXIF orientation is applied.
 
@@ -79,7 +79,7 @@ def decode(content: bytes, pixel_range: PixelRange = UNKNOWN) -> Tensor:
 
 
 def size_of(path: str) -> tuple[int, int] | None:
-    """Read an image's width and height from its header; None if it does not open."""
+    """Read width and height from an image's header; None if unreadable."""
     try:
         with Image.open(path) as image:
             size = image.size

@@ -1,7 +1,8 @@
-"""Turns pixels of any mode into RGB of 8 bits, by rules that hold for a whole data set.
+"""Converts pixels of any mode to 8-bit RGB.
 
-Files of 16 bits often hold 12, and files of floats 0 to 1 or 0 to 255, which no header tells. A single image must not
-decide it, or a dark one would become a bright one: a sample of the training set does, and it is recorded.
+The rules hold for a whole data set. Files of 16 bits often hold 12, and files of floats 0 to 1 or 0 to 255, which no
+header tells. A single image must not decide it, or a dark one would become a bright one: a sample of the training set
+does, and it is recorded.
 """
 
 from collections.abc import Sequence
@@ -24,7 +25,7 @@ SIGNED = 2
 
 @dataclass(frozen=True)
 class PixelRange:
-    """Holds what pixels of more than 8 bits are taken to range over; None if unknown."""
+    """Holds the assumed range of pixels above 8 bits; None if unknown."""
 
     bits: int | None = None  # of integers: 0 to 2 ** bits - 1
     white: float | None = None  # of floats: 0 to white
@@ -51,7 +52,10 @@ class _Look:
 
 
 def sample_range(split: FileSplit) -> PixelRange:
-    """Find the range of deep pixels from headers of 64 random images, or pixels of 1,024."""
+    """Find the range of deep pixels in a sample of a split.
+
+    It is the headers of 64 random images; if one is deep, the pixels of 1,024.
+    """
     order = permutation(len(split), "pixel range")[:LARGER_SAMPLE].tolist()
     with ThreadPoolExecutor(8) as pool:  # a network drive takes its time
         looks = [look for look in pool.map(lambda i: _look(split.path(i)), order[:SAMPLE]) if look]
@@ -72,7 +76,7 @@ def _least(looks: list[_Look], ends: Sequence[float]) -> float | None:
 
 
 def _look(path: str) -> _Look | None:
-    """Look at one image of a sample; None if it does not open."""
+    """Examine one image of a sample; None if it does not open."""
     try:
         with Image.open(path) as image:  # reads the header alone
             frames = image.format != "MPO" and getattr(image, "n_frames", 1) > 1  # MPO: a phone's depth map or so

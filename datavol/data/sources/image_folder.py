@@ -49,7 +49,7 @@ def open_image_folder(data: ImageFolderConfig) -> Opened:
 
 
 def _class_folders(folder: str, cache_dir: str | None) -> FileTable:
-    """List the images of two or more class folders, none of which may hold splits."""
+    """List the images of two or more class folders without splits inside."""
     table = _class_table(folder, cache_dir)
     check_class_names(table.classes, folder, ONE_CLASS)
     for path in table.nested:
@@ -65,7 +65,10 @@ def _class_folders(folder: str, cache_dir: str | None) -> FileTable:
 
 
 def _found(root: str, tables: list[FileTable], left_out: Counter[str], val: str) -> Found:
-    """Describe the tables of train and, unless it is held out, val; check names and links."""
+    """Describe the tables of train and val; check names and links.
+
+    Without val, a part of train will be held out.
+    """
     notes = [note for table in tables for note in check_class_names(table.classes, table.root, ONE_CLASS)]
     for table in tables:
         left_out = left_out + table.left_out + Counter({"outside of class folders": table.loose})

@@ -31,12 +31,15 @@ class Source:
 
     @property
     def lines(self) -> list[str]:
-        """Say where the data lie, and what is left out of them; nothing for arrays."""
+        """Describe the data's folder and what is left out; empty for arrays."""
         return self.found.lines(self.classes, len(self.train), len(self.val))
 
     @cached_property
     def content(self) -> str | None:
-        """Hash sizes and sampled bytes of files; None for arrays, whose fingerprint covers the pixels."""
+        """Hash sizes and sampled bytes of files; None for arrays.
+
+        An array's fingerprint covers its pixels.
+        """
         files = [split for split in (self.train, self.val) if isinstance(split, FileSplit)]
         return content_of(files) if files else None
 

@@ -52,7 +52,7 @@ def _choose_classes(data: DataConfig, classes: Classes) -> list[int]:
 
 
 def _nearest(name: str, classes: Classes) -> str:
-    """Find the class whose name is most like another; always one, however far."""
+    """Find the class whose name is most like another, however far."""
     # Case aside first: Hydra reads True, unless it is quoted, as the truth value, which is written `true`
     folded = [other for other in classes if other.casefold() == name.casefold()]
     return name if name in classes else (folded + difflib.get_close_matches(name, classes, n=1, cutoff=0.0))[0]

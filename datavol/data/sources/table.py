@@ -89,7 +89,7 @@ def _read_images(table: str, root: str) -> list[Row]:
 
 
 def _check_path(path: str, root: str, table: str, where: str) -> None:
-    """Raise a ConfigError for a path as Windows writes it, or in an unknown encoding."""
+    """Raise a ConfigError for a Windows path or an unknown encoding."""
     if path.isascii() and "\\" not in path:
         return
     there = os.path.lexists(os.path.join(root, path))  # a file may have such a name

@@ -136,7 +136,7 @@ def _mixed(finished: pd.DataFrame) -> Iterator[Finding]:
 
 
 def _damaged(finished: pd.DataFrame) -> Iterator[Finding]:
-    """List finished runs of which a file is damaged; what rests on it goes without them."""
+    """List finished runs of which a file is damaged."""
     found = pd.DataFrame(damaged(finished), columns=["run", "what", "reason"])
     for kind, those in found.groupby("what"):
         what = f"the {kind} of {len(those)} finished runs cannot be read, and what rests on them goes without those"

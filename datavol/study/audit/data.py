@@ -1,4 +1,4 @@
-"""Audits what a study's data folders held beside the images of its runs."""
+"""Audits what a study's data folders held beside its runs' images."""
 
 import json
 from collections import Counter
@@ -11,7 +11,7 @@ from datavol.study.audit.findings import Finding, run_names
 
 
 def audit_data(finished: pd.DataFrame) -> Iterator[Finding]:
-    """Report files that were left out and what was noted, data set by data set."""
+    """Report files left out and notes, data set by data set."""
     for (data, text), runs in finished[finished["found"].notna()].groupby(["data", "found"]):
         found = json.loads(text)
         left_out = Counter({kind: number for kind, number in found["left_out"].items() if kind != BY_TOOLS})

@@ -177,7 +177,7 @@ class SlopeProcess:
 
 
 def _roots(covariances: Array) -> Array:
-    """Compute lower triangular roots L, L L' = covariance, of (scales, points, points)."""
+    """Compute lower triangular L with L L' = covariance, (scales, points, points)."""
     # Cholesky's, where there is one. Rounding leaves eigenvalues of a covariance that is almost singular (many sizes,
     # little noise) below 0, where there is none; clipped at 0, V sqrt(values) is a root, and QR makes it triangular
     values, vectors = np.linalg.eigh(covariances)

@@ -1,4 +1,4 @@
-"""Writes names so that figures can show them: with fonts that have their letters, and no formulas."""
+"""Writes names that figures can draw: in known letters, without formulas."""
 
 from collections.abc import Iterable
 from functools import lru_cache
@@ -17,7 +17,7 @@ NAMED = ("model", "recipe", "data")
 
 @lru_cache
 def _letters(file: str) -> frozenset[int]:
-    """List the letters that a font has; none of one that cannot be read, such as of coloured emoji."""
+    """List a font's letters; none if unreadable, as for coloured emoji."""
     try:
         return frozenset(FT2Font(file).get_charmap())
     except (OSError, RuntimeError, ValueError):
@@ -30,7 +30,7 @@ def _usual_letters() -> frozenset[int]:
 
 
 def fonts_for(texts: Iterable[str]) -> dict[str, Any]:
-    """Choose the fonts that together have the letters of texts, as rc parameters."""
+    """Choose fonts, as rc parameters, that together have the letters of texts."""
     wanted = {ord(letter) for text in texts for letter in text} - _usual_letters()
     families = ["DejaVu Sans"]
     fonts = sorted(font_manager.fontManager.ttflist, key=lambda font: font.name) if wanted else []
@@ -49,7 +49,9 @@ def _has(letter: str) -> bool:
 
 
 def drawable(name: str, longest: int | None = None) -> str:
-    r"""Write a name with the letters that some font here has; the others as `\u732b`.
+    r"""Escape the letters of a name that no font here has.
+
+    They become codes such as `\u732b`; `$` is escaped as well.
 
     >>> drawable("$\\foo$ caf\udce9")
     '\\$\\foo\\$ caf\\udce9'
@@ -66,5 +68,5 @@ def unshown(names: Iterable[str]) -> list[str]:
 
 
 def drawable_runs(runs: pd.DataFrame) -> pd.DataFrame:
-    """Write every name in a frame of runs so that figures can show it."""
+    """Make every name in a frame of runs drawable."""
     return runs.assign(**{column: runs[column].map(drawable, na_action="ignore") for column in NAMED})

@@ -151,7 +151,7 @@ def figure_legend(figure: Figure | SubFigure, axes: Iterable[Axes], title: str, 
 
 
 def _largest_first(label: str) -> float:
-    """Return a sort key: fractions (`12.5 %`) from the largest down, then everything else as it comes."""
+    """Return a sort key: fractions from the largest down, then the rest."""
     fraction = re.match(r"([\d.]+) %", label)
     return -float(fraction[1]) if fraction else 0.0
 

@@ -1,6 +1,7 @@
-"""Reads what runs kept beside their records; a damaged file costs its own run's part alone.
+"""Reads what runs kept beside their records.
 
-Whoever reads here leaves a damaged run out; the audit counts and names them (`damaged`).
+A damaged file costs its own run's part alone. Whoever reads here leaves a damaged run out; the audit counts and names
+them (`damaged`).
 """
 
 from collections.abc import Iterator
@@ -15,7 +16,7 @@ from datavol.runs.predictions import Predictions
 
 
 def kept_predictions(folder: Path | str, evaluation: str = "last") -> Predictions | None:
-    """Read a run's predictions; None where it kept none, or they are damaged."""
+    """Read a run's predictions; None if missing or damaged."""
     try:
         return _predictions(Path(folder), evaluation)
     except ConfigError:
@@ -72,7 +73,7 @@ def _subset_damage(folder: Path) -> str | None:
 
 
 def damaged(runs: pd.DataFrame) -> Iterator[tuple[str, str, str]]:
-    """List the damaged files of runs: the run's name, what is damaged, and why."""
+    """List runs' damaged files: the run's name, what, and why."""
     for name, folder in zip(runs["run"], runs["folder"], strict=True):
         if pd.isna(folder):  # from W&B, which has no files
             continue

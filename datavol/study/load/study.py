@@ -92,7 +92,7 @@ def load_study(paths: Path | str | Sequence[Path | str]) -> Study:
 
 
 def _without_copies(rows: Sequence[dict[str, Value]]) -> list[dict[str, Value]]:
-    """Mark the rows of folders that hold the same run as an earlier one."""
+    """Mark rows whose folder holds the same run as an earlier one."""
     first: dict[tuple[Value, bytes], Value] = {}
     counts = Counter(row.get("hash") for row in rows)
     marked = []

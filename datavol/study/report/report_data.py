@@ -115,7 +115,7 @@ def _unshown(runs: pd.DataFrame) -> Iterator[Finding]:
 
 
 def names_of(runs: pd.DataFrame) -> list[str]:
-    """List the names that a report's figures write, those of the classes too."""
+    """List the names that a report's figures write, including classes."""
     finished = finished_of(runs)
     classes = class_names(finished) if len(finished) else None
     return [*(str(name) for column in NAMED for name in runs[column].dropna().unique()), *(classes or [])]

@@ -42,7 +42,7 @@ class Damage(Callback):  # a checkpoint holds its state under the class's name
         self.found["train"].update(outputs["damaged"])
 
     def on_validation_start(self, trainer: Any, pl_module: Any) -> None:
-        """Forget the evaluation before: images may have been mended since, and each evaluation meets all."""
+        """Forget the last evaluation's damage, as each evaluation meets all images."""
         self.found["val"] = set()
 
     def on_validation_batch_end(
@@ -72,7 +72,7 @@ class Damage(Callback):  # a checkpoint holds its state under the class's name
         return {"count": len(keys), "images": keys, "classes": self._per_class(split)}
 
     def _per_class(self, split: str) -> dict[str, dict[str, int]]:
-        """Count the damaged images of each class that has some, and all of its images."""
+        """Count damaged and all images of each class with damage."""
         images = getattr(self.source, split)
         if not self.found[split] or not isinstance(images, FileSplit):
             return {}

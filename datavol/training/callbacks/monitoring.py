@@ -123,7 +123,10 @@ class StopOnNonFinite(Callback):
             self._check(self.first)
 
     def on_validation_end(self, trainer: L.Trainer, pl_module: Any) -> None:
-        """Stop if the evaluation is not finite: after the last step no loss of training is left to tell."""
+        """Stop if the evaluation is not finite.
+
+        After the last step no training loss is left to show it.
+        """
         loss = pl_module.measured["val/loss"]  # over all ranks
         if not math.isfinite(loss) and pl_module.measured["val/images"] > 0:
             raise RunError(

@@ -37,7 +37,10 @@ def why_no_gpu() -> str | None:
 
 
 def unused_gpu() -> str | None:
-    """Say why torch does not see a GPU that the machine has; None if it has none, or all are hidden on purpose."""
+    """Say why torch sees no GPU on a machine that has one.
+
+    None if it has none, or `CUDA_VISIBLE_DEVICES` chooses among them.
+    """
     if "CUDA_VISIBLE_DEVICES" in os.environ or not glob(DEVICE_FILES):
         return None
     return why_no_gpu()
@@ -62,7 +65,7 @@ def device_errors(device: torch.device, ranks: int, recipe: RecipeConfig) -> Ite
 
 
 def device_line(error: Exception, device: torch.device, ranks: int, recipe: RecipeConfig) -> str | None:
-    """Describe an error of a device or of compilation; None for any other."""
+    """Describe an error of a device or of compilation; None for others."""
     text = flat(error)
     if isinstance(error, (torch.OutOfMemoryError, MemoryError)) or _has(error, OF_MEMORY):
         return _memory_line(text, device, ranks, recipe)

@@ -1,4 +1,4 @@
-"""Chooses precision, memory format, compilation and cuDNN's search, by rules that need no clock.
+"""Chooses precision, memory format, compilation and cuDNN's search, by rules.
 
 They change a run's arithmetic, so the same command must choose the same on an idle and on a busy machine. One thing has
 to be timed: whether bfloat16 pays on a CPU that has units for it, which depends on network and image size.
@@ -34,7 +34,10 @@ class Choice:
 
 
 def choose_precision(device: torch.device, time_step: Callable[[str], float]) -> Choice:
-    """Choose `trainer.precision=auto` for a device; `time_step` gives the seconds of a step in a precision."""
+    """Choose `trainer.precision=auto` for a device.
+
+    `time_step` gives the seconds of a step in a precision.
+    """
     if device.type == "cuda":
         if torch.cuda.is_bf16_supported(including_emulation=False):
             return Choice("bf16-mixed", "the GPU has bfloat16 units")
@@ -80,9 +83,10 @@ def time_bf16(time_step: Callable[[str], float], clock: Callable[[], float] = ti
 
 
 class StepTimer:
-    """Times steps of a run's network and optimiser on random images, on one CPU thread.
+    """Times steps of a run's network and optimiser on one CPU thread.
 
-    The seconds are those that the thread computed: other work on the machine makes it wait, but not compute longer.
+    The images are random. The seconds are those that the thread computed: other work on the machine makes it wait, but
+    not compute longer.
     """
 
     def __init__(self, config: Config, classes: int, share: int) -> None:

@@ -1,4 +1,4 @@
-"""Fingerprints what lies in the files of a data set, which their names do not tell.
+"""Fingerprints the content of a data set's files, not their names.
 
 Reading 1.3 million files takes hours, so the bytes of a sample are read, and the sizes of all where they are not too
 many. Times are left out: a copy of the data has others.
@@ -18,7 +18,7 @@ SIZED = 20_000  # files of each split whose size is looked at
 
 
 def content_of(splits: Iterable[FileSplit]) -> str:
-    """Hash the sizes and sampled bytes of files into 16 digits, wherever they lie."""
+    """Hash files' sizes and sampled bytes into 16 digits, wherever they lie."""
     content = hashlib.sha256()
     with ThreadPoolExecutor(8) as pool:  # a network drive takes its time
         for split in splits:

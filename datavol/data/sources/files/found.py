@@ -1,4 +1,4 @@
-"""Describes what was found where a data set lies, and what is left out of it."""
+"""Describes what a data set's folder holds, and what is left out."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -33,7 +33,7 @@ class Found:
         }
 
     def lines(self, classes: Sequence[str], train: int, val: int) -> list[str]:
-        """Word it, given the classes and the numbers of images, for the terminal."""
+        """Describe the data in lines for the terminal."""
         if not self.place:
             return []
         lines = [
@@ -52,7 +52,10 @@ def few(names: Sequence[str]) -> str:
 
 
 def count(kinds: Counter[str]) -> str:
-    """List kinds with their numbers, such as `3 .gif, 1 .txt, the folder notes`."""
+    """List kinds with their numbers, such as `3 .gif, 1 .txt`.
+
+    A folder that was left out has no number: `the folder notes`.
+    """
     return ", ".join(
         shown(kind) if kind.startswith(FOLDER) else f"{number:,} {shown(kind)}"
         for kind, number in sorted(kinds.items())

@@ -34,7 +34,7 @@ class Layout:
 
 
 def split_role(name: str) -> str | None:
-    """Return `train`, `val` or `test` for a name that stands for it alone.
+    """Return `train`, `val` or `test` for a name that means only it.
 
     >>> [split_role(name) for name in ("Training", "seg_test", "val2017", "trainset", "train station")]
     ['train', 'test', 'val', 'train', None]
@@ -103,7 +103,7 @@ def _wraps_splits(folder: str) -> bool:
 
 
 def _unwrap(folder: str, role: str) -> str:
-    """Enter a folder of the same role that is alone in a split, as in `training/training`."""
+    """Enter a split's only folder of the same role, as in `training/training`."""
     folders, files = _look(folder)
     if len(folders) == 1 and not _images(files) and split_role(folders[0]) == role:
         return _unwrap(os.path.join(folder, folders[0]), role)
@@ -111,7 +111,7 @@ def _unwrap(folder: str, role: str) -> str:
 
 
 def _check_one_reading(root: str, roles: dict[str, str], others: list[str]) -> None:
-    """Raise a ConfigError if folders of images beside the splits could be the classes."""
+    """Raise a ConfigError if folders beside the splits could be classes."""
     names = " and ".join(map(shown, roles))
     train = next((name for name, role in roles.items() if role == "train"), None)
     classes = [] if train and len(roles) > 1 else [n for n in others if _images(_look(os.path.join(root, n))[1])]
@@ -133,7 +133,7 @@ def _no_folders(root: str, files: Counter[str]) -> NoReturn:
 
 
 def beside_train(root: str) -> str:
-    """Name the folder around a folder of training images that has others beside it, or nothing."""
+    """Return the parent of a `train` folder beside other splits, or nothing."""
     parent = os.path.dirname(root)
     if split_role(os.path.basename(root)) != "train":
         return ""

@@ -1,4 +1,7 @@
-"""Finds images that are one file: links that would put it into train and val at once."""
+"""Finds images that are one file through links.
+
+Such an image could lie in train and val at once.
+"""
 
 import os
 
@@ -45,7 +48,7 @@ def check_same_files(key: str, splits: list[FileSplit], files: list[Files], held
 
 
 def listed_files(split: FileSplit) -> Files:
-    """Identify the files of a split by listing their folders, not by looking at each."""
+    """Identify a split's files by listing its folders, without a stat each."""
     folders: dict[str, dict[str, tuple[int, int]]] = {}
     found = []
     for i in range(len(split)):
@@ -66,7 +69,10 @@ def _list(folder: str) -> dict[str, tuple[int, int]]:
 
 
 def _is_one_file(first: str, second: str) -> bool:
-    """Return whether two paths lead to one file; some file systems number all files alike."""
+    """Return whether two paths lead to one file.
+
+    Equal identities do not tell: some file systems number all files alike.
+    """
     try:
         return os.path.realpath(first) == os.path.realpath(second) or os.stat(first).st_nlink > 1
     except OSError:

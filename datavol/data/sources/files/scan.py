@@ -20,7 +20,7 @@ LEFT_BY_TOOLS = (
 
 
 def kind_of(name: bytes) -> str:
-    """Return a file's ending, or a word for files that are none of the user's.
+    """Classify a file by its ending, or as hidden or without one.
 
     >>> kind_of(b"a.JPG"), kind_of(b"LICENSE"), kind_of(b"._a.jpg")
     ('.jpg', 'without ending', 'hidden or left by tools')
@@ -42,7 +42,10 @@ class Scan:
     left_out: Counter[str] = field(default_factory=Counter)
 
     def walk(self, inside: bytes, around: tuple[tuple[int, int], ...]) -> Iterator[bytes]:
-        """List the images in `inside` and below; `around` identifies the folders around it."""
+        """List the images in `inside` and below.
+
+        `around` identifies the folders around it.
+        """
         here = self.identity(inside)
         if here in around:
             raise ConfigError(
@@ -83,7 +86,7 @@ class Scan:
 
 
 def file_identity(entry: os.DirEntry[AnyStr], device: int) -> tuple[int, int]:
-    """Return a file's device and inode: a link's are those of its file."""
+    """Return a file's device and inode; of a link, its target's."""
     if not entry.is_symlink():
         return device, entry.inode()  # as the listing gave it: no further call for each of a million files
     try:
