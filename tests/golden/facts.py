@@ -48,7 +48,16 @@ SINGLE = [
     "model.weights=w.pth",
 ]  # fmt: skip
 """Command lines of single runs whose names are pinned, hash included."""
-ADDED_COLUMNS = ["listed_images", "damaged", "content", "decoding", "pixel_range", "weights_sha256", "processor"]
+ADDED_COLUMNS = [
+    "weights",
+    "listed_images",
+    "damaged",
+    "content",
+    "decoding",
+    "pixel_range",
+    "weights_sha256",
+    "processor",
+]
 """Columns that came after the golden file."""
 
 TINY = "logger=csv data.image_size=16 data.resize=16 recipe.batch_size=128 epochs=3 fraction=0.25 trainer=cpu "
