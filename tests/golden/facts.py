@@ -50,6 +50,7 @@ SINGLE = [
 """Command lines of single runs whose names are pinned, hash included."""
 ADDED_COLUMNS = [
     "weights",
+    "found",
     "listed_images",
     "damaged",
     "content",
