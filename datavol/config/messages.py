@@ -133,9 +133,8 @@ def option_message(message: str) -> str:
 
 def _swept(name: str, value: str) -> str:
     """Write values of a key as a sweep, or as one value."""
-    if name not in all_keys() or sections_in(field_of(name.split("."))[1].annotation):  # a group
-        return f"-m {shlex.quote(f'{name}={value}')}"
-    if value.startswith(("range(", "choice(", "glob(")):
+    group = name not in all_keys() or sections_in(field_of(name.split("."))[1].annotation)
+    if group or value.startswith(("range(", "choice(", "glob(")):
         return f"-m {shlex.quote(f'{name}={value}')}"
     if takes_text(name):
         return f"-m {shlex.quote(f'{name}={value}')}, or {typed(name, value)} if it is one"

@@ -20,13 +20,9 @@ def count_parameters(model: ModelConfig, classes: int) -> int:
     known = known_parameters(model, classes)
     if known is not None:
         return known
-    import torch  # late: it takes seconds, and plans of torchvision's networks do without
+    from datavol.training.networks import meta_network  # late: torch takes seconds, and most plans do without
 
-    from datavol.training.networks import build_network
-
-    with torch.device("meta"):  # shapes alone, without memory or computing
-        network = build_network(model.model_copy(update={"weights": None}), classes, None, 0)
-    return sum(parameter.numel() for parameter in network.parameters())
+    return sum(parameter.numel() for parameter in meta_network(model, classes).parameters())
 
 
 def checkpoint_bytes(config: Config, classes: int) -> int | None:

@@ -140,11 +140,10 @@ def measured_rows(folder: RunFolder, done: int, digest: str | None) -> list[Row]
     rows = rows[: len(wanted)]
     known = [row for row in rows if row["budget_epoch"] == last]
     if (digest or digest_of(rows)) != digest_of(rows) or (known and digest_of(known) != _recorded_digest(record)):
-        raise ConfigError(f"{file} must hold what was measured, got other numbers than run.json and {_LAST}; {ANEW}")
+        raise ConfigError(
+            f"{file} must hold what was measured, got other numbers than run.json and the last checkpoint; {ANEW}"
+        )
     return rows
-
-
-_LAST = "the last checkpoint"
 
 
 def _recorded_digest(record: Mapping[str, Any]) -> str:

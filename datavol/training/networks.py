@@ -18,9 +18,9 @@ def check_network(config: Config) -> None:
     It must give one number per class for both of the recipe's image sizes.
     """
     sizes = {"augment": config.recipe.augment.crop_size, "evaluate": config.recipe.evaluate.crop_size}
-    model, classes = config.model.model_copy(update={"weights": None}), 10
-    with torch.device("meta"):  # tensors have shapes and no data, so nothing is computed
-        network = build_network(model, classes, config.recipe.dropout, 0).eval()
+    model, classes = config.model, 10
+    with torch.device("meta"):
+        network = meta_network(model, classes, config.recipe.dropout).eval()
         for name, size in sizes.items():
             try:
                 output = network(torch.zeros(1, 3, size, size))
@@ -51,9 +51,8 @@ def _natural_size(network: nn.Module, size: int) -> str:
 def check_single_images(config: Config, devices: int) -> None:
     """Raise a ConfigError if the network cannot train on single images."""
     size = config.recipe.augment.crop_size
-    untrained = config.model.model_copy(update={"weights": None})
     with torch.device("meta"):
-        network = build_network(untrained, 10, config.recipe.dropout, 0).train()
+        network = meta_network(config.model, 10, config.recipe.dropout).train()
         try:
             network(torch.zeros(1, 3, size, size))
         except ValueError:  # batch norm of one number per channel: its deviation is nought
@@ -82,6 +81,12 @@ def build_network(model: ModelConfig, classes: int, dropout: float | None, init_
     return network
 
 
+def meta_network(model: ModelConfig, classes: int, dropout: float | None = None) -> nn.Module:
+    """Build a network whose tensors have shapes and no data."""
+    with torch.device("meta"):
+        return build_network(model.model_copy(update={"weights": None}), classes, dropout, 0)
+
+
 def taken_weights(config: Config, classes: int) -> Fitted | None:
     """Fit a file of weights to the network; None without one.
 
@@ -94,9 +99,7 @@ def taken_weights(config: Config, classes: int) -> Fitted | None:
     check_weights_exist(model)
     if _is_tag(model):
         return None
-    with torch.device("meta"):
-        network = build_network(model.model_copy(update={"weights": None}), classes, None, 0)
-    return fit_weights(network, _file(model))[0]
+    return fit_weights(meta_network(model, classes), _file(model))[0]
 
 
 def check_weights_exist(model: ModelConfig) -> None:
