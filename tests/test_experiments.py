@@ -86,6 +86,7 @@ def test_a_restart_asks_for_the_checkpoint_it_goes_on_from(command):
     assert answer.stderr.startswith("datavol: start_from must be a checkpoint's file")
 
 
+@pytest.mark.slow
 def test_the_grid_of_mobilenet_v2_trains_on_the_digits(command, elsewhere):
     answer = command("run", "-m", "experiment=thesis/mobilenet_v2_grid", *ON_DIGITS, "epochs=1", "fraction=0.05,1")
     assert answer.returncode == 0, answer.stderr

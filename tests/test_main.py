@@ -18,7 +18,7 @@ def test_without_a_command_all_are_listed():
 
 def test_a_command_gets_its_arguments():
     answer = call("run", "fraction=2")
-    assert answer.stderr == "datavol: fraction must be a number above 0 and at most 1, got 2; try fraction=0.25\n"
+    assert answer.stderr == "datavol: fraction must be a number above 0 and at most 1, got 2; try fraction=0.02\n"
     assert answer.returncode == 2
     assert len(call("subset", "fraction=0.05").stdout.splitlines()) == 70
 

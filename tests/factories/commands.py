@@ -32,6 +32,7 @@ def run_command(place: Path, entry: str, *arguments: str) -> subprocess.Complete
 def _run(
     place: str, environment: dict[str, str], module: str, arguments: tuple[str, ...], streams: tuple[Path, Path]
 ) -> None:
+    multiprocessing.set_start_method("fork", force=True)  # as in a fresh process, for the workers of loaders
     os.chdir(place)
     os.environ.clear()
     os.environ.update(environment)

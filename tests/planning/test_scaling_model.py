@@ -184,7 +184,7 @@ def test_the_loading_processes_are_those_of_training(monkeypatch, count, devices
     monkeypatch.setattr(datamodule, "cores", lambda: count)
     trainer, source = SimpleNamespace(num_devices=devices), SimpleNamespace(train=None)
     module = SimpleNamespace(workers="auto", source=source, trainer=trainer)
-    assert loading_workers(count, devices) == datamodule.SubsetDataModule._workers(module) == expected
+    assert loading_workers(count, devices) == datamodule.SubsetDataModule._workers(module, None) == expected
 
 
 @pytest.mark.slow

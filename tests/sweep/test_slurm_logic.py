@@ -54,6 +54,7 @@ def test_presets_compose(preset, trainer):
     assert compose([f"hydra/launcher={preset}", f"trainer={trainer}", "recipe.batch_size=128"], multirun=True)
 
 
+@pytest.mark.slow
 def test_where_slurm_is_not_it_is_refused_in_one_line(monkeypatch, command):
     monkeypatch.setenv("PATH", str(Path(sys.executable).parent))
     answer = command("run", "-m", *TWO_RANKS, "recipe.batch_size=128", "logger=csv")
@@ -97,6 +98,7 @@ def test_exit_codes(says, code, programs):
     assert slurm.exit_code("12") == code
 
 
+@pytest.mark.slow
 def test_an_early_warning_saves_the_run_and_queues_its_job_again(elsewhere, programs, monkeypatch):
     """Then the same command goes on inside the budget epoch, and ends as a run that was never warned."""
     program(programs, "scontrol")

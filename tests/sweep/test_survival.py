@@ -41,6 +41,7 @@ def on_wandb(run: RunFolder) -> list[Row]:
     return known(ours)
 
 
+@pytest.mark.slow
 def test_kills_at_random_moments_change_nothing(elsewhere, request):
     """SIGKILL to the sweep, a job or a rank, then the same command: the same metrics to the last bit, also on W&B.
 

@@ -38,6 +38,7 @@ def lr_at_every_iteration(config, iterations_per_epoch: int) -> list[float]:
     return scheduled_lrs(optimiser, schedule, config.epochs * iterations_per_epoch, every)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("model", "batch"), [("mobilenet_v2", 128), ("resnet50", 512)])
 def test_lr_at_every_iteration_is_the_reference_s_for_every_fraction(model, batch):
     per_epoch = math.ceil(IMAGENET / batch)

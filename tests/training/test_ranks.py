@@ -60,6 +60,7 @@ def evaluated_by_hand(checkpoint) -> dict[str, float]:
     return {f"val/{name}": value for name, value in metrics.items()}
 
 
+@pytest.mark.slow
 def test_training_on_two_ranks_is_training_on_one_without_batch_norm(command, elsewhere):
     """ConvNeXt has no batch norm; dropout and mixing are off, so the ranks share exactly one batch's work."""
     network = ["model=timm", "model.name=convnext_atto", "data.image_size=32", "data.resize=32", "recipe.dropout=0"]
@@ -101,6 +102,7 @@ def test_the_rank_that_failed_first_has_the_say(command, elsewhere, photos):
     assert "Traceback" not in answer.stderr
 
 
+@pytest.mark.slow
 def test_a_resume_with_another_world_size_is_refused_in_one_line(command, elsewhere):
     options = [*OPTIONS, "epochs=2"]
     assert command("run", *options).returncode == 0

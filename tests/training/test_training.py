@@ -296,6 +296,7 @@ def test_start_from_goes_on_with_another_order_in_a_folder_of_its_own(little, el
     assert (about["name"], about["budget_epoch"], about["iteration"]) == (parent_run.config.run_name, 2, 24)
 
 
+@pytest.mark.slow
 def test_start_from_refuses_what_does_not_fit(tiny, elsewhere):
     last = trained(tiny("epochs=1")).checkpoint("last")
     for change, message in {

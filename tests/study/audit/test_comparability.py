@@ -190,7 +190,7 @@ def test_missing_classes_are_found(tmp_path):
 
 def test_a_subset_that_cannot_be_read_is_a_minor_finding(clean):
     (write_run(clean, fraction=0.5).path / "subset.npy").unlink()
-    assert severities(clean) == [("subsets", "minor")]
+    assert severities(clean) == [("damaged_subset", "minor")]
 
 
 def test_one_run_and_mixed_data_are_notes(tmp_path):
@@ -202,7 +202,7 @@ def test_one_run_and_mixed_data_are_notes(tmp_path):
 
 def test_a_configuration_that_counts_twice_is_found(clean):
     known = load_study(clean).runs.query("model == 'resnet50' and fraction == 0.25 and seed == 1")
-    again = write_run(clean, "resnet50", 0.25, seed=1, planted={"hash": known["hash"].item()})
+    again = write_run(clean, "resnet50", 0.25, seed=1, top1=0.5, planted={"hash": known["hash"].item()})
     (finding,) = audit(load_study(clean))
     assert (finding.name, finding.runs) == ("repeated", (known["run"].item(), again.path.name))
 
@@ -225,7 +225,7 @@ def test_a_study_without_a_finished_run_is_audited(tmp_path):
 def test_a_run_that_others_moved_away_is_no_traceback(clean):
     study = load_study(clean)
     RunFolder(next(iter(clean.glob("mobilenet_v2-25pct*")))).supersede()
-    assert {finding.name for finding in audit(study)} == {"subsets"}
+    assert {finding.name for finding in audit(study)} == {"damaged_subset"}
 
 
 def test_files_that_were_left_out_and_notes_are_findings(tmp_path):

@@ -132,17 +132,18 @@ def test_what_cannot_be_read_is_a_row_with_its_reason_and_the_rest_is_read(tmp_p
     assert len(study.epochs) == 4
 
 
-@settings(deadline=None, max_examples=40)
+@settings(deadline=None, max_examples=10)
 @given(name=st.sampled_from(["run.json", "metrics.csv"]), share=st.floats(0, 0.999))
 def test_no_cut_of_a_file_ends_in_a_traceback_or_a_lost_run(tmp_path_factory, name, share):
     study = tmp_path_factory.mktemp("cut")
+    write_run(study, fraction=0.05)
     file = write_run(study).path / name
     whole = file.read_bytes()
     file.write_bytes(whole[: int(share * len(whole))])
-    assert load_study(study).runs["state"].tolist() == ["unreadable"]
+    assert sorted(load_study(study).runs["state"]) == ["finished", "unreadable"]
 
 
-@settings(deadline=None, max_examples=150)
+@settings(deadline=None, max_examples=30)
 @given(data=st.data(), odd=st.sampled_from([None, "x", "", -1, 1.5, 2**70, True, [], {}, [1], {"a": 1}]))
 def test_no_odd_fact_ends_in_a_traceback_or_spoils_the_others(odd_study, data, odd):
     folder, record = odd_study

@@ -126,5 +126,5 @@ def test_one_subset_is_no_pair_and_runs_of_two_data_sets_have_no_overlap(tmp_pat
 def test_a_truncated_index_list_is_refused(tmp_path):
     file = write_run(tmp_path).path / "subset.npy"
     file.write_bytes(file.read_bytes()[:200])
-    with pytest.raises(ConfigError, match=r"subset\.npy must be a file that datavol wrote, got ValueError"):
+    with pytest.raises(ConfigError, match=r"subset\.npy must be a whole file that datavol wrote, got ValueError"):
         overlap_matrix(load_study(tmp_path).finished)

@@ -43,6 +43,7 @@ def test_predictions_are_kept_only_if_asked(little, elsewhere):
     assert RunFolder(run.folder).predictions() is None
 
 
+@pytest.mark.slow
 def test_ranks_keep_one_list_in_the_order_of_the_validation_set(command, elsewhere, tiny):
     ranks = ["trainer.accelerator=cpu", "trainer.devices=3", "trainer.strategy=ddp"]
     size = ["data.image_size=16", "data.resize=16", "recipe.batch_size=96", "fraction=0.25", "trainer.threads=1"]
