@@ -140,7 +140,7 @@ def datavol_batches(root: Path, *overrides: str) -> Sizes:
     step = ["trainer.precision=32", "trainer.memory_format=channels_last"]  # there is none here, so nothing to time
     run = compose([*data, *step, "recipe=plain", f"recipe.batch_size={BATCH_SIZE}", *overrides])[0]
     prepared = prepare(run.config)
-    config = resolve_auto(run, prepared, keep=False)
+    config = resolve_auto(run, prepared, write=False)
     images = build_data(config, prepared)
     images.fill_cache()
     finish = DeviceTransform(config.data.mean, config.data.std)

@@ -27,7 +27,8 @@ Ratios are of medians, datavol to peer: more is better. Their spread is the repe
 """
 QUIET = 1.0
 """The seeds' deviation in points of top-1 above which a task says too little about a default."""
-COLUMNS = ("row", "what", "peer", "target", "measured", "spread", "datavol", "the peer", "repeats", "on")
+COLUMNS = ("row", "what", "peer", "target")  # and one for each processor
+SAMPLES = ("row", "on", "datavol", "the peer", "repeats")
 
 
 @dataclass(frozen=True)
@@ -120,35 +121,62 @@ def place() -> dict[str, Any]:
     }
 
 
-def read(folder: Path = FOLDER) -> dict[str, Row]:
-    """The rows measured so far, by name."""
+def read(folder: Path = FOLDER) -> dict[tuple[str, str], Row]:
+    """The rows measured so far, by name and machine."""
     file = folder / "results.json"
-    return {row["name"]: Row(**row) for row in json.loads(file.read_text())} if file.exists() else {}
+    rows = [Row(**row) for row in json.loads(file.read_text())] if file.exists() else []
+    return {(row.name, row.place["machine"]): row for row in rows}
 
 
 def record(row: Row, order: Sequence[str], folder: Path = FOLDER) -> None:
-    """Put a row in place of the last of its name, and write both files anew.
+    """Put a row in place of the last of its name and machine, and write both files anew.
 
     Args:
         row: What was measured.
         order: The names of all rows there can be, as the table is to list them.
         folder: Where the two files lie.
     """
-    rows = read(folder) | {row.name: row}
-    ordered = [rows[name] for name in order if name in rows]
+    rows = read(folder) | {(row.name, row.place["machine"]): row}
+    ordered = [one for name in order for one in rows.values() if one.name == name]
     text = json.dumps([asdict(one) for one in ordered], indent=1)
     write_whole(folder / "results.json", text.encode() + b"\n")
     write_whole(folder / "RESULTS.md", render(ordered).encode())
 
 
 def render(rows: Sequence[Row]) -> str:
-    """The page: where it was measured, the table, and what to know besides."""
+    """The page: ratios by processor, the samples behind them, where they were measured, and what to know besides."""
+    machines = list(dict.fromkeys(row.place["machine"] for row in rows))
     places = list(dict.fromkeys(_where(row.place) for row in rows))
     where = [f"- **{number}**: {text}" for number, text in enumerate(places, start=1)]
-    body = [_line(row, places.index(_where(row.place)) + 1) for row in rows]
-    table = ["| " + " | ".join(COLUMNS) + " |", "|" + "---|" * len(COLUMNS), *body]
+    names = list(dict.fromkeys(row.name for row in rows))
+    ratios = [_ratios([row for row in rows if row.name == name], machines) for name in names]
+    samples = [_samples(row, places.index(_where(row.place)) + 1) for row in rows]
     notes = [f"- {', '.join(row.name for row in rows if row.note == note)}: {note}" for note in _notes(rows)]
-    return "\n".join([HEAD, *table, "", "Measured on", "", *where, *(["", *notes] if notes else [])]) + "\n"
+    parts = [HEAD, *_table((*COLUMNS, *machines), ratios), "", "Medians, and where:", "", *_table(SAMPLES, samples)]
+    return "\n".join([*parts, "", "Measured on", "", *where, *(["", *notes] if notes else [])]) + "\n"
+
+
+def _table(head: Sequence[str], lines: Sequence[Sequence[str]]) -> list[str]:
+    return ["| " + " | ".join(cells) + " |" for cells in (head, ["---"] * len(head), *lines)]
+
+
+def _ratios(rows: Sequence[Row], machines: Sequence[str]) -> list[str]:
+    """A line of one row's ratios, machine by machine."""
+    by_machine = {row.place["machine"]: row for row in rows}
+    newest = rows[-1]
+    return [newest.name, newest.title, newest.peer, newest.target, *(_reached(by_machine.get(one)) for one in machines)]
+
+
+def _reached(row: Row | None) -> str:
+    if row is None:
+        return ""
+    verdict = "" if row.reached is None else " reached" if row.reached else " **missed**"
+    return f"{row.measured}{verdict} ({row.spread})"
+
+
+def _samples(row: Row, where: int) -> list[str]:
+    medians = [f"{statistics.median(values):.4g} {row.unit}" for values in (row.ours, row.theirs)]
+    return [row.name, str(where), *medians, str(len(row.ours))]
 
 
 def _notes(rows: Sequence[Row]) -> list[str]:
@@ -159,10 +187,3 @@ def _where(place: Mapping[str, Any]) -> str:
     versions = ", ".join(f"{name} {version}" for name, version in place["versions"].items())
     commit = (place["code"]["commit"] or "no checkout")[:12] + (" with changes" if place["code"]["changed"] else "")
     return f"{place['date']}, {place['machine']}; {versions}; commit {commit}"
-
-
-def _line(row: Row, where: int) -> str:
-    measured = row.measured if row.reached is None else f"{row.measured} {'reached' if row.reached else '**missed**'}"
-    samples = [f"{statistics.median(values):.4g} {row.unit}" for values in (row.ours, row.theirs)]
-    cells = (row.name, row.title, row.peer, row.target, measured, row.spread, *samples, str(len(row.ours)), str(where))
-    return "| " + " | ".join(cells) + " |"
