@@ -1,4 +1,4 @@
-"""Measure training beside busy processes: `python -m benchmarks.busy_machine [--repeats 3] [--busy 0 1 2 4]`.
+"""Measure training beside busy processes: `python -m benchmarks.busy_machine [--repeats 3] [--busy 0 1 2 4] [--cases ...] [--ways ...]`.
 
 Each sample is a fresh process that trains for ten seconds as `datavol.run` does, beside processes that only compute.
 With and without `BriefSpinning` take turns, and a second column has one torch thread. The table has medians of images
@@ -48,19 +48,21 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--busy", type=int, nargs="+", default=[0, 1, 2, 4])
+    parser.add_argument("--cases", nargs="+", choices=CASES, default=list(CASES))
+    parser.add_argument("--ways", nargs="+", choices=WAYS, default=list(WAYS))
     parser.add_argument("--sample", nargs=2, metavar=("CASE", "WAY"), help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.sample:
         sample(*arguments.sample)
         return
-    for case in CASES:
+    for case in arguments.cases:
         quiet = 0.0
         for busy in arguments.busy:
             speeds = defaultdict(list)
             for _ in range(arguments.repeats):
-                for way in WAYS:
+                for way in arguments.ways:
                     speeds[way].append(measure(case, way, busy))
-            quiet = quiet or statistics.median(speeds["spinning"])  # the share is that of the first row
+            quiet = quiet or statistics.median(speeds[arguments.ways[0]])  # of the first row
             cells = [
                 f"{way} {statistics.median(found):6.1f} ({min(found):.1f} to {max(found):.1f}), "
                 f"{statistics.median(found) / quiet:.2f} of quiet"
