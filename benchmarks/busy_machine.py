@@ -1,4 +1,4 @@
-"""Measure training beside busy processes: `python -m benchmarks.busy_machine [--repeats 3] [--busy 0 1 2 4] [--cases ...] [--ways ...]`.
+"""Measure training beside busy processes: `python -m benchmarks.busy_machine --help`.
 
 Each sample is a fresh process that trains for ten seconds as `datavol.run` does, beside processes that only compute.
 With and without `BriefSpinning` take turns, and a second column has one torch thread. The table has medians of images
