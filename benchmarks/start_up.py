@@ -26,7 +26,7 @@ import numpy as np
 
 from benchmarks.fashion_mnist import SOURCE
 from benchmarks.processes import datavol_command, environment
-from datavol.data.sources import file_table as file_tables
+from datavol.data.sources.files import file_table as file_tables
 from datavol.data.subsets import draw_subset
 
 ASKING = {"--help": ["--help"], "a wrong key": ["recipe.batchsize=64"], "a wrong value": ["fraction=1.5"]}

@@ -52,6 +52,7 @@ def test_a_sweep_trains_each_run_once_and_the_second_time_finds_them_finished(co
     assert figure.read_bytes().startswith(b"\x89PNG")
 
 
+@pytest.mark.slow
 def test_one_failed_run_does_not_stop_the_others(command, elsewhere):
     options = ["recipe.optimiser.lr=0.001,1e30", "logger=csv", *QUICK, "recipe.optimiser.name=sgd"]
     answer = command("run", "-m", *options)

@@ -84,6 +84,7 @@ def test_training_on_two_ranks_is_training_on_one_without_batch_norm(command, el
         assert {name: together[name] for name in metrics} == expected
 
 
+@pytest.mark.slow
 def test_the_rank_that_failed_first_has_the_say(command, elsewhere, photos):
     """The damaged image is in rank 1's share of the first batch; rank 0 only sees the connection go."""
     options = ["data=image_folder", f"data.root={photos}", "recipe=plain", "data.image_size=16", "data.resize=16"]

@@ -10,7 +10,7 @@ from PIL import Image
 
 from datavol.config.compose import compose
 from datavol.data.prepare import prepare
-from datavol.data.sources import content
+from datavol.data.sources.files import content
 from datavol.data.sources.files.content import content_of
 from datavol.data.sources.files.file_table import FileSplit, join_names
 

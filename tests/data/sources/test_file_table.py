@@ -20,7 +20,7 @@ from PIL import Image
 from torchvision.datasets.folder import IMG_EXTENSIONS, ImageFolder
 
 from datavol.data.images.decode import decode_file
-from datavol.data.sources import file_table as file_tables
+from datavol.data.sources.files import file_table as file_tables
 from datavol.data.sources.files.file_table import (
     DamagedImage,
     FileSplit,
