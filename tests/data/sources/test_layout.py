@@ -43,9 +43,9 @@ LAYOUTS = {  # files, the folders of train and val, and what is left out
     "Food-11": (["training", "evaluation"], [], ("training", "evaluation"), None),
     "Roboflow": (
         ["train", "valid", "test"],
-        ["README.roboflow.txt", "train/_classes.csv"],
+        ["README.roboflow.txt", "train/_classes.csv", "test/cat/x.gif"],
         ("train", "valid"),
-        "1 .csv, 1 .txt, 4 in the test folder test",
+        "1 .csv, 1 .gif, 1 .txt, 4 in the test folder test",
     ),
     "a folder around": (
         ["flowers/train", "flowers/val"],
