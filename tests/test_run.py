@@ -153,7 +153,9 @@ def test_an_evaluation_on_other_data_says_so(command, elsewhere, on_photos, phot
     other = command("evaluate", str(path / "checkpoints/last.ckpt"))
     assert other.returncode == 0
     assert "11 validation images" in other.stdout
-    assert other.stderr.endswith("datavol: note: these are other data than those of the run's manifest\n")
+    cache, note = other.stderr.split("datavol: ", 1)
+    assert note == "note: these are other data than those of the run's manifest\n"
+    assert all(line.startswith("image cache: ") for line in cache.splitlines())  # the images are cached anew
 
 
 @pytest.mark.slow

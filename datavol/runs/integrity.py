@@ -86,17 +86,19 @@ def _config_of(folder: RunFolder, values: Any) -> Config:
 
 def _differences(ours: Config, theirs: Config) -> str:
     """List the keys by which two runs are different ones."""
-    first, second = _flat(hashed_values(ours)), _flat(hashed_values(theirs))
+    first, second = flattened(hashed_values(ours)), flattened(hashed_values(theirs))
     keys = [key for key in {**first, **second} if first.get(key) != second.get(key)]
     more = f" and {len(keys) - LISTED_KEYS} more" if len(keys) > LISTED_KEYS else ""
     return ", ".join(keys[:LISTED_KEYS]) + more
 
 
-def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    flat: dict[str, Any] = {}
-    for name, value in values.items():
-        flat |= _flat(value, f"{prefix}{name}.") if isinstance(value, Mapping) else {f"{prefix}{name}": value}
-    return flat
+def flattened(value: Any, path: str = "") -> dict[str, Any]:
+    """Flatten nested settings to dotted keys."""
+    if not isinstance(value, Mapping):
+        return {path: value}
+    return {
+        key: v for name, inner in value.items() for key, v in flattened(inner, f"{path}.{name}".lstrip(".")).items()
+    }
 
 
 def _way_out(folder: RunFolder, config: Config) -> str:

@@ -12,6 +12,7 @@ import pandas as pd
 
 from datavol.runs import columns
 from datavol.runs.columns import AGAIN, Audit
+from datavol.runs.integrity import flattened
 from datavol.study.audit.data import audit_data
 from datavol.study.audit.findings import SEVERITIES, Finding, Severity, list_fractions, run_names
 from datavol.study.audit.pixels import audit_pixels
@@ -76,18 +77,11 @@ def _short(value: Any) -> str:
 
 def _json_differences(texts: list[str]) -> str:
     """List the keys in which JSON objects differ, with their values."""
-    flat = [_flat(json.loads(text)) for text in texts]
+    flat = [flattened(json.loads(text)) for text in texts]
     keys = sorted({key for one in flat for key in one})
     # The distinct values of every key in order of appearance, `null` where an object lacks it.
     distinct = [(key, dict.fromkeys(json.dumps(one.get(key)) for one in flat)) for key in keys]
     return "; ".join(f"{key} {', '.join(values)}" for key, values in distinct if len(values) > 1)
-
-
-def _flat(value: Any, path: str = "") -> dict[str, Any]:
-    """Flatten nested objects to dotted keys."""
-    if not isinstance(value, dict):
-        return {path: value}
-    return {key: v for name, inner in value.items() for key, v in _flat(inner, f"{path}.{name}".lstrip(".")).items()}
 
 
 def _schedules(finished: pd.DataFrame) -> Iterator[Finding]:

@@ -72,6 +72,12 @@ def _subset_damage(folder: Path) -> str | None:
     return None
 
 
+def no_predictions(runs: pd.DataFrame) -> str:
+    """Say why runs give no predictions: a damaged file, or none."""
+    reasons = (reason for _, what, reason in damaged(runs) if what == "predictions")
+    return next((f"got none whole: {reason}" for reason in reasons), "got none; train with predictions=last")
+
+
 def damaged(runs: pd.DataFrame) -> Iterator[tuple[str, str, str]]:
     """List runs' damaged files: the run's name, what, and why."""
     for name, folder in zip(runs["run"], runs["folder"], strict=True):

@@ -16,7 +16,7 @@ from sklearn.metrics import recall_score
 from datavol.errors import ConfigError
 from datavol.runs.folder import RunFolder
 from datavol.runs.predictions import Predictions
-from datavol.study.load.kept import kept_predictions
+from datavol.study.load.kept import kept_predictions, no_predictions
 from datavol.study.load.labels import labelled
 
 BINS = 15  # as for `val/calibration_error`
@@ -46,9 +46,7 @@ def over_runs(
             frame = what(predictions)
             frames.append(pd.concat([pd.DataFrame(keys, index=frame.index), frame], axis=1))
     if not frames:
-        raise ConfigError(
-            f"runs must hold one that kept its predictions ({evaluation}), got none; train with predictions=last"
-        )
+        raise ConfigError(f"runs must hold one that kept its predictions ({evaluation}), {no_predictions(runs)}")
     return pd.concat(frames, ignore_index=True)
 
 

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from datavol.cli.text import per_cent
 from datavol.errors import ConfigError
 from datavol.runs.predictions import Predictions
-from datavol.study.load.kept import kept_predictions
+from datavol.study.load.kept import kept_predictions, no_predictions
 from datavol.study.load.labels import comparable_labels
 from datavol.study.load.run_data import source_of
 from datavol.study.load.study import finished_of
@@ -58,7 +58,7 @@ def learned_images(runs: pd.DataFrame, agreement: float = MAJORITY) -> pd.DataFr
     if not known:
         raise ConfigError(
             "images that larger subsets learn must be asked of finished runs at two fractions or more that kept their "
-            "predictions, got none; train with predictions=last"
+            f"predictions, {no_predictions(finished)}"
         )
     images = pd.concat(known, ignore_index=True)
     return images[[*FATE_COLUMNS, *(f"{RIGHT}{fraction}" for fraction in fractions_in(images))]]

@@ -3,12 +3,15 @@
 import os
 import stat
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from factories.image_stores import EVERYTHING, SIDE, check, filled, warnings_of
 
+from datavol.config.compose import compose
 from datavol.data.images import cache_place, cache_reader
+from datavol.data.images.cache_policy import limit_bytes
 from datavol.data.images.cache_reader import Index, PackedImages, cache_folder, read_index, store_of, write_index
 from datavol.errors import ConfigError
 
@@ -133,3 +136,10 @@ def test_no_room_for_the_folders_is_one_warning(shared, split, caplog, monkeypat
     assert filled(shared, split) == []
     (warning,) = warnings_of(caplog)
     assert "is full after 0 of 10 images (No space left on device)" in warning
+
+
+def test_the_cache_leaves_a_tenth_of_the_disk_free(tmp_path, monkeypatch):
+    data = compose(["data=image_folder", f"data.cache_dir={tmp_path}", "data.cache=disk"])[0].config.data
+    for free, allowed in ((900e9, 50e9), (130e9, 30e9), (90e9, -10e9)):
+        monkeypatch.setattr("shutil.disk_usage", lambda _, free=free: SimpleNamespace(total=1000e9, free=free))
+        assert limit_bytes(data) == allowed

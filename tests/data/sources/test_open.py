@@ -1,68 +1,20 @@
 """Tests how sources are opened, and every way to get it wrong."""
 
-import os
 import pickle
-import re
-import subprocess
-from functools import lru_cache
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
+from factories.sources import OWL_IN, items, says, touch
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
-from pydantic import TypeAdapter
 
-from datavol.config.compose import compose
-from datavol.config.data import AnyData
 from datavol.data.images.decode import decode_file
 from datavol.data.sources.arrays import ArraySplit, digits
 from datavol.data.sources.files.file_table import FileSplit
-from datavol.data.sources.open import Source, open_source
 from datavol.data.sources.split import stratified_split
 from datavol.errors import ConfigError
-
-
-@lru_cache
-def shipped(source: str) -> dict[str, Any]:
-    return compose([f"data={source}"])[0].values["data"]
-
-
-@pytest.fixture
-def opened(tmp_path, monkeypatch):
-    """Opens a source as shipped, with some overrides."""
-    monkeypatch.setenv("DATAVOL_CACHE", str(tmp_path / "cache"))
-
-    def open_with(source: str, **overrides) -> Source:
-        given = {key: str(value) if isinstance(value, Path) else value for key, value in overrides.items()}
-        return open_source(TypeAdapter(AnyData).validate_python(shipped(source) | given))
-
-    return open_with
-
-
-@pytest.fixture
-def root(tmp_path):
-    folder = tmp_path / "data"
-    folder.mkdir()
-    return folder
-
-
-def touch(root: Path, *names: str) -> None:
-    for name in names:
-        (root / name).parent.mkdir(parents=True, exist_ok=True)
-        (root / name).touch()
-
-
-def items(split) -> list[tuple[str, int]]:
-    return [(split.key(i), int(split.labels[i])) for i in range(len(split))]
-
-
-def says(message: str):
-    assert "\n" not in message
-    return pytest.raises(ConfigError, match=f"^{re.escape(message)}$")
-
 
 labels_lists = st.lists(st.integers(0, 4), min_size=1, max_size=200)
 fractions = st.floats(0.01, 0.99)
@@ -198,7 +150,6 @@ def test_a_tilde_is_home(opened, root, monkeypatch):
 
 
 NO_VAL_CLASSES = ["train/cat/a.png", "train/dog/a.png", "val/a.png"]
-OWL_IN = "train and val must have the same classes in {root}, got 'owl' in "
 WRONG_FOLDERS = {
     None: {
         "data.root must hold train and val or a folder per class, got no folder in {root}; check data.root": [],
@@ -312,186 +263,3 @@ def test_imagenet_needs_train_and_val(opened, root):
     touch(root, "train/n01440764/a.JPEG")
     with says(f"data.root must hold train and val of ImageNet, got no {root}/val; try data.root=/data/imagenet"):
         opened("imagenet", root=root)
-
-
-ROWS = ["path,label,split", "x/1.png,cat,train", "x/2.png,dog,train", "x/3.png,cat,val", "x/4.png,dog,val"]
-
-
-@pytest.fixture
-def table(root):
-    def write(*rows: str) -> Path:
-        (root / "labels.csv").write_text("\n".join(rows) + "\n", encoding="utf-8-sig")
-        return root / "labels.csv"
-
-    return write
-
-
-def test_a_table_with_a_split(opened, table, root, tmp_path):
-    source = opened("table", table=table(*ROWS))
-    assert source.classes == ("cat", "dog")
-    assert items(source.train) == [("x/1.png", 0), ("x/2.png", 1)]
-    assert items(source.val) == [("x/3.png", 0), ("x/4.png", 1)]
-    assert source.train.root == str(root)
-    assert opened("table", table=table(*ROWS), root=tmp_path).train.root == str(tmp_path)
-
-
-def test_a_fingerprint_sees_the_class_names(opened, table):
-    first = opened("table", table=table(*ROWS)).fingerprint
-    assert opened("table", table=table(*(row.replace("dog", "elk") for row in ROWS))).fingerprint != first
-
-
-def test_the_columns_of_a_table_stand_in_any_order(opened, table):
-    rows = ["note, split, label, path", 'a, train, big cat, "x,1.png"', "b, val, big cat, ./größe.png"]
-    source = opened("table", table=table(*rows, "c, train, ape, 2.png", "d, val, ape, 3.png"))
-    assert source.classes == ("ape", "big cat")
-    assert items(source.train) == [("x,1.png", 1), ("2.png", 0)]
-    assert items(source.val) == [("./größe.png", 1), ("3.png", 0)]
-
-
-def test_a_table_is_split_once(opened, table):
-    rows = [f"{i}.png,{'cat' if i % 2 else 'dog'}" for i in range(20)]
-    source = opened("table", table=table("path,label", *rows), val_fraction=0.3)
-    assert np.bincount(source.val.labels).tolist() == [3, 3]
-    assert sorted(items(source.train) + items(source.val)) == sorted((f"{i}.png", 1 - i % 2) for i in range(20))
-
-
-def test_a_table_must_be_there(opened, root):
-    file = root / "gone.csv"
-    with says(f"data.table must be a readable CSV file, got {file} (No such file or directory); check data.table"):
-        opened("table", table=file)
-    with says(f"data.table must be a readable CSV file, got {root} (Is a directory); check data.table"):
-        opened("table", table=root)
-
-
-WRONG_TABLES = {
-    "data.table must have the columns path, label, got none in {root}; name path, label so in its first line": [""],
-    "data.table must have the columns path, label, got path, class, note in {root}; name label so in its first line": [
-        "path;class;note",
-        "a.png;cat;x",
-    ],
-    "data.table must have each column once, got label twice in {root}": ["path,label,label", "a.png,cat,dog"],
-    "data must have at least 2 classes, got one (cat) in {root}; label another class": [*ROWS[:2], ROWS[3]],
-    "classes must differ in more than spaces, zeros or Unicode forms, got 'cat' and 'cat ' in {root}; "
-    "write them alike": [*ROWS, "x/5.png,cat ,train"],
-    "classes must differ in more than spaces, zeros or Unicode forms, got '01' and '1' in {root}; write them alike": [
-        *ROWS,
-        "x/5.png,01,train",
-        "x/6.png,1,val",
-    ],
-    "train and val must have the same classes in {root}, got 'Owl' and 'owl', which differ in case, spaces or Unicode "
-    "form only; rename one": [*ROWS, "x/5.png,Owl,train", "x/6.png,owl,val"],
-    "data.table must have a row per image, got none in {root}": ["path,label"],
-    "data.val_fraction must be given when data.table has no column split, got null with {root}; "
-    "try data.val_fraction=0.2": ["path,label", "a.png,cat"],
-    OWL_IN + "val only; add it to train or remove it": [*ROWS, "x/5.png,owl,val"],
-}
-
-
-@pytest.mark.parametrize(("message", "rows"), WRONG_TABLES.items())
-def test_a_wrong_table_is_said(opened, table, message, rows):
-    file = table(*rows)
-    with says(message.format(root=file)):
-        opened("table", table=file)
-
-
-@pytest.mark.parametrize(
-    ("row", "rule"),
-    [
-        ("x/5.png,dog,fold1", "have train, val or test in column split, got 'fold1' on line 6 of {file}"),
-        ("x/5.png,dog", "have train, val or test in column split, got '' on line 6 of {file}"),
-        ("x/1.png,cat,val", "name each path once, got 'x/1.png' of line 2 again on line 6 of {file}; remove one"),
-        ("./x/1.png,cat,val", "name each path once, got './x/1.png' of line 2 again on line 6 of {file}; remove one"),
-        (
-            "y/../x/1.png,dog,val",
-            "name each path once, got 'y/../x/1.png' of line 2 again on line 6 of {file}, first as 'cat' and now as "
-            "'dog'; remove one",
-        ),
-        ("x/5.png,NaN,val", "have a label in every row, got 'NaN' on line 6 of {file}; label or remove it"),
-        ("x/5.png, ,val", "have text for path, label in every row, got a gap or NUL on line 6 of {file}"),
-        ("x/5,6.png,dog,val", "have a field per column, got more on line 6 of {file}; quote commas in names"),
-        ("x/5.png,,val", "have text for path, label in every row, got a gap or NUL on line 6 of {file}"),
-    ],
-)
-def test_a_wrong_row_of_a_table_is_said_by_its_line(opened, table, row, rule):
-    file = table(*ROWS, row)
-    with says(f"data.table must {rule.format(file=file)}"):
-        opened("table", table=file)
-
-
-@pytest.mark.parametrize("delimiter", [";", "\t", "|"])
-@pytest.mark.parametrize("names", [("train", "val"), ("Training", "valid"), ("train", "test")])
-def test_a_table_is_read_as_spreadsheets_write_it(opened, table, delimiter, names):
-    rows = [row.replace("train", names[0]).replace("val", names[1]).replace(",", delimiter) for row in ROWS]
-    source = opened("table", table=table(*rows))
-    assert source.fingerprint == opened("table", table=table(*ROWS)).fingerprint
-    assert (source.found.train, source.found.val) == tuple(f"its split {name}" for name in names)
-
-
-def test_rows_of_a_test_split_are_left_out_and_counted(opened, table):
-    source = opened("table", table=table(*ROWS, "x/5.png,owl,test", "x/6.png,cat,test"))
-    assert source.fingerprint == opened("table", table=table(*ROWS)).fingerprint
-    source = opened("table", table=table(*ROWS, "x/5.png,owl,test", "x/6.png,cat,test"))
-    assert source.lines[1:] == ["left out: 2 in rows of split test"]
-
-
-@pytest.mark.parametrize(
-    ("encoding", "got", "other"),
-    [("latin1", r"caf\udce9 on line 2 of {file}", "latin1"), ("utf-16", "UTF-16 in {file}", "utf-16")],
-)
-def test_a_table_in_another_encoding_is_answered_with_the_command_that_mends_it(opened, root, encoding, got, other):
-    file = root / "my labels.csv"
-    file.write_text("\n".join(ROWS).replace("cat", "café"), encoding=encoding)
-    message = f"data.table must be UTF-8, got {got.format(file=file)}; save it as UTF-8, or try "
-    command = f"iconv -f {other} -t utf-8 '{file}' > '{root}/my labels_utf8.csv'"
-    with says(f"{message}`{command}`"):
-        opened("table", table=file)
-    subprocess.run(command, shell=True, check=True)
-    assert opened("table", table=root / "my labels_utf8.csv").classes == ("café", "dog")
-
-
-def test_a_path_that_is_not_utf8_is_that_of_its_file(opened, root):
-    rows = [*ROWS, "x/é.png,cat,train"]
-    (root / "labels.csv").write_text("\n".join(rows), encoding="latin1")
-    with pytest.raises(ConfigError, match=r"data\.table must be UTF-8, got x/\\udce9\.png on line 6"):
-        opened("table", table=root / "labels.csv")
-    touch(root, os.fsdecode(b"x/\xe9.png"))
-    split = opened("table", table=root / "labels.csv").train
-    assert os.path.exists(split.path(2))
-
-
-def test_a_path_of_windows_is_said(opened, table, root):
-    touch(root, "x/5.png")
-    file = table(*ROWS, "x\\5.png,cat,train")
-    with says(f"data.table must have / between folders, got 'x\\\\5.png' on line 6 of {file}; replace each \\"):
-        opened("table", table=file)
-
-
-@pytest.mark.parametrize("link", [os.symlink, os.link])
-def test_a_file_listed_by_two_names_is_not_in_train_and_val(opened, table, root, link):
-    touch(root, "x/1.png", "x/2.png")
-    link(root / "x/1.png", root / "x/A.PNG")
-    file = table(*ROWS, "x/A.PNG,cat,val")
-    with says(
-        "data.table must name each file once, as train and val may share none and a file has one class, got "
-        f"{root}/x/1.png and {root}/x/A.PNG, which are one file; remove the links"
-    ):
-        opened("table", table=file)
-    note = f"1 images are links to others of their class, such as {root}/x/A.PNG"
-    assert opened("table", table=table(*ROWS, "x/A.PNG,cat,train")).found.notes == (note,)
-
-
-def test_a_nul_in_a_table_is_said(opened, table):
-    with pytest.raises(ConfigError, match=r"^data\.table must .*NUL"):
-        opened("table", table=table(*ROWS, "x/\0.png,cat,val"))
-
-
-def test_a_table_with_a_split_takes_no_val_fraction(opened, table):
-    message = "data.val_fraction must be null when data.table has a column split, got 0.2; leave data.val_fraction out"
-    with says(message):
-        opened("table", table=table(*ROWS), val_fraction=0.2)
-
-
-def test_a_table_does_not_look_at_its_files(opened, table, monkeypatch):
-    file = table(*ROWS)
-    monkeypatch.setattr("os.stat", lambda *_, **__: pytest.fail("a file was looked at"))
-    assert len(opened("table", table=file).train) == 2
