@@ -17,11 +17,11 @@ FALSE_ALARM = 1e-6  # largest probability per data set that honest draws are rep
 def audit_subsets(finished: pd.DataFrame) -> Iterator[Finding]:
     """Audit the subsets below the full set, data set by data set."""
     below = finished[finished["fraction"] < 1]
-    unknown = below[below["fingerprint"].isna()]
+    unknown = below[below["fingerprint"].isna() | below["folder"].isna()]
     if len(unknown):
         what = "the subsets could not be looked at: these records hold none"
         yield Finding("minor", "subsets", what, run_names(unknown), "load the study's folder instead")
-    for _, runs in below.groupby("fingerprint"):
+    for _, runs in below.drop(unknown.index).groupby("fingerprint"):
         try:
             subsets = subsets_of(readable_subsets(runs))
             counts, lists = class_counts(subsets), index_lists(subsets)

@@ -4,17 +4,20 @@ for answer in answers(load_study("studies/mine"), target=0.9):
     print(answer)
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Literal, Protocol
 
 from datavol.cli.text import per_cent, points
 from datavol.errors import ConfigError, InsufficientData, flat
+from datavol.study.audit.comparability import audit
+from datavol.study.audit.findings import Finding
 from datavol.study.curves.checks import check_share
 from datavol.study.load.study import Study
 from datavol.study.questions.curve_runs import CurveRuns, Metric, curves_of_study
 from datavol.study.questions.doubling import doubling
+from datavol.study.questions.gates import Gate, Refused, find_gates
 from datavol.study.questions.next_run import ASKED, Asked, next_run
 from datavol.study.questions.saturation import saturation
 from datavol.study.questions.starved_classes import classes_that_gain
@@ -37,6 +40,7 @@ class Answer:
         numbers: The numbers of the sentence, accuracies and fractions as shares; None beyond what was searched.
         state: `answered`, `cannot say`, or `failed`: by an error, which the other questions survive.
         result: The object that the sentence is made from, such as a `Saturation`; None unless the state is `answered`.
+        gates: What weakens or refuses it; empty for questions that do not rest on the whole curve.
     """
 
     curve: str
@@ -47,6 +51,7 @@ class Answer:
     numbers: Mapping[str, float | None]
     state: State
     result: object
+    gates: tuple[Gate, ...] = ()
 
     def __str__(self) -> str:
         because = "; ".join(text for text in (self.reason, self.runs) if text)
@@ -63,6 +68,16 @@ class _Result(Protocol):
     def numbers(self) -> dict[str, float | None]: ...
 
 
+@dataclass(frozen=True)
+class _Question:
+    """Stores a question and the function that answers it."""
+
+    text: str
+    ask: Callable[[], _Result]
+    gated: bool = False  # it rests on the whole curve, so that its gates hold
+    within_reach: bool = False  # it asks about sizes within reach of a forecast only, the full set among them or not
+
+
 def answers(
     study: Study,
     *,
@@ -70,11 +85,12 @@ def answers(
     target: float | None = None,
     metric: Metric = "top1",
     level: float = 0.95,
+    findings: Sequence[Finding] | None = None,
 ) -> list[Answer]:
     """Answer every question about every learning curve of a study.
 
-    Only finished runs count, by their last evaluation; the audit says whether they are comparable at all. A question
-    that the data do not allow is an answer as well, with the state `cannot say`.
+    Only finished runs count, by their last evaluation. A question that the data do not allow, or that a gate refuses,
+    is an answer as well, with the state `cannot say`.
 
     Args:
         study: Any number of networks, recipes and data sets.
@@ -82,6 +98,7 @@ def answers(
         target: An accuracy to reach, a share; None asks nothing about it.
         metric: `top1` or `top5`.
         level: Of intervals and tests.
+        findings: Those of the study's audit, where it was made already.
 
     Raises:
         ConfigError: If an argument is out of range.
@@ -90,43 +107,52 @@ def answers(
         if value is not None:
             check_share(name, value)
     curves = curves_of_study(study, metric)
+    findings = audit(study) if findings is None else findings
     return [
-        _answer(curve, question, ask) for curve in curves for question, ask in _questions(curve, delta, target, level)
+        _answer(curve, question, gates)
+        for curve in curves
+        for gates in [find_gates(curve, study.epochs, findings, delta=delta, level=level)]
+        for question in _questions(curve, delta, target, level)
     ]
 
 
-def _questions(
-    curve: CurveRuns, delta: float, target: float | None, level: float
-) -> Iterator[tuple[str, Callable[[], _Result]]]:
-    # Pairs of a question and the function that answers it, called by `_answer`, which catches what cannot be said
-    yield f"How much data is enough, to {points(delta)}?", lambda: saturation(curve, delta, level)
-    yield "What would twice the data buy?", lambda: doubling(curve, level)
+def _questions(curve: CurveRuns, delta: float, target: float | None, level: float) -> Iterator[_Question]:
+    enough = f"How much data is enough, to {points(delta)}?"
+    yield _Question(enough, lambda: saturation(curve, delta, level), gated=True)
+    yield _Question("What would twice the data buy?", lambda: doubling(curve, level), gated=True)
     if target is not None:
         reached = f"How many images does an accuracy of {per_cent(target)} take?"
-        yield reached, lambda: images_for_target(curve, target, level)
-    yield "Which classes are starved of data?", lambda: classes_that_gain(curve, level)
-    yield f"How many seeds tell a difference of {points(delta)}?", lambda: seeds_needed(curve, delta, level)
-    yield "Do runs differ by their subset or by their training seed?", lambda: variance(curve, level)
+        yield _Question(reached, lambda: images_for_target(curve, target, level), gated=True, within_reach=True)
+    yield _Question("Which classes are starved of data?", lambda: classes_that_gain(curve, level))
+    yield _Question(f"How many seeds tell a difference of {points(delta)}?", lambda: seeds_needed(curve, delta, level))
+    yield _Question("Do runs differ by their subset or by their training seed?", lambda: variance(curve, level))
     asked: tuple[Asked, ...] = ("full", "saturation") if target is None else ("full", "saturation", "target")
     for which in asked:
         best = partial(next_run, curve, which, delta=delta, target=target, level=level)  # keeps this `which`
-        yield f"Which run would next tell most of {ASKED[which]}?", best
+        text = f"Which run would next tell most of {ASKED[which]}?"
+        yield _Question(text, best, gated=True, within_reach=which == "target")
 
 
 def _sentence(text: str) -> str:
     return f"{text[:1].upper()}{text[1:]}."  # `capitalize` would write names in lower case
 
 
-def _answer(curve: CurveRuns, question: str, ask: Callable[[], _Result]) -> Answer:
+def _answer(curve: CurveRuns, question: _Question, of_curve: tuple[Gate, ...]) -> Answer:
+    gates = of_curve if question.gated else ()
+    # Images for a target are searched within reach of a forecast, whether the full set lies there or not
+    refusing = [gate for gate in gates if gate.refuses and not (question.within_reach and gate.name == "full_set")]
     try:
         if curve.runs.empty:
             raise InsufficientData("cannot say: no run has finished; wait, or type its command again")
-        result = ask()
+        if refusing:
+            raise Refused(*refusing)
+        result = question.ask()
         sentence, reason, numbers = str(result), result.reason, result.numbers
     except InsufficientData as no:
-        return Answer(curve.name, question, str(no), "", curve.provenance, {}, "cannot say", None)
+        own = [gate for gate in no.gates if gate not in gates] if isinstance(no, Refused) else []
+        return Answer(curve.name, question.text, str(no), "", curve.provenance, {}, "cannot say", None, (*own, *gates))
     except Exception as error:  # of this question alone: the report and the audit say so, and the others are answered
         what = str(error) if isinstance(error, ConfigError) else f"{type(error).__name__}: {flat(error)}"
         failed = f"this question failed, and is left out ({what})"
-        return Answer(curve.name, question, failed, "", curve.provenance, {}, "failed", None)
-    return Answer(curve.name, question, sentence, reason, curve.provenance, numbers, "answered", result)
+        return Answer(curve.name, question.text, failed, "", curve.provenance, {}, "failed", None, gates)
+    return Answer(curve.name, question.text, sentence, reason, curve.provenance, numbers, "answered", result, gates)

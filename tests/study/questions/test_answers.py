@@ -54,7 +54,8 @@ def test_one_or_two_fractions_say_nothing_of_curves(fractions):
 def test_chance_says_nothing():
     told = answers(one(truth=lambda n: np.full_like(n, 0.895, dtype=float)))
     assert states(told)[:2] == ["?", "?"]
-    assert "above 0.95 of chance" in told[0].answer
+    assert "not clearly better than guessing" in told[0].answer
+    assert [gate.name for gate in told[0].gates] == ["guessing"]
 
 
 def test_runs_that_did_not_finish_are_counted_and_never_used():
