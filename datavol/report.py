@@ -72,11 +72,13 @@ def _conclusions(contents: ReportData) -> Iterator[str]:
     """Write a report's conclusions for the terminal, line by line."""
     if contents.pending:
         yield f"nothing to conclude yet: {contents.pending}"
+    for verdict in contents.verdicts.values():
+        yield from verdict.lines
     answered = [answer for answer in contents.answers if answer.state == "answered"]
     for answer in answered:
         yield f"{answer.curve}: {answer.question} {answer.answer}"
     if waiting := [answer for answer in contents.answers if answer.state == "cannot say"]:
-        yield f"{len(waiting)} questions cannot be answered yet; the page says what would help"
+        yield f"{len(waiting)} questions cannot be answered yet; the page says why, and what would help"
     yield from map(str, contents.findings)
 
 

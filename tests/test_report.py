@@ -175,6 +175,19 @@ def test_what_cannot_be_made_is_listed_with_its_reason(tmp_path):
     assert any(text.startswith("Accuracy of every class: ") and "predictions=last" in text for text in texts)
 
 
+def test_a_curve_begins_with_its_verdict_and_the_gates_in_plain_words(reported):
+    study, output = reported
+    lines, texts = output.splitlines(), page_of(study).texts
+    assert re.match("mobilenet_v2 by small on digits: verdict (provisional|refused): ", lines[0])
+    assert lines[1].startswith(("  weakened by ", "  refused by "))
+    first = texts.index("mobilenet_v2 by small on digits")
+    assert texts[first + 2].startswith("Verdict: ")
+    assert "How much data is enough, to 2 points?" in texts[first + 3 :]
+    for gate in report_data(load_study(study), delta=0.02).verdicts["mobilenet_v2 by small on digits"].gates:
+        assert any(str(gate) in line for line in lines)
+        assert any(gate.why[1:] in text for text in texts)
+
+
 def test_names_of_any_letters_are_shown_in_every_file_and_codes_are_told(reported):
     study, output = reported
     table = pd.read_csv(study / "tables/learned.csv")

@@ -6,7 +6,7 @@ for answer in answers(load_study("studies/mine"), target=0.9):
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from typing import Literal, Protocol
 
 from datavol.cli.text import per_cent, points
@@ -108,12 +108,11 @@ def answers(
             check_share(name, value)
     curves = curves_of_study(study, metric)
     findings = audit(study) if findings is None else findings
-    return [
-        _answer(curve, question, gates)
-        for curve in curves
-        for gates in [find_gates(curve, study.epochs, findings, delta=delta, level=level)]
-        for question in _questions(curve, delta, target, level)
-    ]
+    said = []
+    for curve in curves:
+        gates = cache(partial(find_gates, curve, study.epochs, findings, delta=delta, level=level))
+        said += [_answer(curve, question, gates) for question in _questions(curve, delta, target, level)]
+    return said
 
 
 def _questions(curve: CurveRuns, delta: float, target: float | None, level: float) -> Iterator[_Question]:
@@ -137,11 +136,12 @@ def _sentence(text: str) -> str:
     return f"{text[:1].upper()}{text[1:]}."  # `capitalize` would write names in lower case
 
 
-def _answer(curve: CurveRuns, question: _Question, of_curve: tuple[Gate, ...]) -> Answer:
-    gates = of_curve if question.gated else ()
-    # Images for a target are searched within reach of a forecast, whether the full set lies there or not
-    refusing = [gate for gate in gates if gate.refuses and not (question.within_reach and gate.name == "full_set")]
+def _answer(curve: CurveRuns, question: _Question, gates_of_curve: Callable[[], tuple[Gate, ...]]) -> Answer:
+    gates: tuple[Gate, ...] = ()
     try:
+        gates = gates_of_curve() if question.gated else ()
+        # Images for a target are searched within reach of a forecast, whether the full set lies there or not
+        refusing = [gate for gate in gates if gate.refuses and not (question.within_reach and gate.name == "full_set")]
         if curve.runs.empty:
             raise InsufficientData("cannot say: no run has finished; wait, or type its command again")
         if refusing:

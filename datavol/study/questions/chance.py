@@ -84,8 +84,10 @@ def shown_difference(curve: CurveRuns, level: float) -> float:
         if any(kept is not None for kept in of_size)
     ]
     if len(means) == 2 and alike:
-        # For single runs this is McNemar's: the root of (b + c - (b - c)^2 / n) / n, b and c of n images are discordant
-        return factor * float(np.std(means[1] - means[0]) / len(means[0]) ** 0.5)
+        # For single runs this is McNemar's: the root of (b + c - (b - c)^2 / n) / n, where b and c of n images are
+        # discordant. Where none is, the next image might be
+        images = len(means[0])
+        return factor * max(float(np.std(means[1] - means[0])) / images**0.5, 1 / images)
     return factor * _binomial_difference(curve, SHARED if alike else 0.0)
 
 

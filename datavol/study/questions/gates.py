@@ -142,7 +142,7 @@ def _test_set(curve: CurveRuns, delta: float, level: float) -> Iterator[Gate]:
         return
     ask = round_up(max(shown, one))
     # The difference that is shown falls with the root of the number of images
-    remedy = f"take {_about(max(1 / delta, images * (shown / delta) ** 2))} test images"
+    remedy = f"use about {_about(max(1 / delta, images * (shown / delta) ** 2))} test images"
     hidden = shown > FAR * delta and _last_gain(curve) < shown + delta
     refuses, command = hidden or below_one, None
     if ask <= WIDEST:

@@ -13,6 +13,7 @@ from datavol.study.audit.findings import Finding, list_fractions
 from datavol.study.figures.names import LONGEST, NAMED, drawable, unshown
 from datavol.study.load.study import STATES, Study, finished_of
 from datavol.study.questions.answers import Answer, answers
+from datavol.study.questions.verdict import Verdict, verdicts_of
 from datavol.study.report.commands import commands_of
 from datavol.study.tables.confidence import class_names
 from datavol.study.tables.image_fates import learned_images, learned_table
@@ -70,6 +71,11 @@ class ReportData:
         return {name: [answer for answer in self.answers if answer.curve == name] for name in names}
 
     @property
+    def verdicts(self) -> dict[str, Verdict]:
+        """Give every learning curve its verdict, by name."""
+        return {verdict.curve: verdict for verdict in verdicts_of(self.answers)}
+
+    @property
     def unused(self) -> pd.DataFrame:
         """Select the runs that answers leave out, each with a reason."""
         unused = self.runs[self.runs["state"] != "finished"]
@@ -79,7 +85,8 @@ class ReportData:
 def report_data(study: Study, *, delta: float = 0.01, target: float | None = None) -> ReportData:
     """Collect a study's report; `delta` and `target` are shares, as in `answers`."""
     runs, missing, pending = study.runs, list[str](), _pending(study)
-    found = [] if pending else answers(study, delta=delta, target=target)
+    audited = audit(study)
+    found = [] if pending else answers(study, delta=delta, target=target, findings=audited)
     try:
         images = learned_images(runs)
     except ConfigError:
@@ -89,7 +96,7 @@ def report_data(study: Study, *, delta: float = 0.01, target: float | None = Non
         summary=_summary(runs),
         pending=pending,
         answers=found,
-        findings=[*audit(study), *_failed(found), *_unshown(runs)],
+        findings=[*audited, *_failed(found), *_unshown(runs)],
         tables=[*_tables(runs, missing), *_fate_table(runs, images)],
         csv_tables={"learned_images": images} if len(images) else {},
         runs=runs_table(runs),
