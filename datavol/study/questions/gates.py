@@ -19,10 +19,10 @@ from datavol.study.questions.chance import largest_of, p_of_guessing, rise_at_th
 from datavol.study.questions.curve_runs import RANKS, Column, CurveRuns
 from datavol.study.questions.remedies import longer_command, report_command, round_up, train_command
 
-FAR = 4.0
-"""Where the least difference that test images show is so many times the asked one, they would have to be 16 times as
-many: unless the two largest fractions differ by more, a verdict would repeat what other curves teach, and is refused.
-Below, chance is part of the verdict's probability."""
+FAR = 5.5
+"""How many times the asked difference test images may show at least. So it is with one point and 200 images, the fewest
+on which `benchmarks/` checks probabilities of "enough" on real curves. Beyond, a verdict is refused, unless the two
+largest fractions differ by more than that anyway."""
 STEEP = 5.0
 """From so many asked differences on, a rise at the end says that accuracies tell more of the time than of the data."""
 WIDEST = 0.2  # a larger difference is not proposed to ask about
