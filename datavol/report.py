@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from math import inf
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,21 +23,30 @@ def main() -> None:
     parser.add_argument("studies", nargs="+", type=Path, metavar="study", help=folders)
     parser.add_argument("--delta", type=float, default=1.0, help="points of top-1 that count as a gain (1)")
     parser.add_argument("--target", type=float, help="per cent of top-1 that you need; asks how many images it takes")
+    miss = "what missing the target costs, in images' worth of labelling; asks which number of images costs least"
+    parser.add_argument("--miss", type=float, metavar="IMAGES", help=miss)
     parser.add_argument("--out", type=Path, help="the folder to write into; by default the first study's")
     parser.add_argument("--wandb", action="store_true", help="upload page and tables to W&B, into the study's group")
     report(**vars(parser.parse_args()))
 
 
 def report(
-    studies: list[Path], *, delta: float = 1, target: float | None = None, out: Path | None = None, wandb: bool = False
+    studies: list[Path],
+    *,
+    delta: float = 1,
+    target: float | None = None,
+    miss: float | None = None,
+    out: Path | None = None,
+    wandb: bool = False,
 ) -> None:
     """Print answers, audit and results; write report.html, tables/ and figures/.
 
-    A gain counts from `delta` points of top-1 on, `target` is per cent of top-1, and `out` is by default the first
-    study's folder.
+    A gain counts from `delta` points of top-1 on, `target` is per cent of top-1, `miss` images are what missing it
+    costs, and `out` is by default the first study's folder.
 
     Raises:
-        ConfigError: If a folder is missing or holds no run, or `delta` or `target` is no per cent.
+        ConfigError: If a folder is missing or holds no run, `delta` or `target` is no per cent, or `miss` no number of
+            images beside a target.
     """
     from datavol.study.load.study import load_study
     from datavol.study.report.report_data import report_data
@@ -45,13 +55,14 @@ def report(
 
     _check_per_cent("delta", delta, 1)
     _check_per_cent("target", target, 95)
+    _check_miss(miss, target)
     study = load_study(studies)
     upload = None
     if wandb:
         from datavol.tracking.publishing import destination, publish
 
         upload = destination(study.runs)  # first, so that a W&B that takes nothing is reported before the work
-    contents = report_data(study, delta=delta / 100, target=None if target is None else target / 100)
+    contents = report_data(study, delta=delta / 100, target=None if target is None else target / 100, miss=miss)
     terminal = console()
 
     def say(line: object) -> None:
@@ -85,6 +96,15 @@ def _conclusions(contents: ReportData) -> Iterator[str]:
 def _check_per_cent(name: str, value: float | None, usual: int) -> None:
     if value is not None and not 0 < value < 100:
         raise ConfigError(f"--{name} must be per cent above 0 and below 100, got {value:g}; try --{name} {usual}")
+
+
+def _check_miss(miss: float | None, target: float | None) -> None:
+    if miss is None:
+        return
+    if not 0 <= miss < inf:
+        raise ConfigError(f"--miss must be a number of images, got {miss:g}; try --miss 20000")
+    if target is None:
+        raise ConfigError(f"--miss must come with --target, got {miss:g} alone; try --target 95 --miss {miss:g}")
 
 
 if __name__ == "__main__":

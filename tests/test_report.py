@@ -127,7 +127,7 @@ def test_the_same_study_gives_the_same_files_wherever_they_are_written(study, tm
 
 def test_the_terminal_gets_answers_findings_results_and_the_path_of_the_page(reported):
     study, output = reported
-    assert "mobilenet_v2 by small on digits: What would twice the data buy? " in output
+    assert "mobilenet_v2 by small on digits: How many images does an accuracy of 95 % take? " in output
     assert "note: 1 failed left out (resnet50-100pct-seed0-" in output
     assert "running at 1/4" in output
     assert output.endswith(f"page: {study}/report.html\n")
@@ -243,6 +243,8 @@ MISTAKES = {
     "an empty folder": (".", "runs"),
     "no delta": ("../made_up --delta 0", "--delta"),
     "too high a target": ("../made_up --target 100", "--target"),
+    "a price alone": ("../made_up --miss 500", "--target 95 --miss 500"),
+    "no price": ("../made_up --target 95 --miss=-3", "--miss"),
     "no number": ("../made_up --target most", "--target"),
 }
 

@@ -51,10 +51,37 @@ def per_cent(share: float, digits: int = 3) -> str:
 
 def probability(value: float) -> str:
     """Write a probability as `probability 87 %`."""
+    return f"probability {chance(value)}".replace("more than", "above").replace("less than", "below")
+
+
+def chance(value: float) -> str:
+    """Write a probability as `87 %`.
+
+    >>> chance(0.874), chance(1.0)
+    ('87 %', 'more than 99 %')
+    """
     # Probabilities are counted in simulations, which do not resolve the last per cent
     if value > 0.99:
-        return "probability above 99 %"
-    return "probability below 1 %" if value < 0.01 else f"probability {100 * value:.0f} %"
+        return "more than 99 %"
+    return "less than 1 %" if value < 0.01 else f"{100 * value:.0f} %"
+
+
+def about(count: float) -> str:
+    """Write a forecast number of images, in two digits.
+
+    >>> about(12_345), about(87.2)
+    ('12,000', '87')
+    """
+    return f"{float(f'{count:.2g}'):,.0f}"
+
+
+def level_text(level: float) -> str:
+    """Write an interval's level as it was asked for, unrounded.
+
+    >>> level_text(0.95), level_text(0.9999999)
+    ('95 %', '99.99999 %')
+    """
+    return f"{(100 * Decimal(str(level))).normalize():f} %"
 
 
 def points(share: float) -> str:
@@ -67,7 +94,7 @@ def points(share: float) -> str:
 
 def span(low: float, high: float, level: float) -> str:
     """Write an interval of differences as `0.3 to 2.1, 95 % interval`."""
-    return f"{_number(low)} to {_number(high)}, {100 * level:g} % interval"
+    return f"{_number(low)} to {_number(high)}, {level_text(level)} interval"
 
 
 def _number(share: float) -> str:

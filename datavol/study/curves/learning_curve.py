@@ -19,11 +19,12 @@ import pandas as pd
 from datavol.errors import ConfigError, InsufficientData
 from datavol.study.curves.checks import Array, Numbers, check_curve, check_share, checked_input, checked_sizes
 from datavol.study.curves.error_scale import ErrorScale
-from datavol.study.curves.forecasts import Gain, ImagesNeeded
+from datavol.study.curves.forecasts import Gain, ImagesNeeded, settled
 from datavol.study.curves.slope_process import LCDB_PRIOR, Mixture, Prior, SlopeProcess, condition
 
 REACH = 4.0  # forecasts were validated up to this many times the largest n
 DRAWS = 4000  # equally likely curves: probabilities counted from so many are within 0.016
+SEARCHED = 41  # sizes between which a wanted error is interpolated: some six per doubling
 RUN_NOISE = 0.01
 """The least standard deviation of z between runs, repeated or not: about 1 % of the error. At the largest size of
 `benchmarks/data/fashion_mnist.csv` seeds differ by 0.2 to 1.7 %, of which the test set explains some."""
@@ -109,9 +110,10 @@ class LearningCurve:
         return self._refit(np.append(self.n, n), np.append(self.error, error))
 
     def images_for(self, error: float) -> ImagesNeeded:
-        """Find how many images a run needs to reach this error.
+        """Find how many images reach this error, and how surely.
 
-        The estimate and both edges of the interval are inverted, from the smallest n to four times the largest.
+        Every equally likely curve of the average run says from which size on it stays at or below the error; sizes are
+        searched from the smallest n to four times the largest.
 
         Raises:
             ConfigError: If the error is not between 0 and chance.
@@ -120,9 +122,9 @@ class LearningCurve:
             raise ConfigError(
                 f"error must be between 0 and chance ({self.chance_error:g}), got {error:g}; give a share, 0.1 for 10 %"
             )
-        edges = self.predict(np.geomspace(self.n[0], self.limit, 400))
-        low, estimate, high = (_first_below(edges["n"], edges[name], error) for name in ("low", "error", "high"))
-        return ImagesNeeded(error, low, estimate, high, self.level, float(self.n[0]), self.limit)
+        n = np.geomspace(self.n[0], self.limit, SEARCHED)
+        sizes = settled(n, self.average_errors(n) - error)
+        return ImagesNeeded(error, np.sort(sizes), float(n[0]), float(n[-1]))
 
     def gain_of(self, factor: float) -> Gain:
         """Forecast how much `factor` times the largest n lowers the error.
@@ -237,17 +239,3 @@ def _run_variance(deviations: Array, repeats: Array, test_variance: Array) -> fl
         return RUN_NOISE**2
     # The expected sum of squares of a size is spare * (run variance + test variance)
     return max(float((deviations**2).sum() - spare @ test_variance) / float(spare.sum()), RUN_NOISE**2)
-
-
-def _first_below(n: pd.Series, errors: pd.Series, wanted: float) -> float | None:
-    """Find the first n whose error is at most `wanted`, or None."""
-    reached = np.flatnonzero(errors <= wanted)
-    if not len(reached):
-        return None
-    after = int(reached[0])
-    if after == 0:
-        return float(n[0])
-    before = after - 1
-    # Linear interpolation of the error in log n, between the last size above the wanted error and the first below
-    share = (errors[before] - wanted) / (errors[before] - errors[after])
-    return float(n[before] * (n[after] / n[before]) ** share)

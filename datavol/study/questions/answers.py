@@ -14,6 +14,7 @@ from datavol.errors import ConfigError, InsufficientData, flat
 from datavol.study.audit.comparability import audit
 from datavol.study.audit.findings import Finding
 from datavol.study.curves.checks import check_share
+from datavol.study.curves.forecasts import check_miss
 from datavol.study.load.study import Study
 from datavol.study.questions.curve_runs import CurveRuns, Metric, curves_of_study
 from datavol.study.questions.doubling import doubling
@@ -83,6 +84,7 @@ def answers(
     *,
     delta: float = 0.01,
     target: float | None = None,
+    miss: float | None = None,
     metric: Metric = "top1",
     level: float = 0.95,
     findings: Sequence[Finding] | None = None,
@@ -96,6 +98,7 @@ def answers(
         study: Any number of networks, recipes and data sets.
         delta: Negligible difference of accuracies: up to it a fraction is enough, from it on seeds should detect it.
         target: An accuracy to reach, a share; None asks nothing about it.
+        miss: What missing the target costs, in images' worth of labelling; asks which number of images costs least.
         metric: `top1` or `top5`.
         level: Of intervals and tests.
         findings: Those of the study's audit, where it was made already.
@@ -106,22 +109,28 @@ def answers(
     for name, value in (("delta", delta), ("target", target), ("level", level)):
         if value is not None:
             check_share(name, value)
+    if miss is not None:
+        check_miss(miss)
+        if target is None:
+            raise ConfigError(f"miss must come with a target, got {miss:g} alone; give target=0.9 for 90 %")
     curves = curves_of_study(study, metric)
     findings = audit(study) if findings is None else findings
     said = []
     for curve in curves:
         gates = cache(partial(find_gates, curve, study.epochs, findings, delta=delta, level=level))
-        said += [_answer(curve, question, gates) for question in _questions(curve, delta, target, level)]
+        said += [_answer(curve, question, gates) for question in _questions(curve, delta, target, miss, level)]
     return said
 
 
-def _questions(curve: CurveRuns, delta: float, target: float | None, level: float) -> Iterator[_Question]:
+def _questions(
+    curve: CurveRuns, delta: float, target: float | None, miss: float | None, level: float
+) -> Iterator[_Question]:
     enough = f"How much data is enough, to {points(delta)}?"
     yield _Question(enough, lambda: saturation(curve, delta, level), gated=True)
     yield _Question("What would twice the data buy?", lambda: doubling(curve, level), gated=True)
     if target is not None:
         reached = f"How many images does an accuracy of {per_cent(target)} take?"
-        yield _Question(reached, lambda: images_for_target(curve, target, level), gated=True, within_reach=True)
+        yield _Question(reached, lambda: images_for_target(curve, target, level, miss), gated=True, within_reach=True)
     yield _Question("Which classes are starved of data?", lambda: classes_that_gain(curve, level))
     yield _Question(f"How many seeds tell a difference of {points(delta)}?", lambda: seeds_needed(curve, delta, level))
     yield _Question("Do runs differ by their subset or by their training seed?", lambda: variance(curve, level))

@@ -1,16 +1,18 @@
-"""Estimates what twice the data buys, by forecast and halving rule.
+"""Estimates what twice the full set buys, by forecast and halving rule.
 
-The rule (section 6 of the thesis): a doubling gains less than the one before, so the last gain bounds the next one. It
-needs no forecast, only a run on half of the data; earlier doublings test whether it holds for this curve.
+The rule (section 6 of the thesis): a doubling gains no more than the one before. It is told as the probability that it
+holds for the next doubling; earlier doublings test whether it held for this curve.
 """
 
 from dataclasses import dataclass
 
 import numpy as np
 
-from datavol.cli.text import per_cent, points, span
-from datavol.study.curves.forecasts import Gain
+from datavol.cli.text import per_cent, points, probability, span
+from datavol.study.curves.learning_curve import REACH
 from datavol.study.questions.curve_runs import CurveRuns
+from datavol.study.questions.gates import Gate, Refused
+from datavol.study.questions.remedies import train_command
 
 SLACK = 1.01  # halves are taken down to the smallest size, or up to 1 % below it, where sizes were rounded
 
@@ -27,22 +29,30 @@ class Halving:
 
 @dataclass(frozen=True)
 class Doubling:
-    """Stores what twice the data buys.
+    """Stores what twice the full set buys.
 
     Attributes:
-        fraction: Fraction of the largest subset, which is doubled.
-        forecast: Gain by the learning curve.
-        bound: Gain of the last doubling, a share: by the halving rule the most that the next one gains.
-        low, high, level: Interval of the bound.
+        n: Images of twice the full set.
+        gain: Rise of the average run's accuracy from the full set to twice as much, a share.
+        low, high: Its interval.
+        last: Rise from half of the full set to all of it.
+        last_low, last_high: Its interval.
+        halving: Probability that the halving rule holds: that `gain` is at most `last`.
+        level: Of the intervals.
+        fraction: The largest one that was run; below 1 the full set's accuracy is forecast as well.
         earlier: Tests of the rule between the measured sizes, the largest first.
     """
 
-    fraction: float
-    forecast: Gain
-    bound: float
+    n: int
+    gain: float
     low: float
     high: float
+    last: float
+    last_low: float
+    last_high: float
+    halving: float
     level: float
+    fraction: float
     earlier: tuple[Halving, ...]
 
     @property
@@ -56,47 +66,85 @@ class Doubling:
         return sum(test.probability <= 1 - self.level for test in self.earlier)
 
     def __str__(self) -> str:
-        gain = self.forecast
-        twice = f"twice the largest subset ({gain.n:,.0f} images) would buy {points(gain.gain)} of accuracy"
-        rule = f"by the halving rule at most what the last doubling bought, {points(self.bound)}"
-        return f"{twice} ({span(gain.low, gain.high, self.level)}); {rule} ({span(self.low, self.high, self.level)})"
+        more = f"{points(self.gain)} of accuracy ({span(self.low, self.high, self.level)})"
+        last = f"{points(self.last)} ({span(self.last_low, self.last_high, self.level)})"
+        rule = f"with {probability(self.halving)} no more than the doubling before it, {last}"
+        return f"twice the full set ({self.n:,} images) would buy {more}; {rule}"
 
     @property
     def reason(self) -> str:
         """Describe the method, and whether the rule held before."""
         how = f"forecast by the learning curve up to {per_cent(self.fraction)} of the data"
+        if self.fraction < 1:
+            how += ", and so is what the full set gives"
         if not self.earlier:
-            return f"{how}; no earlier doublings to test the rule on"
-        counts = {"held": self.held, "broken": self.broke, "open": len(self.earlier) - self.held - self.broke}
-        results = ", ".join(f"{name} {count}" for name, count in counts.items())
-        return f"{how}; tests of the rule on earlier doublings: {results}"
+            return f"{how}; there are no earlier doublings to test the halving rule on"
+        counts = {
+            "surely bought no more than the one before": self.held,
+            "surely bought more than the one before": self.broke,
+            "may have bought either": len(self.earlier) - self.held - self.broke,
+        }
+        told = ", ".join(f"{count} {what}" for what, count in counts.items() if count)
+        return f"{how}; of {len(self.earlier)} earlier doublings {told}"
 
     @property
     def numbers(self) -> dict[str, float | None]:
-        """Return the numbers of the sentence, accuracies as shares."""
-        gain = {name: getattr(self.forecast, name) for name in ("gain", "low", "high")}
-        bound = {"bound": self.bound, "bound_low": self.low, "bound_high": self.high}
-        return gain | bound | {"tests": len(self.earlier), "held": self.held, "broke": self.broke}
+        """Return the numbers of the sentence, accuracies as shares.
+
+        `n`, `gain`, `low`, `high`, `last`, `last_low`, `last_high` and `halving` as in the class; `tests`, `held` and
+        `broke` count the earlier doublings.
+        """
+        names = ("n", "gain", "low", "high", "last", "last_low", "last_high", "halving")
+        counts = {"tests": len(self.earlier), "held": self.held, "broke": self.broke}
+        return {name: getattr(self, name) for name in names} | counts
 
 
 def doubling(curve: CurveRuns, level: float = 0.95) -> Doubling:
-    """Estimate what twice the largest subset would buy.
+    """Estimate what twice the full set would buy.
 
     Gains between sizes that were not run themselves are read off the learning curve.
 
     Raises:
-        InsufficientData: If no curve can be fitted.
+        InsufficientData: If no curve can be fitted, or twice the full set is beyond four times the largest subset.
     """
     fitted = curve.fit(level)
-    halvings = max(1, int(np.log2(SLACK * fitted.largest / fitted.n[0])))  # how often the largest size can be halved
-    # Equally likely error curves at the largest size, its half, its quarter, ... (draws, halvings + 1)
-    errors = fitted.average_errors(fitted.largest / 2.0 ** np.arange(halvings + 1))
-    gains = np.diff(errors, axis=1)  # error of the half less error of the whole, the last doubling first
-    low, bound, high = np.quantile(gains[:, 0], [(1 - level) / 2, 0.5, (1 + level) / 2])
-    tests = []
-    for k in range(halvings - 1):
-        gained, before = gains[:, k], gains[:, k + 1]  # draw by draw, so that their correlation counts
-        medians = float(np.median(before)), float(np.median(gained))
-        tests.append(Halving(fitted.largest / 2**k, *medians, probability=float((gained <= before).mean())))
-    fraction = curve.fraction_of(fitted.largest)
-    return Doubling(fraction, fitted.gain_of(2), float(bound), float(low), float(high), level, tuple(tests))
+    full, fraction = curve.full_size, curve.fraction_of(fitted.largest)
+    if 2 / fraction > REACH * (1 + 1e-9):
+        why = (
+            f"twice the full set ({2 * full:,} images) is {2 / fraction:.3g} times the largest subset, and nothing "
+            f"validates forecasts beyond {REACH:g} times"
+        )
+        half = train_command(curve.runs, fraction=[0.5])
+        raise Refused(Gate("full_set", why, "train on half of the data or more, fraction=0.5", True, half))
+    # From twice the full set (images may be rounded down, hence the minimum) by halves to the smallest size, and from
+    # the largest measured one, between whose halves the rule is tested
+    halves = fitted.largest / 2.0 ** np.arange(int(np.log2(SLACK * fitted.largest / fitted.n[0])) + 1)
+    sizes = np.unique([min(2.0 * full, fitted.limit), full, full / 2, *halves])
+    errors = dict(zip(sizes, fitted.average_errors(sizes).T, strict=True))  # equally likely, jointly (draws,) each
+    twice, last = errors[full] - errors[sizes[-1]], errors[full / 2] - errors[full]
+    edges = [0.5, (1 - level) / 2, (1 + level) / 2]
+    gain, low, high = map(float, np.quantile(twice, edges))
+    gained, last_low, last_high = map(float, np.quantile(last, edges))
+    # Draw by draw, so that the correlation of two gains counts
+    tests = [
+        _halving(n, errors[first] - errors[half], errors[half] - errors[n])
+        for n, half, first in zip(halves, halves[1:], halves[2:], strict=False)
+    ]
+    return Doubling(
+        n=2 * full,
+        gain=gain,
+        low=low,
+        high=high,
+        last=gained,
+        last_low=last_low,
+        last_high=last_high,
+        halving=float((twice <= last).mean()),
+        level=level,
+        fraction=fraction,
+        earlier=tuple(tests),
+    )
+
+
+def _halving(n: float, before: np.ndarray, gained: np.ndarray) -> Halving:
+    """Test the rule on draws of two gains (draws,)."""
+    return Halving(float(n), float(np.median(before)), float(np.median(gained)), float((gained <= before).mean()))

@@ -36,7 +36,8 @@ class Gate:
 
     Attributes:
         name: In a word: `guessing`, `test_set`, `one_seed`, `full_set`, `fractions`, `settled`, `audit`; `no_run`,
-            `metric` and `baseline` where there is nothing to judge yet.
+            `metric` and `baseline` where there is nothing to judge yet; `target`, `searched`, `one_run` and `seconds`
+            of single questions.
         why: The reason, in a sentence.
         remedy: What to do.
         refuses: Whether it refuses the verdict, instead of weakening it.

@@ -1,21 +1,24 @@
 """Chooses the run that should narrow an interval most per hour.
 
-A preposterior analysis: every candidate's outcome is taken from the forecast at five quantiles, the learning curve is
-fitted again with each, and the width of the asked interval is averaged.
+A preposterior analysis on equally likely learning curves, all drawn at once: a candidate's outcome makes those curves
+likely that pass near it, and the asked interval is that of the curves so weighted. Its width is averaged over outcomes.
+The noise of a run is held as it is: a fit to an imagined outcome would estimate it anew, from one pair perhaps, and
+expect repeats to widen what they narrow.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 import pandas as pd
 
-from datavol.cli.text import per_cent
-from datavol.errors import ConfigError, InsufficientData
-from datavol.study.curves.checks import AT_CHANCE
-from datavol.study.curves.learning_curve import REACH, LearningCurve
+from datavol.cli.text import level_text, per_cent
+from datavol.errors import ConfigError
+from datavol.study.curves.forecasts import settled
+from datavol.study.curves.learning_curve import LearningCurve
 from datavol.study.questions.curve_runs import CurveRuns
+from datavol.study.questions.gates import Gate, Refused
+from datavol.study.questions.remedies import train_command
 from datavol.study.questions.saturation import full_curve
 
 Asked = Literal["full", "saturation", "target"]
@@ -24,15 +27,12 @@ ASKED = {
     "saturation": "the fraction that is enough",
     "target": "the images needed",
 }
-OUTCOMES = (0.8, 0.4)
-"""Levels of intervals whose edges (10, 30, 70, 90 %) and median are the middles of five equally likely outcomes."""
-DRAWS = 1000
-"""Curves per interval of sizes; that of the accuracy, whose tails are longer, takes four times as many."""
-GRID = 25  # sizes on which the asked one is searched
+OUTCOMES = 20  # equally likely outcomes of each candidate
+GRID = 25  # sizes between which the asked one is interpolated
+NARROWEST = 0.02
+"""Least noise of a run, as a share of what is unknown of its size: keeps some hundred curves near every outcome."""
 WORTH = 0.05
 """A run that narrows the interval by less than this share is not named: in simulations so little did not come true."""
-
-Width = Callable[[LearningCurve], float]
 
 
 @dataclass(frozen=True)
@@ -63,13 +63,13 @@ class NextRun:
         took = f"about {60 * self.hours:.2g} min" if self.hours < 1 else f"about {self.hours:.3g} h"
         scale, unit = (100, "points") if self.asked == "full" else (1, "doublings")
         widths = f"from {scale * self.now:.2g} to {scale * self.then:.2g} {unit} wide"
-        interval = f"the {100 * self.level:g} % interval of {ASKED[self.asked]}"
+        interval = f"the {level_text(self.level)} interval of {ASKED[self.asked]}"
         return f"training fraction={self.fraction:g} seed={self.seed} ({took}) would narrow {interval} {widths}"
 
     @property
     def reason(self) -> str:
         """Describe the method."""
-        return f"the most per hour of {len(self.candidates)} candidates, by refits to their expected outcomes"
+        return f"the most per hour of {len(self.candidates)} candidates, by their likely outcomes"
 
     @property
     def numbers(self) -> dict[str, float | None]:
@@ -90,14 +90,14 @@ def next_run(
     candidates = next_runs(curve, asked, delta=delta, target=target, level=level)
     best = candidates.iloc[0]
     if not best["now"] > 0:
-        raise InsufficientData(
-            f"cannot say which run is best: all of the interval of {ASKED[asked]} lies beyond the sizes searched"
-        )
+        why = f"all of the interval of {ASKED[asked]} lies at or beyond one end of the sizes searched"
+        raise Refused(Gate("searched", why, "no run is needed to tell that", refuses=True))
     if not best["now"] - best["then"] > WORTH * best["now"]:
-        raise InsufficientData(
-            f"cannot say which run is best: none of {len(candidates)} would by itself narrow the interval of "
-            f"{ASKED[asked]}; train several at {per_cent(best['fraction'])}"
-        )
+        most = candidates.sort_values("then", kind="stable").iloc[0]
+        why = f"none of {len(candidates)} runs would by itself narrow the interval of {ASKED[asked]}"
+        seeds = [int(most["seed"]) + more for more in range(3)]
+        command = train_command(curve.runs, fraction=[float(most["fraction"])], seed=seeds)
+        raise Refused(Gate("one_run", why, f"train several at {per_cent(most['fraction'])} of the data", True, command))
     named = {name: float(best[name]) for name in ("fraction", "hours", "now", "then")}
     return NextRun(asked, seed=int(best["seed"]), level=level, candidates=candidates, **named)
 
@@ -107,7 +107,8 @@ def next_runs(
 ) -> pd.DataFrame:
     """Evaluate the candidates for the next run, the best first.
 
-    They are the measured fractions, their doubles, half of the smallest, and the full set.
+    They are the measured fractions, their doubles, and the full set; for the accuracy of the full set also half of the
+    smallest, which lies outside the sizes that the other questions search.
 
     Returns:
         A row per candidate: `fraction`, `images`, `seed`, `hours`, `now` and `then` (the interval's width and its
@@ -120,23 +121,31 @@ def next_runs(
     if asked not in ASKED:
         raise ConfigError(f"asked must be one of {', '.join(ASKED)}, got {asked!r}")
     fitted = curve.fit(level) if asked == "target" else full_curve(curve, level)
-    width = _width(asked, curve, delta, target, level)
-    now = width(fitted)
-    rows = []
     known = dict(zip(curve.runs["fraction"], curve.runs["images"], strict=True))
-    for fraction in _candidates(curve.runs["fraction"]):
-        images = int(known.get(fraction, max(1, round(fraction * curve.full_size))))
-        then, hours = _expected(fitted, float(images), width), _seconds(curve.runs, images) / 3600
+    fractions = _candidates(curve.runs["fraction"], smaller=asked == "full")
+    images = [int(known.get(fraction, max(1, round(fraction * curve.full_size)))) for fraction in fractions]
+    values, outcomes = _draws(asked, fitted, curve.full_size, images, delta, target)
+    shares = [(1 - level) / 2, (1 + level) / 2]
+    now = float(_widths(values, np.ones((1, len(values))), shares)[0])
+    noise = _noise(fitted, images)
+    rows = []
+    for fraction, size, errors, sd in zip(fractions, images, outcomes.T, noise, strict=True):
+        # By the law of total variance no run is expected to widen what is known; expected distances of quantiles may
+        # grow by a little where outcomes tell next to nothing, which is as good as no change
+        then = min(now, _expected(values, errors, sd, shares))
+        hours = _seconds(curve.runs, size) / 3600
         used = set(curve.runs.loc[np.isclose(curve.runs["fraction"], fraction), "seed"])
         seed = next(seed for seed in range(len(used) + 1) if seed not in used)
-        rows.append((fraction, images, seed, hours, now, then, (now - then) / hours))
+        rows.append((fraction, size, seed, hours, now, then, (now - then) / hours))
     columns = ["fraction", "images", "seed", "hours", "now", "then", "per_hour"]
-    return pd.DataFrame(rows, columns=columns).sort_values("per_hour", ascending=False, ignore_index=True)
+    return pd.DataFrame(rows, columns=columns).sort_values(
+        "per_hour", ascending=False, kind="stable", ignore_index=True
+    )
 
 
-def _candidates(fractions: pd.Series) -> list[float]:
+def _candidates(fractions: pd.Series, *, smaller: bool) -> list[float]:
     known = sorted(fractions.unique())
-    others = [known[0] / 2, *(2 * fraction for fraction in known), 1.0]
+    others = [*(known[0] / 2,) * smaller, *(2 * fraction for fraction in known), 1.0]
     # A fraction within a fifth of a measured one would tell as much as that one again
     new = [one for one in others if one <= 1 and not np.isclose(one, known, rtol=0.2).any()]
     return sorted({*known, *new})
@@ -146,51 +155,74 @@ def _seconds(runs: pd.DataFrame, images: int) -> float:
     """Predict the seconds of a run on so many images."""
     seconds = runs["seconds_train"] + runs["seconds_val"]
     if seconds.isna().all() or not seconds.median() > 0:
-        raise InsufficientData("cannot say which run is best per hour: the seconds that runs took were not recorded")
+        why = "the seconds that runs took were not recorded, so no run is the best per hour"
+        raise Refused(Gate("seconds", why, "load the study's folder, whose records have them", refuses=True))
     if runs["budget"].iloc[0] == "iterations":
         return float(seconds.median())  # all fractions take equally many iterations
     return float((seconds / runs["images"]).median() * images)  # equal epochs: proportional to the images
 
 
-def _width(asked: Asked, curve: CurveRuns, delta: float, target: float | None, level: float) -> Width:
-    """Return the function that computes a curve's width of the asked interval."""
+def _draws(
+    asked: Asked, fitted: LearningCurve, full: int, images: list[int], delta: float, target: float | None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Draw what is asked (curves,), and with it the candidates' errors (curves, candidates)."""
     if asked == "target" and target is None:
         raise ConfigError("target must be an accuracy, got None; give a share, 0.9 for 90 %")
-    full, images = float(curve.full_size), curve.runs["images"]
-    # The grid of sizes is fixed, so that widths before and after a run are comparable
-    sizes = np.geomspace(images.min(), full if asked == "saturation" else REACH * images.max(), GRID)
-
-    def width(fitted: LearningCurve) -> float:
-        # The interval is that of one value per equally likely curve: its error on the full set, or the size it needs
-        if asked == "full":
-            values = fitted.average_errors([full], 4 * DRAWS)[:, 0]
-        else:
-            errors = fitted.average_errors([*sizes, full], DRAWS)
-            wanted = errors[:, -1:] + delta if target is None or asked == "saturation" else 1 - target
-            values = _sufficient(np.log2(sizes), errors[:, :-1], wanted)
-        low, high = np.quantile(values, [(1 - level) / 2, (1 + level) / 2])
-        return float(high - low)
-
-    return width
+    smallest, limit = float(fitted.n[0]), fitted.limit
+    end = min(float(full), limit)  # images may be rounded down
+    grid = np.geomspace(smallest, limit if asked == "target" else end, GRID)
+    sizes = np.unique([*images, *grid, end])
+    errors = fitted.average_errors(sizes)
+    outcomes, at_end = errors[:, np.searchsorted(sizes, images)], errors[:, np.searchsorted(sizes, end)]
+    if asked == "full":
+        return at_end, outcomes
+    # The size that each curve needs, in doublings; where none suffices, the last that is searched
+    wanted = at_end + delta if target is None or asked == "saturation" else np.full(len(errors), 1 - target)
+    needed = settled(grid, errors[:, np.searchsorted(sizes, grid)] - wanted[:, None])
+    return np.log2(np.minimum(needed, grid[-1])), outcomes
 
 
-def _sufficient(x: np.ndarray, errors: np.ndarray, wanted: np.ndarray | float) -> np.ndarray:
-    """Find the size from which errors stay as low as wanted (curves,).
+def _noise(fitted: LearningCurve, images: list[int]) -> np.ndarray:
+    """Estimate the noise of a run per sqrt(e (1 - e)), e its error: (candidates,)."""
+    # One new run differs from the average run of its size by noise: the difference of two variances, each from the
+    # width of its central 68 %. Seen at measured sizes, where the average is known well enough; elsewhere as there
+    sizes = np.unique(fitted.n)
+    runs, average = fitted.predict(sizes, 0.68), np.quantile(fitted.average_errors(sizes), [0.16, 0.84], axis=0)
+    variance = (runs["high"] - runs["low"]).to_numpy() ** 2 - (average[1] - average[0]) ** 2
+    relative = np.sqrt(np.maximum(variance, 0)) / 2 / _spread(runs["error"].to_numpy())
+    noise: np.ndarray = np.interp(np.log(images), np.log(sizes), relative)
+    return noise
+
+
+def _spread(error: np.ndarray) -> np.ndarray:
+    """Return sqrt(e (1 - e)), of errors from 0.1 % up."""
+    kept = np.clip(error, 1e-3, 1 - 1e-3)
+    root: np.ndarray = np.sqrt(kept * (1 - kept))
+    return root
+
+
+def _expected(values: np.ndarray, errors: np.ndarray, noise: float, shares: list[float]) -> float:
+    """Compute the asked interval's expected width with one more run.
 
     Args:
-        x: log2 of the sizes (sizes,); the last is the answer where no size suffices.
-        errors: Errors at the sizes (curves, sizes).
-        wanted: One error, or one per curve (curves, 1).
+        values: What is asked, by equally likely curves (curves,).
+        errors: Those curves' errors at the run's size (curves,).
+        noise: Of the run around its curve, as `_noise` returns it.
+        shares: Of the interval's edges.
     """
-    above = errors > wanted
-    # The first True of the reversed row is the last size that is too small; the one after it is sufficient
-    after_last = len(x) - above[:, ::-1].argmax(axis=1)
-    return x[np.where(above.any(axis=1), np.minimum(after_last, len(x) - 1), 0)]  # the first size where none is above
+    sd = np.maximum(noise * _spread(errors), NARROWEST * errors.std() + 1e-9)
+    measured = errors + sd * np.random.default_rng(0).standard_normal(len(errors))
+    outcomes = np.quantile(measured, (np.arange(OUTCOMES) + 0.5) / OUTCOMES)
+    # A curve is as likely as its run is to give the outcome: normal densities, (outcomes, curves)
+    weights = np.exp(-0.5 * ((outcomes[:, None] - errors) / sd) ** 2) / sd
+    return float(_widths(values, weights, shares).mean())
 
 
-def _expected(fitted: LearningCurve, images: float, width: Width) -> float:
-    """Compute the interval's expected width with one more run."""
-    forecasts = pd.concat([fitted.predict([images], level) for level in OUTCOMES])
-    outcomes = [*forecasts["low"], forecasts["error"].iloc[0], *forecasts["high"]]
-    highest = 0.99 * AT_CHANCE * fitted.chance_error  # an outcome at chance could not be fitted
-    return float(np.mean([width(fitted.with_run(images, min(error, highest))) for error in outcomes]))
+def _widths(values: np.ndarray, weights: np.ndarray, shares: list[float]) -> np.ndarray:
+    """Compute the distance of two quantiles of weighted values, for each row of weights."""
+    order = np.argsort(values)
+    cumulative = np.cumsum(weights[:, order], axis=1)
+    places = (cumulative[:, :, None] < cumulative[:, -1:, None] * shares).sum(axis=1)  # (rows, shares)
+    low, high = values[order][np.minimum(places, len(values) - 1)].T
+    width: np.ndarray = high - low
+    return width

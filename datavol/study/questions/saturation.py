@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from datavol.cli.text import per_cent, points, probability
+from datavol.cli.text import chance, level_text, per_cent, points, probability
 from datavol.errors import InsufficientData
 from datavol.study.curves.checks import check_share
 from datavol.study.curves.learning_curve import REACH, LearningCurve
@@ -69,19 +69,28 @@ class Saturation:
         """Describe the method, and the answer by the best evaluations."""
         how = "by the last evaluations and the learning curve through them"
         if self.forecast:
-            edges = f"{100 * self.low:.3g} to {100 * self.high:.3g} %, {100 * self.level:g} % interval"
+            edges = f"{100 * self.low:.3g} to {100 * self.high:.3g} %, {level_text(self.level)} interval"
             how += f"; fraction 1 was not run, so its accuracy is a forecast ({edges})"
+        below = [one for one in self.fractions if one.fraction < 1]
+        each = ", ".join(f"{chance(one.probability)} at {per_cent(one.fraction)}" for one in below)
+        how += f"; probabilities: {each} of the data"
         if self.by_best is None:
             return how
         best = "no measured fraction" if self.by_best.fraction is None else per_cent(self.by_best.fraction)
-        return f"{how}; by the best evaluations, which were picked on the validation images: {best}"
+        same = "the same" if self.by_best.fraction == self.fraction else best
+        return f"{how}; by the best evaluations, which were picked on the validation images: {same}"
 
     @property
     def numbers(self) -> dict[str, float | None]:
-        """Return the numbers of the sentence, accuracies and fractions as shares."""
+        """Return the numbers of the sentence, accuracies and fractions as shares.
+
+        Named as in the class; `probability at 0.25` is that of a measured fraction to be enough, and
+        `fraction_by_best` the answer by the best evaluations.
+        """
         names = ("fraction", "probability", "sure", "delta", "full_accuracy", "low", "high")
         by_best = {} if self.by_best is None else {"fraction_by_best": self.by_best.fraction}
-        return {name: getattr(self, name) for name in names} | by_best
+        each = {f"probability at {one.fraction:g}": one.probability for one in self.fractions}
+        return {name: getattr(self, name) for name in names} | each | by_best
 
 
 def saturation(curve: CurveRuns, delta: float = 0.01, level: float = 0.95) -> Saturation:
@@ -115,7 +124,9 @@ def full_curve(curve: CurveRuns, level: float, column: Column = "error") -> Lear
 def _saturation(curve: CurveRuns, delta: float, level: float, column: Column) -> Saturation:
     fitted = full_curve(curve, level, column)
     sizes, full = np.unique(fitted.n), float(curve.full_size)
-    errors = fitted.average_errors([*sizes, full])  # equally likely curves (draws, sizes + 1)
+    full = min(full, fitted.limit)  # images may be rounded down
+    drawn = fitted.average_errors(np.union1d(sizes, [full]))  # equally likely curves (draws, sizes)
+    errors = np.column_stack([drawn[:, : len(sizes)], drawn[:, -1]])  # the full set last, even if it was run
     # The share of curves on which a size is at most delta worse than the full set is the probability that it is enough;
     # both errors are of the same curve, so what is unknown of the whole level does not matter
     enough = (errors[:, :-1] - errors[:, -1:] <= delta).mean(axis=0)

@@ -1,60 +1,104 @@
-"""Estimates how many images a target accuracy takes."""
+"""Estimates how surely numbers of images reach a target accuracy."""
 
 from dataclasses import dataclass
 
-from datavol.cli.text import per_cent
-from datavol.errors import InsufficientData
+from datavol.cli.text import about, chance, per_cent
 from datavol.study.curves.checks import check_share
-from datavol.study.curves.forecasts import ImagesNeeded
+from datavol.study.curves.forecasts import TOLD, ImagesNeeded, check_miss
 from datavol.study.questions.curve_runs import CurveRuns
+from datavol.study.questions.gates import Gate, Refused
+
+SLACK = 1.01  # the limit counts as reached up to 1 % above it, where subsets' images were rounded
+UNLIKELY = 0.01
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Target:
-    """Stores how many images a target accuracy takes.
+    """Stores how surely numbers of images reach a target accuracy.
 
     Attributes:
         accuracy: The target, a share.
-        needed: The images.
-        fractions: The images as shares of the full set, above 1 where more are needed: low, estimate, high.
+        needed: Probabilities by number of images; `needed.probability(n)` is that of n.
+        full_size: Images of the full set.
+        miss: The price of missing the target, in images; None if none was given.
     """
 
     accuracy: float
     needed: ImagesNeeded
-    fractions: tuple[float | None, float | None, float | None]
+    full_size: int
+    miss: float | None = None
+
+    def reached(self, n: float) -> float | None:
+        """Return the probability that n images reach it; None beyond forecasts."""
+        if n > SLACK * self.needed.limit:
+            return None
+        return self.needed.probability(min(n, self.needed.limit))
+
+    @property
+    def cheapest(self) -> float | None:
+        """Return the n that costs least at the price of missing; None without one."""
+        return None if self.miss is None else self.needed.cheapest(self.miss)
 
     def __str__(self) -> str:
-        images = self.needed.sentence(f"an accuracy of {per_cent(self.accuracy)}")
-        if (likely := self.fractions[1]) is None or self.needed.high == self.needed.smallest:
-            return images
-        return f"{images}: " + (f"{likely:.2g} times" if likely > 1 else f"{per_cent(likely)} of") + " the full set"
+        sentence = self.needed.sentence(f"an accuracy of {per_cent(self.accuracy)}")
+        full, twice = self.reached(self.full_size), self.reached(2 * self.full_size)
+        told = self.needed.within_limit >= UNLIKELY  # below it, smaller sizes need no words
+        if told and full is not None:
+            sentence += f"; with the full set ({self.full_size:,}) with {chance(full)}"
+        if told and twice is not None:
+            sentence += f", with twice the full set with {chance(twice)}"
+        if self.miss is None or (n := self.cheapest) is None:
+            return sentence
+        least = f"{about(n)} images cost least (reached with {chance(self.needed.probability(n))})"
+        if n == self.needed.smallest:
+            least = f"no images beyond the {n:,.0f} of the smallest subset pay"
+        return f"{sentence}; if missing it costs as much as {self.miss:,.0f} images, {least}"
 
     @property
     def reason(self) -> str:
         """Describe the method."""
-        return "by where the learning curve and both edges of its interval for one new run reach it"
+        searched = f"from {self.needed.smallest:,.0f} to {self.needed.limit:,.0f} images"
+        return f"by the share of equally likely learning curves that stay at or above it, {searched}"
 
     @property
     def numbers(self) -> dict[str, float | None]:
-        """Return the target, a share, and the images."""
-        return {"target": self.accuracy} | {name: getattr(self.needed, name) for name in ("low", "estimate", "high")}
+        """Return the target, numbers of images, and probabilities.
+
+        - `target`: the accuracy, a share;
+        - `images_50`, `images_75`, `images_90`: images that reach it with 50, 75 and 90 %, None beyond `limit`;
+        - `limit`, `reached_limit`: four times the largest subset, and the probability that so many images reach it;
+        - `full`, `reached_full`, `reached_twice`: images of the full set, and the probability that it, or twice as
+          many, reaches it; None beyond `limit`;
+        - with a price of missing it, `miss`, `images_miss`, `reached_miss`: the price, the images that cost least, and
+          the probability that they reach it.
+        """
+        needed, twice = self.needed, self.reached(2 * self.full_size)
+        numbers = {"target": self.accuracy} | {f"images_{100 * share:.0f}": needed.images(share) for share in TOLD}
+        numbers |= {"limit": needed.limit, "reached_limit": needed.within_limit, "full": self.full_size}
+        numbers |= {"reached_full": self.reached(self.full_size), "reached_twice": twice}
+        if (n := self.cheapest) is not None:
+            numbers |= {"miss": self.miss, "images_miss": n, "reached_miss": needed.probability(n)}
+        return numbers
 
 
-def images_for_target(curve: CurveRuns, target: float, level: float = 0.95) -> Target:
-    """Estimate how many images a target accuracy takes.
+def images_for_target(curve: CurveRuns, target: float, level: float = 0.95, miss: float | None = None) -> Target:
+    """Estimate how surely numbers of images reach a target accuracy.
+
+    Args:
+        curve: The runs.
+        target: The accuracy, a share.
+        level: Of the curve's intervals.
+        miss: What missing the target costs, in images' worth of labelling; asks which number of images costs least.
 
     Raises:
-        ConfigError: If the target is not a share between 0 and 1.
+        ConfigError: If the target is not a share between 0 and 1, or the price no number of images.
         InsufficientData: If no curve can be fitted, or guessing reaches the target.
     """
     check_share("target", target)
+    if miss is not None:
+        check_miss(miss)
     fitted = curve.fit(level)
     if 1 - target >= fitted.chance_error:
-        guess = per_cent(1 - fitted.chance_error)
-        raise InsufficientData(
-            f"cannot say how many images {per_cent(target)} takes: guessing reaches {guess}; ask for more"
-        )
-    needed = fitted.images_for(1 - target)
-    edges = (needed.low, needed.estimate, needed.high)
-    low, estimate, high = (None if edge is None else edge / curve.full_size for edge in edges)
-    return Target(target, needed, (low, estimate, high))
+        why = f"guessing reaches {per_cent(1 - fitted.chance_error)}, and you ask for {per_cent(target)}"
+        raise Refused(Gate("target", why, "ask for more", refuses=True))
+    return Target(target, fitted.images_for(1 - target), curve.full_size, miss)

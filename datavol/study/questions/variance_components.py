@@ -31,7 +31,8 @@ class _Residuals:
         basis, singular, _ = np.linalg.svd(dummies, full_matrices=False)
         basis = basis[:, singular > 1e-9]
         matrix = np.eye(len(z)) - basis @ basis.T
-        return cls(matrix, float(z @ matrix @ z), len(z) - basis.shape[1])
+        residuals = matrix @ z  # squared one by one: z' M z is the same sum, but rounding may leave it below 0
+        return cls(matrix, float(residuals @ residuals), len(z) - basis.shape[1])
 
 
 def variance_components(z: np.ndarray, runs: pd.DataFrame) -> tuple[dict[str, float], dict[str, np.ndarray]]:

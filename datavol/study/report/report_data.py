@@ -82,11 +82,13 @@ class ReportData:
         return unused.assign(reason=unused["reason"].fillna(unused["done"] + " budget epochs done"))
 
 
-def report_data(study: Study, *, delta: float = 0.01, target: float | None = None) -> ReportData:
-    """Collect a study's report; `delta` and `target` are shares, as in `answers`."""
+def report_data(
+    study: Study, *, delta: float = 0.01, target: float | None = None, miss: float | None = None
+) -> ReportData:
+    """Collect a study's report; `delta`, `target` and `miss` are those of `answers`."""
     runs, missing, pending = study.runs, list[str](), _pending(study)
     audited = audit(study)
-    found = [] if pending else answers(study, delta=delta, target=target, findings=audited)
+    found = [] if pending else answers(study, delta=delta, target=target, miss=miss, findings=audited)
     try:
         images = learned_images(runs)
     except ConfigError:

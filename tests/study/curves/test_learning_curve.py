@@ -58,27 +58,23 @@ def test_intervals_widen_from_the_measured_sizes_on():
     assert between["low"][0] < TRUTHS["saturating"](11_000) < between["high"][0]
 
 
-def test_the_range_of_images_is_where_the_edges_reach_the_error():
+def test_images_for_an_error_are_where_the_drawn_curves_stay_below_it():
     curve = saturating(SIZES)
     needed = curve.images_for(0.17)
-    assert needed.low < needed.estimate < needed.high
-    for edge, n in (("low", needed.low), ("error", needed.estimate), ("high", needed.high)):
-        assert curve.predict([n])[edge][0] == pytest.approx(0.17, abs=1e-4)
-    interval = f"{needed.low:,.0f} to {needed.high:,.0f} images (95 % interval)"
-    assert str(needed) == f"an error of 17 % takes {interval}, likely {needed.estimate:,.0f}"
-
-
-def test_errors_out_of_reach_are_told_as_such():
-    curve = saturating(SIZES)
-    assert str(curve.images_for(0.01)) == "an error of 1 % is not within four times the data (128,000 images)"
-    open_ended = curve.images_for(0.14)
-    assert (open_ended.low is None, open_ended.high) == (False, None)
-    assert "to more than four times the data (95 % interval)" in str(open_ended)
-    easy = curve.images_for(0.8)
-    assert (easy.low, easy.estimate, easy.high) == (1000, 1000, 1000)
-    assert str(easy) == "an error of 80 % takes 1,000 images or fewer"
+    assert (needed.error, needed.smallest, needed.limit) == (0.17, SIZES[0], curve.limit)
+    for n in (14_000, 20_000, 32_000, 64_000):
+        beyond = curve.average_errors(np.geomspace(n, curve.limit, 12))
+        assert needed.probability(n) == pytest.approx((beyond <= 0.17).all(axis=1).mean(), abs=0.03)
     with pytest.raises(ConfigError, match=r"error must be between 0 and chance \(0\.9\), got 17; give a share"):
         curve.images_for(17)
+
+
+def test_errors_out_of_reach_or_within_it_from_the_start_are_told_as_such():
+    curve = saturating(SIZES)
+    never, easy = curve.images_for(0.01), curve.images_for(0.8)
+    assert (never.images(0.5), never.within_limit) == (None, 0)
+    assert "within four times the largest subset (128,000 images) only with probability below 1 %" in str(never)
+    assert (easy.images(0.5), easy.images(0.9), easy.within_limit) == (1000, 1000, 1)
 
 
 def test_the_gain_is_the_fall_of_the_error():
@@ -198,8 +194,9 @@ def test_every_curve_has_answers(made, share):
     n, error, settings_ = made
     curve = fit_learning_curve(n, error, **settings_)
     needed = curve.images_for(share * settings_["chance_error"])
-    ends = [math.inf if end is None else end for end in (needed.low, needed.estimate, needed.high)]
+    ends = [math.inf if (end := needed.images(one)) is None else end for one in (0.5, 0.75, 0.9)]
     assert n[0] <= ends[0] <= ends[1] <= ends[2]
+    assert 0 <= needed.probability(n[-1]) <= needed.within_limit <= 1
     gain = curve.gain_of(2)
     assert gain.low <= gain.gain <= gain.high
     assert str(needed)

@@ -1,4 +1,5 @@
 import numpy as np
+import pandas as pd
 import pytest
 from factories.simulated_curves import (
     FRACTIONS,
@@ -9,8 +10,10 @@ from factories.simulated_curves import (
     simulated_errors,
     simulated_study,
 )
+from scipy.stats import norm
 
 from datavol.errors import ConfigError, InsufficientData
+from datavol.study.curves.learning_curve import LearningCurve
 from datavol.study.questions.curve_runs import curves_of_study
 from datavol.study.questions.next_run import next_run, next_runs
 
@@ -54,6 +57,45 @@ def test_cheap_small_runs_win_where_large_ones_cost_more_than_they_tell():
 
 
 @pytest.mark.parametrize("asked", ["saturation", "target"])
+def test_no_candidate_is_smaller_than_what_was_run_or_larger_than_all(asked):
+    told = next_runs(curve((0.1, 0.2, 0.4)), asked, target=0.9)
+    assert sorted(told["fraction"]) == [0.1, 0.2, 0.4, 0.8, 1.0]
+
+
+@pytest.mark.parametrize("asked", ["full", "saturation", "target"])
+@pytest.mark.parametrize("seeds", [((0, 0),), ((0, 0), (1, 1), (2, 2))], ids=["one seed", "three seeds"])
+def test_no_run_is_expected_to_widen_what_is_known(asked, seeds):
+    for noise in (0.002, 0.05):
+        told = next_runs(curve(seeds=seeds, noise=noise), asked, target=0.85)
+        assert (told["then"] <= told["now"]).all()
+        assert told["then"].min() < told["now"].min()
+
+
+def test_widths_are_those_of_the_normal_distribution_where_all_is_normal(monkeypatch):
+    """Errors that differ by an unknown level and an unknown slope, runs by a known noise: all has a closed form."""
+    levels, slopes = np.random.default_rng(0).standard_normal((2, 20_000)) * [[0.01], [0.004]]
+    noise, full = 0.005, 32_000
+
+    def doublings(n):
+        return np.log2(np.asarray(n, float) / full)
+
+    def errors(_, n, draws=0, seed=0):
+        return 0.3 + levels[:, None] + slopes[:, None] * doublings(n)
+
+    def predict(_, n, level):
+        half = norm.ppf((1 + level) / 2) * np.sqrt(1e-4 + 1.6e-5 * doublings(n) ** 2 + noise**2)
+        return pd.DataFrame({"n": n, "error": 0.3, "low": 0.3 - half, "high": 0.3 + half})
+
+    monkeypatch.setattr(LearningCurve, "average_errors", errors)
+    monkeypatch.setattr(LearningCurve, "predict", predict)
+    for run in next_runs(curve(), "full").itertuples():
+        x = doublings(run.images)
+        # Cov(level, level + slope x)^2 / Var(run at x) is the variance of the level that the run takes away
+        then = np.sqrt(1e-4 - 1e-4**2 / (1e-4 + 1.6e-5 * x**2 + noise**2))
+        assert (run.now, run.then) == pytest.approx((3.92 * 0.01, 3.92 * then), rel=0.06)
+
+
+@pytest.mark.parametrize("asked", ["saturation", "target"])
 def test_sizes_are_asked_in_doublings(asked):
     found = next_run(curve(FRACTIONS[:4]), asked, target=0.88)
     assert 0 < found.then < found.now < 8
@@ -65,7 +107,7 @@ def test_it_refuses_what_the_data_do_not_allow():
         next_run(curve(FRACTIONS[:2]), "full")
     with pytest.raises(InsufficientData, match="cannot say what the full set gives"):
         next_run(curve((0.025, 0.05, 0.1)), "full")
-    beyond = "all of the interval of the images needed lies beyond the sizes searched"
+    beyond = "all of the interval of the images needed lies at or beyond one end of the sizes searched"
     with pytest.raises(InsufficientData, match=beyond):
         next_run(curve(), "target", target=0.3)
     with pytest.raises(ConfigError, match="asked must be one of full, saturation, target, got 'best'"):

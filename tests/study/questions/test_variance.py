@@ -59,6 +59,16 @@ def test_a_source_that_does_nothing_is_told_as_such():
     assert found.reason == "components of variance of 64 repeated runs, crossed seeds"
 
 
+def test_runs_that_do_not_differ_at_all_have_no_spread():
+    """Rounding leaves sums of squares of next to nothing, on either side of 0."""
+    measured = curve(grid((0.25, 0.5), [(0, 0), (1, 1), (2, 2)]))
+    for error in np.linspace(0.02, 0.6, 30):
+        alike = measured.runs.assign(error=error + measured.runs["fraction"] / 10)
+        found = seeds_needed(replace(measured, runs=alike))
+        assert (found.sd, found.low, found.high) == pytest.approx((0, 0, 0), abs=1e-9)
+        assert found.seeds == 2
+
+
 def test_a_crossed_grid_with_a_hole_is_still_a_crossed_grid():
     runs = grid(seeds=DESIGNS["crossed"]).drop(index=[4, 17])
     found = [variance(one) for one in simulated_curves(np.random.default_rng(0), runs, count=40, draw_sd=0.03)]
