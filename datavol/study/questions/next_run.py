@@ -130,8 +130,9 @@ def next_runs(
     noise = _noise(fitted, images)
     rows = []
     for fraction, size, errors, sd in zip(fractions, images, outcomes.T, noise, strict=True):
-        # By the law of total variance no run is expected to widen what is known; expected distances of quantiles may
-        # grow by a little where outcomes tell next to nothing, which is as good as no change
+        # By the law of total variance no run is expected to widen what is known. Distances of quantiles may: by a
+        # hundredth where outcomes tell next to nothing, by more where almost all curves need a size at one end of those
+        # searched, so that the interval jumps with the few others. Both are as good as no change
         then = min(now, _expected(values, errors, sd, shares))
         hours = _seconds(curve.runs, size) / 3600
         used = set(curve.runs.loc[np.isclose(curve.runs["fraction"], fraction), "seed"])

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from scipy.stats import binom, t
 
-from datavol.cli.text import per_cent
+from datavol.cli.text import level_text, per_cent
 from datavol.errors import InsufficientData
 from datavol.study.load.kept import kept_predictions
 from datavol.study.questions.curve_runs import RANKS, CurveRuns
@@ -57,7 +57,7 @@ class StarvedClasses:
         runs = (
             "and between runs" if self.repeated else "alone: one run each, what another seed would change is not seen"
         )
-        return f"sign tests between the same images {runs}; Holm at {100 * self.level:g} %"
+        return f"sign tests between the same images {runs}; Holm at {level_text(self.level)}"
 
     @property
     def numbers(self) -> dict[str, float | None]:

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 from scipy.stats import nct, t
 
-from datavol.cli.text import per_cent, points, span
+from datavol.cli.text import level_text, per_cent, points, span
 from datavol.errors import InsufficientData
 from datavol.study.audit.findings import list_fractions
 from datavol.study.curves.checks import check_share
@@ -65,7 +65,7 @@ class Variance:
         whole = (
             f"runs differ by {points(self.together.sd)} (standard deviation at {per_cent(self.fraction)} of the data)"
         )
-        return f"{whole}; of the variance ({100 * self.level:g} % intervals): {', '.join(shares)}"
+        return f"{whole}; of the variance ({level_text(self.level)} intervals): {', '.join(shares)}"
 
     @property
     def reason(self) -> str:
@@ -121,7 +121,7 @@ class SeedsNeeded:
     @property
     def reason(self) -> str:
         """Describe the test, and the seeds for more noise."""
-        test = f"two-sided t test at {100 * self.level:g} % with power {100 * self.power:g} %"
+        test = f"two-sided t test at {level_text(self.level)} with power {100 * self.power:g} %"
         return f"{test}; {_count(self.seeds_high)} if the spread is at its upper edge"
 
     @property

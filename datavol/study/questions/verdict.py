@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import Literal
 
-from datavol.cli.text import per_cent, points, probability
+from datavol.cli.text import level_text, per_cent, points, probability
 from datavol.study.load.study import Study
 from datavol.study.questions.answers import Answer, answers
 from datavol.study.questions.curve_runs import Metric
@@ -89,7 +89,7 @@ def _enough(found: Saturation) -> Iterator[str]:
         yield f"{per_cent(found.fraction)} of the data is enough to come {near}, with {probability(found.probability)}"
         if found.sure != found.fraction:
             surely = "no smaller fraction than all of it" if found.sure in (None, 1) else per_cent(found.sure)
-            yield f"{surely} is so with {100 * found.level:g} %"
+            yield f"{surely} is so with {level_text(found.level)}"
 
 
 def _more(twice: Answer) -> Iterator[str]:

@@ -121,7 +121,13 @@ def test_a_folder_is_answered_like_a_frame(tmp_path):
     assert states(answers(load_study(tmp_path), metric="top5"))[0] == "!"
 
 
-@pytest.mark.parametrize("wrong", [{"delta": 1.0}, {"target": 90}, {"level": 95}, {"metric": "top3"}])
+def test_levels_near_1_are_told_as_they_were_asked():
+    told = " ".join(str(answer) for answer in answers(one(), level=0.9999999))
+    assert "99.99999 %" in told
+    assert "100 % interval" not in told
+
+
+@pytest.mark.parametrize("wrong", [{"delta": 1.0}, {"target": 90}, {"level": 95}, {"miss": -1}, {"metric": "top3"}])
 def test_bad_questions_get_one_line(wrong):
     with pytest.raises(ConfigError, match=f"^{next(iter(wrong))} must be"):
         answers(one(), **wrong)
