@@ -71,18 +71,19 @@ def verdicts_of(answered: Iterable[Answer]) -> list[Verdict]:
 
 def _verdict(curve: str, answered: list[Answer]) -> Verdict:
     enough, twice = answered[:2]  # the first two of `answers`
-    gates = tuple(dict.fromkeys([*enough.gates, *twice.gates]))  # a question may have one of its own
     if not isinstance(enough.result, Saturation):
         refused = "how much data is enough cannot be said yet"
-        return Verdict(curve, "refused", enough.answer if enough.state == "failed" else refused, gates)
-    sentence = "; ".join([*_enough(enough.result), *_more(twice)])
-    return Verdict(curve, "provisional" if gates else "given", sentence, gates)
+        return Verdict(curve, "refused", enough.answer if enough.state == "failed" else refused, enough.gates)
+    sentence = "; ".join([*_enough(enough.result), _more(twice)])
+    return Verdict(curve, "provisional" if enough.gates else "given", sentence, enough.gates)
 
 
 def _enough(found: Saturation) -> Iterator[str]:
     near = f"within {points(found.delta)} of what all of it gives"
     if found.fraction is None:
-        yield f"more than {per_cent(found.fractions[-1].fraction)} of the data is needed to come {near}"
+        largest = per_cent(found.fractions[-1].fraction)
+        yield f"more than {largest} of the data is needed to come {near}"
+        yield f"{largest} is so with {probability(found.probability)}"
     elif found.fraction == 1:
         yield f"all of the data is needed: no smaller fraction that was trained is likely to come {near}"
     else:
@@ -92,9 +93,10 @@ def _enough(found: Saturation) -> Iterator[str]:
             yield f"{surely} is so with {level_text(found.level)}"
 
 
-def _more(twice: Answer) -> Iterator[str]:
-    if twice.state == "answered":
-        gain, low, high = (float(twice.numbers[name] or 0) for name in ("gain", "low", "high"))
-        # Tenths of a point: nobody decides by less
-        buys = "less than 0.1" if abs(gain) < 0.0005 else f"about {100 * gain:.1f}"
-        yield f"twice the data would buy {buys} points ({100 * low:.1f} to {100 * high:.1f})"
+def _more(twice: Answer) -> str:
+    if twice.state != "answered":
+        return "what twice the data would buy cannot be said yet"
+    gain, low, high = (100 * float(twice.numbers[name] or 0) for name in ("gain", "low", "high"))
+    # In tenths of a point: nobody decides by less
+    buys = f"buy about {gain:.1f} points" if gain >= 0.05 else "not be likely to buy anything"
+    return f"twice the data would {buys} ({low:.1f} to {high:.1f} points)"

@@ -32,7 +32,7 @@ def test_a_verdict_says_how_much_is_enough_and_what_more_would_buy(truth, says):
     (verdict,) = verdicts(one(truth=truth, test_size=50_000, noise=0.003))
     assert (verdict.state, verdict.gates) == ("given", ())
     assert verdict.sentence.startswith(says)
-    assert "; twice the data would buy " in verdict.sentence
+    assert "; twice the data would " in verdict.sentence
 
 
 def test_a_weakened_verdict_is_provisional_and_a_refused_one_says_nothing():
@@ -50,6 +50,17 @@ def test_one_curve_may_be_refused_while_another_is_given():
     runs = [study.runs for study in (one(test_size=50_000), one(columns=near, test_size=50_000))]
     study = Study(pd.concat(runs, ignore_index=True), pd.DataFrame())
     assert [verdict.state for verdict in verdicts(study)] == ["given", "refused"]
+
+
+def test_a_verdict_says_what_is_beyond_reach():
+    runs = grid((0.05, 0.1, 0.2, 0.4), ((0, 0), (1, 1)))
+    (verdict,) = verdicts(simulated_study(np.random.default_rng(0), runs, steep))
+    assert verdict.state == "provisional"
+    assert verdict.sentence.startswith("more than 40 % of the data is needed to come within 1 point of what all of it")
+    assert verdict.sentence.endswith(
+        "; what twice the data would buy cannot be said yet"
+    )  # it is five times the largest
+    assert [gate.name for gate in verdict.gates] == ["full_set"]
 
 
 def test_a_target_is_asked_within_four_times_though_the_verdict_is_refused():
