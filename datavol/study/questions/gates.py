@@ -129,7 +129,7 @@ def _near_guessing(curve: CurveRuns, judged: str) -> Gate:
 def _test_set(curve: CurveRuns, delta: float, level: float) -> Iterator[Gate]:
     if (images := curve.test_size) is None:
         why = "how many test images there are is not known, so nothing tells a difference from chance"
-        yield Gate("test_set", why, "load the study's folder, whose records have it", refuses=False)
+        yield Gate("test_set", why, "load the study's folder, whose records have the number, or give it", refuses=False)
         return
     one, shown = 1 / images, shown_difference(curve, level)
     if below_one := delta < one * (1 - 1e-9):
