@@ -15,6 +15,7 @@ from datavol.config.run import Config
 from datavol.errors import ConfigError
 from datavol.runs.files import write_whole
 from datavol.runs.folder import RunFolder
+from datavol.runs.guessing import GUESSING
 from datavol.runs.integrity import check_configuration
 
 
@@ -37,7 +38,7 @@ def main() -> None:
         print("datavol: note: these are other data than those of the run's manifest", file=sys.stderr)
     elif folder and folder.manifest.get("content", evaluated.content) != evaluated.content:
         print("datavol: warning: files of the data have changed under the same names since the run", file=sys.stderr)
-    _print(evaluated.rows, evaluated.listed)
+    _print(evaluated.rows, evaluated.listed, evaluated.guess)
     if arguments.csv is not None:
         text = io.StringIO()
         writer = csv.DictWriter(text, evaluated.rows[0], lineterminator="\n")
@@ -63,7 +64,7 @@ def find(target: Path, overrides: list[str]) -> tuple[Config, list[Path], RunFol
     return config, checkpoints, folder
 
 
-def _print(rows: list[dict[str, Any]], listed: int) -> None:
+def _print(rows: list[dict[str, Any]], listed: int, guess: dict[str, float]) -> None:
     from rich.table import Table
 
     counted = int(rows[0]["val/images"])
@@ -75,6 +76,11 @@ def _print(rows: list[dict[str, Any]], listed: int) -> None:
     for row in rows:
         values = (row[name] for name in names)
         table.add_row(*(f"{value:.6f}" if isinstance(value, float) else str(value) for value in values))
+    if counted == listed:  # the labels of all of them are known, those of damaged ones alone are not
+        table.add_section()
+        table.add_row(
+            *(f"{guess[name]:.6f}" if name in guess else GUESSING if i == 0 else "" for i, name in enumerate(names))
+        )
     console().print(table)
 
 

@@ -20,7 +20,6 @@ from datavol.errors import ConfigError
 from datavol.report import main, report
 from datavol.study.load.study import load_study
 from datavol.study.report.report_data import report_data
-from datavol.study.tables.formats import as_markdown
 from datavol.tracking.publishing import destination
 
 ODD_NAMES = [r"$\foo$", "caf\udce9", "猫", "مرحبا", "😀", "<b>x</b>", "a\nb\x00", "x" * 300, "50 % & #1_{", ""]
@@ -72,6 +71,7 @@ def test_the_page_has_its_sections_in_order(study):
     assert positions == sorted(positions)
     assert "How many images does an accuracy of 95 % take?" in " ".join(page.texts)
     assert "python -m datavol.run" in page.texts
+    assert any("always guessing the commonest class would get 10.3 % of them right" in text for text in page.texts)
 
 
 def test_every_run_is_listed_and_those_that_nothing_rests_on_with_their_reason(study):
@@ -89,8 +89,13 @@ def test_tables_and_figures_are_files_as_well(study):
     tables = {path.name for path in (study / "tables").iterdir()}
     assert {f"{name}.{ending}" for name in ("accuracy", "runs", "overlap") for ending in ("csv", "tex", "md")} <= tables
     accuracy = pd.read_csv(study / "tables/accuracy.csv")
-    assert accuracy["top-1 (%)"].tolist() == pytest.approx([50, 60, 70] * 2)
-    assert (study / "tables/accuracy.md").read_text() == as_markdown(accuracy)
+    assert accuracy["top-1 (%)"].tolist() == pytest.approx([50, 60, 70] * 2 + [100 * 37 / 359])
+    guessing = accuracy.iloc[-1].dropna().to_dict()
+    assert guessing.pop("network") == "always guessing the commonest class"
+    assert set(guessing) == {"data", "top-1 (%)", "top-5 (%)"}
+    assert "| always guessing the commonest class | - | digits | - | - | - | 10.3" in (
+        study / "tables/accuracy.md"
+    ).read_text()
     png, pdf, svg = ((study / f"figures/accuracy_against_volume.{end}").read_bytes() for end in ("png", "pdf", "svg"))
     assert (png[:4], pdf[:4], b"<svg" in svg) == (b"\x89PNG", b"%PDF", True)
 
@@ -130,6 +135,7 @@ def test_the_terminal_gets_answers_findings_results_and_the_path_of_the_page(rep
     assert "mobilenet_v2 by small on digits: How many images does an accuracy of 95 % take? " in output
     assert "note: 1 failed left out (resnet50-100pct-seed0-" in output
     assert "running at 1/4" in output
+    assert re.search(r"always guessing +│ the commonest class .*│ +10\.3 │ +51\.3 │", output)
     assert output.endswith(f"page: {study}/report.html\n")
 
 

@@ -216,6 +216,8 @@ COLUMNS: tuple[Column, ...] = (
     Column("classes", int, "number of classes", "classes", _count, wandb="classes"),
     Column("validation_images", int, "images that an evaluation counts", "", _validation_images,
            audit=Audit("the numbers of validation images", "minor", "look for damaged images in run.json")),
+    Column("guess_top1", float, "top-1 of always guessing the commonest class of those images", "guess.val/top1"),
+    Column("guess_top5", float, "the same of top-5 and the five commonest; from five classes on", "guess.val/top5"),
     Column("listed_images", int, "images of the validation set, damaged ones too", "validation_images", optional=True),
     Column("damaged", str, "damaged images by split and class, in words", "damaged", damaged_in_words, optional=True),
     Column("content", str, "hash of sizes and sampled bytes of the data's files", "sessions",

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 from datavol.config.run import Config
 from datavol.data.prepare import prepare
 from datavol.errors import ConfigError
+from datavol.training.callbacks.damage import guess_among
 from datavol.training.callbacks.monitoring import Margins
 from datavol.training.hardware.autotune import recorded_auto
 from datavol.training.hardware.device_errors import device_errors
@@ -28,6 +29,7 @@ class Evaluation(NamedTuple):
     fingerprint: str  # of the data
     content: str | None  # of its files
     listed: int  # validation images, counted or damaged
+    guess: dict[str, float]  # what guessing gives on all that are listed, as a record has it
     is_global_zero: bool  # the one rank that prints and writes
 
 
@@ -61,7 +63,9 @@ def evaluate(config: Config, checkpoints: Sequence[Path], record: dict[str, Any]
             trainer.validate(module, data, verbose=False)  # fills module.measured; every later one overwrites it
         rows.append({"checkpoint": path.stem, **trained, **dict(sorted(module.measured.items()))})
     source = prepared.source
-    return Evaluation(rows, source.fingerprint, source.content, len(source.val), trainer.is_global_zero)
+    return Evaluation(
+        rows, source.fingerprint, source.content, len(source.val), guess_among(source), trainer.is_global_zero
+    )
 
 
 def load_weights(module: Classifier, path: Path) -> dict[str, int]:

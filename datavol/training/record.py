@@ -21,6 +21,7 @@ from datavol.runs.folder import RunFolder, now
 from datavol.tracking.keys import sent_to_wandb
 from datavol.tracking.run import open_wandb_run
 from datavol.training.callbacks.checkpoints import RunWriter
+from datavol.training.callbacks.damage import guess_among
 from datavol.training.callbacks.signals import Signals
 from datavol.training.changes import weights_sha256
 from datavol.training.hardware.autotune import STEP_KEYS
@@ -62,6 +63,7 @@ def _facts(run: Run, prepared: Prepared, start: Start) -> dict[str, Any]:
         "subset": {key: value for key, value in prepared.manifest.items() if key != "images_per_class"},
         "classes": list(prepared.source.classes),
         "validation_images": len(prepared.source.val.labels),
+        "guess": guess_among(prepared.source),
         "budget": {name: getattr(budget, name) for name in ("epochs", "iterations_per_epoch", "iterations", "passes")},
         "thesis_units": {
             name: dict(zip(("exact", "rounded", "rounding_changes"), values, strict=True))
@@ -184,5 +186,5 @@ def wandb_curves(run: Run, writer: RunWriter, is_global_zero: bool) -> Iterator[
         exit_code = 0
     finally:
         record = writer.folder.record
-        metrics = [(which, *pair) for which in ("best", "last") for pair in record.get(which, {}).items()]
+        metrics = [(which, *pair) for which in ("best", "last", "guess") for pair in record.get(which, {}).items()]
         wandb_run.finish({f"{which}/{name}": value for which, name, value in metrics}, exit_code)  # "best/val/top1"

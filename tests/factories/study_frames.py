@@ -70,6 +70,7 @@ def _run(model: str, fraction: float, seed: int, epochs: int, state: str, table:
     run = {
         **{"run": f"{model}-{100 * fraction:g}pct-seed{seed}", "study": "made_up", "state": state, "model": model},
         **{"recipe": "thesis", "data": "imagenet", "fingerprint": "f", "full_size": FULL_SIZE, "classes": 1000},
+        **{"guess_top1": 0.001, "guess_top5": 0.005},
         **{"validation_images": 50_000, "draw": "independent", "fraction": fraction, "budget": "iterations"},
         **{"images": round(FULL_SIZE * fraction), "subset_sha256": f"{fraction}-{seed}", "epochs": epochs},
         **dict.fromkeys(("seed", "draw_seed", "init_seed", "order_seed"), seed),

@@ -61,7 +61,13 @@ def texts(labels):
 
 
 def names(legend):
-    return texts(legend.get_texts())
+    return [name for name in texts(legend.get_texts()) if not name.startswith("guessing")]
+
+
+def guesses(axes):
+    """What the labels of guessing's lines say, and where the lines are."""
+    lines = [line.get_ydata()[0] for line in axes.lines if line.get_label() == "_guessing"]
+    return dict(zip([text for text in texts(axes.texts) if text.startswith("guessing")], lines, strict=True))
 
 
 def legend_of(grid):
@@ -122,6 +128,43 @@ def test_grids_have_room_for_what_they_hold():
     box, page = legend_of(axes).get_window_extent(), axes.flat[0].figure.bbox
     assert page.y0 <= box.y0
     assert max(one.bbox.x1 for one in axes.flat) < box.x0 < box.x1 <= page.x1
+
+
+def test_guessing_is_a_line_where_it_is_near_and_named_in_the_legend_where_it_would_squeeze_the_figure(axes):
+    runs = made_up_study(("mobilenet_v2", "resnet50"), epochs=6).runs
+    points = learning_curve_points(runs)
+    for guess, near in ((0.1, False), (70.0, True), (50.0, True)):  # accuracies are from 52 to 75 %
+        own = Figure().subplots()
+        low = figures.accuracy_against_volume(points.assign(guess=guess), own).get_ylim()[0]
+        assert (guesses(own) == {f"guessing {guess:g} %": guess}) == near == (low < guess)
+        assert (f"guessing {guess:g} %\n(below the axis)" in texts(own.get_legend().get_texts())) != near
+        assert near or low > 49
+    two = points.assign(guess=points["label"].map({"mobilenet_v2": 60.0, "resnet50": 65.0}))
+    assert set(guesses(figures.accuracy_against_volume(two, axes))) == {"guessing 60 %", "guessing 65 %"}
+    unknown = Figure().subplots()
+    figures.accuracy_against_volume(points.assign(guess=np.nan), unknown)
+    assert texts(unknown.get_legend().get_texts()) == ["mobilenet_v2", "resnet50"]
+
+
+def test_guessing_is_shown_of_every_accuracy_and_panel():
+    study = made_up_study(("mobilenet_v2", "resnet50"), epochs=6)
+    study.runs[["guess_top1", "guess_top5"]] = 0.5, 0.001
+    wide = laid_out(figures.best_and_last(study.runs, Figure()))
+    assert [guesses(axes) for axes in wide] == [{"guessing, top-1: 50 %": 50}] * 2
+    assert texts(wide[0].figure.legends[0].get_texts())[-1] == "guessing, top-5: 0.1 %\n(below the axis)"
+    grid = laid_out(figures.accuracy_over_iterations(training_points(study), Figure()))
+    assert [guesses(axes) for axes in grid.flat] == [{"guessing, top-1: 50 %": 50}, {}] * 2
+    curves = fitted(study)
+    far = figures.fitted_learning_curves(curves, Figure())
+    assert texts(far[0].figure.legends[0].get_texts())[-1] == "guessing 0.1 %\n(below the axis)"
+    near = {
+        label: fit_learning_curve(curve.n, curve.error, chance_error=0.55, test_size=50_000)
+        for label, curve in curves.items()
+    }
+    for axes in laid_out(figures.fitted_learning_curves(near, Figure())):
+        assert guesses(axes) == {"guessing 45 %": pytest.approx(0.55)}
+        low, high = axes.get_ylim()  # of errors, which grow downwards
+        assert low > 0.55 > high
 
 
 def test_lines_are_means_of_finished_runs_in_per_cent_the_largest_fraction_first():

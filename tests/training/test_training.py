@@ -331,6 +331,9 @@ def test_damaged_images_are_replaced_named_and_counted(tiny, elsewhere, photos, 
 
     classes = {"cat": {"damaged": 1, "of": 12}}, {"owl": {"damaged": 1, "of": 4}}
     assert folder.record["damaged"]["train"] == {"count": 1, "images": ["cat/03.png"], "classes": classes[0]}
+    labels = folder.predictions().labels  # of the images that were counted
+    assert folder.record["guess"] == {"val/top1": np.bincount(labels).max() / len(labels)}
+    assert len(labels) == folder.record["validation_images"] - 1
     assert folder.record["damaged"]["val"] == {"count": 1, "images": ["owl/01.png"], "classes": classes[1]}
     assert folder.record["validation_images"] == 12
     told = capsys.readouterr()

@@ -14,6 +14,7 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
 from datavol.study.curves.learning_curve import LearningCurve
 from datavol.study.curves.power_laws import PowerLaw, fit_power_law, fit_power_law_with_floor
+from datavol.study.figures.guessing import drawn_nowhere, guess_lines
 from datavol.study.figures.style import (
     GREY,
     Mark,
@@ -53,6 +54,9 @@ def fitted_learning_curves(
         formulas = _draw_fit(curves[label], axes, mark)
         axes.text(0, 1.02, formulas, transform=axes.transAxes, fontsize="small", color=GREY, va="bottom")
     _error_axis(list(curves.values()), grid)
+    hidden = []
+    for curve, axes in zip(curves.values(), grid, strict=True):
+        hidden += guess_lines(axes, [1 - curve.chance_error], heights=[curve.chance_error])
     _size_axis(list(curves.values()), grid)
     outer_labels(grid, "training images", f"validation {accuracy} (%)")
     level = 100 * next(iter(curves.values())).level
@@ -63,6 +67,7 @@ def fitted_learning_curves(
         legend_entry(f"{level:g} % interval of a new run", "-", linewidth=8, alpha=0.25),
         legend_entry("power law", (0, (1, 1.5)), colour="black"),
         legend_entry("power law with a floor", "-.", colour="black"),
+        *drawn_nowhere(hidden, grid),
     ]
     figure_legend(figure, [], "learning curves", entries)
     return np.array(grid, dtype=object)

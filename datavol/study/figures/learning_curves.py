@@ -8,6 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure, SubFigure
 from matplotlib.ticker import MaxNLocator
 
+from datavol.study.figures.guessing import drawn_nowhere, guess_lines
 from datavol.study.figures.overlay import (
     THESIS_LINE,
     draw_stars,
@@ -67,6 +68,7 @@ def accuracy_against_volume(points: pd.DataFrame, axes: Axes, thesis: pd.DataFra
     volume_axis(points["images"], points["fraction"], axes)
     extra = [] if thesis is None else [full_set_stars(thesis, points, "top1", axes, marks)]
     axes.set_ylabel("validation top-1, last evaluation (%)")
+    extra += guess_lines(axes, points["guess"].unique() / 100)
     legend_beside(axes, runs_title("networks", _counts(points), "marks: each run", band=False), extra)
     return axes
 
@@ -96,8 +98,14 @@ def best_and_last(runs: pd.DataFrame, figure: Figure | SubFigure, thesis: pd.Dat
             for metric in known:
                 full_set_stars(thesis, curve, metric, axes, {label: marks[metric]})  # in the metric's colour
         set_title(axes, label)
-    outer_labels(grid, grid[0].get_xlabel(), "validation accuracy (%)")
     extra = [] if thesis is None else [star_entry("thesis, table 5")]
+    hidden = []
+    for label, axes in zip(labels, grid, strict=True):  # after all curves, as the panels share their axis
+        for metric in known:
+            guesses = finished.loc[finished["label"] == label, f"guess_{metric}"].unique()
+            hidden += guess_lines(axes, guesses, f"guessing, {METRIC_NAMES[metric]}:")
+    extra += drawn_nowhere(hidden, grid)
+    outer_labels(grid, grid[0].get_xlabel(), "validation accuracy (%)")
     figure_legend(figure, grid, runs_title("accuracies", _counts(finished), EACH_RUN), extra)
     return np.array(grid, dtype=object)
 

@@ -13,6 +13,7 @@ from matplotlib.figure import Figure, SubFigure
 
 from datavol.cli.text import per_cent
 from datavol.errors import ConfigError
+from datavol.study.figures.guessing import drawn_nowhere, guess_lines
 from datavol.study.figures.overlay import level_lines
 from datavol.study.figures.style import (
     BAND_FROM,
@@ -88,6 +89,7 @@ def accuracy_over_iterations(
     metrics, labels = _measured(points, "val"), sorted(points["label"].unique())
     grid = panels(figure, len(labels), len(metrics))
     marks = ordered_marks(points["fraction"].unique())
+    hidden: list[Any] = []  # guesses that lie too far below a panel
     extra: dict[str, Any] = {}  # legend entries by label, as both panels of a network have them
     for label, row in zip(labels, grid, strict=True):
         curve = points[points["label"] == label]
@@ -98,8 +100,11 @@ def accuracy_over_iterations(
             if thesis is not None:
                 lines = level_lines(thesis, ["table 5"], curve["model"].iloc[0], axes, [metric])
                 extra |= {str(line.get_label()): line for line in lines}
+            hidden += guess_lines(axes, curve[f"guess_{metric}"].unique(), f"guessing, {METRIC_NAMES[metric]}:")
         _iterations(curve, row)
-    figure_legend(figure, grid.flat, _legend_title(points, ["label", "fraction"], FRACTION_TITLE), list(extra.values()))
+    below = drawn_nowhere(hidden, grid.flat)
+    title = _legend_title(points, ["label", "fraction"], FRACTION_TITLE)
+    figure_legend(figure, grid.flat, title, [*extra.values(), *below])
     return grid
 
 

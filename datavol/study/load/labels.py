@@ -5,7 +5,7 @@ import pandas as pd
 from datavol.study.load.study import UNUSED, Study, finished_of
 
 NAMING = ("data", "recipe", "budget", "draw")  # named beside the network where they differ within a frame
-OF_A_RUN = ["label", "model", "fraction", "images", "seed", "parent", "state"]
+OF_A_RUN = ["label", "model", "fraction", "images", "seed", "parent", "state", "guess_top1", "guess_top5"]
 
 
 def curve_labels(runs: pd.DataFrame, naming: tuple[str, ...] = NAMING) -> pd.Series:

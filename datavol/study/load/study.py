@@ -22,6 +22,7 @@ from datavol.runs import columns
 from datavol.runs.columns import Value
 from datavol.runs.folder import RunFolder, folders_in
 from datavol.study.load.epochs import check_table, stacked
+from datavol.study.load.guessing import with_guesses
 from datavol.study.load.run_row import columns_of, run_row
 
 ORDER = ["data", "model", "recipe", "fraction", "seed", "folder"]
@@ -88,7 +89,7 @@ def load_study(paths: Path | str | Sequence[Path | str]) -> Study:
             f"a study must have a run that can be read, got {len(runs)} unreadable ones in "
             f"{', '.join(map(str, studies))}: {first['run']}: {first['reason']}"
         )
-    return Study(with_evaluations(runs, epochs), epochs)
+    return Study(with_guesses(with_evaluations(runs, epochs)), epochs)
 
 
 def _without_copies(rows: Sequence[dict[str, Value]]) -> list[dict[str, Value]]:

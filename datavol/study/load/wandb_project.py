@@ -14,6 +14,7 @@ from datavol.errors import ConfigError, flat
 from datavol.runs.columns import WHOLE_EPOCH_COLUMNS, Value
 from datavol.runs.folder import Row, best_of
 from datavol.study.load.epochs import together
+from datavol.study.load.guessing import GUESSES, with_guesses
 from datavol.study.load.run_row import partial_row
 from datavol.study.load.study import Study, runs_frame, with_evaluations
 from datavol.tracking.keys import record_from_wandb
@@ -49,7 +50,7 @@ def load_wandb(project: str, api: Any = None) -> Study:
     runs = runs_frame([{**row, "evaluations": i} for i, (row, _) in enumerate(loaded)])
     tables = [loaded[i][1].assign(run=index) for index, i in enumerate(runs["evaluations"])]
     epochs = together([table[["run", *table.columns.drop("run")]] for table in tables])
-    return Study(with_evaluations(runs, epochs), epochs)
+    return Study(with_guesses(with_evaluations(runs, epochs)), epochs)
 
 
 def _loaded(run: Any) -> tuple[dict[str, Value], pd.DataFrame]:
@@ -97,5 +98,8 @@ def _record(run: Any, rows: list[Row]) -> dict[str, Any]:
         "sessions": [{"started": run.created_at}],
         "last": last,
         "best": best,
+        "guess": {
+            name: float(value) for name in GUESSES.values() if (value := run.summary.get(f"guess/{name}")) is not None
+        },
         "seconds": {split: sum(row[f"seconds/{split}"] for row in rows) for split in ("train", "val")},
     }

@@ -3,17 +3,14 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 from typing import Literal
 
-import numpy as np
 import pandas as pd
 
 from datavol.errors import ConfigError, InsufficientData
-from datavol.runs.folder import RunFolder
 from datavol.study.audit.findings import list_fractions
 from datavol.study.curves.learning_curve import LearningCurve, fit_learning_curve
-from datavol.study.load.kept import kept_predictions, readable_subsets
+from datavol.study.load.guessing import with_guesses
 from datavol.study.load.study import STATES, Study, finished_of
 
 Metric = Literal["top1", "top5"]
@@ -54,10 +51,10 @@ class CurveRuns:
 
     @cached_property
     def chance_error(self) -> float:
-        """Compute the error of always guessing the most frequent class.
+        """Return the error of always guessing the commonest class.
 
-        For top-5 it is that of guessing the five most frequent ones. Frequencies are those of the validation images
-        where predictions were kept, else those of the training subset, else equal.
+        For top-5 it is that of guessing the five commonest ones, as the columns `guess_top1` and `guess_top5` have it.
+        Where damaged images make runs differ, that of the most validation images counts.
 
         Raises:
             InsufficientData: If the runs were trained on different versions of the data, the number of classes is not
@@ -69,14 +66,16 @@ class CurveRuns:
                     f"cannot say: these runs were trained on different versions of the data ({column}); bring one "
                     "version back, and train those runs again"
                 )
-        frequency = _class_frequencies(self.runs)
-        # The k most frequent classes together, k = 1 or 5, are guessed right so often
-        chance = 1 - float(np.sort(frequency)[::-1][: RANKS[self.metric]].sum())
-        if chance < 1e-9:
+        counted = self.runs["validation_images"].fillna(0).astype(int)
+        most = self.runs.iloc[int(counted.argmax())]
+        guess, classes = most[f"guess_{self.metric}"], most["classes"]
+        if pd.isna(guess) and (pd.isna(classes) or classes > RANKS[self.metric]):
+            raise InsufficientData("cannot say: nothing tells how many classes there are; load the study's folder")
+        if pd.isna(guess) or 1 - guess < 1e-9:
             raise InsufficientData(
-                f"cannot say: with {len(frequency)} classes every {self.metric} guess is right; ask of top1"
+                f"cannot say: with {classes:.0f} classes every {self.metric} guess is right; ask of top1"
             )
-        return chance
+        return 1 - float(guess)
 
     @property
     def provenance(self) -> str:
@@ -125,8 +124,9 @@ def curves_of_study(study: Study, metric: Metric = "top1") -> list[CurveRuns]:
     """
     if metric not in RANKS:
         raise ConfigError(f"metric must be one of {', '.join(RANKS)}, got {metric!r}")
-    unreadable = study.runs[CURVE_COLUMNS].isna().any(axis=1)
-    known, lost = study.runs[~unreadable], study.runs[unreadable]
+    all_runs = with_guesses(study.runs)  # a study that was not loaded may lack them
+    unreadable = all_runs[CURVE_COLUMNS].isna().any(axis=1)
+    known, lost = all_runs[~unreadable], all_runs[unreadable]
     varied = [name for name in ("budget", "draw") if known[name].nunique() > 1]  # only these are part of the names
     curves = []
     for _, runs in known.groupby(CURVE_COLUMNS):
@@ -139,16 +139,3 @@ def curves_of_study(study: Study, metric: Metric = "top1") -> list[CurveRuns]:
         left_out = {state: int(counts[state]) for state in STATES[1:] if state in counts}  # all but finished
         curves.append(CurveRuns(name, metric, errors, left_out))
     return curves
-
-
-def _class_frequencies(runs: pd.DataFrame) -> np.ndarray:
-    """Compute the share of every class from the best record (classes,)."""
-    largest = runs.sort_values("images").iloc[-1]  # its subset has the proportions of the full set most exactly
-    if pd.notna(largest["folder"]):
-        whole = readable_subsets(runs).sort_values("images").iloc[-1]
-        kept = kept_predictions(largest["folder"])
-        counts = RunFolder(Path(whole["folder"])).images_per_class if kept is None else np.bincount(kept.labels)
-        return counts / counts.sum()
-    if pd.isna(largest["classes"]):
-        raise InsufficientData("cannot say: nothing tells how many classes there are; load the study's folder")
-    return np.full(int(largest["classes"]), 1 / int(largest["classes"]))  # nothing better known: all alike

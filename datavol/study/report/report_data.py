@@ -6,8 +6,9 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from datavol.cli.text import shown
+from datavol.cli.text import per_cent, shown
 from datavol.errors import ConfigError
+from datavol.runs.guessing import GUESSING
 from datavol.study.audit.comparability import audit
 from datavol.study.audit.findings import Finding, list_fractions
 from datavol.study.figures.names import LONGEST, NAMED, drawable, unshown
@@ -20,11 +21,13 @@ from datavol.study.tables.image_fates import learned_images, learned_table
 from datavol.study.tables.summaries import (
     benchmark_table,
     full_data_table,
+    guesses_of,
     overlap_table,
     runs_table,
     schedule_table,
     training_time_table,
     volume_table,
+    with_guessing,
 )
 from datavol.study.tables.thesis import thesis_accuracies
 
@@ -152,7 +155,10 @@ def _summary(runs: pd.DataFrame) -> str:
     whole = pairs.fillna(0).astype(int).to_numpy()
     each = [f"{counted:,}" + (f" of {listed:,}" if counted < listed else "") for counted, listed in whole]
     validation = " or ".join(dict.fromkeys(each))
-    return f"{summary}; every accuracy is that of the last evaluation, on {validation} validation images"
+    summary += f"; every accuracy is that of the last evaluation, on {validation} validation images"
+    guesses = guesses_of(runs)
+    right = [per_cent(one.top1) + (f" on {one.data}" if len(guesses) > 1 else "") for one in guesses]
+    return summary + (f"; {GUESSING} would get {' and '.join(right)} of them right" if right else "")
 
 
 def _tables(runs: pd.DataFrame, missing: list[str]) -> Iterator[ReportTable]:
@@ -163,8 +169,8 @@ def _tables(runs: pd.DataFrame, missing: list[str]) -> Iterator[ReportTable]:
             "Accuracy and confidence by data volume",
             "Means over the runs of one volume, and their standard deviation. The best is picked on the validation "
             "images and therefore flatters; conclusions use the last. The margin is (C1 - C2) / C1 of the two "
-            "likeliest classes: near 1 the network is sure, near 0 it wavers.",
-            volume_table,
+            "likeliest classes: near 1 the network is sure, near 0 it wavers. The last row is what needs no network.",
+            lambda runs: with_guessing(volume_table(runs), runs),
         ),
         (
             "full_data",

@@ -6,6 +6,7 @@ them. Missing values are NaN or NA.
 
 import json
 from collections.abc import Iterator
+from typing import NamedTuple
 
 import pandas as pd
 from rich.table import Table
@@ -13,6 +14,7 @@ from scipy.stats import binomtest
 
 from datavol.data.budget import ThesisUnits, thesis_units
 from datavol.errors import ConfigError
+from datavol.runs.guessing import GUESSING
 from datavol.study.load.labels import curve_labels
 from datavol.study.load.study import UNUSED, finished_of
 from datavol.study.tables.overlap import Of, overlap_matrix
@@ -45,6 +47,40 @@ def volume_table(runs: pd.DataFrame) -> pd.DataFrame:
     means.insert(2, "deviation (%)", 100 * groups["top1"].std())
     table = means.reset_index().rename(columns={"model": "network", "fraction": "fraction (%)"})
     return table.assign(**{"fraction (%)": 100 * table["fraction (%)"]})
+
+
+class Guess(NamedTuple):
+    """Holds what always guessing the commonest class gives, shares."""
+
+    data: str
+    top1: float
+    top5: float  # NaN below five classes
+
+
+def guesses_of(runs: pd.DataFrame) -> list[Guess]:
+    """List what guessing gives of each data set with a finished run."""
+    known = finished_of(runs)[["data", "validation_images", "guess_top1", "guess_top5"]]
+    # Where damaged images make runs differ, that of the most validation images counts
+    known = known[known["guess_top1"].notna()].sort_values("validation_images", ascending=False, kind="stable")
+    first = known.drop_duplicates("data").sort_values("data")
+    return [Guess(*row) for row in first[["data", "guess_top1", "guess_top5"]].to_numpy().tolist()]
+
+
+def with_guessing(table: pd.DataFrame, runs: pd.DataFrame) -> pd.DataFrame:
+    """Add to `volume_table(runs)` what guessing gives, a row per data set.
+
+    Its `network` is `always guessing the commonest class`; all but the accuracies is missing.
+    """
+    rows = [
+        {"network": GUESSING, "data": one.data, "top-1 (%)": 100 * one.top1, "top-5 (%)": 100 * one.top5}
+        for one in guesses_of(runs)
+    ]
+    integers = {name: "Int64" for name in ("images", "runs", "epochs") if name in table}  # which may be missing
+    last = pd.DataFrame(rows, index=range(len(table), len(table) + len(rows)))
+    whole = table.astype(integers).reindex([*table.index, *last.index])
+    for name in last:
+        whole.loc[last.index, name] = last[name]
+    return whole
 
 
 def overlap_table(runs: pd.DataFrame, of: Of = "smaller") -> pd.DataFrame:
@@ -179,8 +215,9 @@ def learning_curve_points(runs: pd.DataFrame) -> pd.DataFrame:
     """Compute learning-curve points with Wilson intervals from finished runs.
 
     Columns: `label` (network, and recipe or data where they differ within the frame), `model`, `images`, `fraction`,
-    and in per cent `accuracy` (top-1 of the last evaluation) with `low` and `high`, its 95 % Wilson interval: the
-    uncertainty from the size of the validation set, without that from subsets and seeds.
+    and in per cent `guess` (what always guessing gives) and `accuracy` (top-1 of the last evaluation)
+    with `low` and `high`, its 95 % Wilson interval: the uncertainty from the size of the validation set, without that
+    from subsets and seeds.
     """
     finished = finished_of(runs)
     points = pd.DataFrame(
@@ -190,6 +227,7 @@ def learning_curve_points(runs: pd.DataFrame) -> pd.DataFrame:
             "images": finished["images"],
             "fraction": finished["fraction"],
             "accuracy": 100 * finished["top1"],
+            "guess": 100 * finished["guess_top1"],
         }
     )
     intervals = [_wilson(top1, n) for top1, n in zip(finished["top1"], finished["validation_images"], strict=True)]
@@ -238,6 +276,12 @@ def results_table(runs: pd.DataFrame) -> Table:
     table.add_column("state", no_wrap=True)
     for run in runs.itertuples():
         table.add_row(*_cells(run))
+    guesses = guesses_of(runs)
+    table.add_section()
+    for one in guesses:
+        what = "the commonest class" + (f" of {one.data}" if len(guesses) > 1 else "")
+        top1, top5 = (_shown(100 * guess, 1) for guess in (one.top1, one.top5))
+        table.add_row("always guessing", what, *["-"] * 3, top1, top5, *["-"] * 5, "")
     return table
 
 

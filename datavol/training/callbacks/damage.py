@@ -3,9 +3,11 @@
 import os
 import sys
 from collections import Counter
+from collections.abc import Mapping
 from typing import Any
 
 import lightning as L
+import numpy as np
 from lightning.pytorch.callbacks import Callback
 
 from datavol.data.sources.files.file_table import FileSplit, split_names
@@ -13,6 +15,7 @@ from datavol.data.sources.open import Source
 from datavol.errors import RunError
 from datavol.runs.columns import damaged_in_words
 from datavol.runs.folder import RunFolder
+from datavol.runs.guessing import guessed
 from datavol.training.callbacks.predictions import gather_objects
 from datavol.training.module import EVALUATED
 
@@ -61,7 +64,7 @@ class Damage(Callback):  # a checkpoint holds its state under the class's name
         self.found = {split: _over_ranks(self.found[split]) for split in SPLITS}  # every rank, in the same order
         summary = {split: self._summary(split) for split in SPLITS}
         if trainer.is_global_zero:
-            self.folder.update(damaged=summary)
+            self.folder.update(damaged=summary, guess=guess_among(self.source, summary["val"]["classes"]))
             if summary != self.shown and any(self.found.values()):
                 print(f"datavol: warning: {damaged_in_words(summary)}", file=sys.stderr, flush=True)
         self.shown = summary
@@ -81,6 +84,18 @@ class Damage(Callback):  # a checkpoint holds its state under the class's name
         labels = [label for name, label in pairs if name in keys]
         of, classes = Counter(images.labels.tolist()), self.source.classes
         return {classes[c]: {"damaged": count, "of": of[c]} for c, count in sorted(Counter(labels).items())}
+
+
+def guess_among(source: Source, damaged: Mapping[str, Mapping[str, int]] | None = None) -> dict[str, float]:
+    """Compute what guessing gives on the validation images that are counted.
+
+    Args:
+        source: The data.
+        damaged: Classes with damaged images, as the record has them; none by default.
+    """
+    counts = np.bincount(source.val.labels, minlength=len(source.classes))
+    left_out = {name: one["damaged"] for name, one in (damaged or {}).items()}
+    return guessed(counts - [left_out.get(name, 0) for name in source.classes])
 
 
 def _check_classes(classes: dict[str, dict[str, int]]) -> None:

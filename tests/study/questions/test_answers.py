@@ -99,7 +99,7 @@ def test_versions_of_the_data_are_not_mixed():
 
 def test_chance_is_that_of_the_classes(tmp_path):
     for fraction in (0.25, 0.5, 1.0):
-        write_run(tmp_path, fraction=fraction)
+        write_run(tmp_path, fraction=fraction, planted={"guess": {}})
     study = load_study(tmp_path)
     (top1,), (top5,) = curves_of_study(study), curves_of_study(study, "top5")
     assert top1.chance_error == pytest.approx(1 - 250 / 1570)
