@@ -78,9 +78,8 @@ def _print(rows: list[dict[str, Any]], listed: int, guess: dict[str, float]) -> 
         table.add_row(*(f"{value:.6f}" if isinstance(value, float) else str(value) for value in values))
     if counted == listed:  # the labels of all of them are known, those of damaged ones alone are not
         table.add_section()
-        table.add_row(
-            *(f"{guess[name]:.6f}" if name in guess else GUESSING if i == 0 else "" for i, name in enumerate(names))
-        )
+        table.add_row("guessing", *(f"{guess[name]:.6f}" if name in guess else "" for name in names[1:]))
+        table.caption = f"guessing: {GUESSING}"
     console().print(table)
 
 

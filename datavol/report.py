@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from math import inf
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from datavol.cli.boundary import Parser, cli_errors
 from datavol.cli.console import console
@@ -15,25 +15,129 @@ if TYPE_CHECKING:
     from datavol.study.report.report_data import ReportData
 
 
+OWN = "of a CSV file: "
+
+
 @cli_errors
 def main() -> None:
-    """Report on the studies of the command line."""
+    """Report on the studies, or the CSV file of points, of the command line."""
     parser = Parser(prog="python -m datavol.report", description=__doc__)
-    folders = "a study's folder, such as studies/digits"
+    folders = "a study's folder, such as studies/digits; or one CSV file of another trainer's points, with columns n "
+    folders += "(training images), value, and where there are such, seed and curve"
     parser.add_argument("studies", nargs="+", type=Path, metavar="study", help=folders)
-    parser.add_argument("--delta", type=float, default=1.0, help="points of top-1 that count as a gain (1)")
-    parser.add_argument("--target", type=float, help="per cent of top-1 that you need; asks how many images it takes")
+    delta = "points of top-1 that count as a gain (1); of a CSV file on its own scale"
+    parser.add_argument("--delta", type=float, help=delta)
+    target = "per cent of top-1 that you need; asks how many images it takes; of a CSV file on its own scale"
+    parser.add_argument("--target", type=float, help=target)
     miss = "what missing the target costs, in images' worth of labelling; asks which number of images costs least"
     parser.add_argument("--miss", type=float, metavar="IMAGES", help=miss)
     parser.add_argument("--out", type=Path, help="the folder to write into; by default the first study's")
     parser.add_argument("--wandb", action="store_true", help="upload page and tables to W&B, into the study's group")
-    report(**vars(parser.parse_args()))
+    parser.add_argument("--metric", help=f"{OWN}what value is, such as accuracy, error, mAP, AUROC, F1")
+    parser.add_argument("--better", choices=["higher", "lower"], help=f"{OWN}which values are, of a metric not known")
+    parser.add_argument("--percent", action="store_true", help=f"{OWN}values are per cent, not shares in [0, 1]")
+    parser.add_argument("--guess", type=float, help=f"{OWN}the value that always guessing gives, on the file's scale")
+    parser.add_argument("--test-size", type=int, help=f"{OWN}test images that every value was measured on")
+    parser.add_argument("--full-size", type=int, help=f"{OWN}training images that you have (the largest n)")
+    arguments = vars(parser.parse_args())
+    own = {name: arguments.pop(name) for name in ("metric", "better", "percent", "guess", "test_size", "full_size")}
+    files = [path for path in arguments["studies"] if path.suffix.lower() == ".csv" or path.is_file()]
+    if files:
+        _report_file(files, own, **arguments)
+        return
+    if given := [name for name, value in own.items() if value not in (None, False)]:
+        option = f"--{given[0].replace('_', '-')}"
+        raise ConfigError(
+            f"{option} must be left out with a study's folder, whose records say it, got it; leave it out"
+        )
+    report(**arguments)
+
+
+def _report_file(
+    files: list[Path],
+    own: dict[str, Any],
+    *,
+    studies: list[Path],
+    delta: float | None,
+    target: float | None,
+    miss: float | None,
+    out: Path | None,
+    wandb: bool,
+) -> None:
+    """Check the options of a CSV file, and report on it."""
+    if len(files) < len(studies):
+        raise ConfigError(
+            f"a CSV file must be reported alone, got {files[0]} beside a study's folder; report each alone"
+        )
+    if len(files) > 1:
+        raise ConfigError(
+            f"a CSV file must be reported alone, got {len(files)}; put their curves into one file, with a column curve"
+        )
+    if wandb:
+        raise ConfigError("--wandb must be left out with a CSV file, which has no group on W&B, got it; leave it out")
+    if own["metric"] is None:
+        raise ConfigError(
+            "--metric must be given with a CSV file, got nothing; try --metric accuracy, or error, or mAP"
+        )
+    report_points(files[0], **own, delta=delta, target=target, miss=miss, out=out)
+
+
+def report_points(
+    file: Path,
+    metric: str,
+    *,
+    delta: float | None = None,
+    target: float | None = None,
+    miss: float | None = None,
+    out: Path | None = None,
+    percent: bool = False,
+    **known: Any,
+) -> None:
+    """Print the answers for a CSV file of points; write page, tables and figures.
+
+    Args:
+        file: See `datavol.study.load.points`.
+        metric: The name of what was measured.
+        delta: The difference that counts as a gain, on the file's scale; a point by default.
+        target: The value that you need, on the file's scale.
+        miss: What missing the target costs, in images' worth of labelling.
+        out: The folder to write into; by default `<name>_report` beside the file.
+        percent: Whether values, `delta`, `target` and `guess` are per cent.
+        known: The other arguments of `study_of_points`.
+
+    Raises:
+        ConfigError: If the file is not one of points, or something is not known of its metric.
+    """
+    from datavol.study.load.points import read_points, study_of_points
+    from datavol.study.report.report_data import report_data
+    from datavol.study.report.terminal import points_lines
+    from datavol.study.report.writer import write_report
+
+    top = 100 if percent else 1
+    study = study_of_points(read_points(file), metric, percent=percent, name=file.stem, **known)
+    delta = 0.01 * top if delta is None else delta
+    for name, value, usual in (("delta", delta, 0.01), ("target", target, 0.9)):
+        if value is not None and not 0 < value < top:
+            unit = "per cent, as the values are," if percent else "a share, as the values are,"
+            usual = value / 100 if not percent and 1 <= value < 100 else usual * top
+            raise ConfigError(f"--{name} must be {unit} above 0 and below {top}, got {value:g}; try --{name} {usual:g}")
+    if target is not None and percent and target < 1:
+        raise ConfigError(
+            f"--target must be per cent, as the values are, got {target:g}; try --target {100 * target:g}"
+        )
+    _check_miss(miss, target, 0.95 * top)
+    contents = report_data(study, delta=delta / top, target=None if target is None else target / top, miss=miss)
+    terminal = console()
+    for line in points_lines(contents, min(terminal.width, 80)):
+        terminal.print(line, markup=False, highlight=False, soft_wrap=True)
+    page = write_report(study, contents, out or file.with_name(f"{file.stem}_report"), print)
+    terminal.print(f"page: {page}", markup=False, highlight=False, soft_wrap=True)
 
 
 def report(
     studies: list[Path],
     *,
-    delta: float = 1,
+    delta: float | None = None,
     target: float | None = None,
     miss: float | None = None,
     out: Path | None = None,
@@ -41,8 +145,8 @@ def report(
 ) -> None:
     """Print answers, audit and results; write report.html, tables/ and figures/.
 
-    A gain counts from `delta` points of top-1 on, `target` is per cent of top-1, `miss` images are what missing it
-    costs, and `out` is by default the first study's folder.
+    A gain counts from `delta` points of top-1 on (1 by default), `target` is per cent of top-1, `miss` images are what
+    missing it costs, and `out` is by default the first study's folder.
 
     Raises:
         ConfigError: If a folder is missing or holds no run, `delta` or `target` is no per cent, or `miss` no number of
@@ -53,9 +157,10 @@ def report(
     from datavol.study.report.writer import write_report
     from datavol.study.tables.summaries import results_table
 
+    delta = 1 if delta is None else delta
     _check_per_cent("delta", delta, 1)
     _check_per_cent("target", target, 95)
-    _check_miss(miss, target)
+    _check_miss(miss, target, 95)
     study = load_study(studies)
     upload = None
     if wandb:
@@ -98,13 +203,13 @@ def _check_per_cent(name: str, value: float | None, usual: int) -> None:
         raise ConfigError(f"--{name} must be per cent above 0 and below 100, got {value:g}; try --{name} {usual}")
 
 
-def _check_miss(miss: float | None, target: float | None) -> None:
+def _check_miss(miss: float | None, target: float | None, usual: float) -> None:
     if miss is None:
         return
     if not 0 <= miss < inf:
         raise ConfigError(f"--miss must be a number of images, got {miss:g}; try --miss 20000")
     if target is None:
-        raise ConfigError(f"--miss must come with --target, got {miss:g} alone; try --target 95 --miss {miss:g}")
+        raise ConfigError(f"--miss must come with --target, got {miss:g} alone; try --target {usual:g} --miss {miss:g}")
 
 
 if __name__ == "__main__":

@@ -211,3 +211,143 @@ def test_help_shows_groups_keys_and_examples(command):
 
     for shown in (f"model: {choices('model')}", "draw_seed", "python -m datavol.run -m model=resnet50"):
         assert shown in text
+
+
+GOOD = "n,value\n100,0.5\n200,0.6\n400,0.7\n"
+ACCURACY = "--metric accuracy --guess 0.1"
+BAD_POINTS = {
+    "no metric": (GOOD, "", "--metric must be given with a CSV file, got nothing; try --metric accuracy, or error, or"),
+    "unknown metric": (GOOD, "--metric quality", "metric must be one of accuracy, top-1, ..., or come with the better "
+                       "values, got quality; try --better higher, or --better lower"),
+    "the other way": (GOOD, "--metric error --better higher", "better must be lower for error, got higher; leave it "
+                      "out"),
+    "no guess": (GOOD, "--metric accuracy", "guess must be the accuracy that always guessing gives, got nothing, and "
+                 "accuracy does not say; of ten equally common classes it is --guess 0.1"),
+    "no guess of an error": (GOOD.replace("0.", "1"), "--metric error --percent", "guess must be the error ... "
+                      "classes it "
+                             "is --guess 90"),
+    "guess in per cent": (GOOD, "--metric accuracy --guess 10", "guess must be a share at least 0 and below 1, got 10; "
+                          "try --guess 0.1"),
+    "guess 1": (GOOD, "--metric accuracy --guess 1", "guess must be a share at least 0 and below 1, got 1; try "
+                      "--guess 0"),
+    "guess of no error": (GOOD, "--metric error --guess 0", "guess must be a share above 0 and at most 1, got 0; try "
+                          "--guess 1"),
+    "guess NaN": (GOOD, "--metric accuracy --guess nan", "guess must be a share at least 0 and below 1, got nan; try"),
+    "missing column": ("n,acc\n1,2\n", ACCURACY, "p.csv must have the columns n and value, got n, acc; name one value"),
+    "no header": ("100,0.5\n200,0.6\n", ACCURACY, "p.csv must have the columns n and value, got 100, 0.5; name one "
+                      "n in"),
+    "column twice": ("n,value,n\n1,2,3\n", ACCURACY, "p.csv must have each column once, got n, value, n; rename one"),
+    "nearly seed": (GOOD.replace("value", "value,seeds").replace("\n1", "\n1"), ACCURACY, "p.csv must have no other "
+                    "columns like seed or curve, got seeds; name it seed"),
+    "nothing": ("", ACCURACY, "p.csv must hold the columns n and value, got an empty file; write a line per training"),
+    "header alone": ("n,value\n", ACCURACY, "points must hold a line per training run, got none; write n and value of"),
+    "NaN": (GOOD + "800,nan\n", ACCURACY, "value must be numbers, got 'nan' in line 5; leave the line out"),
+    "infinite": (GOOD + "800,inf\n", ACCURACY, "value must be numbers, got 'inf' in line 5; leave the line out"),
+    "no value": (GOOD + "800,\n", ACCURACY, "value must be numbers, got nothing in line 5; leave the line out"),
+    "text": (GOOD + "many,0.8\n", ACCURACY, "n must be whole numbers of training images above 0, got 'many' in line 5"),
+    "per cent sign": (GOOD + "800,80%\n", ACCURACY, "value must be numbers, got '80%' in line 5; leave % out, and try"),
+    "thousands": (GOOD + '"1,200",0.8\n', ACCURACY, "n must be ..., got '1,200' in line 5; write decimals with a "
+                      "point, "
+                  "and no commas"),
+    "n of 0": (GOOD + "0,0.8\n", ACCURACY, "n must be whole numbers of training images above 0, got 0 in line 5"),
+    "half an image": (GOOD + "1.5,0.8\n", ACCURACY, "n must be whole numbers of training images above 0, got 1.5 in "
+                      "line"),
+    "n below 0": (GOOD + "-5,0.8\n", ACCURACY, "n must be whole numbers of training images above 0, got -5 in line 5"),
+    "value below 0": (GOOD + "800,-0.1\n", ACCURACY, "value must be a share from 0 to 1, got -0.1 in line 5; accuracy "
+                      "below 0 has no place on a learning curve"),
+    "per cent unsaid": (GOOD + "800,80\n", ACCURACY, "value must be a share from 0 to 1, got 80 in line 5; values "
+                      "in per "
+                        "cent take --percent"),
+    "per cent wrongly said": (GOOD, f"{ACCURACY} --percent", "value must be per cent from 0 to 100 with --percent, got "
+                              "none above 0.7; if they are shares, leave --percent out"),
+    "above 100": (GOOD + "800,101\n", f"{ACCURACY} --percent", "value must be per cent from 0 to 100, got 101 in "
+                      "line 5"),
+    "word error rate": (GOOD + "50,1.2\n", "--metric WER", "value must be a share from 0 to 1, got 1.2 in line 5; "
+                      "values "
+                        "in per cent take --percent; forecasts need a largest value, which a loss, or an error rate "
+                        "that goes above 1, lacks: leave such lines out"),
+    "loss": (GOOD + "50,2.3\n", "--metric loss --better lower --guess 1", "value must be a share from 0 to 1, got 2.3"),
+    "one size": ("n,value\n100,0.5\n100,0.6\n", ACCURACY, "n must hold at least 3 distinct sizes of a curve, got 1 "
+                      "(100); "
+                 "train on more subsets"),
+    "two sizes": ("n,value\n100,0.5\n200,0.6\n", ACCURACY, "n must hold at least 3 distinct sizes of a curve, got 2 "
+                      "(100 "
+                  "and 200); train on more subsets"),
+    "a line twice": (GOOD + "400,0.7\n", ACCURACY, "n must have a value once, got line 5 again (400 images); leave one "
+                     "out, or add a column seed if they are two runs"),
+    "a seed twice": ("n,value,seed\n1,0.5,0\n1,0.6,0\n", ACCURACY, "n must have a seed once, got line 3 again (1 "
+                      "images); "
+                     "leave one out"),
+    "a seed missing": ("n,value,seed\n1,0.5,0\n2,0.6,\n", ACCURACY, "seed must be given in every line, got nothing in"),
+    "a long name": ("n,value,curve\n1,0.5," + "x" * 61 + "\n", ACCURACY, "curve must be at most 60 letters long, got "
+                    "61 in line 2; shorten it"),
+    "semicolons": (GOOD.replace(",", ";").replace(".", ","), ACCURACY, "p.csv must have commas between its columns and "
+                   "points in its decimals, got semicolons; save it so"),
+    "tabs": (GOOD.replace(",", "\t"), ACCURACY, "p.csv must have commas ..., got tabs; save it so"),
+    "decimal commas": ("n,value\n100,0,5\n", ACCURACY, "p.csv must hold 2 values in line 2, as its first line does, "
+                      "got 3; "
+                       "decimals are written with a point, as in 0.85"),
+    "open quotes": ('n,value\n"100,0.5\n', ACCURACY, "p.csv must be a CSV file, got: unexpected end of data; save "
+                      "it as"),
+    "UTF-16": (GOOD.encode("utf-16"), ACCURACY, "p.csv must be text in UTF-8, got other bytes; save it as CSV"),
+    "delta of a study": (GOOD, f"{ACCURACY} --delta 1", "--delta must be a share, as the values are, above 0 and "
+                      "below 1, "
+                         "got 1; try --delta 0.01"),
+    "target of a study": (GOOD, f"{ACCURACY} --target 90", "--target must be a share, as the values are, above 0 "
+                      "and below "
+                          "1, got 90; try --target 0.9"),
+    "target as a share": (GOOD.replace("0.", "1"), "--metric accuracy --guess 10 --percent --target 0.9", "--target "
+                      "must "
+                          "be per cent, as the values are, got 0.9; try --target 90"),
+    "test images of a mean": (GOOD, "--metric mAP --test-size 100", "test_size must be left out unless the value is a "
+                              "share of test images, as accuracy and error are, got it with mAP"),
+    "no test images": (GOOD, f"{ACCURACY} --test-size 0", "test_size must be at least 1 image, got 0; leave it out "
+                      "if it"),
+    "less than is there": (GOOD, f"{ACCURACY} --full-size 399", "full_size must be at least the largest n, 400, got "
+                      "399"),
+    "W&B": (GOOD, f"{ACCURACY} --wandb", "--wandb must be left out with a CSV file, which has no group on W&B, got it"),
+    "two files": (GOOD, f"p.csv {ACCURACY}", "a CSV file must be reported alone, got 2; put their curves into one "
+                      "file, "
+                  "with a column curve"),
+    "a study beside": (GOOD, f"study {ACCURACY}", "a CSV file must be reported alone, got p.csv beside a study's "
+                      "folder"),
+}  # fmt: skip
+"""Files of points, what is typed after `datavol.report p.csv`, and the answer."""
+
+
+@pytest.mark.parametrize("case", BAD_POINTS)
+def test_a_mistake_in_a_file_of_points_is_one_line_and_nothing_is_written(case, elsewhere, monkeypatch, capsys):
+    from datavol.report import main as report
+
+    content, arguments, line = BAD_POINTS[case]
+    (elsewhere / "p.csv").write_bytes(content if isinstance(content, bytes) else content.encode())
+    (elsewhere / "study").mkdir()
+    monkeypatch.setattr(sys, "argv", ["report", "p.csv", *shlex.split(arguments)])
+    with pytest.raises(SystemExit) as ended:
+        report()
+    said = capsys.readouterr()
+    assert re.match(re.escape(f"datavol: {line}").replace(r"\.\.\.", ".+"), said.err), said.err
+    assert said.err.count("\n") == 1
+    assert (said.out, ended.value.code) == ("", 2)
+    assert sorted(path.name for path in elsewhere.iterdir()) == ["p.csv", "study"]
+
+
+def test_what_is_no_file_of_points_is_one_line_as_well(elsewhere, monkeypatch, capsys):
+    from datavol.report import main as report
+
+    (elsewhere / "curves").mkdir()
+    (elsewhere / "curves/a.csv").write_text(GOOD)
+    for arguments, line in {
+        "curves": "a study must be a folder with runs in it, got curves; it holds CSV files, each of which is reported "
+        "alone: try curves/a.csv",
+        "nowhere.csv --metric mAP": "nowhere.csv must be a file to read, got: No such file or directory; check its "
+        "path",
+        "curves --guess 0.1": "--guess must be left out with a study's folder, whose records say it, got it; leave it",
+        "curves/a.csv --metric": "the command line must be as --help says",
+    }.items():
+        monkeypatch.setattr(sys, "argv", ["report", *arguments.split()])
+        with pytest.raises(SystemExit, match="2"):
+            report()
+        said = capsys.readouterr().err
+        assert said.startswith(f"datavol: {line}"), said
+        assert said.count("\n") == 1

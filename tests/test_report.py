@@ -2,6 +2,7 @@ import errno
 import io
 import os
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -17,7 +18,7 @@ from factories.run_folders import made_up_predictions, write_run
 from factories.wandb_file import read_wandb_file
 
 from datavol.errors import ConfigError
-from datavol.report import main, report
+from datavol.report import main, report, report_points
 from datavol.study.load.study import load_study
 from datavol.study.report.report_data import report_data
 from datavol.tracking.publishing import destination
@@ -93,9 +94,10 @@ def test_tables_and_figures_are_files_as_well(study):
     guessing = accuracy.iloc[-1].dropna().to_dict()
     assert guessing.pop("network") == "always guessing the commonest class"
     assert set(guessing) == {"data", "top-1 (%)", "top-5 (%)"}
-    assert "| always guessing the commonest class | - | digits | - | - | - | 10.3" in (
-        study / "tables/accuracy.md"
-    ).read_text()
+    assert (
+        "| always guessing the commonest class | - | digits | - | - | - | 10.3"
+        in (study / "tables/accuracy.md").read_text()
+    )
     png, pdf, svg = ((study / f"figures/accuracy_against_volume.{end}").read_bytes() for end in ("png", "pdf", "svg"))
     assert (png[:4], pdf[:4], b"<svg" in svg) == (b"\x89PNG", b"%PDF", True)
 
@@ -135,7 +137,7 @@ def test_the_terminal_gets_answers_findings_results_and_the_path_of_the_page(rep
     assert "mobilenet_v2 by small on digits: How many images does an accuracy of 95 % take? " in output
     assert "note: 1 failed left out (resnet50-100pct-seed0-" in output
     assert "running at 1/4" in output
-    assert re.search(r"always guessing +│ the commonest class .*│ +10\.3 │ +51\.3 │", output)
+    assert re.search(r"│ guessing +│ - .*│ +10\.3 │ +51\.3 │", output)
     assert output.endswith(f"page: {study}/report.html\n")
 
 
@@ -322,3 +324,60 @@ def test_a_disabled_wandb_is_refused_before_anything_is_written(fresh, monkeypat
     with pytest.raises(ConfigError, match="--wandb, got disabled"):
         report([fresh / "mine"], wandb=True)
     assert not (fresh / "mine" / "report.html").exists()
+
+
+@pytest.fixture(scope="module")
+def own_numbers(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    """Report the points of the documentation; return the folder and the output."""
+    file = tmp_path_factory.mktemp("own") / "points.csv"
+    shutil.copy(Path(__file__).parents[1] / "docs/howto/points.csv", file)
+    with redirect_stdout(io.StringIO()) as output:
+        report_points(file, "mAP", target=0.5)
+    return file.parent / "points_report", output.getvalue()
+
+
+def test_points_of_another_trainer_get_a_page_without_empty_rooms(own_numbers):
+    folder, _ = own_numbers
+    page = page_of(folder)
+    navigation_end = page.texts.index("How it was made")
+    headings = ["Answers", "Main figure", "Tables", "Further figures", "Points", "How it was made"]
+    positions = [page.texts.index(heading, navigation_end + 1) for heading in headings]
+    assert positions == sorted(positions)
+    assert not {"Audit: are the points comparable?", "Runs", "What this study does not show"} & set(page.texts)
+    assert "How many images does an mAP of 50 % take?" in page.texts
+    assert "guessing: 0 %, what finding nothing gives; --guess if it is another" in page.texts
+    assert {link.removeprefix("#") for link in page.links} <= set(page.ids)
+    assert not re.search("top-1|accuracy of|seed=", " ".join(page.texts))
+    names = {path.name for path in folder.rglob("*.*")}
+    figures = {f"{name}.png" for name in ("accuracy_against_volume", "learning_curve_fit", "backtest")}
+    assert {"report.html", "values.csv", "points.csv", *figures} <= names
+    values = pd.read_csv(folder / "tables/values.csv")
+    assert values["mAP (%)"].iloc[0] == pytest.approx(100 * (0.332 + 0.327) / 2, abs=1)
+    assert pd.read_csv(folder / "tables/points.csv")["place"].iloc[0] == "line 12"
+
+
+def test_the_terminal_has_room_for_the_answers_about_points(own_numbers):
+    folder, output = own_numbers
+    *lines, last = output.splitlines()
+    assert last == f"page: {folder}/report.html"
+    assert max(map(len, lines)) <= 80
+    assert lines[0].startswith("points: 20 points of mAP on 250 to 4,000 training images, 2 curves")
+    for line in (
+        "  values: mAP, higher is better, read as shares, so that 0.5 is 50 %",
+        "  What would twice the data buy?",
+    ):
+        assert line in lines
+    assert re.search(r"^guessing +- +- +- +0\.0 +-$", output, re.MULTILINE)
+
+
+def test_an_error_in_per_cent_is_reported_as_such(tmp_path, capsys):
+    file = tmp_path / "a name that is longer than a terminal has room for, with $ and <b>.csv"
+    file.write_text("n,value\n100,62\n200,50\n400,41.5\n800,31\n1600,25\n3200,19.5\n")
+    report_points(file, "error", percent=True, guess=70, target=15, delta=2, out=tmp_path / "out")
+    said = capsys.readouterr().out
+    assert "How many images does an error of 15 % take?" in said
+    assert "How much data is enough, to 2 points?" in said
+    assert re.search(r"measured: (19|20)\.\d %", " ".join(said.split()))
+    assert max(map(len, said.splitlines()[:-1])) <= 80
+    svg = (tmp_path / "out/figures/learning_curve_fit.svg").read_bytes()
+    assert b"validation error" in svg or len(svg) > 10_000

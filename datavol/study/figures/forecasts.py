@@ -26,13 +26,17 @@ from datavol.study.figures.style import (
     unordered_marks,
     wrapped_panels,
 )
+from datavol.study.load.measure import TOP1, Measure
 
 TICK_ACCURACIES = (0, 10, 20, 30, 40, 50, 60, 70, 80, 90, 95, 98, 99, 99.5, 99.8, 99.9, 99.95, 99.98, 99.99)
 """Candidates in per cent, of which those that fit become ticks."""
 
 
 def fitted_learning_curves(
-    curves: Mapping[str, LearningCurve], figure: Figure | SubFigure, accuracy: str = "top-1"
+    curves: Mapping[str, LearningCurve],
+    figure: Figure | SubFigure,
+    accuracy: str = "top-1",
+    measure: Measure = TOP1,
 ) -> np.ndarray:
     """Plot measured runs, the fit, its extrapolation, and two power laws.
 
@@ -43,7 +47,8 @@ def fitted_learning_curves(
     Args:
         curves: `fit_learning_curve` of each label.
         figure: An empty one; its size is set.
-        accuracy: The name of 1 - error.
+        accuracy: The name of what the axis shows.
+        measure: Whether that is 1 - error, or the error.
 
     Returns:
         Axes (curves,), a panel per curve.
@@ -53,10 +58,10 @@ def fitted_learning_curves(
         set_title(axes, label, pad=30)
         formulas = _draw_fit(curves[label], axes, mark)
         axes.text(0, 1.02, formulas, transform=axes.transAxes, fontsize="small", color=GREY, va="bottom")
-    _error_axis(list(curves.values()), grid)
+    _error_axis(list(curves.values()), grid, measure)
     hidden = []
     for curve, axes in zip(curves.values(), grid, strict=True):
-        hidden += guess_lines(axes, [1 - curve.chance_error], heights=[curve.chance_error])
+        hidden += guess_lines(axes, [measure.value(1 - curve.chance_error)], heights=[curve.chance_error])
     _size_axis(list(curves.values()), grid)
     outer_labels(grid, "training images", f"validation {accuracy} (%)")
     level = 100 * next(iter(curves.values())).level
@@ -73,13 +78,19 @@ def fitted_learning_curves(
     return np.array(grid, dtype=object)
 
 
-def backtests(curves: Mapping[str, LearningCurve], figure: Figure | SubFigure, accuracy: str = "top-1") -> np.ndarray:
+def backtests(
+    curves: Mapping[str, LearningCurve],
+    figure: Figure | SubFigure,
+    accuracy: str = "top-1",
+    measure: Measure = TOP1,
+) -> np.ndarray:
     """Plot forecasts of the largest sizes from smaller ones beside measurements.
 
     Args:
         curves: `fit_learning_curve` of each label; a panel without four sizes says that there is no backtest.
         figure: An empty one; its size is set.
-        accuracy: The name of 1 - error.
+        accuracy: The name of what the axis shows.
+        measure: Whether that is 1 - error, or the error.
 
     Returns:
         Axes (curves,), a panel per curve: a tick per forecast, named by its size and the largest it was fitted to.
@@ -87,7 +98,7 @@ def backtests(curves: Mapping[str, LearningCurve], figure: Figure | SubFigure, a
     grid = wrapped_panels(figure, len(curves), sharey=True)
     for (label, mark), axes in zip(unordered_marks(curves).items(), grid, strict=True):
         set_title(axes, label)
-        _draw_backtest(curves[label].backtest(), axes, mark)
+        _draw_backtest(curves[label].backtest(), axes, mark, measure)
     outer_labels(grid, "images (forecast from at most)", f"validation {accuracy} (%)")
     level = 100 * next(iter(curves.values())).level
     entries = [
@@ -117,7 +128,7 @@ def _draw_fit(curve: LearningCurve, axes: Axes, mark: Mark) -> str:
     return "\n".join(str(law) for law, _ in laws)
 
 
-def _error_axis(curves: list[LearningCurve], grid: list[Axes]) -> None:
+def _error_axis(curves: list[LearningCurve], grid: list[Axes], measure: Measure) -> None:
     """Set the shared logarithmic axis: errors downwards, ticks named by accuracy."""
     fits = pd.concat([curve.predict(np.geomspace(curve.n[0], curve.limit, 30)) for curve in curves])
     shown = np.concatenate([fits["error"], fits["high"], fits["low"], *(curve.error for curve in curves)])
@@ -135,7 +146,7 @@ def _error_axis(curves: list[LearningCurve], grid: list[Axes]) -> None:
     for axes in grid:
         axes.yaxis.set_major_locator(FixedLocator(kept))
         axes.yaxis.set_minor_locator(NullLocator())
-        axes.yaxis.set_major_formatter(FuncFormatter(lambda error, _: f"{100 * (1 - error):.4g}"))
+        axes.yaxis.set_major_formatter(FuncFormatter(lambda error, _: f"{100 * measure.value(1 - error):.4g}"))
 
 
 def _size_axis(curves: list[LearningCurve], grid: list[Axes]) -> None:
@@ -153,7 +164,7 @@ def _size_axis(curves: list[LearningCurve], grid: list[Axes]) -> None:
         axes.xaxis.set_major_formatter(FuncFormatter(lambda size, _: f"{size:,.0f}"))
 
 
-def _draw_backtest(backtest: pd.DataFrame, axes: Axes, mark: Mark) -> None:
+def _draw_backtest(backtest: pd.DataFrame, axes: Axes, mark: Mark, measure: Measure) -> None:
     if backtest.empty:
         reason = "no backtest: it needs\nfour sizes or more"
         axes.text(0.5, 0.5, reason, transform=axes.transAxes, ha="center", color=GREY)
@@ -162,12 +173,12 @@ def _draw_backtest(backtest: pd.DataFrame, axes: Axes, mark: Mark) -> None:
     forecasts = list(backtest.groupby(["n", "fitted_to"], sort=True))
     for x, (_, runs) in enumerate(forecasts):
         # The rows of a group are runs of one size with one forecast; its high error is the low accuracy.
-        forecast = 100 * (1 - runs.iloc[0][["predicted", "low", "high"]].astype(float))
-        centre, low, high = forecast["predicted"], forecast["high"], forecast["low"]
+        forecast = 100 * measure.value(1 - runs.iloc[0][["predicted", "low", "high"]].astype(float))
+        centre, low, high = forecast["predicted"], *sorted(forecast[["low", "high"]])
         bars = [[centre - low], [high - centre]]
         axes.errorbar(x - 0.12, centre, bars, marker="_", markersize=12, capsize=4, color=mark.colour)
         for inside, marker, colour in ((True, mark.marker, mark.colour), (False, "X", "black")):
-            measured = 100 * (1 - runs.loc[runs["inside"] == inside, "error"])
+            measured = 100 * measure.value(1 - runs.loc[runs["inside"] == inside, "error"])
             axes.plot([x + 0.12] * len(measured), measured, marker=marker, linestyle="none", color=colour)
     axes.set_xticks(range(len(forecasts)), [f"{n:,.0f}\n({fitted_to:,.0f})" for (n, fitted_to), _ in forecasts])
     axes.set_xlim(-0.6, len(forecasts) - 0.4)

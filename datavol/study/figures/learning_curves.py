@@ -34,17 +34,26 @@ from datavol.study.figures.style import (
 )
 from datavol.study.load.labels import labelled
 
+LAST_TOP1 = "validation top-1, last evaluation (%)"
 EACH_RUN = "dashes: each run"
 SECONDS_PER = {"seconds": 1, "minutes": 60, "hours": 3600, "days": 86400}
 
 
-def accuracy_against_volume(points: pd.DataFrame, axes: Axes, thesis: pd.DataFrame | None = None) -> Axes:
+def accuracy_against_volume(
+    points: pd.DataFrame,
+    axes: Axes,
+    thesis: pd.DataFrame | None = None,
+    ylabel: str = LAST_TOP1,
+    groups: str = "networks",
+) -> Axes:
     """Plot last-evaluation accuracy against training images, one line per label.
 
     Args:
         points: `summaries.learning_curve_points(runs)`.
         axes: Where to draw.
         thesis: `thesis.thesis_accuracies()`, of which table 5 is laid over: stars at the full set.
+        ylabel: What is drawn.
+        groups: What the lines are of.
     """
     marks = unordered_marks(sorted(points["label"].unique()))
     for label, runs in points.groupby("label"):
@@ -67,9 +76,9 @@ def accuracy_against_volume(points: pd.DataFrame, axes: Axes, thesis: pd.DataFra
         )
     volume_axis(points["images"], points["fraction"], axes)
     extra = [] if thesis is None else [full_set_stars(thesis, points, "top1", axes, marks)]
-    axes.set_ylabel("validation top-1, last evaluation (%)")
+    axes.set_ylabel(ylabel)
     extra += guess_lines(axes, points["guess"].unique() / 100)
-    legend_beside(axes, runs_title("networks", _counts(points), "marks: each run", band=False), extra)
+    legend_beside(axes, runs_title(groups, _counts(points), "marks: each run", band=False), extra)
     return axes
 
 

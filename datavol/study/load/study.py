@@ -23,6 +23,7 @@ from datavol.runs.columns import Value
 from datavol.runs.folder import RunFolder, folders_in
 from datavol.study.load.epochs import check_table, stacked
 from datavol.study.load.guessing import with_guesses
+from datavol.study.load.measure import TOP1, Measure
 from datavol.study.load.run_row import columns_of, run_row
 
 ORDER = ["data", "model", "recipe", "fraction", "seed", "folder"]
@@ -31,12 +32,22 @@ UNUSED = ("copied", "superseded", "unreadable")
 """States of runs that nothing may be concluded from."""
 
 
+@dataclass(frozen=True)
+class PointsRead:
+    """Describes points of another trainer, which have no runs."""
+
+    name: str
+    notes: tuple[str, ...]  # what was taken for what, in sentences
+
+
 @dataclass(frozen=True, eq=False)
 class Study:
     """Holds the records of runs; the module describes the columns."""
 
     runs: pd.DataFrame  # a row per run, sorted by data, network, recipe, fraction and seed, with the index 0, 1,
     epochs: pd.DataFrame  # a row per budget epoch of every run that is used
+    measure: Measure = TOP1  # what `top1` is in words
+    points: PointsRead | None = None  # of a study of points (`load.points`), whose rows of `runs` are these
 
     @property
     def finished(self) -> pd.DataFrame:
@@ -139,6 +150,8 @@ def _runs_in(study: Path) -> list[RunFolder]:
             f"a study must be a folder to read, got {study}: {error.strerror}; check its permissions"
         ) from None
     advice = f"it holds studies: try {inner[0]}" if inner else "see studies/ for those that are there"
+    if not inner and (files := sorted(study.glob("*.csv"))):
+        advice = f"it holds CSV files, each of which is reported alone: try {files[0]}"
     raise ConfigError(f"a study must be a folder with runs in it, got {study}; {advice}")
 
 

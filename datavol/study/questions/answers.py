@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import cache, partial
 from typing import Literal, Protocol
 
-from datavol.cli.text import per_cent, points
+from datavol.cli.text import points
 from datavol.errors import ConfigError, InsufficientData, flat
 from datavol.study.audit.comparability import audit
 from datavol.study.audit.findings import Finding
@@ -23,7 +23,7 @@ from datavol.study.questions.next_run import ASKED, Asked, next_run
 from datavol.study.questions.saturation import saturation
 from datavol.study.questions.starved_classes import classes_that_gain
 from datavol.study.questions.target import images_for_target
-from datavol.study.questions.variance import seeds_needed, variance
+from datavol.study.questions.variance import SeedsNeeded, seeds_needed, variance
 
 State = Literal["answered", "cannot say", "failed"]
 
@@ -97,7 +97,7 @@ def answers(
     Args:
         study: Any number of networks, recipes and data sets.
         delta: Negligible difference of accuracies: up to it a fraction is enough, from it on seeds should detect it.
-        target: An accuracy to reach, a share; None asks nothing about it.
+        target: An accuracy to reach (of a study of points, a value), a share; None asks nothing about it.
         miss: What missing the target costs, in images' worth of labelling; asks which number of images costs least.
         metric: `top1` or `top5`.
         level: Of intervals and tests.
@@ -113,8 +113,11 @@ def answers(
         check_miss(miss)
         if target is None:
             raise ConfigError(f"miss must come with a target, got {miss:g} alone; give target=0.9 for 90 %")
+    if target is not None:
+        target = study.measure.value(target)  # as an accuracy, which a metric that is better when lower is not
     curves = curves_of_study(study, metric)
-    findings = audit(study) if findings is None else findings
+    if findings is None:
+        findings = () if study.points else audit(study)  # points have no records to compare
     said = []
     for curve in curves:
         gates = cache(partial(find_gates, curve, study.epochs, findings, delta=delta, level=level))
@@ -129,16 +132,26 @@ def _questions(
     yield _Question(enough, lambda: saturation(curve, delta, level), gated=True)
     yield _Question("What would twice the data buy?", lambda: doubling(curve, level), gated=True)
     if target is not None:
-        reached = f"How many images does an accuracy of {per_cent(target)} take?"
+        reached = f"How many images does {curve.measure.of(target)} take?"
         yield _Question(reached, lambda: images_for_target(curve, target, level, miss), gated=True, within_reach=True)
+    seeds = f"How many seeds tell a difference of {points(delta)}?"
+    if curve.points:
+        yield _Question(seeds, lambda: _seeds_of_points(curve, delta, level))
+        return
     yield _Question("Which classes are starved of data?", lambda: classes_that_gain(curve, level))
-    yield _Question(f"How many seeds tell a difference of {points(delta)}?", lambda: seeds_needed(curve, delta, level))
+    yield _Question(seeds, lambda: seeds_needed(curve, delta, level))
     yield _Question("Do runs differ by their subset or by their training seed?", lambda: variance(curve, level))
     asked: tuple[Asked, ...] = ("full", "saturation") if target is None else ("full", "saturation", "target")
     for which in asked:
         best = partial(next_run, curve, which, delta=delta, target=target, level=level)  # keeps this `which`
         text = f"Which run would next tell most of {ASKED[which]}?"
         yield _Question(text, best, gated=True, within_reach=which == "target")
+
+
+def _seeds_of_points(curve: CurveRuns, delta: float, level: float) -> SeedsNeeded:
+    if not curve.runs["images"].duplicated().any():
+        raise InsufficientData("cannot say how much runs differ: no size was measured twice; add repeats of one")
+    return seeds_needed(curve, delta, level)
 
 
 def _sentence(text: str) -> str:

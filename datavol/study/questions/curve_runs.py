@@ -11,6 +11,7 @@ from datavol.errors import ConfigError, InsufficientData
 from datavol.study.audit.findings import list_fractions
 from datavol.study.curves.learning_curve import LearningCurve, fit_learning_curve
 from datavol.study.load.guessing import with_guesses
+from datavol.study.load.measure import TOP1, Measure
 from datavol.study.load.study import STATES, Study, finished_of
 
 Metric = Literal["top1", "top5"]
@@ -31,12 +32,16 @@ class CurveRuns:
         runs: The finished runs: the columns of `Study.runs`, `error` (of the last evaluation) and `best_error` (of
             the best one), shares.
         left_out: Number of runs that are not used, by state.
+        measure: What accuracies are in words.
+        points: Whether they are points of another trainer, of which there is no more than `n`, value and seed.
     """
 
     name: str
     metric: Metric
     runs: pd.DataFrame
     left_out: Mapping[str, int]
+    measure: Measure = TOP1
+    points: bool = False
 
     @property
     def full_size(self) -> int:
@@ -80,6 +85,8 @@ class CurveRuns:
     @property
     def provenance(self) -> str:
         """Describe how many runs were used, and how many left out."""
+        if self.points:
+            return f"from {len(self.runs)} points at {self.runs['images'].nunique()} sizes"
         used = f"from {len(self.runs)} finished runs at {self.runs['fraction'].nunique()} fractions"
         if not self.left_out:
             return used
@@ -134,8 +141,11 @@ def curves_of_study(study: Study, metric: Metric = "top1") -> list[CurveRuns]:
         settings = ", ".join(f"{name} {run[name]}" for name in varied)
         name = f"{run['model']} by {run['recipe']} on {run['data']}" + (f" ({settings})" if settings else "")
         finished = finished_of(runs)
-        errors = finished.assign(error=1 - finished[metric], best_error=1 - finished[f"best_{metric}"])
+        best = metric if study.points else f"best_{metric}"
+        errors = finished.assign(error=1 - finished[metric], best_error=1 - finished[best])
         counts = pd.concat([runs["state"], lost["state"]]).value_counts()
         left_out = {state: int(counts[state]) for state in STATES[1:] if state in counts}  # all but finished
-        curves.append(CurveRuns(name, metric, errors, left_out))
+        if study.points:
+            name = run["model"]
+        curves.append(CurveRuns(name, metric, errors, left_out, study.measure, study.points is not None))
     return curves

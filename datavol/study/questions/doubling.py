@@ -10,6 +10,7 @@ import numpy as np
 
 from datavol.cli.text import per_cent, points, probability, span
 from datavol.study.curves.learning_curve import REACH
+from datavol.study.load.measure import TOP1, Measure
 from datavol.study.questions.curve_runs import CurveRuns
 from datavol.study.questions.gates import Gate, Refused
 from datavol.study.questions.remedies import train_command
@@ -41,6 +42,7 @@ class Doubling:
         level: Of the intervals.
         fraction: The largest one that was run; below 1 the full set's accuracy is forecast as well.
         earlier: Tests of the rule between the measured sizes, the largest first.
+        measure: What accuracies are in words.
     """
 
     n: int
@@ -54,6 +56,7 @@ class Doubling:
     level: float
     fraction: float
     earlier: tuple[Halving, ...]
+    measure: Measure = TOP1
 
     @property
     def held(self) -> int:
@@ -66,10 +69,10 @@ class Doubling:
         return sum(test.probability <= 1 - self.level for test in self.earlier)
 
     def __str__(self) -> str:
-        more = f"{points(self.gain)} of accuracy ({span(self.low, self.high, self.level)})"
+        more = f"{self.measure.bought(points(self.gain))} ({span(self.low, self.high, self.level)})"
         last = f"{points(self.last)} ({span(self.last_low, self.last_high, self.level)})"
         rule = f"with {probability(self.halving)} no more than the doubling before it, {last}"
-        return f"twice the full set ({self.n:,} images) would buy {more}; {rule}"
+        return f"twice the full set ({self.n:,} images) would {more}; {rule}"
 
     @property
     def reason(self) -> str:
@@ -115,7 +118,8 @@ def doubling(curve: CurveRuns, level: float = 0.95) -> Doubling:
             f"validates forecasts beyond {REACH:g} times"
         )
         half = train_command(curve.runs, fraction=[0.5])
-        raise Refused(Gate("full_set", why, "train on half of the data or more, fraction=0.5", True, half))
+        remedy = "train on half of the data or more" + ("" if curve.points else ", fraction=0.5")
+        raise Refused(Gate("full_set", why, remedy, True, half))
     # From twice the full set (images may be rounded down, hence the minimum) by halves to the smallest size, and from
     # the largest measured one, between whose halves the rule is tested
     halves = fitted.largest / 2.0 ** np.arange(int(np.log2(SLACK * fitted.largest / fitted.n[0])) + 1)
@@ -142,6 +146,7 @@ def doubling(curve: CurveRuns, level: float = 0.95) -> Doubling:
         level=level,
         fraction=fraction,
         earlier=tuple(tests),
+        measure=curve.measure,
     )
 
 

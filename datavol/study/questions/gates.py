@@ -114,10 +114,16 @@ def _too_near_guessing(curve: CurveRuns, level: float) -> Iterator[Gate]:
 
 def _near_guessing(curve: CurveRuns, judged: str) -> Gate:
     largest, rank, images = largest_of(curve), RANKS[curve.metric], curve.test_size
-    fraction = float(largest["fraction"].iloc[0])
+    fraction, accuracy = float(largest["fraction"].iloc[0]), 1 - float(largest["error"].mean())
+    if curve.points:
+        value, guessed = (curve.measure.written(one) for one in (accuracy, 1 - curve.chance_error))
+        size, name = largest["images"].iloc[0], curve.measure.name
+        why = f"with {size:,} images the {name} is {value}, and guessing gives {guessed}"
+        remedy = "train on more of the data" if fraction < 1 else "check labels and training, and what guessing gives"
+        return Gate("guessing", f"{why}: {judged}", remedy, refuses=True)
     guess = "the commonest class" if rank == 1 else f"the {rank} commonest classes"
     why = (
-        f"with {per_cent(fraction)} of the data the network is right on {per_cent(1 - largest['error'].mean())} of the "
+        f"with {per_cent(fraction)} of the data the network is right on {per_cent(accuracy)} of the "
         f"{'' if images is None else f'{images:,} '}test images, and always naming {guess} is right on "
         f"{per_cent(1 - curve.chance_error)}: {judged}"
     )
@@ -129,15 +135,17 @@ def _near_guessing(curve: CurveRuns, judged: str) -> Gate:
 def _test_set(curve: CurveRuns, delta: float, level: float) -> Iterator[Gate]:
     if (images := curve.test_size) is None:
         why = "how many test images there are is not known, so nothing tells a difference from chance"
-        yield Gate("test_set", why, "load the study's folder, whose records have the number, or give it", refuses=False)
+        remedy = "load the study's folder, whose records have the number, or give it"
+        if curve.measure.counted:
+            yield Gate("test_set", why, "give it, --test-size" if curve.points else remedy, refuses=False)
         return
     one, shown = 1 / images, shown_difference(curve, level)
     if below_one := delta < one * (1 - 1e-9):
         why = f"one of your {images:,} test images is {points(one)}, and you ask about {points(delta)}"
     elif shown > delta:
         why = (
-            f"on {images:,} test images two fractions have to differ by {points(shown)} before it is more than chance, "
-            f"and you ask about {points(delta)}"
+            f"on {images:,} test images two {_sizes(curve)} have to differ by {points(shown)} before it is more than "
+            f"chance, and you ask about {points(delta)}"
         )
     else:
         return
@@ -149,6 +157,10 @@ def _test_set(curve: CurveRuns, delta: float, level: float) -> Iterator[Gate]:
     if ask <= WIDEST:
         remedy, command = f"{remedy}, or ask about {points(ask)}", report_command(curve.runs, ask)
     yield Gate("test_set", why, remedy, refuses, command)
+
+
+def _sizes(curve: CurveRuns) -> str:
+    return "sizes" if curve.points else "fractions"
 
 
 def _last_gain(curve: CurveRuns) -> float:
@@ -167,7 +179,10 @@ def _fractions(curve: CurveRuns) -> Iterator[Gate]:
     fractions = curve.runs["fraction"].unique().tolist()
     if (count := min(len(fractions), curve.runs["images"].nunique())) < 3:
         there = "is 1" if count == 1 else f"are {count}"
-        why = f"a curve takes three measured fractions, there {there} ({list_fractions(fractions)})"
+        found = list_fractions(fractions)
+        if curve.points:
+            found = " and ".join(f"{size:,}" for size in sorted(curve.runs["images"].unique())) + " images"
+        why = f"a curve takes three measured {_sizes(curve)}, there {there} ({found})"
         more = train_command(curve.runs, fraction=sorted({*fractions, 0.25, 0.5, 1.0}))
         yield Gate("fractions", why, "train on more of them", True, more)
 
@@ -183,13 +198,15 @@ def _full_set(curve: CurveRuns) -> Iterator[Gate]:
             f"nothing validates forecasts beyond {REACH:g} times"
         )
     whole = train_command(curve.runs, fraction=[1.0])
-    yield Gate("full_set", why, "train on all of it, fraction=1", beyond, whole)
+    yield Gate("full_set", why, "train on all of it" + ("" if curve.points else ", fraction=1"), beyond, whole)
 
 
 def _one_seed(curve: CurveRuns) -> Iterator[Gate]:
     if not curve.runs.drop_duplicates(["fraction", *SEEDS]).duplicated("fraction").any():
-        why = "no fraction was trained with a second seed, so how much runs differ by chance was not measured"
-        yield Gate("one_seed", why, "train with seed=0,1,2", False, train_command(curve.runs, seed=[0, 1, 2]))
+        once = "no size was measured twice" if curve.points else "no fraction was trained with a second seed"
+        why = f"{once}, so how much runs differ by chance was not measured"
+        remedy = "repeat a size or two with other seeds" if curve.points else "train with seed=0,1,2"
+        yield Gate("one_seed", why, remedy, False, train_command(curve.runs, seed=[0, 1, 2]))
 
 
 def _settled(curve: CurveRuns, epochs: pd.DataFrame, delta: float, level: float) -> Iterator[Gate]:

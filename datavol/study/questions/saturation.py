@@ -10,6 +10,7 @@ from datavol.cli.text import chance, level_text, per_cent, points, probability
 from datavol.errors import InsufficientData
 from datavol.study.curves.checks import check_share
 from datavol.study.curves.learning_curve import REACH, LearningCurve
+from datavol.study.load.measure import TOP1, Measure
 from datavol.study.questions.curve_runs import Column, CurveRuns
 
 
@@ -34,6 +35,7 @@ class Saturation:
         low, high, level: Its interval.
         forecast: Whether fraction 1 was not run, so that the full accuracy is a forecast.
         fractions: Every measured fraction, ascending.
+        measure: What accuracies are in words.
         by_best: The answer by the best evaluation instead of the last; None within that answer.
     """
 
@@ -48,10 +50,11 @@ class Saturation:
     forecast: bool
     fractions: tuple[Enough, ...]
     by_best: Saturation | None = None
+    measure: Measure = TOP1
 
     def __str__(self) -> str:
         within = f"within {points(self.delta)} of what all of it gives"
-        full = f"{'forecast' if self.forecast else 'measured'}: {per_cent(self.full_accuracy)}"
+        full = f"{'forecast' if self.forecast else 'measured'}: {self.measure.written(self.full_accuracy)}"
         chance = probability(self.probability)
         if self.fraction is None:
             largest = per_cent(self.fractions[-1].fraction)
@@ -68,8 +71,11 @@ class Saturation:
     def reason(self) -> str:
         """Describe the method, and the answer by the best evaluations."""
         how = "by the last evaluations and the learning curve through them"
+        if self.measure is not TOP1:
+            how = "by the learning curve through the points"
         if self.forecast:
-            edges = f"{100 * self.low:.3g} to {100 * self.high:.3g} %, {level_text(self.level)} interval"
+            low, high = self.measure.edges(self.low, self.high)
+            edges = f"{100 * low:.3g} to {100 * high:.3g} %, {level_text(self.level)} interval"
             how += f"; fraction 1 was not run, so its accuracy is a forecast ({edges})"
         below = [one for one in self.fractions if one.fraction < 1]
         each = ", ".join(f"{chance(one.probability)} at {per_cent(one.fraction)}" for one in below)
@@ -102,6 +108,8 @@ def saturation(curve: CurveRuns, delta: float = 0.01, level: float = 0.95) -> Sa
     """
     check_share("delta", delta)
     last = _saturation(curve, delta, level, "error")
+    if curve.points:
+        return last
     return replace(last, by_best=_saturation(curve, delta, level, "best_error"))
 
 
@@ -147,4 +155,5 @@ def _saturation(curve: CurveRuns, delta: float, level: float, column: Column) ->
         high=float(high),
         forecast=forecast,
         fractions=tuple(fractions),
+        measure=curve.measure,
     )

@@ -2,9 +2,10 @@
 
 from dataclasses import dataclass
 
-from datavol.cli.text import about, chance, per_cent
+from datavol.cli.text import about, chance
 from datavol.study.curves.checks import check_share
 from datavol.study.curves.forecasts import TOLD, ImagesNeeded, check_miss
+from datavol.study.load.measure import TOP1, Measure
 from datavol.study.questions.curve_runs import CurveRuns
 from datavol.study.questions.gates import Gate, Refused
 
@@ -21,12 +22,14 @@ class Target:
         needed: Probabilities by number of images; `needed.probability(n)` is that of n.
         full_size: Images of the full set.
         miss: The price of missing the target, in images; None if none was given.
+        measure: What accuracies are in words.
     """
 
     accuracy: float
     needed: ImagesNeeded
     full_size: int
     miss: float | None = None
+    measure: Measure = TOP1
 
     def reached(self, n: float) -> float | None:
         """Return the probability that n images reach it; None beyond forecasts."""
@@ -40,7 +43,7 @@ class Target:
         return None if self.miss is None else self.needed.cheapest(self.miss)
 
     def __str__(self) -> str:
-        sentence = self.needed.sentence(f"an accuracy of {per_cent(self.accuracy)}")
+        sentence = self.needed.sentence(self.measure.of(self.accuracy))
         full, twice = self.reached(self.full_size), self.reached(2 * self.full_size)
         told = self.needed.within_limit >= UNLIKELY  # below it, smaller sizes need no words
         if told and full is not None:
@@ -99,6 +102,7 @@ def images_for_target(curve: CurveRuns, target: float, level: float = 0.95, miss
         check_miss(miss)
     fitted = curve.fit(level)
     if 1 - target >= fitted.chance_error:
-        why = f"guessing reaches {per_cent(1 - fitted.chance_error)}, and you ask for {per_cent(target)}"
-        raise Refused(Gate("target", why, "ask for more", refuses=True))
-    return Target(target, fitted.images_for(1 - target), curve.full_size, miss)
+        written = curve.measure.written
+        why = f"guessing reaches {written(1 - fitted.chance_error)}, and you ask for {written(target)}"
+        raise Refused(Gate("target", why, f"ask for {'less' if curve.measure.lower else 'more'}", refuses=True))
+    return Target(target, fitted.images_for(1 - target), curve.full_size, miss, curve.measure)

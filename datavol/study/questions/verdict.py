@@ -10,9 +10,11 @@ from itertools import groupby
 from typing import Literal
 
 from datavol.cli.text import level_text, per_cent, points, probability
+from datavol.study.load.measure import TOP1
 from datavol.study.load.study import Study
 from datavol.study.questions.answers import Answer, answers
 from datavol.study.questions.curve_runs import Metric
+from datavol.study.questions.doubling import Doubling
 from datavol.study.questions.gates import Gate
 from datavol.study.questions.saturation import Saturation
 
@@ -99,4 +101,6 @@ def _more(twice: Answer) -> str:
     gain, low, high = (100 * float(twice.numbers[name] or 0) for name in ("gain", "low", "high"))
     # In tenths of a point: nobody decides by less
     buys = f"buy about {gain:.1f} points" if gain >= 0.05 else "not be likely to buy anything"
+    if gain >= 0.05 and isinstance(twice.result, Doubling) and twice.result.measure is not TOP1:
+        buys = twice.result.measure.bought(f"about {gain:.1f} points")
     return f"twice the data would {buys} ({low:.1f} to {high:.1f} points)"

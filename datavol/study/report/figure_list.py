@@ -36,7 +36,10 @@ class ReportFigure:
 
 def report_figures(study: Study) -> list[ReportFigure]:
     """List a study's figures, main one first; some may fail to draw."""
-    study = replace(study, runs=drawable_runs(study.runs))
+    measure = replace(study.measure, title=drawable(study.measure.title))
+    study = replace(study, runs=drawable_runs(study.runs), measure=measure)
+    if study.points:
+        return [*_of_points(study)]
     finished = finished_of(study.runs)
     over_iterations = [*_over_iterations(training_points(study))] if len(study.epochs) else []
     if finished.empty:
@@ -81,6 +84,39 @@ def _against_volume(study: Study) -> Iterator[ReportFigure]:
         "Training time",
         "Level where every fraction trains for the same number of iterations on one machine: data cost no time here.",
         lambda figure: figures.training_time(runs, figure.subplots()),
+    )
+
+
+def _of_points(study: Study) -> Iterator[ReportFigure]:
+    runs, measure = study.runs, study.measure
+    title = measure.name.capitalize() if measure.name.islower() else measure.name
+    rest = measure.name if measure.lower else f"1 - {measure.name}"
+    images = runs["validation_images"].max()
+    bars = "" if pd.isna(images) else f" The bars are the 95 % interval (Wilson) that the {images:,} test images leave."
+    yield ReportFigure(
+        "accuracy_against_volume",
+        f"{title} against data volume",
+        "Every mark is a point of the file; a line joins the means over repeats. The further to the right, the more "
+        f"training images: where a line has become level, more of them bought nothing.{bars}",
+        lambda figure: figures.accuracy_against_volume(
+            learning_curve_points(runs, measure), figure.subplots(), None, f"validation {measure.title} (%)", "curves"
+        ),
+    )
+    yield ReportFigure(
+        "learning_curve_fit",
+        "Learning curve and forecast",
+        "The line is fitted to the points and goes on, dashed, to four times the largest size, as far as forecasts "
+        "were validated. One new run should fall into the band 95 times in 100; a wide band says that more sizes or "
+        "repeats are needed before deciding. Both axes are logarithmic, so that a power law is straight; up is better."
+        + ("" if measure.name == "error" else f" In the formulas, error is {rest}."),
+        lambda figure: figures.fitted_learning_curves(learning_curves(study), figure, measure.title, measure),
+    )
+    yield ReportFigure(
+        "backtest",
+        "Would the forecast have been right?",
+        "The largest sizes, forecast from the smaller ones alone, beside what was then measured. Marks inside their "
+        "bars speak for the forecast above.",
+        lambda figure: figures.backtests(learning_curves(study), figure, measure.title, measure),
     )
 
 

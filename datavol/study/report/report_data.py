@@ -12,7 +12,8 @@ from datavol.runs.guessing import GUESSING
 from datavol.study.audit.comparability import audit
 from datavol.study.audit.findings import Finding, list_fractions
 from datavol.study.figures.names import LONGEST, NAMED, drawable, unshown
-from datavol.study.load.study import STATES, Study, finished_of
+from datavol.study.load.measure import Measure
+from datavol.study.load.study import STATES, PointsRead, Study, finished_of
 from datavol.study.questions.answers import Answer, answers
 from datavol.study.questions.verdict import Verdict, verdicts_of
 from datavol.study.report.commands import commands_of
@@ -23,6 +24,7 @@ from datavol.study.tables.summaries import (
     full_data_table,
     guesses_of,
     overlap_table,
+    points_table,
     runs_table,
     schedule_table,
     training_time_table,
@@ -66,6 +68,12 @@ class ReportData:
     commands: list[str]  # those that train the runs
     versions: dict[str, str]  # of the libraries, by name
     provenance: dict[str, list[str]]  # the commits (`code`) and machines of the runs
+    notes: tuple[str, ...] = ()  # of points of another trainer: what was taken for what
+
+    @property
+    def points(self) -> bool:
+        """Return whether points of another trainer are reported."""
+        return bool(self.notes)
 
     @property
     def curves(self) -> dict[str, list[Answer]]:
@@ -89,6 +97,8 @@ def report_data(
     study: Study, *, delta: float = 0.01, target: float | None = None, miss: float | None = None
 ) -> ReportData:
     """Collect a study's report; `delta`, `target` and `miss` are those of `answers`."""
+    if study.points:
+        return _points_data(study, study.points, delta, target, miss)
     runs, missing, pending = study.runs, list[str](), _pending(study)
     audited = audit(study)
     found = [] if pending else answers(study, delta=delta, target=target, miss=miss, findings=audited)
@@ -110,6 +120,38 @@ def report_data(
         versions=_versions(runs),
         provenance={"code": _distinct(runs["commit"]), "machine": _distinct(runs["machine"])},
     )
+
+
+def _points_data(
+    study: Study, points: PointsRead, delta: float, target: float | None, miss: float | None
+) -> ReportData:
+    runs, measure = study.runs, study.measure
+    found = answers(study, delta=delta, target=target, miss=miss)
+    sizes, curves = runs["images"], runs["model"].nunique()
+    summary = f"{len(runs)} points of {measure.title} on {sizes.min():,} to {sizes.max():,} training images"
+    summary += f", {curves} curves" if curves > 1 else ""
+    caption = "Means over the points of one size, and their standard deviation. The last row is what guessing gives."
+    return ReportData(
+        title=points.name,
+        summary=f"{summary}, measured by another trainer",
+        pending=None,
+        answers=found,
+        findings=[*_failed(found)],
+        tables=[ReportTable("values", f"{measure.title} by data volume", caption, points_table(runs, measure))],
+        csv_tables={},
+        runs=_each_point(runs, measure),
+        missing=[],
+        commands=[],
+        versions={},
+        provenance={},
+        notes=points.notes,
+    )
+
+
+def _each_point(runs: pd.DataFrame, measure: Measure) -> pd.DataFrame:
+    values = 100 * measure.value(runs["top1"].astype(float))
+    columns = {"place": runs["run"], "curve": runs["model"], "images": runs["images"], "repeat": runs["seed"]}
+    return pd.DataFrame({**columns, f"{measure.title} (%)": values})
 
 
 def _failed(found: list[Answer]) -> Iterator[Finding]:

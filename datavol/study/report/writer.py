@@ -26,7 +26,10 @@ def write_report(study: Study, report: ReportData, folder: Path, say: Callable[[
     """
     missing = list(report.missing)
     try:
-        for name, table in [("runs", report.runs), *((one.name, one.table) for one in report.tables)]:
+        for name, table in [
+            ("points" if report.points else "runs", report.runs),
+            *((one.name, one.table) for one in report.tables),
+        ]:
             for ending in FORMATTERS:
                 write_table(table, folder / "tables" / f"{name}{ending}")
         for name, table in report.csv_tables.items():

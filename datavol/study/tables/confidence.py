@@ -111,7 +111,7 @@ def class_accuracies(predictions: Predictions) -> pd.DataFrame:
 
 def class_names(runs: pd.DataFrame) -> list[str] | None:
     """Read the classes' names by number; None for several data sets."""
-    if runs["fingerprint"].nunique() > 1:
+    if runs["fingerprint"].nunique() > 1 or runs["folder"].isna().any():  # or from elsewhere
         return None
     names: list[str] = RunFolder(Path(runs["folder"].iloc[0])).record["classes"]
     return names

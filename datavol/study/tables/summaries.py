@@ -16,6 +16,7 @@ from datavol.data.budget import ThesisUnits, thesis_units
 from datavol.errors import ConfigError
 from datavol.runs.guessing import GUESSING
 from datavol.study.load.labels import curve_labels
+from datavol.study.load.measure import TOP1, Measure
 from datavol.study.load.study import UNUSED, finished_of
 from datavol.study.tables.overlap import Of, overlap_matrix
 
@@ -80,6 +81,24 @@ def with_guessing(table: pd.DataFrame, runs: pd.DataFrame) -> pd.DataFrame:
     whole = table.astype(integers).reindex([*table.index, *last.index])
     for name in last:
         whole.loc[last.index, name] = last[name]
+    return whole
+
+
+def points_table(runs: pd.DataFrame, measure: Measure) -> pd.DataFrame:
+    """Average points of another trainer, per curve and size.
+
+    Columns: `curve`, `images`, `fraction (%)`, `points` (a count), the metric in per cent, and its standard
+    deviation over the points `deviation (%)`. The last row is what guessing gives.
+    """
+    groups = runs.assign(value=100 * measure.value(runs["top1"].astype(float))).groupby(["model", "images", "fraction"])
+    title = f"{measure.title} (%)"
+    table = groups["value"].agg(["size", "mean", "std"]).reset_index()
+    table.columns = pd.Index(["curve", "images", "fraction (%)", "points", title, "deviation (%)"])
+    table = table.assign(**{"fraction (%)": 100 * table["fraction (%)"]})
+    guess = {"curve": "guessing", title: 100 * measure.value(float(runs["guess_top1"].iloc[0]))}
+    whole = table.astype({"images": "Int64", "points": "Int64"}).reindex(range(len(table) + 1))
+    for name, value in guess.items():
+        whole.loc[len(table), name] = value
     return whole
 
 
@@ -211,13 +230,13 @@ def _units(run: pd.Series, fraction: float, schedule: dict[str, float]) -> Thesi
     return thesis_units(fraction, int(run["epochs"]), schedule["step_size"], schedule["warmup_epochs"])
 
 
-def learning_curve_points(runs: pd.DataFrame) -> pd.DataFrame:
+def learning_curve_points(runs: pd.DataFrame, measure: Measure = TOP1) -> pd.DataFrame:
     """Compute learning-curve points with Wilson intervals from finished runs.
 
     Columns: `label` (network, and recipe or data where they differ within the frame), `model`, `images`, `fraction`,
     and in per cent `guess` (what always guessing gives) and `accuracy` (top-1 of the last evaluation)
     with `low` and `high`, its 95 % Wilson interval: the uncertainty from the size of the validation set, without that
-    from subsets and seeds.
+    from subsets and seeds. Of another `measure`, `accuracy` and `guess` are its values.
     """
     finished = finished_of(runs)
     points = pd.DataFrame(
@@ -226,11 +245,12 @@ def learning_curve_points(runs: pd.DataFrame) -> pd.DataFrame:
             "model": finished["model"],
             "images": finished["images"],
             "fraction": finished["fraction"],
-            "accuracy": 100 * finished["top1"],
-            "guess": 100 * finished["guess_top1"],
+            "accuracy": 100 * measure.value(finished["top1"].astype(float)),
+            "guess": 100 * measure.value(finished["guess_top1"].astype(float)),
         }
     )
-    intervals = [_wilson(top1, n) for top1, n in zip(finished["top1"], finished["validation_images"], strict=True)]
+    counted = zip(points["accuracy"] / 100, finished["validation_images"], strict=True)
+    intervals = [(float("nan"),) * 2 if pd.isna(images) else _wilson(share, images) for share, images in counted]
     points[["low", "high"]] = pd.DataFrame(intervals, index=points.index, columns=["low", "high"])
     return points.reset_index(drop=True)
 
@@ -276,12 +296,12 @@ def results_table(runs: pd.DataFrame) -> Table:
     table.add_column("state", no_wrap=True)
     for run in runs.itertuples():
         table.add_row(*_cells(run))
-    guesses = guesses_of(runs)
-    table.add_section()
+    if guesses := guesses_of(runs):
+        table.add_section()
+        table.caption = "guessing: always the commonest class (top-5: the five commonest) of the validation images"
     for one in guesses:
-        what = "the commonest class" + (f" of {one.data}" if len(guesses) > 1 else "")
         top1, top5 = (_shown(100 * guess, 1) for guess in (one.top1, one.top5))
-        table.add_row("always guessing", what, *["-"] * 3, top1, top5, *["-"] * 5, "")
+        table.add_row("guessing", one.data if len(guesses) > 1 else "-", *["-"] * 3, top1, top5, *["-"] * 5, "")
     return table
 
 
