@@ -125,7 +125,7 @@ def report_points(
         raise ConfigError(
             f"--target must be per cent, as the values are, got {target:g}; try --target {100 * target:g}"
         )
-    _check_miss(miss, target, 0.95 * top)
+    _check_miss(miss, target, study.measure.value(0.95) * top)
     contents = report_data(study, delta=delta / top, target=None if target is None else target / top, miss=miss)
     terminal = console()
     for line in points_lines(contents, min(terminal.width, 80)):

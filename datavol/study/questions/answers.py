@@ -5,7 +5,7 @@ for answer in answers(load_study("studies/mine"), target=0.9):
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, partial
 from typing import Literal, Protocol
 
@@ -151,7 +151,7 @@ def _questions(
 def _seeds_of_points(curve: CurveRuns, delta: float, level: float) -> SeedsNeeded:
     if not curve.runs["images"].duplicated().any():
         raise InsufficientData("cannot say how much runs differ: no size was measured twice; add repeats of one")
-    return seeds_needed(curve, delta, level)
+    return replace(seeds_needed(curve, delta, level), between="two sizes or curves")
 
 
 def _sentence(text: str) -> str:

@@ -137,7 +137,7 @@ def _test_set(curve: CurveRuns, delta: float, level: float) -> Iterator[Gate]:
         why = "how many test images there are is not known, so nothing tells a difference from chance"
         remedy = "load the study's folder, whose records have the number, or give it"
         if curve.measure.counted:
-            yield Gate("test_set", why, "give it, --test-size" if curve.points else remedy, refuses=False)
+            yield Gate("test_set", why, "give it with --test-size" if curve.points else remedy, refuses=False)
         return
     one, shown = 1 / images, shown_difference(curve, level)
     if below_one := delta < one * (1 - 1e-9):
@@ -155,7 +155,8 @@ def _test_set(curve: CurveRuns, delta: float, level: float) -> Iterator[Gate]:
     hidden = shown > FAR * delta and _last_gain(curve) < shown + delta
     refuses, command = hidden or below_one, None
     if ask <= WIDEST:
-        remedy, command = f"{remedy}, or ask about {points(ask)}", report_command(curve.runs, ask)
+        remedy += f", or ask about {points(ask)}" + (" with --delta" if curve.points else "")
+        command = report_command(curve.runs, ask)
     yield Gate("test_set", why, remedy, refuses, command)
 
 
@@ -179,10 +180,10 @@ def _fractions(curve: CurveRuns) -> Iterator[Gate]:
     fractions = curve.runs["fraction"].unique().tolist()
     if (count := min(len(fractions), curve.runs["images"].nunique())) < 3:
         there = "is 1" if count == 1 else f"are {count}"
-        found = list_fractions(fractions)
+        found = f" ({list_fractions(fractions)})"
         if curve.points:
-            found = " and ".join(f"{size:,}" for size in sorted(curve.runs["images"].unique())) + " images"
-        why = f"a curve takes three measured {_sizes(curve)}, there {there} ({found})"
+            found = f": {' and '.join(f'{size:,}' for size in sorted(curve.runs['images'].unique()))} images"
+        why = f"a curve takes three measured {_sizes(curve)}, there {there}{found}"
         more = train_command(curve.runs, fraction=sorted({*fractions, 0.25, 0.5, 1.0}))
         yield Gate("fractions", why, "train on more of them", True, more)
 

@@ -97,6 +97,7 @@ class SeedsNeeded:
         fraction: The fraction of the standard deviation.
         level: Of the test, two-sided, and of the interval.
         power: Probability with which the test detects the difference.
+        between: What the difference lies between, in words.
     """
 
     sd: float
@@ -109,12 +110,11 @@ class SeedsNeeded:
     fraction: float
     level: float
     power: float
+    between: str = "two fractions or networks"
 
     def __str__(self) -> str:
         spread = f"runs differ by {points(self.sd)} ({span(self.low, self.high, self.level)}; standard deviation at "
-        claim = (
-            f"a difference of {points(self.delta)} between two fractions or networks takes {_count(self.seeds)} each"
-        )
+        claim = f"a difference of {points(self.delta)} between {self.between} takes {_count(self.seeds)} each"
         more = "" if self.seeds is None else f", {max(0, self.seeds - self.have)} more than the {self.have} there are"
         return f"{spread}{per_cent(self.fraction)} of the data); {claim}{more}"
 

@@ -1,3 +1,5 @@
+import re
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -8,6 +10,7 @@ from datavol.study.curves.learning_curve import fit_learning_curve
 from datavol.study.load.points import read_points, study_of_points
 from datavol.study.questions.answers import answers
 from datavol.study.questions.curve_runs import curves_of_study
+from datavol.study.questions.verdict import verdicts
 from datavol.study.tables.summaries import learning_curve_points, points_table
 
 SEEDS = ((0, 0), (1, 1))
@@ -59,7 +62,7 @@ def test_errors_and_per_cent_are_the_same_points_told_in_other_numbers(measured)
     assert "How many images does an error of 10 % take?" in told
     assert "How many images does a top-1 of 90 % take?" in accuracies
     (reached,) = [answer for answer in answers(errors, target=0.1) if "error of" in answer.question]
-    assert reached.answer.startswith("an error of 10 % takes ")
+    assert reached.answer.startswith("an error of 10 % is reached ")
     (twice,) = [answer for answer in answers(errors) if "twice" in answer.question]
     assert " off the error (" in twice.answer
 
@@ -72,7 +75,7 @@ def test_sentences_figures_and_tables_name_the_metric_s_values(measured):
     assert f"(forecast: {100 * (1 - accuracy):.3g} %)" in enough.answer
     assert "by the learning curve through the points; " in enough.reason
     assert "best" not in enough.reason
-    assert target.answer.startswith("a word error rate of 10 % takes")
+    assert target.answer.startswith("a word error rate of 10 % is reached ")
     assert seeds.state == "answered"
     drawn = learning_curve_points(study.runs, study.measure)
     assert drawn["accuracy"].tolist() == pytest.approx(100 * (1 - study.runs["top1"].to_numpy(float)))
@@ -104,6 +107,45 @@ def test_several_curves_are_answered_apart_and_a_short_one_cannot_say(measured):
     assert [one.answer for one in told if one.curve == "b"] == [one.answer for one in alone]
 
 
+def gates_of(points, metric="error", **settings):
+    """The gates of the first curve, as a reader has them, by name."""
+    gates = verdicts(study_of_points(points, metric, **settings))[0].gates
+    assert [gate.command for gate in gates] == [None] * len(gates)  # a command trains or loads runs, and here are none
+    return {gate.name: str(gate) for gate in gates}
+
+
+def test_gates_speak_of_points():
+    points = pd.DataFrame({"n": [60, 120, 240], "value": [0.69, 0.64, 0.6]})
+    few = gates_of(points, guess=0.63, test_size=60, full_size=400)
+    assert few["guessing"] == (
+        "with 240 images the error is 60 %, and guessing gives 63 %: that is not clearly better than guessing (train "
+        "on more of the data)"
+    )
+    assert few["test_set"].startswith("one of your 60 test images is 1.7 points, and you ask about 1 point (use about ")
+    assert few["test_set"].endswith(" points with --delta)")
+    assert few["one_seed"].endswith(" was not measured (repeat a size or two with other seeds)")
+    assert few["full_set"].endswith(" what all of it gives is a forecast (train on all of it)")
+    twice = pd.concat([points.assign(seed=0), points.assign(seed=1)])
+    unknown = gates_of(twice, guess=0.9)
+    assert list(unknown) == ["test_set"]
+    assert unknown["test_set"].endswith(" tells a difference from chance (give it with --test-size)")
+    assert gates_of(twice, "WER") == {}  # no share of images, so that no option takes their number
+    short = pd.concat([points.assign(curve="b"), points.assign(curve="a").head(2)])
+    assert gates_of(short, guess=0.9)["fractions"] == (
+        "a curve takes three measured sizes, there are 2: 60 and 120 images (train on more of them)"
+    )
+
+
+def test_a_verdict_names_what_more_data_does_to_the_metric(measured):
+    _, points = measured
+    (found,) = verdicts(study_of_points(points.assign(value=1 - points["value"]), "error", guess=0.9))
+    assert found.state == "provisional"
+    assert re.search(r"; twice the data would take about [.\d]+ points off the error \(", found.sentence)
+    (found,) = verdicts(study_of_points(points, "mAP"))
+    assert found.state == "given"
+    assert re.search(r"; twice the data would buy about [.\d]+ points of mAP \(", found.sentence)
+
+
 def test_what_was_taken_for_what_is_said():
     points = pd.DataFrame({"n": [100, 200, 400], "value": [0.7, 0.8, 0.85], "epoch": [1, 2, 3]})
     study = study_of_points(points, "AUC", full_size=1000)
@@ -111,6 +153,7 @@ def test_what_was_taken_for_what_is_said():
         "values: AUROC, higher is better, read as shares, so that 0.5 is 50 %",
         "guessing: 50 %, what tossing coins gives; --guess if it is another",
         "the full set: 1,000 images, as given",
+        "test images: how far others would move the AUROC is not known",
         "not read: the columns epoch",
     )
     wrong_way = study_of_points(points, "error", guess=0.9, test_size=50)
