@@ -70,13 +70,13 @@ class Saturation:
     @property
     def reason(self) -> str:
         """Describe the method, and the answer by the best evaluations."""
-        how = "by the last evaluations and the learning curve through them"
+        how, unknown = "by the last evaluations and the learning curve through them", "fraction 1 was not run"
         if self.measure is not TOP1:
-            how = "by the learning curve through the points"
+            how, unknown = "by the learning curve through the points", "the full set was not measured"
         if self.forecast:
             low, high = self.measure.edges(self.low, self.high)
             edges = f"{100 * low:.3g} to {100 * high:.3g} %, {level_text(self.level)} interval"
-            how += f"; fraction 1 was not run, so its accuracy is a forecast ({edges})"
+            how += f"; {unknown}, so its {self.measure.name} is a forecast ({edges})"
         below = [one for one in self.fractions if one.fraction < 1]
         each = ", ".join(f"{chance(one.probability)} at {per_cent(one.fraction)}" for one in below)
         how += f"; probabilities: {each} of the data"

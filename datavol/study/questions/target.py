@@ -61,7 +61,8 @@ class Target:
     def reason(self) -> str:
         """Describe the method."""
         searched = f"from {self.needed.smallest:,.0f} to {self.needed.limit:,.0f} images"
-        return f"by the share of equally likely learning curves that stay at or above it, {searched}"
+        beyond = "below" if self.measure.lower else "above"
+        return f"by the share of equally likely learning curves that stay at or {beyond} it, {searched}"
 
     @property
     def numbers(self) -> dict[str, float | None]:

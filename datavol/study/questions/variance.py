@@ -115,7 +115,8 @@ class SeedsNeeded:
     def __str__(self) -> str:
         spread = f"runs differ by {points(self.sd)} ({span(self.low, self.high, self.level)}; standard deviation at "
         claim = f"a difference of {points(self.delta)} between {self.between} takes {_count(self.seeds)} each"
-        more = "" if self.seeds is None else f", {max(0, self.seeds - self.have)} more than the {self.have} there are"
+        lacking = 0 if self.seeds is None else self.seeds - self.have
+        more = f", {lacking} more than the {self.have} there are" if lacking > 0 else f"; there are {self.have}"
         return f"{spread}{per_cent(self.fraction)} of the data); {claim}{more}"
 
     @property

@@ -74,7 +74,9 @@ def test_sentences_figures_and_tables_name_the_metric_s_values(measured):
     accuracy = enough.numbers["full_accuracy"]
     assert f"(forecast: {100 * (1 - accuracy):.3g} %)" in enough.answer
     assert "by the learning curve through the points; " in enough.reason
+    assert "; the full set was not measured, so its word error rate is a forecast (" in enough.reason
     assert "best" not in enough.reason
+    assert "that stay at or below it" in target.reason
     assert target.answer.startswith("a word error rate of 10 % is reached ")
     assert seeds.state == "answered"
     drawn = learning_curve_points(study.runs, study.measure)

@@ -102,7 +102,9 @@ def test_the_sum_is_known_without_telling_the_sources_apart():
     assert np.mean([one.sd**2 for one in found]) ** 0.5 == pytest.approx(truth, rel=0.12)
     assert np.mean([one.low <= truth <= one.high for one in found]) >= 0.86
     one = found[0]
-    assert str(one).endswith(f"takes {one.seeds} seeds each, {max(0, one.seeds - 3)} more than the 3 there are")
+    assert one.seeds > 3
+    assert str(one).endswith(f"takes {one.seeds} seeds each, {one.seeds - 3} more than the 3 there are")
+    assert str(replace(one, seeds=2)).endswith(" takes 2 seeds each; there are 3")
     with pytest.raises(ConfigError, match="delta must be a share"):
         seeds_needed(curve(runs), 2)
 
