@@ -1,6 +1,7 @@
-"""Converts errors to z = logit(error / ceiling) and back.
+"""Converts errors to z = log r - 1/4 log(1 - r), r = error / ceiling, and back.
 
-On this scale learning curves are nearly straight lines in log2 n.
+On this scale learning curves are nearly straight lines in log2 n: a power law is one far below the ceiling, and near it
+the second term bends it like a plateau at guessing.
 """
 
 from __future__ import annotations
@@ -8,7 +9,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import expit, logit
+from scipy.special import expit
+
+BEND = 0.25
+"""Weight of the second term; of 0, 1/4, 1/2 and 1 (the logit) that under which public curves are likeliest."""
 
 CEILING = 1.1  # the ceiling, where z is infinite, is chance, or this times the largest error if that is more
 FLOOR = 1e-3  # least error (z = -7) as a share of the ceiling where the size of the test set is unknown
@@ -34,17 +38,24 @@ class ErrorScale:
 
     def z(self, error: np.ndarray) -> np.ndarray:
         """Convert errors to z."""
-        return logit(np.maximum(error, self.floor) / self.ceiling)
+        ratio = np.maximum(error, self.floor) / self.ceiling
+        return np.log(ratio) - BEND * np.log1p(-ratio)
 
     def error(self, z: np.ndarray) -> np.ndarray:
         """Convert z to errors, at most `worst`."""
-        return np.minimum(self.ceiling * expit(z), self.worst)
+        # With r = expit(t), z(t) is increasing and concave, of a slope between 1/4 and 1, and z(t) <= t. From t = z on
+        # Newton's steps therefore approach the root from below, without ever passing it
+        t = np.asarray(z, float)
+        for _ in range(12):  # to rounding: the error squares with every step
+            misfit = z + np.logaddexp(0, -t) - BEND * np.logaddexp(0, t)
+            t = t + misfit / (expit(-t) + BEND * expit(t))
+        return np.minimum(self.ceiling * expit(t), self.worst)
 
     def steepness(self, error: np.ndarray) -> np.ndarray:
         """Return the derivative dz/derror."""
-        # z = log(e / (c - e)), hence dz/de = 1 / (e (1 - e / c)); clipped, as it is infinite at 0 and at the ceiling c
+        # d/de (log e - log(c - e) / 4) = 1 / e + 1 / (4 (c - e)); clipped, as it is infinite at 0 and at the ceiling c
         clipped = np.clip(error, self.floor, self.ceiling / CEILING)
-        return 1 / (clipped * (1 - clipped / self.ceiling))
+        return 1 / clipped + BEND / (self.ceiling - clipped)
 
     def test_variance(self, error: np.ndarray) -> np.ndarray:
         """Return the variance that the test set adds to z."""
