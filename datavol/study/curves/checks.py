@@ -1,6 +1,7 @@
 """Checks the input of learning curves, with one-line errors."""
 
 from collections.abc import Sequence
+from numbers import Real
 from typing import TypeAlias
 
 import numpy as np
@@ -12,10 +13,11 @@ Array: TypeAlias = np.ndarray
 Numbers: TypeAlias = Sequence[float] | np.ndarray | pd.Series
 
 AT_CHANCE = 0.95  # above this share of chance at the largest n, no method that was tried can forecast a curve
+RISEN = 1.05  # a rise beyond this factor, at every size, is not noise
 
 
 def checked_input(
-    n: Numbers, error: Numbers, chance_error: float, test_size: int | None, level: float
+    n: Numbers, error: Numbers, chance_error: float, test_size: int | None, shared: float | None, level: float
 ) -> tuple[Array, Array]:
     """Convert sizes and errors to arrays, or raise a ConfigError."""
     sizes, errors = checked_sizes(n), _one_dimensional("error", error)
@@ -30,8 +32,10 @@ def checked_input(
         raise ConfigError(
             f"chance_error must be a share above 0 and at most 1, got {chance_error}; 0.9 for ten classes"
         )
-    if test_size is not None and not test_size >= 1:
-        raise ConfigError(f"test_size must be at least 1 image, got {test_size}; leave it out if it is unknown")
+    if test_size is not None and (not isinstance(test_size, Real) or not 1 <= test_size < np.inf):
+        raise ConfigError(f"test_size must be at least 1 image, got {test_size!r}; leave it out if it is unknown")
+    if shared is not None and not 0 <= shared <= 1:
+        raise ConfigError(f"shared must be a share from 0 to 1, got {shared!r}; leave it out if it is unknown")
     check_share("level", level)
     return sizes, errors
 
@@ -45,6 +49,11 @@ def check_curve(n: Array, error: Array, chance_error: float) -> None:
         raise InsufficientData(
             f"cannot say what more data would buy: the error at the largest size ({n[-1]:,.0f} images) is "
             f"{error[-1]:.3g}, above {AT_CHANCE:g} of chance ({chance_error:g}); train on more images"
+        )
+    if (np.diff(error) > 0).all() and error[-1] > RISEN * error[0]:
+        raise InsufficientData(
+            f"cannot say what more data would buy: the error rises with every size, from {error[0]:.3g} to "
+            f"{error[-1]:.3g}; if these are accuracies, give 1 - accuracy, else look at the training"
         )
 
 

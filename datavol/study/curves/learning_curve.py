@@ -4,14 +4,15 @@
     curve.predict([100_000, 200_000])
     print(curve.images_for(0.05), "and", curve.gain_of(2))
 
-Errors become z = logit(error / ceiling), where plateaus at chance, power laws and floors are straight or slowly bending
-lines in log2 n; `slope_process` forecasts z. `benchmarks/learning_curves.py` holds it against other methods on curves
-that its constants have not seen. Nothing there validates forecasts beyond four times the data.
+Errors become z (`error_scale`), where plateaus at chance, power laws and floors are straight or slowly bending lines in
+log2 n; `posterior` forecasts z. `benchmarks/learning_curves.py` holds it against other methods on curves that its
+constants have not seen. Nothing there validates forecasts beyond four times the data.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
@@ -20,17 +21,12 @@ from datavol.errors import ConfigError, InsufficientData
 from datavol.study.curves.checks import Array, Numbers, check_curve, check_share, checked_input, checked_sizes
 from datavol.study.curves.error_scale import ErrorScale
 from datavol.study.curves.forecasts import Gain, ImagesNeeded, settled
-from datavol.study.curves.slope_process import LCDB_PRIOR, Mixture, Prior, SlopeProcess, condition
+from datavol.study.curves.posterior import KINDS, UNKNOWN, Common, Measured, Mixture, Posterior, infer
+from datavol.study.curves.slope_process import Prior
 
 REACH = 4.0  # forecasts were validated up to this many times the largest n
 DRAWS = 4000  # equally likely curves: probabilities counted from so many are within 0.016
 SEARCHED = 41  # sizes between which a wanted error is interpolated: some six per doubling
-RUN_NOISE = 0.01
-"""The least standard deviation of z between runs, repeated or not: about 1 % of the error. At the largest size of
-`benchmarks/data/fashion_mnist.csv` seeds differ by 0.2 to 1.7 %, of which the test set explains some."""
-
-REPEATS_TO_TELL = 3
-"""With so many repeats half of the wiggle's variance is taken to last (the size's, not the run's); with 0, nothing."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,7 +39,7 @@ class LearningCurve:
         chance_error: The error of guessing.
         test_size: Images that every error was measured on, or None.
         level: Of the intervals unless another is asked for.
-        run_noise: Standard deviation of z between runs of one size, without that of the test set.
+        shared: Share of the test set's noise that all runs have in common, None if unknown.
     """
 
     n: Array
@@ -51,9 +47,11 @@ class LearningCurve:
     chance_error: float
     test_size: int | None
     level: float
-    run_noise: float
+    shared: float | None
     _scale: ErrorScale = field(repr=False)
-    _process: SlopeProcess = field(repr=False)
+    _kinds: Sequence[Prior] = field(repr=False)
+    _measured: Measured = field(repr=False)
+    _posterior: Posterior = field(repr=False)
 
     @property
     def largest(self) -> float:
@@ -68,12 +66,13 @@ class LearningCurve:
     def predict(self, n: Numbers, level: float | None = None) -> pd.DataFrame:
         """Forecast the error that one new run would measure at every `n`.
 
-        Intervals account for the uncertainty of the curve, the noise between runs and that of the test set. They lie
-        between 0 and chance, or the largest measured error where that is worse than chance.
+        Intervals account for the uncertainty of the curve, the noise between runs and what the test set adds to one run
+        alone, on the same test images. They lie between 0 and chance, or the largest measured error where that is worse
+        than chance.
 
         Returns:
-            A row per n: `n`, `error` (median), `low`, `high` (shares), `beyond` (n is beyond four times the largest
-            size, where nothing validates a forecast).
+            A row per n: `n`, `error` (median), `low`, `high` (shares), `beyond` (n is below the smallest size or beyond
+            four times the largest, where nothing validates a forecast).
 
         Raises:
             ConfigError: If n or level is out of range.
@@ -86,10 +85,11 @@ class LearningCurve:
         errors = {name: self._scale.error(runs.quantile(share)) for name, share in columns.items()}
         # Errors below the floor are not distinguished from 0, so the interval reaches down to it
         errors["low"] = np.where(errors["low"] > self._scale.floor, errors["low"], 0.0)
-        return pd.DataFrame({"n": sizes, **errors, "beyond": sizes > self.limit * (1 + 1e-9)})
+        within = (self.n[0] * (1 - 1e-9) <= sizes) & (sizes <= self.limit * (1 + 1e-9))
+        return pd.DataFrame({"n": sizes, **errors, "beyond": ~within})
 
     def average_errors(self, n: Numbers, draws: int = DRAWS, seed: int = 0) -> Array:
-        """Draw equally likely error curves of the average run.
+        """Draw equally likely error curves of the average run, on any test images.
 
         Returns:
             Errors, shares, drawn jointly at all sizes `n` (draws, sizes); equal seeds give equal curves.
@@ -98,7 +98,7 @@ class LearningCurve:
             ConfigError: If n is out of range.
         """
         x = np.log2(checked_sizes(n) / self.largest)
-        return self._scale.error(self._process.draws(x, draws, np.random.default_rng(seed)))
+        return self._scale.error(self._posterior.draws(x, draws, np.random.default_rng(seed)))
 
     def with_run(self, n: float, error: float) -> LearningCurve:
         """Fit the curve again, to these runs and one more.
@@ -136,14 +136,10 @@ class LearningCurve:
             raise ConfigError(
                 f"factor must be above 1 and at most {REACH:g}, got {factor:g}; nothing validates forecasts beyond that"
             )
-        here = self._process.at(np.zeros(1)).quantile(0.5)  # z at the largest n
-        # The change of z is forecast as such: the unknown level is part of both ends and cancels
-        change = self._process.change(np.log2([factor]))
-        shares = (0.5, (1 - self.level) / 2, (1 + self.level) / 2)
-        now = self._scale.error(here)
-        # A low quantile of z is a low error afterwards, and therefore a high gain
-        gain, high, low = (float((now - self._scale.error(here + change.quantile(share)))[0]) for share in shares)
-        return Gain(factor, factor * self.largest, gain, low, high, self.level)
+        now, later = self.average_errors([self.largest, factor * self.largest]).T
+        # Draw by draw, so that what is unknown of the level is part of both ends and cancels
+        gain, low, high = np.quantile(now - later, (0.5, (1 - self.level) / 2, (1 + self.level) / 2))
+        return Gain(factor, factor * self.largest, float(gain), float(low), float(high), self.level)
 
     def backtest(self) -> pd.DataFrame:
         """Forecast the one and the two largest sizes from the smaller ones.
@@ -171,20 +167,15 @@ class LearningCurve:
         return [(refit.largest, r.n, r.measured, r.error, r.low, r.high, r.inside) for r in rows.itertuples()]
 
     def _refit(self, n: Array, error: Array) -> LearningCurve:
-        chance, prior = self.chance_error, self._process.prior
-        return fit_learning_curve(
-            n, error, chance_error=chance, test_size=self.test_size, level=self.level, prior=prior
-        )
+        known = {"chance_error": self.chance_error, "test_size": self.test_size, "shared": self.shared}
+        return fit_learning_curve(n, error, **known, level=self.level, kinds=self._kinds)
 
     def _new_run(self, n: Array) -> Mixture:
         """Forecast the z that one run would measure."""
-        curve = self._process.at(np.log2(n / self.largest))
-        repeats = len(self.n) - len(np.unique(self.n))
-        # A variance from few repeats is often too small. From four repeats on this is, to 8 %, the squared ratio of the
-        # 97.5 % quantiles of Student's t with so many degrees of freedom and of the normal
-        unsure = 1 + 3.4 / repeats if repeats else 1.0
-        run_variance = unsure * self.run_noise**2
-        return curve.blurred(run_variance + self._scale.test_variance(self._scale.error(curve.mean)))
+        x = np.log2(n / self.largest)
+        # The test set's noise depends on the error, which is roughly that of the nearest end of what was measured
+        z = np.interp(x, self._measured.x, self._measured.z)
+        return self._posterior.new_run(x, self._scale.test_variance(self._scale.error(z)))
 
 
 def fit_learning_curve(
@@ -193,8 +184,9 @@ def fit_learning_curve(
     *,
     chance_error: float,
     test_size: int | None = None,
+    shared: float | None = None,
     level: float = 0.95,
-    prior: Prior = LCDB_PRIOR,
+    kinds: Sequence[Prior] = KINDS,
 ) -> LearningCurve:
     """Fit a learning curve to the errors of runs on subsets.
 
@@ -203,14 +195,17 @@ def fit_learning_curve(
         error: Error of every run, 1 - top-k, a share.
         chance_error: Error of guessing for the same k: 0.9 for top-1 and 0.5 for top-5 of ten equally frequent classes.
         test_size: Images that every error was measured on: adds their binomial noise. None for none.
+        shared: Share of that noise's variance that all runs have in common, since they see the same test images: 1 less
+            the share of images on which two runs differ in being right, over what it were by chance. None weighs
+            independent test images against common ones by what the errors look like.
         level: Of the intervals.
-        prior: What other curves teach; the benchmark passes one that has not seen the curve.
+        kinds: What other curves teach; the benchmark passes constants that have not seen the curve.
 
     Raises:
         ConfigError: If the input is no learning curve or has fewer than three distinct sizes.
-        InsufficientData: If the error at the largest size is at chance.
+        InsufficientData: If the error at the largest size is at chance, or errors rise with every size.
     """
-    sizes, errors = checked_input(n, error, chance_error, test_size, level)
+    sizes, errors = checked_input(n, error, chance_error, test_size, shared, level)
     order = np.lexsort((errors, sizes))
     sizes, errors = sizes[order], errors[order]
     # Repeats are averaged: a mean per distinct size (sizes,); `which` is the number of every run's size (runs,)
@@ -218,24 +213,15 @@ def fit_learning_curve(
     means = np.bincount(which, errors) / repeats
     check_curve(distinct, means, chance_error)
     scale = ErrorScale.of(errors, chance_error, test_size)
-    test_variance = scale.test_variance(means)
     # Small differences of errors become differences of z by the derivative dz/derror at the mean
     deviations = (errors - means[which]) * scale.steepness(means)[which]
-    run_variance = _run_variance(deviations, repeats, test_variance)
-    spare = len(errors) - len(distinct)  # repeats beyond the first run of each size
-    process = condition(
-        np.log2(distinct / distinct[-1]),
-        scale.z(means),
-        (run_variance + test_variance) / repeats,  # of a mean; test noise counts as independent between runs
-        replace(prior, lasting=spare / (spare + REPEATS_TO_TELL)),
+    measured = Measured(
+        x=np.log2(distinct / distinct[-1]),
+        z=scale.z(means),
+        repeats=repeats,
+        squares=np.bincount(which, deviations**2),
+        test_variance=scale.test_variance(means),
     )
-    return LearningCurve(sizes, errors, chance_error, test_size, level, run_variance**0.5, scale, process)
-
-
-def _run_variance(deviations: Array, repeats: Array, test_variance: Array) -> float:
-    """Estimate the variance of z between runs, pooled over all sizes."""
-    spare = repeats - 1  # degrees of freedom of every size
-    if not spare.any():
-        return RUN_NOISE**2
-    # The expected sum of squares of a size is spare * (run variance + test variance)
-    return max(float((deviations**2).sum() - spare @ test_variance) / float(spare.sum()), RUN_NOISE**2)
+    commons = UNKNOWN if shared is None else (Common(shared, 0.0),)
+    posterior = infer(measured, kinds, commons)
+    return LearningCurve(sizes, errors, chance_error, test_size, level, shared, scale, kinds, measured, posterior)
