@@ -94,7 +94,8 @@ class SlopeProcess:
     Attributes:
         x: log2 n less its largest value (sizes,).
         last: z at the largest n, the prior mean of the level.
-        evidence: Log probability of the measurements and each scale, but for a constant (scales,).
+        likelihood: Log density of the measurements given each scale, but for a constant (scales,).
+        prior_weights: Log prior probability of each scale (scales,).
         inverse: Inverse covariances K^-1 of the measurements, a matrix per scale (scales, sizes, sizes).
         solved: K^-1 (measured - prior mean), a vector per scale (scales, sizes).
     """
@@ -102,7 +103,8 @@ class SlopeProcess:
     prior: Prior
     x: Array
     last: float
-    evidence: Array
+    likelihood: Array
+    prior_weights: Array
     inverse: Array
     solved: Array
 
@@ -156,8 +158,7 @@ def condition(x: Array, z: Array, noise: Array, prior: Prior) -> SlopeProcess:
     likelihood = -0.5 * np.linalg.slogdet(covariance)[1] - 0.5 * solved @ residual
     # Log prior: scale^2 ~ dof / chi-squared(dof), as a density of log scale, in which the grid is even
     scales = -prior.dof * (np.log(SCALES) + 0.5 / SCALES**2)
-    evidence = likelihood + scales - logsumexp(scales) + np.log(prior.weight)
-    return SlopeProcess(prior, x, float(z[-1]), evidence, inverse, solved)
+    return SlopeProcess(prior, x, float(z[-1]), likelihood, scales - logsumexp(scales), inverse, solved)
 
 
 def _roots(covariances: Array) -> Array:
