@@ -46,7 +46,7 @@ class ErrorScale:
         # With r = expit(t), z(t) is increasing and concave, of a slope between 1/4 and 1, and z(t) <= t. From t = z on
         # Newton's steps therefore approach the root from below, without ever passing it
         t = np.asarray(z, float)
-        for _ in range(12):  # to rounding: the error squares with every step
+        for _ in range(6):  # to rounding: the error squares with every step
             misfit = z + np.logaddexp(0, -t) - BEND * np.logaddexp(0, t)
             t = t + misfit / (expit(-t) + BEND * expit(t))
         return np.minimum(self.ceiling * expit(t), self.worst)

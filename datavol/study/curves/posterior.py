@@ -163,7 +163,9 @@ def infer(measured: Measured, kinds: Sequence[Prior] = KINDS, commons: Sequence[
         between = measured.run_variance(common)
         own = (1 - common.test) * measured.test_variance + (1 - common.runs) * between
         process = condition(measured.x, measured.z, own / measured.repeats, replace(kind, lasting=lasting))
-        evidences.append((process, TRUST * process.likelihood + process.prior_weights + np.log(common.weight * kind.weight), between))
+        evidences.append(
+            (process, TRUST * process.likelihood + process.prior_weights + np.log(common.weight * kind.weight), between)
+        )
     total = logsumexp(np.concatenate([evidence for _, evidence, _ in evidences]))
     parts = []
     for (_, common), (process, evidence, between) in zip(hypotheses, evidences, strict=True):

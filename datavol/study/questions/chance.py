@@ -9,12 +9,8 @@ import pandas as pd
 from scipy.stats import binom, binomtest, norm
 
 from datavol.runs.predictions import Predictions
-from datavol.study.load.kept import kept_predictions
+from datavol.study.questions.common_mistakes import kept_of, right_images
 from datavol.study.questions.curve_runs import RANKS, CurveRuns, Metric
-
-SHARED = 0.7
-"""Share of the binomial variance that two runs on the same images have in common: mistakes of networks correlate by .67
-to .84 (18 runs of MobileNetV2; Jordan, arXiv 2304.01910)."""
 
 
 def largest_of(curve: CurveRuns) -> pd.DataFrame:
@@ -36,8 +32,8 @@ def p_of_guessing(curve: CurveRuns) -> float:
 
 
 def _p_of_run(run: pd.Series, curve: CurveRuns) -> float:
-    if (kept := _kept(run)) is not None:
-        return p_of_pairs(_right(kept, curve.metric), guessed_right(kept, curve.metric))
+    if (kept := kept_of(run)) is not None:
+        return p_of_pairs(right_images(kept, RANKS[curve.metric]), guessed_right(kept, curve.metric))
     accuracy, guess = 1 - run["error"], 1 - curve.chance_error
     if pd.isna(run["validation_images"]):
         return float(accuracy <= guess)  # without a number of images nothing can be tested
@@ -73,13 +69,13 @@ def shown_difference(curve: CurveRuns, level: float) -> float:
     minus the probability of taking chance for a difference, in a two-sided test.
     """
     sizes = np.unique(curve.runs["images"].to_numpy())[-2:]
-    runs = [[_kept(run) for _, run in curve.runs[curve.runs["images"] == size].iterrows()] for size in sizes]
+    runs = [[kept_of(run) for _, run in curve.runs[curve.runs["images"] == size].iterrows()] for size in sizes]
     every = [kept for of_size in runs for kept in of_size if kept is not None]
     alike = all(np.array_equal(kept.labels, every[0].labels) for kept in every)
     factor = float(norm.ppf((1 + level) / 2))
     # Whether runs are right, averaged over the runs of a fraction (images,), for the smaller and the larger one
     means = [
-        np.mean([_right(kept, curve.metric) for kept in of_size if kept is not None], axis=0)
+        np.mean([right_images(kept, RANKS[curve.metric]) for kept in of_size if kept is not None], axis=0)
         for of_size in runs
         if any(kept is not None for kept in of_size)
     ]
@@ -88,10 +84,10 @@ def shown_difference(curve: CurveRuns, level: float) -> float:
         # discordant. Where none is, the next image might be
         images = len(means[0])
         return factor * max(float(np.std(means[1] - means[0])) / images**0.5, 1 / images)
-    return factor * _binomial_difference(curve, SHARED if alike else 0.0)
+    return factor * _binomial_difference(curve)
 
 
-def _binomial_difference(curve: CurveRuns, shared: float) -> float:
+def _binomial_difference(curve: CurveRuns) -> float:
     """Compute the standard error of a difference of two runs from the number of images.
 
     Returns:
@@ -102,7 +98,7 @@ def _binomial_difference(curve: CurveRuns, shared: float) -> float:
     error = (largest_of(curve)["error"].mean() * images + 1) / (
         images + 2
     )  # without a single error there is chance too
-    return float((2 * error * (1 - error) / images * (1 - shared)) ** 0.5)
+    return float((2 * error * (1 - error) / images * (1 - (curve.shared_noise or 0))) ** 0.5)
 
 
 def rise_at_the_end(curve: CurveRuns, epochs: pd.DataFrame) -> pd.Series:
@@ -131,12 +127,3 @@ def _rise(values: np.ndarray) -> float:
         return float("nan")
     quarter = max(1, round(len(values) / 4))
     return float(values[-1] - values[-1 - quarter : -1].mean())
-
-
-def _kept(run: pd.Series) -> Predictions | None:
-    return kept_predictions(run["folder"]) if isinstance(run["folder"], str) else None
-
-
-def _right(kept: Predictions, metric: Metric) -> np.ndarray:
-    """Find the images whose class is the likeliest, or among the five likeliest (images,)."""
-    return np.asarray((kept.classes[:, : RANKS[metric]] == kept.labels[:, None]).any(axis=1))

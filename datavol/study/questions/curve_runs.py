@@ -13,6 +13,7 @@ from datavol.study.curves.learning_curve import LearningCurve, fit_learning_curv
 from datavol.study.load.guessing import with_guesses
 from datavol.study.load.measure import TOP1, Measure
 from datavol.study.load.study import STATES, Study, finished_of
+from datavol.study.questions.common_mistakes import shared_noise
 
 Metric = Literal["top1", "top5"]
 Column = Literal["error", "best_error"]
@@ -53,6 +54,11 @@ class CurveRuns:
         """Return the least number of validation images, None if unknown."""
         sizes = self.runs["validation_images"].dropna()
         return int(sizes.min()) if len(sizes) else None
+
+    @cached_property
+    def shared_noise(self) -> float | None:
+        """Return the share of the test set's noise that all runs have in common, None if unknown."""
+        return shared_noise(self.runs, RANKS[self.metric])
 
     @cached_property
     def chance_error(self) -> float:
@@ -111,6 +117,7 @@ class CurveRuns:
             self.runs[column].to_numpy(float),
             chance_error=self.chance_error,
             test_size=self.test_size,
+            shared=self.shared_noise,
             level=level,
         )
 

@@ -1,0 +1,46 @@
+"""Measures what runs that see the same test images have in common."""
+
+import numpy as np
+import pandas as pd
+
+from datavol.runs.predictions import Predictions
+from datavol.study.load.kept import kept_predictions
+
+SHARED = 0.6
+"""Share of the binomial variance that two runs on the same test images have in common, where it was not measured: .46 to
+.70 for MobileNetV2 and ResNet50 in `examples/fashion_mnist`, .3 to .9 in `benchmarks/data/networks.csv`, the more the
+smaller the errors; compare Jordan, arXiv 2304.01910."""
+
+
+def kept_of(run: pd.Series) -> Predictions | None:
+    """Read a run's last predictions; None where it kept none."""
+    return kept_predictions(run["folder"]) if isinstance(run["folder"], str) else None
+
+
+def right_images(kept: Predictions, rank: int) -> np.ndarray:
+    """Find the images whose class is among the `rank` likeliest (images,)."""
+    return np.asarray((kept.classes[:, :rank] == kept.labels[:, None]).any(axis=1))
+
+
+def shared_noise(runs: pd.DataFrame, rank: int) -> float | None:
+    """Measure which share of the test set's noise the runs of a curve have in common.
+
+    Var(a - b) of two runs on the same images is less than Var a + Var b, as they err on the same ones. The share is by
+    how much less, over all pairs of runs of different sizes.
+
+    Returns:
+        `SHARED` where fewer than two sizes kept predictions, None where test images differ between runs.
+    """
+    every = [(run["images"], kept) for _, run in runs.iterrows() if (kept := kept_of(run)) is not None]
+    labels = [kept.labels for _, kept in every]
+    if runs["validation_images"].nunique() > 1 or any(not np.array_equal(one, labels[0]) for one in labels):
+        return None
+    sizes = np.array([images for images, _ in every])
+    apart = sizes[:, None] != sizes  # pairs of runs of different sizes (runs, runs)
+    if not apart.any():
+        return SHARED
+    covariance = np.cov([right_images(kept, rank) for _, kept in every])  # over the images (runs, runs)
+    variance = np.diag(covariance)
+    total = (variance[:, None] + variance)[apart].sum()
+    # No run ever wrong, or always: nothing to measure. By chance alone the share of unlike runs may fall below 0
+    return float(np.clip(2 * covariance[apart].sum() / total, 0, 1)) if total > 0 else SHARED
