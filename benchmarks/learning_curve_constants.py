@@ -3,8 +3,8 @@
     python benchmarks/learning_curve_constants.py
 
 They maximise the likelihood of the errors at 2 n and 4 n given those at the last 3 to 6 sizes up to n, as they are and
-as 1,000 or 200 test images would have measured them. Every source weighs as much as its curves deserve (`WEIGHTS`), LCDB
-by half of its data sets. The constants are fitted once to everything, and once without each source in turn, and
+as 200 test images would have measured them. Every source weighs as much as its curves deserve (`WEIGHTS`),
+LCDB by half of its data sets. The constants are fitted once to everything, and once without each source in turn, and
 written to `benchmarks/data/constants.json`; `learning_curves.py` forecasts each source with constants that have not
 seen it. The first are those of the product.
 """
@@ -19,14 +19,22 @@ import numpy as np
 import torch
 from learning_curve_sources import ALIKE, DATA, FILES, Window, halves, some, tested, windows
 
-from datavol.study.curves.error_scale import BEND, CEILING, FLOOR, ErrorScale
-from datavol.study.curves.posterior import RUN_NOISE_DOF, TRUST, UNKNOWN
+from datavol.study.curves.error_scale import BEND, FLOOR, ErrorScale
+from datavol.study.curves.posterior import (
+    DAMPINGS,
+    ODDS_PER_DOUBLING,
+    RUN_NOISE,
+    RUN_NOISE_DOF,
+    TRUST,
+    UNKNOWN,
+    Kinds,
+)
 from datavol.study.curves.slope_process import LEVEL_SD, Prior
 
 CONSTANTS = DATA / "constants.json"
-NOISES = ((None, 0.0), (1000, 0.0), (200, 0.75))  # test images, and the share of their noise that runs have in common
+NOISES = ((None, 0.0), (200, 0.5))  # test images, and the share of their noise that runs have in common
 WEIGHTS = {"LCDB": 60, "few-shot vision": 30, "medical images": 30} | dict.fromkeys(ALIKE, 20)
-COUNTS = {"LCDB": 330, "few-shot vision": 110, "medical images": 90} | dict.fromkeys(ALIKE, 100)  # windows drawn
+COUNTS = {"LCDB": 280, "few-shot vision": 110, "medical images": 90} | dict.fromkeys(ALIKE, 100)  # windows drawn
 MOST, LATER = 6, 2  # sizes, and later sizes; fewer are padded
 PADDING = 1e6  # variance of the noise of sizes that are not there
 SCALES = torch.from_numpy(np.geomspace(0.08, 30, 11))
@@ -36,11 +44,11 @@ STARTS = {  # a value and the standard deviation around it that is thought possi
     "mean_slope": ((-0.12, 0.1), (-0.11, 0.1)),
     "slope_by_z": ((0.03, 0.05), (0.045, 0.05)),
     "slope_sd": ((0.09, 0.25), (0.04, 0.4)),
-    "damping": ((0.4, 0.4), (0.2, 0.4)),
-    "drift": ((0.02, 0.8), (0.05, 0.8)),
+    "damping": ((0.5, 0.4), (0.2, 0.4)),
+    "drift": ((0.03, 0.8), (0.05, 0.8)),
     "decay": ((0.4, 0.6), (0.25, 0.6)),
     "wiggle": ((0.0055, 0.8), (0.007, 0.8)),
-    "dof": ((3.0, 1.0), (0.45, 0.8)),
+    "dof": ((2.5, 0.8), (0.4, 0.8)),
 }
 torch.set_default_dtype(torch.float64)
 
@@ -56,6 +64,7 @@ class Batch:
     x: torch.Tensor  # log2 n less its largest value (windows, sizes), and so on
     z: torch.Tensor
     last: torch.Tensor  # z at the largest n (windows,)
+    largest: torch.Tensor  # that n
     test: torch.Tensor  # variance that the test images add to a mean
     repeats: torch.Tensor
     squares: torch.Tensor  # sum of squared deviations between runs (windows,)
@@ -82,6 +91,7 @@ def _row(window: Window, test_size: int | None) -> dict[str, np.ndarray]:
         "x": padded(np.log2(window.n / window.n[-1]), MOST, 0.0),
         "z": padded(scale.z(means), MOST, scale.z(means)[-1]),
         "last": scale.z(means)[-1],
+        "largest": window.n[-1],
         "test": padded(test / repeats, MOST, PADDING),
         "repeats": padded(repeats, MOST, 1.0),
         "squares": np.float64(squares),
@@ -96,13 +106,15 @@ def _row(window: Window, test_size: int | None) -> dict[str, np.ndarray]:
 
 def log_likelihood(values: torch.Tensor, batch: Batch) -> torch.Tensor:
     """Mean log density of the later z under the mixture of both kinds, all scales and what runs may share."""
-    weight = torch.sigmoid(values[-1])
-    kinds = ((_constants(values[:9]), torch.log(weight)), (_constants(values[9:18]), torch.log(1 - weight)))
+    odds = values[-1] + ODDS_PER_DOUBLING * torch.log2(batch.largest / 10_000)[:, None]
+    log = torch.nn.functional.logsigmoid
+    kinds = ((_constants(values[:8]), log(odds)), (_constants(values[8:16]), log(-odds)))
     parts = [
-        (logs + log_weight + np.log(common.weight), means, variances)
+        (logs + log_weight + np.log(common.weight * share), means, variances)
         for constants, log_weight in kinds
         for common in UNKNOWN
-        for logs, means, variances in [_condition(constants, batch, common.test)]
+        for times, share in DAMPINGS
+        for logs, means, variances in [_condition(constants, batch, common.test, times)]
     ]
     logs = torch.cat([part[0] for part in parts], 1)
     means, variances = (torch.cat([part[i] for part in parts], 1) for i in (1, 2))
@@ -112,15 +124,17 @@ def log_likelihood(values: torch.Tensor, batch: Batch) -> torch.Tensor:
 
 
 def _constants(values: torch.Tensor) -> dict[str, torch.Tensor]:
-    logarithmic = [*LOGARITHMIC, True]
-    return {n: v.exp() if log else v for n, v, log in zip((*NAMES, "run_noise"), values, logarithmic, strict=True)}
+    return {n: v.exp() if log else v for n, v, log in zip(NAMES, values, LOGARITHMIC, strict=True)}
 
 
-def _condition(c: dict[str, torch.Tensor], b: Batch, common: float) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+def _condition(
+    c: dict[str, torch.Tensor], b: Batch, common: float, times: float
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """Log weights (windows, scales), means and variances (windows, scales, later), as `slope_process` has them."""
+    damping = times * c["damping"]
 
     def bent(x: torch.Tensor) -> torch.Tensor:
-        return torch.where(x > 0, -torch.expm1(-c["damping"] * x.clamp(min=0)) / c["damping"], x)
+        return torch.where(x > 0, -torch.expm1(-damping * x.clamp(min=0)) / damping, x)
 
     def spread(d: torch.Tensor) -> torch.Tensor:
         decays = c["decay"] * d.abs()
@@ -130,7 +144,7 @@ def _condition(c: dict[str, torch.Tensor], b: Batch, common: float) -> tuple[tor
         return 0.5 * (spread(x)[:, :, None] + spread(y)[:, None, :] - spread(x[:, :, None] - y[:, None, :]))
 
     squares = (SCALES**2)[None, :, None, None]
-    run = (RUN_NOISE_DOF * c["run_noise"] ** 2 + (b.squares - (1 - common) * b.spare * b.test_of_run).clamp(min=0)) / (
+    run = (RUN_NOISE_DOF * RUN_NOISE**2 + (b.squares - (1 - common) * b.spare * b.test_of_run).clamp(min=0)) / (
         RUN_NOISE_DOF + b.spare
     )
     noise = torch.where(b.test >= PADDING, PADDING, (1 - common) * (b.test + run[:, None] / b.repeats))
@@ -173,7 +187,7 @@ def _forward(matrix: torch.Tensor, sides: list[torch.Tensor]) -> tuple[torch.Ten
     return half, solutions
 
 
-def fit(sources: Sequence[str], iterations: int = 22) -> tuple[Prior, Prior]:
+def fit(sources: Sequence[str], iterations: int = 22) -> Kinds:
     """The constants of networks and of LCDB under which what came after the windows was likeliest."""
     batches = []
     for source in sources:
@@ -198,27 +212,23 @@ def fit(sources: Sequence[str], iterations: int = 22) -> tuple[Prior, Prior]:
         return total
 
     optimiser.step(loss)
-    return _priors(values.detach())
+    values = values.detach()
+    networks, lcdb = (
+        Prior(**{name: float(value) for name, value in constants.items()})
+        for constants in (_constants(values[:8]), _constants(values[8:16]))
+    )
+    return Kinds(networks, lcdb, float(values[-1]))
 
 
 def _start() -> tuple[torch.Tensor, torch.Tensor]:
     """Where the search starts, and how far from it a value may be."""
     start, sd = [], []
-    for kind, (run_noise, run_sd) in enumerate(((0.01, 0.6), (0.003, 0.8))):
+    for kind in (0, 1):
         for name, log in zip(NAMES, LOGARITHMIC, strict=True):
             value, spread = STARTS[name][kind]
             start.append(np.log(value) if log else value)
             sd.append(spread)
-        start.append(np.log(run_noise))
-        sd.append(run_sd)
     return torch.tensor([*start, 0.0]), torch.tensor([*sd, 0.5])
-
-
-def _priors(values: torch.Tensor) -> tuple[Prior, Prior]:
-    weight = float(torch.sigmoid(values[-1]))
-    kinds = ((weight, _constants(values[:9])), (1 - weight, _constants(values[9:18])))
-    first, second = (Prior(share, **{name: float(c[name]) for name in NAMES}) for share, c in kinds)
-    return first, second
 
 
 def main() -> None:
@@ -231,8 +241,8 @@ def main() -> None:
             continue
         # LCDB is forecast by the half of its data sets that no fit has seen
         unseen = [left_out, ALIKE.get(left_out)] if left_out != "LCDB" else []
-        fitted[left_out] = [asdict(prior) for prior in fit([name for name in FILES if name not in unseen])]
-        print(left_out or "everything", *fitted[left_out], sep="\n", flush=True)
+        fitted[left_out] = asdict(fit([name for name in FILES if name not in unseen]))
+        print(left_out or "everything", fitted[left_out], sep="\n", flush=True)
         CONSTANTS.write_text(json.dumps(fitted, indent=1))
 
 

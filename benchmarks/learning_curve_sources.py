@@ -20,7 +20,10 @@ FILES = {  # the table of each source, what makes a curve of it, and what must n
     "medical images": ("network_curves.csv", ["source", "curve"], "family"),
 }
 NETWORKS = [name for name in FILES if name != "LCDB"]
-ALIKE = {"Fashion-MNIST, networks": "Fashion-MNIST, scikit-learn", "Fashion-MNIST, scikit-learn": "Fashion-MNIST, networks"}
+ALIKE = {
+    "Fashion-MNIST, networks": "Fashion-MNIST, scikit-learn",
+    "Fashion-MNIST, scikit-learn": "Fashion-MNIST, networks",
+}
 """Sources of the same images, which are left out together."""
 
 TIMES = (2, 4)  # multiples of the largest size that are forecast

@@ -1,5 +1,6 @@
 """Checks the input of learning curves, with one-line errors."""
 
+import warnings
 from collections.abc import Sequence
 from numbers import Real
 from typing import TypeAlias
@@ -13,6 +14,12 @@ Array: TypeAlias = np.ndarray
 Numbers: TypeAlias = Sequence[float] | np.ndarray | pd.Series
 
 AT_CHANCE = 0.95  # above this share of chance at the largest n, no method that was tried can forecast a curve
+
+
+class RisingErrors(UserWarning):
+    """Warns of errors that grow with the data."""
+
+
 RISEN = 1.05  # a rise beyond this factor, at every size, is not noise
 
 
@@ -50,10 +57,16 @@ def check_curve(n: Array, error: Array, chance_error: float) -> None:
             f"cannot say what more data would buy: the error at the largest size ({n[-1]:,.0f} images) is "
             f"{error[-1]:.3g}, above {AT_CHANCE:g} of chance ({chance_error:g}); train on more images"
         )
+
+
+def warn_of_rise(error: Array) -> None:
+    """Warn of mean errors that rise with every size, as accuracies would."""
     if (np.diff(error) > 0).all() and error[-1] > RISEN * error[0]:
-        raise InsufficientData(
-            f"cannot say what more data would buy: the error rises with every size, from {error[0]:.3g} to "
-            f"{error[-1]:.3g}; if these are accuracies, give 1 - accuracy, else look at the training"
+        warnings.warn(
+            f"error rises with every size, from {error[0]:.3g} to {error[-1]:.3g}; "
+            "if these are accuracies, give 1 - accuracy",
+            RisingErrors,
+            stacklevel=3,
         )
 
 

@@ -15,7 +15,9 @@ BEND = 0.25
 """Weight of the second term; of 0, 1/4, 1/2 and 1 (the logit) that under which public curves are likeliest."""
 
 CEILING = 1.1  # the ceiling, where z is infinite, is chance, or this times the largest error if that is more
-FLOOR = 1e-3  # least error (z = -7) as a share of the ceiling where the size of the test set is unknown
+FLOOR = 1e-3
+"""Least error (z = -7) as a share of the ceiling where the size of the test set is unknown, unless a smaller one was
+measured: half of that, then."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +35,8 @@ class ErrorScale:
         largest = float(errors.max())
         ceiling = max(chance_error, CEILING * largest)
         # Half a test image, but at most a tenth of the ceiling, so that a tiny test set leaves room between the two
-        floor = FLOOR * ceiling if test_size is None else min(0.5 / test_size, 0.1 * ceiling)
+        least = 0.5 * float(errors[errors > 0].min(initial=1))
+        floor = min(FLOOR * ceiling, least) if test_size is None else min(0.5 / test_size, 0.1 * ceiling)
         return cls(ceiling, floor, max(chance_error, largest), test_size)
 
     def z(self, error: np.ndarray) -> np.ndarray:

@@ -11,18 +11,24 @@ constants have not seen. Nothing there validates forecasts beyond four times the
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
 
 from datavol.errors import ConfigError, InsufficientData
-from datavol.study.curves.checks import Array, Numbers, check_curve, check_share, checked_input, checked_sizes
+from datavol.study.curves.checks import (
+    Array,
+    Numbers,
+    check_curve,
+    check_share,
+    checked_input,
+    checked_sizes,
+    warn_of_rise,
+)
 from datavol.study.curves.error_scale import ErrorScale
 from datavol.study.curves.forecasts import Gain, ImagesNeeded, settled
-from datavol.study.curves.posterior import KINDS, UNKNOWN, Common, Measured, Mixture, Posterior, infer
-from datavol.study.curves.slope_process import Prior
+from datavol.study.curves.posterior import KINDS, UNKNOWN, Common, Kinds, Measured, Mixture, Posterior, infer
 
 REACH = 4.0  # forecasts were validated up to this many times the largest n
 DRAWS = 4000  # equally likely curves: probabilities counted from so many are within 0.016
@@ -49,7 +55,7 @@ class LearningCurve:
     level: float
     shared: float | None
     _scale: ErrorScale = field(repr=False)
-    _kinds: Sequence[Prior] = field(repr=False)
+    _kinds: Kinds = field(repr=False)
     _measured: Measured = field(repr=False)
     _posterior: Posterior = field(repr=False)
 
@@ -57,6 +63,11 @@ class LearningCurve:
     def largest(self) -> float:
         """Return the largest n."""
         return float(self.n[-1])
+
+    @property
+    def run_noise(self) -> float:
+        """Return the standard deviation of z between runs, without that of the test set."""
+        return self._posterior.run_noise
 
     @property
     def limit(self) -> float:
@@ -186,7 +197,7 @@ def fit_learning_curve(
     test_size: int | None = None,
     shared: float | None = None,
     level: float = 0.95,
-    kinds: Sequence[Prior] = KINDS,
+    kinds: Kinds = KINDS,
 ) -> LearningCurve:
     """Fit a learning curve to the errors of runs on subsets.
 
@@ -203,7 +214,10 @@ def fit_learning_curve(
 
     Raises:
         ConfigError: If the input is no learning curve or has fewer than three distinct sizes.
-        InsufficientData: If the error at the largest size is at chance, or errors rise with every size.
+        InsufficientData: If the error at the largest size is at chance.
+
+    Warns:
+        RisingErrors: If errors rise with every size, as accuracies do.
     """
     sizes, errors = checked_input(n, error, chance_error, test_size, shared, level)
     order = np.lexsort((errors, sizes))
@@ -212,10 +226,12 @@ def fit_learning_curve(
     distinct, which, repeats = np.unique(sizes, return_inverse=True, return_counts=True)
     means = np.bincount(which, errors) / repeats
     check_curve(distinct, means, chance_error)
+    warn_of_rise(means)
     scale = ErrorScale.of(errors, chance_error, test_size)
     # Small differences of errors become differences of z by the derivative dz/derror at the mean
     deviations = (errors - means[which]) * scale.steepness(means)[which]
     measured = Measured(
+        largest=float(distinct[-1]),
         x=np.log2(distinct / distinct[-1]),
         z=scale.z(means),
         repeats=repeats,

@@ -12,20 +12,47 @@ from dataclasses import dataclass, replace
 from itertools import product
 
 import numpy as np
-from scipy.special import logsumexp, ndtr
+from scipy.special import expit, logsumexp, ndtr
 
 from datavol.study.curves.checks import Array
-from datavol.study.curves.slope_process import Prior, SlopeProcess, condition
+from datavol.study.curves.slope_process import SCALES, Prior, SlopeProcess, condition
 
-NETWORKS = Prior(
-    weight=0.495, mean_slope=-0.1096, slope_by_z=0.0385, slope_sd=0.0722, damping=0.482, drift=0.0209, decay=0.39,
-    wiggle=0.0052, dof=3.25,
+
+@dataclass(frozen=True)
+class Kinds:
+    """Stores the two kinds of curves that are known, and which one to expect.
+
+    Attributes:
+        networks: Curves of networks.
+        lcdb: Curves of LCDB: nine learners on tables, mostly of some 1,000 rows.
+        odds: Log odds that a curve whose largest n is 10,000 is one of networks; `ODDS_PER_DOUBLING` is their growth.
+    """
+
+    networks: Prior
+    lcdb: Prior
+    odds: float
+
+    def weights(self, largest: float) -> tuple[tuple[Prior, float], ...]:
+        """List both kinds with their probabilities, of a curve that ends at n = `largest`."""
+        share = float(expit(self.odds + ODDS_PER_DOUBLING * np.log2(largest / 10_000)))
+        return (self.networks, share), (self.lcdb, 1 - share)
+
+
+ODDS_PER_DOUBLING = 0.35
+"""LCDB's curves end between 100 and 10,000 samples, those of networks between 200 and millions. Chosen, not fitted, as
+what a fit wants depends on which sources are at hand."""
+
+KINDS = Kinds(
+    networks=Prior(
+        mean_slope=-0.1057, slope_by_z=0.0404, slope_sd=0.0762, damping=0.424, drift=0.0368, decay=0.296,
+        wiggle=0.00402, dof=2.81,
+    ),
+    lcdb=Prior(
+        mean_slope=-0.1105, slope_by_z=0.0555, slope_sd=0.0281, damping=0.229, drift=0.0464, decay=0.231,
+        wiggle=0.0058, dof=0.309,
+    ),
+    odds=-0.0905,
 )  # fmt: skip
-LCDB = Prior(
-    weight=0.505, mean_slope=-0.1163, slope_by_z=0.0476, slope_sd=0.0362, damping=0.1866, drift=0.0533, decay=0.192,
-    wiggle=0.0059, dof=0.42,
-)  # fmt: skip
-KINDS = (NETWORKS, LCDB)
 """Maximum likelihood of forecasts on public curves: `benchmarks/learning_curve_constants.py` prints it."""
 
 TRUST = 0.7
@@ -35,7 +62,11 @@ make them look calmer than they are. With 0.7 intervals of curves that no consta
 RUN_NOISE = 0.01
 """Standard deviation of z between runs, where none was repeated: about 1 % of the error."""
 
-RUN_NOISE_DOF = 4  # repeats that outweigh it: a variance from one or two repeats is often far too small
+RUN_NOISE_DOF = 2  # so many repeats weigh as much: a variance from one or two of them is often far too small
+DAMPINGS = ((1.5, 0.5), (0.1, 0.5))
+"""Multiples of a kind's damping and their probabilities: some curves go on as they came, as power laws do. What was
+measured up to the largest n says nothing of it."""
+
 REPEATS_TO_TELL = 3
 """With so many repeats half of the wiggle's variance is taken to last (the size's, not the run's); with 0, nothing."""
 
@@ -57,6 +88,7 @@ class Measured:
     """Stores what was measured at every size, in z.
 
     Attributes:
+        largest: The largest n.
         x: log2 n less its largest value (sizes,).
         z: Mean over the runs (sizes,).
         repeats: Runs of every size (sizes,).
@@ -64,6 +96,7 @@ class Measured:
         test_variance: Variance that the test images add to one run (sizes,).
     """
 
+    largest: float
     x: Array
     z: Array
     repeats: Array
@@ -103,72 +136,76 @@ class Part:
     """Stores one hypothesis, conditioned on the measurements."""
 
     process: SlopeProcess
-    weights: Array  # posterior probabilities of its scales (scales,); those of all parts add up to 1
     common: Common
     run_variance: float  # of z between runs
+    run_dof: int  # degrees of freedom of that
     level_variance: float  # of z: what all runs have in common, and other test images or splits would not
 
 
 @dataclass(frozen=True, eq=False)
 class Posterior:
-    """Stores all hypotheses with their probabilities; `infer` makes it."""
+    """Stores all hypotheses with their probabilities; `infer` makes it.
+
+    Attributes:
+        parts: A hypothesis each.
+        weights: Probabilities of every scale of every part (parts * scales,).
+    """
 
     parts: tuple[Part, ...]
+    weights: Array
 
     @property
     def run_noise(self) -> float:
         """Return the standard deviation of z between runs."""
-        return float(np.sqrt(sum(part.weights.sum() * part.run_variance for part in self.parts)))
+        of_parts = self.weights.reshape(len(self.parts), -1).sum(axis=1)
+        return float(np.sqrt(of_parts @ [part.run_variance for part in self.parts]))
 
     def new_run(self, x: Array, test_variance: Array) -> Mixture:
         """Forecast the z that one run on the same test images would measure at `x` (points,)."""
-        normals = [part.process.normals(x) for part in self.parts]
-        noise = [
-            (1 - part.common.runs) * part.run_variance + (1 - part.common.test) * test_variance for part in self.parts
-        ]
-        weights = np.concatenate([part.weights for part in self.parts])
-        sds = np.concatenate([np.sqrt(var + own) for (_, var), own in zip(normals, noise, strict=True)])
-        return Mixture(weights, np.concatenate([means for means, _ in normals]), sds)
+        means, sds = [], []
+        for part in self.parts:
+            mean, variance = part.process.normals(x)
+            # A variance from few runs is often too small. To some per cent this is the squared ratio of the 97.5 %
+            # quantiles of Student's t with so many degrees of freedom and of the normal
+            runs = (1 + 3.4 / part.run_dof) * (1 - part.common.runs) * part.run_variance
+            means.append(mean)
+            sds.append(np.sqrt(variance + runs + (1 - part.common.test) * test_variance))
+        return Mixture(self.weights, np.concatenate(means), np.concatenate(sds))
 
     def draws(self, x: Array, count: int, rng: np.random.Generator) -> Array:
         """Draw z of the average run on any images jointly at `x` (points,): (count, points)."""
         # Systematic sampling of parts and scales: `count` evenly spaced points of [0, 1) with one random offset, looked
         # up in the cumulative weights. Each gets its weight of the draws to within one, which varies less than chance
-        weights = np.concatenate([part.weights for part in self.parts])
-        which = np.searchsorted(np.cumsum(weights), (np.arange(count) + rng.random()) / count).clip(
-            max=len(weights) - 1
-        )
+        places = np.searchsorted(np.cumsum(self.weights), (np.arange(count) + rng.random()) / count)
+        which = places.clip(max=len(self.weights) - 1)  # rounding may leave the last cumulative weight below 1
         normals, levels = rng.standard_normal((count, len(x))), rng.standard_normal(count)
         return np.concatenate(list(self._drawn(x, which, normals, levels)))
 
     def _drawn(self, x: Array, which: Array, normals: Array, levels: Array) -> Iterator[Array]:
         # `which` ascends, so that the draws of a part, and within it of a scale, are consecutive rows
-        first = 0
-        for part in self.parts:
-            rows = (first <= which) & (which < first + len(part.weights))
-            scales, scale = np.unique(which[rows] - first, return_inverse=True)
-            if len(scales):
-                means, roots = part.process.average_run(x, scales)
+        scales = len(SCALES)
+        for number, part in enumerate(self.parts):
+            rows = which // scales == number
+            known, scale = np.unique(which[rows] % scales, return_inverse=True)
+            if len(known):
+                means, roots = part.process.average_run(x, known)
                 bent = np.einsum("rpq,rq->rp", roots[scale], normals[rows])  # a root times independent normals
                 yield means[scale] + bent + part.level_variance**0.5 * levels[rows, None]
-            first += len(part.weights)
 
 
-def infer(measured: Measured, kinds: Sequence[Prior] = KINDS, commons: Sequence[Common] = UNKNOWN) -> Posterior:
+def infer(measured: Measured, kinds: Kinds = KINDS, commons: Sequence[Common] = UNKNOWN) -> Posterior:
     """Weigh every kind and share in common by the measurements."""
     spare = int((measured.repeats - 1).sum())  # repeats beyond the first run of each size
     lasting = spare / (spare + REPEATS_TO_TELL)
-    hypotheses, evidences = [*product(kinds, commons)], []
-    for kind, common in hypotheses:
+    parts, logs = [], []
+    for (kind, weight), common in product(kinds.weights(measured.largest), commons):
         between = measured.run_variance(common)
         own = (1 - common.test) * measured.test_variance + (1 - common.runs) * between
         process = condition(measured.x, measured.z, own / measured.repeats, replace(kind, lasting=lasting))
-        evidences.append(
-            (process, TRUST * process.likelihood + process.prior_weights + np.log(common.weight * kind.weight), between)
-        )
-    total = logsumexp(np.concatenate([evidence for _, evidence, _ in evidences]))
-    parts = []
-    for (_, common), (process, evidence, between) in zip(hypotheses, evidences, strict=True):
         shared = common.test * measured.test_variance[-1] + common.runs * between / measured.repeats[-1]
-        parts.append(Part(process, np.exp(evidence - total), common, between, float(shared)))
-    return Posterior(tuple(parts))
+        for times, share in DAMPINGS:  # beyond what was measured, which they leave as it is
+            damped = replace(process, prior=replace(process.prior, damping=times * kind.damping))
+            parts.append(Part(damped, common, between, RUN_NOISE_DOF + spare, float(shared)))
+            logs.append(np.log(weight * common.weight * share) + process.prior_weights + TRUST * process.likelihood)
+    weights = np.concatenate(logs)
+    return Posterior(tuple(parts), np.exp(weights - logsumexp(weights)))

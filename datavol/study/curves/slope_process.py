@@ -40,7 +40,6 @@ Not fitted (public curves have no neighbouring sizes); it only shapes the band b
 class Prior:
     """Stores what other curves of a kind teach about a new one."""
 
-    weight: float  # probability that a curve is of this kind
     mean_slope: float  # mean slope per doubling, of curves that end at z = -1
     slope_by_z: float  # change of the mean slope per unit of z at the largest n
     slope_sd: float  # standard deviation of the slope around it

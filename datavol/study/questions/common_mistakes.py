@@ -7,9 +7,9 @@ from datavol.runs.predictions import Predictions
 from datavol.study.load.kept import kept_predictions
 
 SHARED = 0.6
-"""Share of the binomial variance that two runs on the same test images have in common, where it was not measured: .46 to
-.70 for MobileNetV2 and ResNet50 in `examples/fashion_mnist`, .3 to .9 in `benchmarks/data/networks.csv`, the more the
-smaller the errors; compare Jordan, arXiv 2304.01910."""
+"""Share of the binomial variance that two runs on the same test images have in common, where it was not measured. It is
+.46 to .70 in `examples/fashion_mnist` and .3 to .9 in `benchmarks/data/networks.csv`, the more the smaller the errors;
+compare Jordan, arXiv 2304.01910."""
 
 
 def kept_of(run: pd.Series) -> Predictions | None:

@@ -1,5 +1,6 @@
 """Splits the runs of a study into learning curves."""
 
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -9,6 +10,7 @@ import pandas as pd
 
 from datavol.errors import ConfigError, InsufficientData
 from datavol.study.audit.findings import list_fractions
+from datavol.study.curves.checks import RisingErrors
 from datavol.study.curves.learning_curve import LearningCurve, fit_learning_curve
 from datavol.study.load.guessing import with_guesses
 from datavol.study.load.measure import TOP1, Measure
@@ -112,14 +114,16 @@ class CurveRuns:
             raise InsufficientData(
                 f"cannot say: a curve takes three measured fractions, there are {count}; train on more"
             )
-        return fit_learning_curve(
-            self.runs["images"].to_numpy(float),
-            self.runs[column].to_numpy(float),
-            chance_error=self.chance_error,
-            test_size=self.test_size,
-            shared=self.shared_noise,
-            level=level,
-        )
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", RisingErrors)  # these are errors; a gate says so of a study
+            return fit_learning_curve(
+                self.runs["images"].to_numpy(float),
+                self.runs[column].to_numpy(float),
+                chance_error=self.chance_error,
+                test_size=self.test_size,
+                shared=self.shared_noise,
+                level=level,
+            )
 
     def fraction_of(self, n: float) -> float:
         """Return the fraction that `n` images are."""
