@@ -99,8 +99,10 @@ class LearningCurve:
         within = (self.n[0] * (1 - 1e-9) <= sizes) & (sizes <= self.limit * (1 + 1e-9))
         return pd.DataFrame({"n": sizes, **errors, "beyond": ~within})
 
-    def average_errors(self, n: Numbers, draws: int = DRAWS, seed: int = 0) -> Array:
-        """Draw equally likely error curves of the average run, on any test images.
+    def average_errors(self, n: Numbers, draws: int = DRAWS, seed: int = 0, *, same_images: bool = False) -> Array:
+        """Draw equally likely error curves of the average run.
+
+        They are those on any test images; with `same_images` those on the images that the runs were measured on.
 
         Returns:
             Errors, shares, drawn jointly at all sizes `n` (draws, sizes); equal seeds give equal curves.
@@ -109,7 +111,7 @@ class LearningCurve:
             ConfigError: If n is out of range.
         """
         x = np.log2(checked_sizes(n) / self.largest)
-        return self._scale.error(self._posterior.draws(x, draws, np.random.default_rng(seed)))
+        return self._scale.error(self._posterior.draws(x, draws, np.random.default_rng(seed), same_images))
 
     def with_run(self, n: float, error: float) -> LearningCurve:
         """Fit the curve again, to these runs and one more.

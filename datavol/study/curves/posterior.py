@@ -172,13 +172,17 @@ class Posterior:
             sds.append(np.sqrt(variance + runs + (1 - part.common.test) * test_variance))
         return Mixture(self.weights, np.concatenate(means), np.concatenate(sds))
 
-    def draws(self, x: Array, count: int, rng: np.random.Generator) -> Array:
-        """Draw z of the average run on any images jointly at `x` (points,): (count, points)."""
+    def draws(self, x: Array, count: int, rng: np.random.Generator, same_images: bool = False) -> Array:
+        """Draw z of the average run jointly at `x` (points,): (count, points).
+
+        On any test images, or on the same as those of the measurements.
+        """
         # Systematic sampling of parts and scales: `count` evenly spaced points of [0, 1) with one random offset, looked
         # up in the cumulative weights. Each gets its weight of the draws to within one, which varies less than chance
         places = np.searchsorted(np.cumsum(self.weights), (np.arange(count) + rng.random()) / count)
         which = places.clip(max=len(self.weights) - 1)  # rounding may leave the last cumulative weight below 1
         normals, levels = rng.standard_normal((count, len(x))), rng.standard_normal(count)
+        levels *= not same_images
         return np.concatenate(list(self._drawn(x, which, normals, levels)))
 
     def _drawn(self, x: Array, which: Array, normals: Array, levels: Array) -> Iterator[Array]:

@@ -23,7 +23,7 @@ from datavol.study.questions.saturation import full_curve
 
 Asked = Literal["full", "saturation", "target"]
 ASKED = {
-    "full": "the accuracy of the full set",
+    "full": "the accuracy of the full set on these test images",
     "saturation": "the fraction that is enough",
     "target": "the images needed",
 }
@@ -173,7 +173,7 @@ def _draws(
     end = min(float(full), limit)  # images may be rounded down
     grid = np.geomspace(smallest, limit if asked == "target" else end, GRID)
     sizes = np.unique([*images, *grid, end])
-    errors = fitted.average_errors(sizes)
+    errors = fitted.average_errors(sizes, same_images=True)  # what other images would give no run here tells
     outcomes, at_end = errors[:, np.searchsorted(sizes, images)], errors[:, np.searchsorted(sizes, end)]
     if asked == "full":
         return at_end, outcomes
@@ -188,7 +188,8 @@ def _noise(fitted: LearningCurve, images: list[int]) -> np.ndarray:
     # One new run differs from the average run of its size by noise: the difference of two variances, each from the
     # width of its central 68 %. Seen at measured sizes, where the average is known well enough; elsewhere as there
     sizes = np.unique(fitted.n)
-    runs, average = fitted.predict(sizes, 0.68), np.quantile(fitted.average_errors(sizes), [0.16, 0.84], axis=0)
+    drawn = fitted.average_errors(sizes, same_images=True)
+    runs, average = fitted.predict(sizes, 0.68), np.quantile(drawn, [0.16, 0.84], axis=0)
     variance = (runs["high"] - runs["low"]).to_numpy() ** 2 - (average[1] - average[0]) ** 2
     relative = np.sqrt(np.maximum(variance, 0)) / 2 / _spread(runs["error"].to_numpy())
     noise: np.ndarray = np.interp(np.log(images), np.log(sizes), relative)

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 from factories.simulated_curves import FRACTIONS, grid, power_law, saturating, simulated_curves, simulated_study
 
+from datavol.cli.text import probability
 from datavol.errors import InsufficientData
 from datavol.study.curves.learning_curve import LearningCurve
 from datavol.study.questions.curve_runs import CurveRuns, curves_of_study
@@ -50,7 +51,7 @@ def test_the_sentence_gives_the_rule_a_probability():
     found = doubling(one_curve(power_law, noise=0.002))
     text = str(found)
     assert text.startswith("twice the full set (64,000 images) would buy ")
-    assert f"; with probability {100 * found.halving:.0f} % no more than the doubling before it, " in text
+    assert f"; with {probability(found.halving)} no more than the doubling before it, " in text
     assert "at most" not in text
     assert found.numbers["halving"] == found.halving
     assert "and so is what the full set gives" in doubling(one_curve(power_law, FRACTIONS[:4])).reason
@@ -74,8 +75,8 @@ def test_the_halving_rule_held_on_power_laws_and_broke_on_curves_that_only_begin
     assert steady.halving > 0.5
     assert steady.last == pytest.approx(power_law(16_000) - power_law(32_000), abs=0.004)
     accelerating = doubling(one_curve(lambda n: 0.85 - 0.4 * (n / 32_000) ** 1.5, noise=0.002, test_size=None))
-    assert (accelerating.held, accelerating.broke) == (0, 2)
-    told = "of 3 earlier doublings 2 surely bought more than the one before, 1 may have bought either"
+    assert accelerating.held == 0 < accelerating.broke
+    told = "of 3 earlier doublings 1 surely bought more than the one before, 2 may have bought either"
     assert accelerating.reason.endswith(told)
 
 

@@ -116,7 +116,7 @@ def test_seeds_do_not_turn_guessing_into_knowing(tmp_path, monkeypatch, seeds):
     for trial in range(100):
         rng = np.random.default_rng(trial)
         said = iter([named(labels, as_good_as_the_guess(labels, rng)) for _ in range(seeds)])
-        monkeypatch.setattr("datavol.study.questions.chance.kept_predictions", lambda _, said=said: next(said))
+        monkeypatch.setattr("datavol.study.questions.common_mistakes.kept_predictions", lambda _, said=said: next(said))
         alarms += p_of_guessing(curve) < 0.05
     assert alarms <= 10
 

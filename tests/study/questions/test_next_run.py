@@ -31,7 +31,7 @@ def test_a_forecast_of_the_full_set_is_narrowed_most_by_training_on_it():
     assert (found.fraction, found.seed, found.hours) == (1.0, 0, 1.0)
     assert found.then < 0.5 * found.now
     assert str(found) == (
-        "training fraction=1 seed=0 (about 1 h) would narrow the 95 % interval of the accuracy of the full set from "
+        "training fraction=1 seed=0 (about 1 h) would narrow the 95 % interval of the accuracy of the full set on these test images from "
         f"{100 * found.now:.2g} to {100 * found.then:.2g} points wide"
     )
 
@@ -79,7 +79,7 @@ def test_widths_are_those_of_the_normal_distribution_where_all_is_normal(monkeyp
     def doublings(n):
         return np.log2(np.asarray(n, float) / full)
 
-    def errors(_, n, draws=0, seed=0):
+    def errors(_, n, draws=0, seed=0, same_images=False):
         return 0.3 + levels[:, None] + slopes[:, None] * doublings(n)
 
     def predict(_, n, level):
@@ -117,17 +117,18 @@ def test_it_refuses_what_the_data_do_not_allow():
 
 
 def test_expected_widths_come_true():
-    """The run is added, as a simulation measures it, and the interval is as narrow as was expected."""
+    """The run is added, as a simulation measures it, and the interval is as narrow as was expected, or narrower."""
     rng, runs = np.random.default_rng(0), grid(FRACTIONS[:3])
     expected, measured = [], []
     for one in simulated_curves(rng, runs, saturating, count=12):
         told = next_runs(one, "full").set_index("fraction").loc[1.0]
         error = simulated_errors(rng, grid((1.0,)), saturating)
         curve = one.fit(0.95).with_run(32_000, error[0])
-        low, high = np.quantile(curve.average_errors([32_000], 1000), [0.025, 0.975])
+        low, high = np.quantile(curve.average_errors([32_000], 1000, same_images=True), [0.025, 0.975])
         expected.append(told["then"])
         measured.append(high - low)
-    assert np.mean(expected) == pytest.approx(np.mean(measured), rel=0.2)
+    # What is expected allows for a run noise larger than the one that single runs are taken to have
+    assert np.mean(measured) <= np.mean(expected) <= 1.5 * np.mean(measured)
 
 
 def test_the_chosen_run_narrows_more_than_the_last_candidate():

@@ -15,11 +15,11 @@ from factories.simulated_curves import (
 )
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy.special import expit, logit
 
 from datavol.errors import ConfigError, InsufficientData
-from datavol.study.curves.learning_curve import RUN_NOISE
-from datavol.study.curves.slope_process import LCDB_PRIOR
+from datavol.study.curves.error_scale import ErrorScale
+from datavol.study.curves.posterior import KINDS, RUN_NOISE
+from datavol.study.curves.slope_process import SCALES
 from datavol.study.questions.curve_runs import CurveRuns, curves_of_study
 from datavol.study.questions.saturation import saturation
 
@@ -101,20 +101,25 @@ def claims(measured, error, truth):
     return [(p.probability, e - truth[-1] <= 0.01) for p, e in smaller], found.low <= 1 - truth[-1] <= found.high
 
 
-def drawn_from_the_prior(rng, x):
+def drawn_from_the_kinds(rng, x):
     """An error and its truth at the places x = log2(fraction), drawn as the forecasts take learning curves to be."""
-    scale = np.sqrt(LCDB_PRIOR.dof / rng.chisquare(LCDB_PRIOR.dof))
-    cov = scale**2 * LCDB_PRIOR.covariance(x, x) + 1e-12 * np.eye(len(x))
-    mean = logit(rng.uniform(0.1, 0.4) / CHANCE) + LCDB_PRIOR.mean_slope * x
-    z, sd = rng.multivariate_normal(mean, cov), np.hypot(scale * LCDB_PRIOR.wiggle * 2 ** (-x / 2), RUN_NOISE)
-    return CHANCE * expit(z + sd * rng.standard_normal(len(x))), CHANCE * expit(z)
+    kinds, weights = zip(*KINDS.weights(32_000), strict=True)
+    kind = kinds[rng.choice(2, p=weights)]
+    density = np.exp(-kind.dof * (np.log(SCALES) + 0.5 / SCALES**2))
+    scale = rng.choice(SCALES, p=density / density.sum())
+    converted = ErrorScale(CHANCE, 1e-9, CHANCE, None)
+    last = float(converted.z(rng.uniform(0.1, 0.4, 1))[0])
+    cov = scale**2 * kind.drift_covariance(x, x) + kind.slope_covariance(x, x) + 1e-12 * np.eye(len(x))
+    z = rng.multivariate_normal(last + kind.mean(x, last), cov)
+    sd = np.hypot(scale * kind.wiggle * 2 ** (-x / 2), RUN_NOISE)
+    return converted.error(z + sd * rng.standard_normal(len(x))), converted.error(z)
 
 
 @pytest.mark.parametrize("count", [120, pytest.param(1000, marks=pytest.mark.slow)])
 def test_probabilities_are_calibrated_and_intervals_hold_on_curves_as_they_are_taken_to_be(count):
     rng = np.random.default_rng(0)
     (measured,) = simulated_curves(rng, grid(), count=1, test_size=None)
-    drawn = [claims(measured, *drawn_from_the_prior(rng, np.log2(FRACTIONS))) for _ in range(count)]
+    drawn = [claims(measured, *drawn_from_the_kinds(rng, np.log2(FRACTIONS))) for _ in range(count)]
     told = pd.DataFrame([row for rows, _ in drawn for row in rows], columns=["claimed", "true"])
     told["part"] = pd.cut(told["claimed"], [-0.01, 0.05, 0.3, 0.7, 0.95, 1])
     parts = told.groupby("part", observed=True).agg(["mean", "size"])

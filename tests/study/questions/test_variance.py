@@ -37,7 +37,7 @@ def test_simulated_components_are_recovered_and_intervals_hold_them(design, coun
     drawn = {"draw_sd": 0.03, "train_sd": 0.02, "noise": 0.01, "test_size": None, "count": count}
     found = [variance(one) for one in simulated_curves(np.random.default_rng(0), grid(seeds=DESIGNS[design]), **drawn)]
     assert found[0].crossed == (design == "crossed")
-    whole, coverage = sum(sd**2 for sd in true.values()), 0.82 if count < 100 else 0.92
+    whole, coverage = sum(sd**2 for sd in true.values()), 0.78 if count < 100 else 0.92
     for place, part in enumerate(found[0].parts):
         parts = [one.parts[place] for one in found]
         sd, share = true[part.name] * UNIT, true[part.name] ** 2 / whole
