@@ -166,7 +166,7 @@ def forecasts(method: Callable[..., Forecast], chosen: Sequence[Window]) -> pd.D
     frames = []
     for window in chosen:
         told = method(*window.runs, window.later_n, window.chance_error)
-        frames.append(pd.DataFrame({"measured": window.truth, **told}))
+        frames.append(_of_runs(pd.DataFrame(told), window))
     told = pd.concat(frames, ignore_index=True)
     away = (told["error"].clip(0, 1) - told["measured"]).abs()
     if "low" not in told:
@@ -188,24 +188,19 @@ def datavol(chosen: Sequence[Window], test_size: int | None, kinds: Kinds) -> tu
             told = curve.predict(window.later_n, 1 - 2 * share)
             quantiles |= {share: told["low"].to_numpy(), 1 - share: told["high"].to_numpy()}
         kept.append(window)
+        told = _of_runs(pd.DataFrame(quantiles), window)
         # CRPS is twice the mean of the pinball losses of quantiles that are spread evenly, here nearly so
-        losses = [
-            np.maximum(share * (window.truth - at), (share - 1) * (window.truth - at))
-            for share, at in quantiles.items()
-        ]
-        frames.append(
-            pd.DataFrame(
-                {
-                    "measured": window.truth,
-                    "error": quantiles[0.5],
-                    "low": quantiles[0.025],
-                    "high": quantiles[1 - 0.025],
-                    "crps": 2 * np.mean(losses, axis=0),
-                    "sizes": len(window.n),
-                }
-            )
-        )
+        off = {share: told["measured"] - told[share] for share in quantiles}
+        losses = [np.maximum(share * by, (share - 1) * by) for share, by in off.items()]
+        told = told.rename(columns={0.5: "error", SHARES[0]: "low", 1 - SHARES[0]: "high"})
+        frames.append(told.assign(crps=2 * np.mean(losses, axis=0), sizes=len(window.n)))
     return pd.concat(frames, ignore_index=True), kept
+
+
+def _of_runs(told: pd.DataFrame, window: Window) -> pd.DataFrame:
+    """Forecasts of sizes as rows of their runs, with what those measured."""
+    rows = told.loc[np.repeat(np.arange(len(told)), [len(runs) for runs in window.later])]
+    return rows.assign(measured=np.concatenate(window.later))
 
 
 def scores(told: pd.DataFrame) -> dict[str, float]:

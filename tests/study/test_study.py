@@ -24,7 +24,8 @@ def test_the_figure_shows_every_point_with_its_name(study):
     points = learning_curve_points(load_study(study).runs)
     with mpl.rc_context(STYLE):
         axes = accuracy_against_volume(points, Figure().subplots())
-    assert [text.get_text() for text in axes.get_legend().get_texts()] == ["mobilenet_v2", "resnet50"]
+    named = [text.get_text() for text in axes.get_legend().get_texts()]
+    assert named == ["mobilenet_v2", "resnet50", "guessing 10.3 %\n(below the axis)"]
     lines = [line for line in axes.lines if len(line.get_xdata()) == 3 and line.get_linestyle() == "-"]
     assert [line.get_ydata().tolist() for line in lines] == [pytest.approx([50, 60, 70])] * 2
     assert axes.get_xscale() == "log"

@@ -35,7 +35,7 @@ class ErrorScale:
         largest = float(errors.max())
         ceiling = max(chance_error, CEILING * largest)
         # Half a test image, but at most a tenth of the ceiling, so that a tiny test set leaves room between the two
-        least = 0.5 * float(errors[errors > 0].min(initial=1))
+        least = max(0.5 * float(errors[errors > 0].min(initial=1)), 1e-9 * ceiling)
         floor = min(FLOOR * ceiling, least) if test_size is None else min(0.5 / test_size, 0.1 * ceiling)
         return cls(ceiling, floor, max(chance_error, largest), test_size)
 

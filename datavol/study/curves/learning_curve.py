@@ -180,8 +180,15 @@ class LearningCurve:
         return [(refit.largest, r.n, r.measured, r.error, r.low, r.high, r.inside) for r in rows.itertuples()]
 
     def _refit(self, n: Array, error: Array) -> LearningCurve:
-        known = {"chance_error": self.chance_error, "test_size": self.test_size, "shared": self.shared}
-        return fit_learning_curve(n, error, **known, level=self.level, kinds=self._kinds)
+        return fit_learning_curve(
+            n,
+            error,
+            chance_error=self.chance_error,
+            test_size=self.test_size,
+            shared=self.shared,
+            level=self.level,
+            kinds=self._kinds,
+        )
 
     def _new_run(self, n: Array) -> Mixture:
         """Forecast the z that one run would measure."""

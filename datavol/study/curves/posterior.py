@@ -80,7 +80,7 @@ class Common:
     weight: float = 1.0  # probability that it is so
 
 
-UNKNOWN = (Common(0.0, 0.0, 0.8), Common(0.8, 0.8, 0.2))
+UNKNOWN = (Common(0.0, 0.0, 0.9), Common(0.8, 0.8, 0.1))
 
 
 @dataclass(frozen=True, eq=False)

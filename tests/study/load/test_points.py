@@ -9,6 +9,7 @@ from datavol.errors import ConfigError
 from datavol.study.curves.learning_curve import fit_learning_curve
 from datavol.study.load.points import read_points, study_of_points
 from datavol.study.questions.answers import answers
+from datavol.study.questions.common_mistakes import SHARED
 from datavol.study.questions.curve_runs import curves_of_study
 from datavol.study.questions.verdict import verdicts
 from datavol.study.tables.summaries import learning_curve_points, points_table
@@ -46,7 +47,8 @@ def test_points_are_answered_as_datavol_s_own_runs_of_the_same_accuracies(measur
     (curve,), (theirs,) = curves_of_study(own), curves_of_study(study)
     assert (curve.name, curve.provenance) == ("points", "from 10 points at 5 sizes")
     assert (curve.chance_error, curve.test_size, curve.full_size) == pytest.approx((0.9, 10_000, 32_000))
-    fitted = fit_learning_curve(points["n"], 1 - points["value"], chance_error=0.9, test_size=10_000)
+    known = {"chance_error": 0.9, "test_size": 10_000, "shared": SHARED}
+    fitted = fit_learning_curve(points["n"], 1 - points["value"], **known)
     assert curve.fit(0.95).predict([64_000]).equals(fitted.predict([64_000]))
     assert theirs.fit(0.95).predict([64_000]).equals(fitted.predict([64_000]))
 

@@ -31,7 +31,8 @@ def test_a_forecast_of_the_full_set_is_narrowed_most_by_training_on_it():
     assert (found.fraction, found.seed, found.hours) == (1.0, 0, 1.0)
     assert found.then < 0.5 * found.now
     assert str(found) == (
-        "training fraction=1 seed=0 (about 1 h) would narrow the 95 % interval of the accuracy of the full set on these test images from "
+        "training fraction=1 seed=0 (about 1 h) would narrow the 95 % interval of the accuracy of the full set "
+        "on these test images from "
         f"{100 * found.now:.2g} to {100 * found.then:.2g} points wide"
     )
 
