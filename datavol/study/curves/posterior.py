@@ -44,14 +44,14 @@ what a fit wants depends on which sources are at hand."""
 
 KINDS = Kinds(
     networks=Prior(
-        mean_slope=-0.1057, slope_by_z=0.0404, slope_sd=0.0762, damping=0.424, drift=0.0368, decay=0.296,
-        wiggle=0.00402, dof=2.81,
+        mean_slope=-0.112, slope_by_z=0.0382, slope_sd=0.0765, damping=0.425, drift=0.0364,
+        decay=0.303, wiggle=0.00408, dof=2.76,
     ),
     lcdb=Prior(
-        mean_slope=-0.1105, slope_by_z=0.0555, slope_sd=0.0281, damping=0.229, drift=0.0464, decay=0.231,
-        wiggle=0.0058, dof=0.309,
+        mean_slope=-0.109, slope_by_z=0.053, slope_sd=0.0285, damping=0.229, drift=0.0482,
+        decay=0.233, wiggle=0.00574, dof=0.319,
     ),
-    odds=-0.0905,
+    odds=-0.0793,
 )  # fmt: skip
 """Maximum likelihood of forecasts on public curves: `benchmarks/learning_curve_constants.py` prints it."""
 
