@@ -1,7 +1,7 @@
 """Checks the input of learning curves, with one-line errors."""
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from numbers import Real
 from typing import TypeAlias
 
@@ -77,6 +77,16 @@ def checked_sizes(n: Numbers) -> Array:
     if len(wrong):
         raise ConfigError(f"n must be numbers of images above 0, got {wrong[0]:g}; drop missing runs")
     return sizes
+
+
+def checked_seeds(seed: Sequence[Hashable] | Array | None, n: Array) -> Array | None:
+    """Number the seeds of runs (runs,), or raise a ConfigError unless there is one per run."""
+    if seed is None:
+        return None
+    if len(seed) != len(n):
+        raise ConfigError(f"seed must be as long as n ({len(n)}), got {len(seed)}; give one per run")
+    numbers: Array = pd.factorize(pd.Index([str(one) for one in seed]), use_na_sentinel=False)[0]
+    return numbers
 
 
 def _one_dimensional(name: str, values: Numbers) -> Array:

@@ -11,6 +11,7 @@ constants have not seen. Nothing there validates forecasts beyond four times the
 
 from __future__ import annotations
 
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -23,12 +24,13 @@ from datavol.study.curves.checks import (
     check_curve,
     check_share,
     checked_input,
+    checked_seeds,
     checked_sizes,
     warn_of_rise,
 )
 from datavol.study.curves.error_scale import ErrorScale
 from datavol.study.curves.forecasts import Gain, ImagesNeeded, settled
-from datavol.study.curves.posterior import KINDS, UNKNOWN, Common, Kinds, Measured, Mixture, Posterior, infer
+from datavol.study.curves.posterior import KINDS, UNKNOWN, Common, Kinds, Measured, Mixture, Posterior, infer, paired
 
 REACH = 4.0  # forecasts were validated up to this many times the largest n
 DRAWS = 4000  # equally likely curves: probabilities counted from so many are within 0.016
@@ -46,6 +48,7 @@ class LearningCurve:
         test_size: Images that every error was measured on, or None.
         level: Of the intervals unless another is asked for.
         shared: Share of the test set's noise that all runs have in common, None if unknown.
+        seed: Number of every run's seed (runs,), None if unknown.
     """
 
     n: Array
@@ -54,6 +57,7 @@ class LearningCurve:
     test_size: int | None
     level: float
     shared: float | None
+    seed: Array | None
     _scale: ErrorScale = field(repr=False)
     _kinds: Kinds = field(repr=False)
     _measured: Measured = field(repr=False)
@@ -120,7 +124,8 @@ class LearningCurve:
             ConfigError: If n or error is out of range.
             InsufficientData: If the error at the largest size is at chance then.
         """
-        return self._refit(np.append(self.n, n), np.append(self.error, error))
+        new = None if self.seed is None else np.append(self.seed, self.seed.max() + 1)
+        return self._refit(np.append(self.n, n), np.append(self.error, error), new)
 
     def images_for(self, error: float) -> ImagesNeeded:
         """Find how many images reach this error, and how surely.
@@ -171,7 +176,7 @@ class LearningCurve:
         """Make the rows of `backtest` from a refit to sizes below `size`."""
         known = self.n < size
         try:
-            refit = self._refit(self.n[known], self.error[known])
+            refit = self._refit(self.n[known], self.error[known], None if self.seed is None else self.seed[known])
         except InsufficientData:
             return []
         measured, forecast = self.error[~known], refit.predict(self.n[~known])
@@ -179,13 +184,14 @@ class LearningCurve:
         rows = forecast.assign(measured=measured, inside=inside)[~forecast["beyond"]]
         return [(refit.largest, r.n, r.measured, r.error, r.low, r.high, r.inside) for r in rows.itertuples()]
 
-    def _refit(self, n: Array, error: Array) -> LearningCurve:
+    def _refit(self, n: Array, error: Array, seed: Array | None) -> LearningCurve:
         return fit_learning_curve(
             n,
             error,
             chance_error=self.chance_error,
             test_size=self.test_size,
             shared=self.shared,
+            seed=seed,
             level=self.level,
             kinds=self._kinds,
         )
@@ -205,6 +211,7 @@ def fit_learning_curve(
     chance_error: float,
     test_size: int | None = None,
     shared: float | None = None,
+    seed: Sequence[Hashable] | Array | None = None,
     level: float = 0.95,
     kinds: Kinds = KINDS,
 ) -> LearningCurve:
@@ -218,6 +225,8 @@ def fit_learning_curve(
         shared: Share of that noise's variance that all runs have in common, since they see the same test images: 1 less
             the share of images on which two runs differ in being right, over what it were by chance. None weighs
             independent test images against common ones by what the errors look like.
+        seed: Seed of every run. What runs of one seed have in common at all sizes cancels in differences; None for
+            nothing.
         level: Of the intervals.
         kinds: What other curves teach; the benchmark passes constants that have not seen the curve.
 
@@ -229,8 +238,9 @@ def fit_learning_curve(
         RisingErrors: If errors rise with every size, as accuracies do.
     """
     sizes, errors = checked_input(n, error, chance_error, test_size, shared, level)
+    seeds = checked_seeds(seed, sizes)
     order = np.lexsort((errors, sizes))
-    sizes, errors = sizes[order], errors[order]
+    sizes, errors, seeds = sizes[order], errors[order], None if seeds is None else seeds[order]
     # Repeats are averaged: a mean per distinct size (sizes,); `which` is the number of every run's size (runs,)
     distinct, which, repeats = np.unique(sizes, return_inverse=True, return_counts=True)
     means = np.bincount(which, errors) / repeats
@@ -246,7 +256,9 @@ def fit_learning_curve(
         repeats=repeats,
         squares=np.bincount(which, deviations**2),
         test_variance=scale.test_variance(means),
+        seeds=None if seeds is None else paired(deviations, which, seeds),
     )
     commons = UNKNOWN if shared is None else (Common(shared, 0.0),)
     posterior = infer(measured, kinds, commons)
-    return LearningCurve(sizes, errors, chance_error, test_size, level, shared, scale, kinds, measured, posterior)
+    told = (chance_error, test_size, level, shared, seeds)
+    return LearningCurve(sizes, errors, *told, scale, kinds, measured, posterior)

@@ -84,6 +84,23 @@ UNKNOWN = (Common(0.0, 0.0, 0.9), Common(0.8, 0.8, 0.1))
 
 
 @dataclass(frozen=True, eq=False)
+class Seeds:
+    """Stores what runs of one seed have in common, at all sizes; `paired` makes it.
+
+    Attributes:
+        shift: Mean effect of the seeds of every size (sizes,); 0 where all sizes have the same seeds.
+        squares: Sum of squared deviations of the runs from the effects of their size and seed.
+        dof: Its degrees of freedom.
+        count: Number of seeds.
+    """
+
+    shift: Array
+    squares: float
+    dof: int
+    count: int
+
+
+@dataclass(frozen=True, eq=False)
 class Measured:
     """Stores what was measured at every size, in z.
 
@@ -94,6 +111,7 @@ class Measured:
         repeats: Runs of every size (sizes,).
         squares: Sum of squared deviations of the runs from their mean (sizes,).
         test_variance: Variance that the test images add to one run (sizes,).
+        seeds: What runs of one seed have in common, None where it is not known or nothing tells.
     """
 
     largest: float
@@ -102,6 +120,7 @@ class Measured:
     repeats: Array
     squares: Array
     test_variance: Array
+    seeds: Seeds | None = None
 
     def run_variance(self, common: Common) -> float:
         """Estimate the variance of z between runs, without what the test images add."""
@@ -110,6 +129,16 @@ class Measured:
         squares = self.squares.sum() - (1 - common.test) * (spare @ self.test_variance)
         # The mean of the posterior under a scaled inverse chi-squared prior, roughly: both variances by their dof
         return float((RUN_NOISE_DOF * RUN_NOISE**2 + max(squares, 0.0)) / (RUN_NOISE_DOF + spare.sum()))
+
+    def seed_share(self, between: float, common: Common) -> float:
+        """Estimate the share of the variance between runs, `between`, that their seeds explain."""
+        if self.seeds is None:
+            return 0.0
+        test = (1 - common.test) * float(self.test_variance.mean())
+        own = max(self.seeds.squares - self.seeds.dof * test, 0.0)
+        # Shrunk towards no share, as the variance between runs is
+        own = (RUN_NOISE_DOF * between + own) / (RUN_NOISE_DOF + self.seeds.dof)
+        return max(0.0, 1 - own / between)
 
 
 @dataclass(frozen=True, eq=False)
@@ -138,8 +167,8 @@ class Part:
     process: SlopeProcess
     common: Common
     run_variance: float  # of z between runs
-    run_dof: int  # degrees of freedom of that
-    level_variance: float  # of z: what all runs have in common, and other test images or splits would not
+    new_run_variance: float  # of z of a new run, around the average one
+    level_variance: float  # of z: what all runs have in common, and other test images, splits or seeds would not
 
 
 @dataclass(frozen=True, eq=False)
@@ -165,11 +194,8 @@ class Posterior:
         means, sds = [], []
         for part in self.parts:
             mean, variance = part.process.normals(x)
-            # A variance from few runs is often too small. To some per cent this is the squared ratio of the 97.5 %
-            # quantiles of Student's t with so many degrees of freedom and of the normal
-            runs = (1 + 3.4 / part.run_dof) * (1 - part.common.runs) * part.run_variance
             means.append(mean)
-            sds.append(np.sqrt(variance + runs + (1 - part.common.test) * test_variance))
+            sds.append(np.sqrt(variance + part.new_run_variance + (1 - part.common.test) * test_variance))
         return Mixture(self.weights, np.concatenate(means), np.concatenate(sds))
 
     def draws(self, x: Array, count: int, rng: np.random.Generator, same_images: bool = False) -> Array:
@@ -204,12 +230,41 @@ def infer(measured: Measured, kinds: Kinds = KINDS, commons: Sequence[Common] = 
     parts, logs = [], []
     for (kind, weight), common in product(kinds.weights(measured.largest), commons):
         between = measured.run_variance(common)
-        own = (1 - common.test) * measured.test_variance + (1 - common.runs) * between
-        process = condition(measured.x, measured.z, own / measured.repeats, replace(kind, lasting=lasting))
-        shared = common.test * measured.test_variance[-1] + common.runs * between / measured.repeats[-1]
+        by_seed = measured.seed_share(between, common)
+        # What all sizes have in common cancels in differences, and stays in the level
+        own = (1 - common.test) * measured.test_variance + (1 - common.runs) * (1 - by_seed) * between
+        z = measured.z if measured.seeds is None else measured.z - by_seed * measured.seeds.shift
+        process = condition(measured.x, z, own / measured.repeats, replace(kind, lasting=lasting))
+        level = common.test * measured.test_variance[-1] + common.runs * between / measured.repeats[-1]
+        if measured.seeds is not None:
+            level += by_seed * between / measured.seeds.count
+        # A variance from few runs is often too small. To some per cent this is the squared ratio of the 97.5 %
+        # quantiles of Student's t with so many degrees of freedom and of the normal
+        new_run = (1 + 3.4 / (RUN_NOISE_DOF + spare)) * (1 - common.runs) * between
         for times, share in DAMPINGS:  # beyond what was measured, which they leave as it is
             damped = replace(process, prior=replace(process.prior, damping=times * kind.damping))
-            parts.append(Part(damped, common, between, RUN_NOISE_DOF + spare, float(shared)))
+            parts.append(Part(damped, common, between, new_run, float(level)))
             logs.append(np.log(weight * common.weight * share) + process.prior_weights + TRUST * process.likelihood)
     weights = np.concatenate(logs)
     return Posterior(tuple(parts), np.exp(weights - logsumexp(weights)))
+
+
+def paired(deviations: Array, which: Array, seed: Array) -> Seeds | None:
+    """Part deviations of runs by size and seed, by least squares.
+
+    Args:
+        deviations: Of every run's z from its size's mean (runs,).
+        which: Number of every run's size (runs,).
+        seed: Number of every run's seed (runs,).
+
+    Returns:
+        None where the seeds leave nothing to tell what they have in common.
+    """
+    dummies = np.hstack([np.eye(which.max() + 1)[which], np.eye(seed.max() + 1)[seed]])
+    effects, _, rank, _ = np.linalg.lstsq(dummies, deviations)
+    dof, spare = len(deviations) - int(rank), len(deviations) - int(which.max()) - 1
+    if not 0 < dof < spare:
+        return None
+    of_seeds = effects[which.max() + 1 :]
+    shift = np.bincount(which, (of_seeds - of_seeds.mean())[seed]) / np.bincount(which)
+    return Seeds(shift, float(((deviations - dummies @ effects) ** 2).sum()), dof, int(seed.max()) + 1)

@@ -320,7 +320,9 @@ def _runs(frame: pd.DataFrame, name: str, full_size: int, test_size: int | None,
         **{"study": name, "state": "finished", "data": name, "recipe": "own", "budget": "iterations"},
         **{"model": frame["curve"].where(frame["curve"] != "", name).to_numpy(), "draw": "independent"},
         **{"full_size": full_size, "images": frame["n"].to_numpy(), "fraction": frame["n"].to_numpy() / full_size},
-        **dict.fromkeys(("seed", "draw_seed", "init_seed", "order_seed"), seeds),
+        # Without a column seed nothing tells which repeats of different sizes belong together: each has its own seed
+        **dict.fromkeys(("draw_seed", "init_seed", "order_seed"), seeds if "seed_name" in frame else np.arange(count)),
+        "seed": seeds,
         **{"validation_images": test_size, "top1": frame["accuracy"].to_numpy(), "guess_top1": guess},
     }
     runs = pd.DataFrame(columns, index=range(count)).reindex(columns=[column.name for column in COLUMNS])

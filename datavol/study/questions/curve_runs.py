@@ -21,6 +21,7 @@ Metric = Literal["top1", "top5"]
 Column = Literal["error", "best_error"]
 RANKS: dict[str, int] = {"top1": 1, "top5": 5}  # how many of the likeliest classes may be the true one
 
+SEEDS = ["draw_seed", "init_seed", "order_seed"]
 CURVE_COLUMNS = ["data", "model", "recipe", "budget", "draw"]
 """Columns that the runs of a learning curve have in common; fractions and seeds vary along it."""
 
@@ -122,6 +123,7 @@ class CurveRuns:
                 chance_error=self.chance_error,
                 test_size=self.test_size,
                 shared=self.shared_noise,
+                seed=[*self.runs[SEEDS].itertuples(index=False, name=None)],
                 level=level,
             )
 

@@ -16,7 +16,7 @@ from datavol.runs.columns import COLUMNS
 from datavol.study.audit.findings import Finding, list_fractions
 from datavol.study.curves.learning_curve import REACH
 from datavol.study.questions.chance import largest_of, p_of_guessing, rise_at_the_end, shown_difference
-from datavol.study.questions.curve_runs import RANKS, Column, CurveRuns
+from datavol.study.questions.curve_runs import RANKS, SEEDS, Column, CurveRuns
 from datavol.study.questions.remedies import longer_command, report_command, round_up, train_command
 
 FAR = 5.5
@@ -26,7 +26,6 @@ largest fractions differ by more than that anyway."""
 STEEP = 5.0
 """From so many asked differences on, a rise at the end says that accuracies tell more of the time than of the data."""
 WIDEST = 0.2  # a larger difference is not proposed to ask about
-SEEDS = ["draw_seed", "init_seed", "order_seed"]
 COMPARED = frozenset(column.name for column in COLUMNS if column.audit)  # findings by these names compare runs
 
 

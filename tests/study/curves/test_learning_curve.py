@@ -16,7 +16,7 @@ from datavol.errors import ConfigError, InsufficientData
 from datavol.study.curves.checks import RisingErrors
 from datavol.study.curves.error_scale import ErrorScale
 from datavol.study.curves.learning_curve import LearningCurve, fit_learning_curve
-from datavol.study.curves.posterior import DAMPINGS, KINDS, Common, Kinds, Measured, Mixture, infer
+from datavol.study.curves.posterior import DAMPINGS, KINDS, Common, Kinds, Measured, Mixture, infer, paired
 from datavol.study.curves.power_laws import fit_power_law, fit_power_law_with_floor
 from datavol.study.curves.slope_process import LEVEL_SD, SCALES, WIGGLE_DECAY, Prior, condition
 
@@ -138,6 +138,7 @@ BAD = {
     "test size": ({"test_size": 0}, "test_size must be at least 1 image, got 0; leave it out if it is unknown"),
     "test size in words": ({"test_size": "100"}, "test_size must be at least 1 image, got '100'; leave it out"),
     "shared": ({"shared": 70}, "shared must be a share from 0 to 1, got 70; leave it out if it is unknown"),
+    "seeds": ({"seed": [0, 1]}, r"seed must be as long as n \(3\), got 2; give one per run"),
     "level": ({"level": 95}, "level must be between 0 and 1, got 95; 0.95 for 95 %"),
 }
 
@@ -238,6 +239,50 @@ def test_repeats_settle_what_a_run_measures():
     assert curve.run_noise == pytest.approx(0.03, rel=0.3)
     told = curve.predict([32_000])
     assert told["high"][0] - told["low"][0] == pytest.approx(2 * 1.96 * 0.03 * told["error"][0], rel=0.4)
+
+
+def test_what_a_seed_adds_to_every_size_cancels_in_differences():
+    """Seeds differ by 3 % at all sizes alike, runs of a seed by 0.3 %."""
+    rng = np.random.default_rng(0)
+    n, seed = np.repeat(SIZES, 3), np.tile(["a", "b", "c"], 6)
+    effect = dict(zip("abc", 0.03 * rng.standard_normal(3), strict=True))
+    noise = np.array([effect[one] for one in seed]) + 0.003 * rng.standard_normal(18)
+    error = TRUTHS["saturating"](n) * np.exp(noise)
+    apart = fit_learning_curve(n, error, chance_error=0.9)
+    together = fit_learning_curve(n, error, chance_error=0.9, seed=seed)
+
+    def width(curve, of):
+        low, high = np.quantile(of(curve.average_errors([16_000, 32_000])), [0.025, 0.975])
+        return high - low
+
+    gains = [width(curve, lambda errors: errors[:, 0] - errors[:, 1]) for curve in (apart, together)]
+    levels = [width(curve, lambda errors: errors[:, 1]) for curve in (apart, together)]
+    assert gains[1] < 0.7 * gains[0]
+    assert levels[1] == pytest.approx(levels[0], rel=0.3)  # another three seeds would give another level
+    shuffled = rng.permutation(18)
+    again = fit_learning_curve(n[shuffled], error[shuffled], chance_error=0.9, seed=seed[shuffled])
+    pd.testing.assert_frame_equal(again.predict([64_000]), together.predict([64_000]))
+
+
+def test_a_size_with_a_lucky_seed_alone_is_not_taken_for_better():
+    n, seed = np.append(np.repeat(SIZES[:-1], 3), SIZES[-1]), np.append(np.tile([0, 1, 2], 5), 2)
+    error = TRUTHS["saturating"](n) * np.exp(np.array([0.06, 0.0, -0.06])[seed])  # seed 2 is 6 % better everywhere
+    apart = fit_learning_curve(n, error, chance_error=0.9)
+    together = fit_learning_curve(n, error, chance_error=0.9, seed=seed)
+    off = [abs(curve.predict([32_000])["error"][0] - TRUTHS["saturating"](32_000)) for curve in (apart, together)]
+    assert off[1] < 0.5 * off[0]
+
+
+def test_seeds_and_sizes_are_parted_as_in_a_two_way_layout():
+    rng = np.random.default_rng(1)
+    table = rng.standard_normal((5, 3))  # sizes, seeds
+    table -= table.mean(1, keepdims=True)
+    told = paired(table.ravel(), np.repeat(np.arange(5), 3), np.tile(np.arange(3), 5))
+    residual = table - table.mean(0)  # of both means, as those of the sizes are 0
+    assert (told.dof, told.count, told.squares) == (8, 3, pytest.approx((residual**2).sum()))
+    np.testing.assert_allclose(told.shift, 0, atol=1e-12)
+    for alone in ([0, 1, 2, 3, 4], [0, 0, 0, 0, 0]):  # seeds that never come again, and one seed
+        assert paired(table[:, 0], np.arange(5), np.array(alone)) is None
 
 
 # Simulated truth
