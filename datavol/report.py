@@ -194,7 +194,8 @@ def _conclusions(contents: ReportData) -> Iterator[str]:
     for answer in answered:
         yield f"{answer.curve}: {answer.question} {answer.answer}"
     if waiting := [answer for answer in contents.answers if answer.state == "cannot say"]:
-        yield f"{len(waiting)} questions cannot be answered yet; the page says why, and what would help"
+        questions = "1 question" if len(waiting) == 1 else f"{len(waiting)} questions"
+        yield f"{questions} cannot be answered yet; the page says why, and what would help"
     yield from map(str, contents.findings)
 
 

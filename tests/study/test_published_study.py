@@ -77,10 +77,11 @@ def test_no_curve_is_refused_a_verdict_and_what_weakens_it_is_true(study):
     gates = {curve.name.split(" on ")[0]: find_gates(curve, study.epochs, findings) for curve in curves_of_study(study)}
     names = {name: [gate.name for gate in those] for name, those in gates.items()}
     assert not any(gate.refuses for those in gates.values() for gate in those)
-    # Ten budget epochs are too few for the regularised recipe, which was still rising; three curves have one seed
+    # Ten budget epochs are too few for the regularised recipe, which was still rising, most of all on
+    # the full set, whose accuracy is 1.6 points below that of 5 %; three curves have one seed
     assert names == {
         "mobilenet_v2 by plain": ["one_seed"],
-        "mobilenet_v2 by regularised": ["settled", "one_seed"],
+        "mobilenet_v2 by regularised": ["worse", "settled", "one_seed"],
         "mobilenet_v2 by small": [],
         "resnet50 by small": ["one_seed"],
     }

@@ -95,7 +95,8 @@ class CurveRuns:
     def provenance(self) -> str:
         """Describe how many runs were used, and how many left out."""
         if self.points:
-            return f"from {len(self.runs)} points at {self.runs['images'].nunique()} sizes"
+            count, sizes = len(self.runs), self.runs["images"].nunique()
+            return f"from {count} point{'s' * (count > 1)} at {sizes} size{'s' * (sizes > 1)}"
         used = f"from {len(self.runs)} finished runs at {self.runs['fraction'].nunique()} fractions"
         if not self.left_out:
             return used

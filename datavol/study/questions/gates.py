@@ -34,9 +34,9 @@ class Gate:
     """Stores a reason to give a verdict with care, or not at all.
 
     Attributes:
-        name: In a word: `guessing`, `test_set`, `one_seed`, `full_set`, `fractions`, `settled`, `audit`; `no_run`,
-            `metric` and `baseline` where there is nothing to judge yet; `target`, `searched`, `one_run` and `seconds`
-            of single questions.
+        name: In a word: `guessing`, `test_set`, `one_seed`, `full_set`, `fractions`, `worse`, `settled`, `audit`;
+            `no_run`, `metric` and `baseline` where there is nothing to judge yet; `target`, `searched`, `one_run` and
+            `seconds` of single questions.
         why: The reason, in a sentence.
         remedy: What to do.
         refuses: Whether it refuses the verdict, instead of weakening it.
@@ -78,7 +78,7 @@ def find_gates(
     gates = [*_basis(curve)]
     if not gates:  # else there are no accuracies to compare
         gates += [*_guessing(curve, level), *_test_set(curve, delta, level), *_fractions(curve), *_full_set(curve)]
-        gates += [*_settled(curve, epochs, delta, level), *_one_seed(curve)]
+        gates += [*_worse(curve, delta, level), *_settled(curve, epochs, delta, level), *_one_seed(curve)]
     gates += _audit(curve, findings)
     if not any(gate.refuses for gate in gates):
         gates += _too_near_guessing(curve, level)
@@ -143,8 +143,8 @@ def _test_set(curve: CurveRuns, delta: float, level: float) -> Iterator[Gate]:
         why = f"one of your {images:,} test images is {points(one)}, and you ask about {points(delta)}"
     elif shown > delta:
         why = (
-            f"on {images:,} test images two {_sizes(curve)} have to differ by {points(shown)} before it is more than "
-            f"chance, and you ask about {points(delta)}"
+            f"on {images:,} test images two {_sizes(curve)} have to differ by {points(round_up(shown))} before it is "
+            f"more than chance, and you ask about {points(delta)}"
         )
     else:
         return
@@ -199,6 +199,19 @@ def _full_set(curve: CurveRuns) -> Iterator[Gate]:
         )
     whole = train_command(curve.runs, fraction=[1.0])
     yield Gate("full_set", why, "train on all of it" + ("" if curve.points else ", fraction=1"), beyond, whole)
+
+
+def _worse(curve: CurveRuns, delta: float, level: float) -> Iterator[Gate]:
+    errors = curve.runs.groupby("images")["error"].mean()
+    if errors.iloc[-1] - errors.iloc[0] <= max(delta, shown_difference(curve, level)):
+        return
+    first, last = (f"{curve.measure.written(1 - errors[n])} with {n:,} images" for n in errors.index[[0, -1]])
+    why = f"more data made it worse: the {curve.measure.name} is {first} and {last}, so small sizes count as enough"
+    remedy = "look for wrong labels, and for training that had not settled"
+    if curve.points:
+        other = "higher" if curve.measure.lower else "lower"
+        remedy = f"look for wrong values; if {other} is better, name another metric"
+    yield Gate("worse", why, remedy, refuses=False)
 
 
 def _one_seed(curve: CurveRuns) -> Iterator[Gate]:

@@ -15,7 +15,7 @@ import pandas as pd
 from datavol.cli.text import level_text, per_cent
 from datavol.errors import ConfigError
 from datavol.study.curves.forecasts import settled
-from datavol.study.curves.learning_curve import LearningCurve
+from datavol.study.curves.learning_curve import REACH, LearningCurve
 from datavol.study.questions.curve_runs import CurveRuns
 from datavol.study.questions.gates import Gate, Refused
 from datavol.study.questions.remedies import train_command
@@ -27,6 +27,7 @@ ASKED = {
     "saturation": "the fraction that is enough",
     "target": "the images needed",
 }
+SLACK = 1 + 1e-9  # of fractions, which are decimals
 OUTCOMES = 20  # equally likely outcomes of each candidate
 GRID = 25  # sizes between which the asked one is interpolated
 NARROWEST = 0.02
@@ -107,8 +108,8 @@ def next_runs(
 ) -> pd.DataFrame:
     """Evaluate the candidates for the next run, the best first.
 
-    They are the measured fractions, their doubles, and the full set; for the accuracy of the full set also half of the
-    smallest, which lies outside the sizes that the other questions search.
+    They are the measured fractions, their doubles, and the full set where a forecast reaches it; for
+    the accuracy of the full set also half of the smallest, which lies outside the sizes that the others search.
 
     Returns:
         A row per candidate: `fraction`, `images`, `seed`, `hours`, `now` and `then` (the interval's width and its
@@ -123,6 +124,7 @@ def next_runs(
     fitted = curve.fit(level) if asked == "target" else full_curve(curve, level)
     known = dict(zip(curve.runs["fraction"], curve.runs["images"], strict=True))
     fractions = _candidates(curve.runs["fraction"], smaller=asked == "full")
+    fractions = [one for one in fractions if one <= SLACK * curve.fraction_of(fitted.largest) * REACH]
     images = [int(known.get(fraction, max(1, round(fraction * curve.full_size)))) for fraction in fractions]
     values, outcomes = _draws(asked, fitted, curve.full_size, images, delta, target)
     shares = [(1 - level) / 2, (1 + level) / 2]

@@ -192,6 +192,8 @@ def seeds_for(delta: float, sd: float, level: float = 0.95, power: float = 0.8) 
 
 
 def _variance(curve: CurveRuns, level: float) -> Variance:
+    if curve.runs["error"].isna().any():
+        raise InsufficientData(f"cannot say: not every run recorded {curve.metric}; ask of top1")
     runs = _repeated(curve.runs)
     scale = ErrorScale.of(curve.runs["error"].to_numpy(float), curve.chance_error, curve.test_size)
     # Variances of z by source, and draws of each that are jointly as likely as the data allow (draws,)

@@ -98,9 +98,14 @@ def _enough(found: Saturation) -> Iterator[str]:
 def _more(twice: Answer) -> str:
     if twice.state != "answered":
         return "what twice the data would buy cannot be said yet"
-    gain, low, high = (100 * float(twice.numbers[name] or 0) for name in ("gain", "low", "high"))
+    gain, low, high = (_tenths(twice.numbers[name] or 0) for name in ("gain", "low", "high"))
     # In tenths of a point: nobody decides by less
-    buys = f"buy about {gain:.1f} points" if gain >= 0.05 else "not be likely to buy anything"
-    if gain >= 0.05 and isinstance(twice.result, Doubling) and twice.result.measure is not TOP1:
+    buys = f"buy about {gain:.1f} points" if gain > 0 else "not be likely to buy anything"
+    if gain > 0 and isinstance(twice.result, Doubling) and twice.result.measure is not TOP1:
         buys = twice.result.measure.bought(f"about {gain:.1f} points")
     return f"twice the data would {buys} ({low:.1f} to {high:.1f} points)"
+
+
+def _tenths(share: float) -> float:
+    """Round a share to tenths of a point, never to -0."""
+    return round(100 * share, 1) + 0.0

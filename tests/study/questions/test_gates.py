@@ -1,3 +1,4 @@
+import re
 from itertools import product
 from math import sqrt
 from pathlib import Path
@@ -234,6 +235,19 @@ def test_seeds_count_only_within_a_fraction():
     spread = simulated(fractions=(0.25, 0.5, 1.0), seeds=((0, 0),))
     spread.runs["seed"] = spread.runs["init_seed"] = [0, 1, 2]
     assert "one_seed" in gates_of(spread)
+
+
+@pytest.mark.parametrize(("slope", "worse"), [(0.1, True), (0.001, False), (-0.1, False)])
+def test_data_that_made_it_worse_are_not_called_enough_without_a_word(slope, worse):
+    gates = gates_of(simulated(truth=lambda n: 0.2 * (n / 2000) ** slope))
+    assert ("worse" in gates) is worse
+    assert not worse or gates["worse"].why.startswith("more data made it worse: the accuracy is 8")
+
+
+@pytest.mark.parametrize("images", [2000, 6000, 6400])
+def test_what_test_images_show_is_more_than_what_is_asked_also_as_it_is_written(images):
+    why = gates_of(simulated(images, truth=lambda n: 0.3 * (n / 32_000) ** -0.3))["test_set"].why
+    assert float(re.findall(r"([\d.]+) point", why)[0]) > 1
 
 
 def cosine(end: float, epochs: int) -> np.ndarray:

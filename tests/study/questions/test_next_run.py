@@ -44,6 +44,15 @@ def test_candidates_are_measured_fractions_again_their_neighbours_and_the_full_s
     assert told["per_hour"].is_monotonic_decreasing
 
 
+def test_no_candidate_is_beyond_four_times_the_largest_subset():
+    near, far = (
+        next_runs(curve(fractions), "target", target=0.8)["fraction"]
+        for fractions in (FRACTIONS[:3], (0.03, 0.06, 0.12))
+    )
+    assert near.max() == 1.0
+    assert sorted(far) == [0.03, 0.06, 0.12, 0.24]
+
+
 def test_hours_are_equal_with_equal_iterations_and_grow_with_n_with_equal_epochs():
     assert set(next_runs(curve(), "full")["hours"]) == {1.0}
     growing = next_runs(curve(columns=HOUR_PER_DATA_SET), "full")

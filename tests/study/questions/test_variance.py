@@ -134,3 +134,12 @@ def test_the_order_of_runs_does_not_matter(random):
     order = random.sample(range(len(measured.runs)), len(measured.runs))
     shuffled = variance(replace(measured, runs=measured.runs.iloc[order]))
     pd.testing.assert_series_equal(pd.Series(shuffled.numbers), pd.Series(variance(measured).numbers), rtol=1e-5)
+
+
+def test_runs_that_lack_the_metric_are_named_instead_of_nan():
+    study = simulated_study(np.random.default_rng(0), grid(seeds=((0, 0), (1, 1))))
+    study.runs.loc[3, "top5"] = np.nan
+    (lacking,) = curves_of_study(study, "top5")
+    for ask in (seeds_needed, variance):
+        with pytest.raises(InsufficientData, match="not every run recorded top5; ask of top1"):
+            ask(lacking)

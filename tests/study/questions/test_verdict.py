@@ -45,6 +45,12 @@ def test_a_weakened_verdict_is_provisional_and_a_refused_one_says_nothing():
     assert [gate.name for gate in refused.gates][-1] == "one_seed"  # refusing gates come first
 
 
+def test_tenths_of_a_point_have_no_minus_before_nought():
+    known = {"noise": 0.001, "test_size": None, "columns": {"best_top1": 0.99999}}
+    (verdict,) = verdicts(one(truth=lambda n: np.full_like(n, 1e-5, dtype=float), **known))
+    assert verdict.sentence.endswith("twice the data would not be likely to buy anything (0.0 to 0.0 points)")
+
+
 def test_one_curve_may_be_refused_while_another_is_given():
     near = {"model": "vit", "top1": 0.1004, "best_top1": 0.1004}
     runs = [study.runs for study in (one(test_size=50_000), one(columns=near, test_size=50_000))]
