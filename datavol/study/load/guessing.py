@@ -45,9 +45,10 @@ def _guesses(group: pd.DataFrame) -> list[float]:
 
 def _images_per_class(group: pd.DataFrame, classes: int) -> np.ndarray:
     """Count, or estimate, the images of every class (classes,)."""
-    folders = group[group["folder"].notna()]
+    folders, images = group[group["folder"].notna()], group["validation_images"].iloc[0]
     for folder in folders["folder"]:
-        if (kept := kept_predictions(folder)) is not None:
+        # Predictions of another number of images are a file from elsewhere
+        if (kept := kept_predictions(folder)) is not None and (pd.isna(images) or len(kept.labels) == images):
             return np.bincount(kept.labels, minlength=classes)
     # The largest subset has the proportions of the full set most exactly; the first of those that are equally large
     for index in folders.sort_values("images", ascending=False, kind="stable").index:

@@ -88,6 +88,15 @@ def test_a_network_that_clearly_beats_guessing_passes(tmp_path):
     assert "guessing" not in gates_of(load_study(tmp_path))
 
 
+def test_predictions_of_other_images_do_not_speak_for_a_run(tmp_path):
+    photo_run(tmp_path, 1.0, partly_right(SHOWN, 45))
+    (kept,) = tmp_path.glob("*/predictions/last.npz")
+    photo_run(tmp_path.parent / "other", 1.0, partly_right(SHOWN[:30], 2))
+    (other,) = (tmp_path.parent / "other").glob("*/predictions/last.npz")
+    kept.write_bytes(other.read_bytes())
+    assert p_of_guessing(curve_of(load_study(tmp_path))) < 1e-6
+
+
 @pytest.mark.parametrize("metric", ["top1", "top5"])
 def test_a_network_that_always_names_one_class_is_no_better_whichever_it_is(tmp_path, metric):
     labels = np.repeat(np.arange(20), 50)  # all equally common
