@@ -84,10 +84,13 @@ def level_text(level: float) -> str:
     return f"{(100 * Decimal(str(level))).normalize():f} %"
 
 
-def points(share: float) -> str:
-    """Write a difference of accuracies as `1.2 points`."""
-    number = _number(share)
-    if share and float(number) == 0:
+def points(share: float, width: float = 0.0) -> str:
+    """Write a difference of accuracies as `1.2 points`.
+
+    In tenths of a point where its interval is a `width` of a point or more, a share: nobody knows more of it.
+    """
+    number = _number(round(share, 3) if width >= 0.01 else share)
+    if share and float(number) == 0 and width < 0.01:
         return "less than 0.01 points"
     return f"{number} point{'' if number == '1' else 's'}"
 
