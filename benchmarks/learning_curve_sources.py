@@ -19,7 +19,7 @@ FILES = {  # the table of each source, what makes a curve of it, and what must n
     "few-shot vision": ("network_curves.csv", ["curve"], "family"),
     "medical images": ("network_curves.csv", ["source", "curve"], "family"),
 }
-NETWORKS = [name for name in FILES if name != "LCDB"]
+
 ALIKE = {
     "Fashion-MNIST, networks": "Fashion-MNIST, scikit-learn",
     "Fashion-MNIST, scikit-learn": "Fashion-MNIST, networks",

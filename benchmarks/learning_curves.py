@@ -23,6 +23,7 @@ from __future__ import annotations
 
 import json
 import time
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TypeAlias
@@ -37,6 +38,7 @@ from scipy.stats import norm
 from scipy.stats import t as student
 
 from datavol.errors import InsufficientData
+from datavol.study.curves.checks import RisingErrors
 from datavol.study.curves.learning_curve import LearningCurve, fit_learning_curve
 from datavol.study.curves.posterior import Kinds
 from datavol.study.curves.power_laws import fit_power_law, fit_power_law_with_floor
@@ -156,7 +158,9 @@ def fitted(window: Window, test_size: int | None, kinds: Kinds) -> LearningCurve
     """Datavol's curve, None where it refuses to forecast."""
     n, error = window.runs
     try:
-        return fit_learning_curve(n, error, chance_error=window.chance_error, test_size=test_size, kinds=kinds)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", RisingErrors)
+            return fit_learning_curve(n, error, chance_error=window.chance_error, test_size=test_size, kinds=kinds)
     except InsufficientData:
         return None
 

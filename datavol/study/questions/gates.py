@@ -19,7 +19,7 @@ from datavol.study.questions.chance import largest_of, p_of_guessing, rise_at_th
 from datavol.study.questions.curve_runs import RANKS, SEEDS, Column, CurveRuns
 from datavol.study.questions.remedies import longer_command, report_command, round_up, train_command
 
-FAR = 5.5
+FAR = 6.5
 """How many times the asked difference test images may show at least. So it is with one point and 200 images, the fewest
 on which `benchmarks/` checks probabilities of "enough" on real curves. Beyond, a verdict is refused, unless the two
 largest fractions differ by more than that anyway."""
