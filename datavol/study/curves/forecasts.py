@@ -56,20 +56,23 @@ class ImagesNeeded:
         least = self.sizes[int(enough.argmax())] if enough.any() else np.inf
         return float(least) if np.isfinite(least) else None
 
-    def cheapest(self, miss: float) -> float:
+    def cheapest(self, miss: float, owned: float = 0) -> float:
         """Find the n that costs least if missing the error has a price.
 
         Args:
-            miss: The price, in images. The expected cost of n images is n + miss * (1 - probability(n)).
+            miss: The price, in images. The expected cost of n images, of which `owned` cost nothing, is
+                max(n - owned, 0) + miss * (1 - probability(n)).
+            owned: Images that are there already; no smaller n is named within the sizes searched.
 
         Raises:
             ConfigError: If the price is no number of images.
         """
         check_miss(miss)
         # Between two of the curves' sizes only the cost of the images grows: the least is at one of them
-        n = np.unique([self.smallest, *self.sizes[np.isfinite(self.sizes)]])
+        least = min(max(self.smallest, owned), self.limit)
+        n = np.unique([least, *self.sizes[np.isfinite(self.sizes) & (self.sizes > least)]])
         missed = 1 - np.searchsorted(self.sizes, n, side="right") / len(self.sizes)
-        return float(n[np.argmin(n + miss * missed)])
+        return float(n[np.argmin(n + miss * missed)])  # less `owned`, which is the same for all
 
     def __str__(self) -> str:
         return self.sentence(f"an error of {100 * self.error:.3g} %")

@@ -11,6 +11,7 @@ constants have not seen. Nothing there validates forecasts beyond four times the
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, field
 
@@ -21,6 +22,7 @@ from datavol.errors import ConfigError, InsufficientData
 from datavol.study.curves.checks import (
     Array,
     Numbers,
+    RisingErrors,
     check_curve,
     check_share,
     checked_input,
@@ -185,16 +187,18 @@ class LearningCurve:
         return [(refit.largest, r.n, r.measured, r.error, r.low, r.high, r.inside) for r in rows.itertuples()]
 
     def _refit(self, n: Array, error: Array, seed: Array | None) -> LearningCurve:
-        return fit_learning_curve(
-            n,
-            error,
-            chance_error=self.chance_error,
-            test_size=self.test_size,
-            shared=self.shared,
-            seed=seed,
-            level=self.level,
-            kinds=self._kinds,
-        )
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", RisingErrors)  # said of the whole curve
+            return fit_learning_curve(
+                n,
+                error,
+                chance_error=self.chance_error,
+                test_size=self.test_size,
+                shared=self.shared,
+                seed=seed,
+                level=self.level,
+                kinds=self._kinds,
+            )
 
     def _new_run(self, n: Array) -> Mixture:
         """Forecast the z that one run would measure."""
@@ -235,7 +239,7 @@ def fit_learning_curve(
         InsufficientData: If the error at the largest size is at chance.
 
     Warns:
-        RisingErrors: If errors rise with every size, as accuracies do.
+        RisingErrors: If errors rise with n, as accuracies do.
     """
     sizes, errors = checked_input(n, error, chance_error, test_size, shared, level)
     seeds = checked_seeds(seed, sizes)
@@ -244,8 +248,8 @@ def fit_learning_curve(
     # Repeats are averaged: a mean per distinct size (sizes,); `which` is the number of every run's size (runs,)
     distinct, which, repeats = np.unique(sizes, return_inverse=True, return_counts=True)
     means = np.bincount(which, errors) / repeats
-    check_curve(distinct, means, chance_error)
     warn_of_rise(means)
+    check_curve(distinct, means, chance_error)
     scale = ErrorScale.of(errors, chance_error, test_size)
     # Small differences of errors become differences of z by the derivative dz/derror at the mean
     deviations = (errors - means[which]) * scale.steepness(means)[which]

@@ -69,12 +69,9 @@ class Doubling:
         return sum(test.probability <= 1 - self.level for test in self.earlier)
 
     def __str__(self) -> str:
-        more = (
-            f"{self.measure.bought(points(self.gain, self.high - self.low))} ({span(self.low, self.high, self.level)})"
-        )
-        last = (
-            f"{points(self.last, self.last_high - self.last_low)} ({span(self.last_low, self.last_high, self.level)})"
-        )
+        gain, last = points(self.gain, self.high - self.low), points(self.last, self.last_high - self.last_low)
+        more = f"{self.measure.bought(gain)} ({span(self.low, self.high, self.level)})"
+        last = f"{last} ({span(self.last_low, self.last_high, self.level)})"
         rule = f"with {probability(self.halving)} no more than the doubling before it, {last}"
         return f"twice the full set ({self.n:,} images) would {more}; {rule}"
 

@@ -40,7 +40,7 @@ class Target:
     @property
     def cheapest(self) -> float | None:
         """Return the n that costs least at the price of missing; None without one."""
-        return None if self.miss is None else self.needed.cheapest(self.miss)
+        return None if self.miss is None else self.needed.cheapest(self.miss, self.full_size)
 
     def __str__(self) -> str:
         sentence = self.needed.sentence(self.measure.of(self.accuracy))
@@ -53,8 +53,8 @@ class Target:
         if self.miss is None or (n := self.cheapest) is None:
             return sentence
         least = f"{about(n)} images cost least (reached with {chance(self.needed.probability(n))})"
-        if n == self.needed.smallest:
-            least = f"no images beyond the {n:,.0f} of the smallest subset pay"
+        if n <= self.full_size:
+            least = f"no images beyond the full set pay (reached with {chance(self.needed.probability(n))})"
         return f"{sentence}; if missing it costs as much as {self.miss:,.0f} images, {least}"
 
     @property

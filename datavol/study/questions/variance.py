@@ -1,8 +1,8 @@
 """Estimates components of variance between runs, and the seeds a claim needs.
 
 Runs of one fraction differ by the subset drawn (`draw_seed`), by the training seed (`init_seed` with `order_seed`) and
-by the interaction of the two. The components are pooled over the fractions below 1 in z (`curves/error_scale.py`), where
-seeds matter about equally at all sizes. Intervals take fractions to be independent; nested subsets of different
+by the interaction of the two. The components are pooled over the fractions below 1 in z (`curves/error_scale.py`),
+where seeds matter about equally at all sizes. Intervals take fractions to be independent; nested subsets of different
 fractions overlap, which makes them somewhat narrow.
 """
 

@@ -160,8 +160,9 @@ def test_bad_questions_get_one_line():
 
 
 def test_accuracies_by_mistake_are_warned_of():
-    with pytest.warns(RisingErrors, match=r"error rises with every size, from 0\.64 to 0\.76; if these are accuracies"):
-        fit_learning_curve([1000, 2000, 4000], [0.64, 0.68, 0.76], chance_error=0.9)
+    for rising in ([0.64, 0.68, 0.76], [0.64, 0.7, 0.69, 0.76]):
+        with pytest.warns(RisingErrors, match=r"error rises with n, from 0\.64 to 0\.76; if these are accuracies"):
+            fit_learning_curve(SIZES[: len(rising)], rising, chance_error=0.9)
 
 
 def test_a_curve_at_chance_cannot_say():

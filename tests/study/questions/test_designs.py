@@ -114,7 +114,8 @@ def check_target(result: Target) -> None:
     assert images[len(known) :] == [None] * (3 - len(known))
     assert all(needed.smallest <= one <= needed.limit for one in known)
     if result.miss is not None:
-        n, missed = result.cheapest, lambda n: n + result.miss * (1 - needed.probability(n))
+        n, owned = result.cheapest, result.full_size
+        missed = lambda n: max(n - owned, 0) + result.miss * (1 - needed.probability(n))  # noqa: E731
         assert missed(n) <= min(missed(one) for one in (needed.smallest, *known)) + 1e-6
 
 
