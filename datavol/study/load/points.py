@@ -178,7 +178,7 @@ def study_of_points(
         f"values: {measure.title}, {'lower' if measure.lower else 'higher'} is better, read as {scale}",
         f"guessing: {measure.written(guessed)}, {reason}",
         f"the full set: {full_size or largest:,} images, " + ("as given" if full_size else "the largest n"),
-        *([f"test images: {test_size:,}"] if test_size else []),
+        *([f"test images: {test_size:,}, taken to be the same ones for all points"] if test_size else []),
         *([] if known.counted else [f"test images: how far others would move the {measure.title} is not known"]),
         *([f"not read: the columns {', '.join(map(shown, given))}"] if given else []),
         *_against_the_metric(frame, measure),

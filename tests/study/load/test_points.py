@@ -161,7 +161,10 @@ def test_what_was_taken_for_what_is_said():
         "not read: the columns epoch",
     )
     wrong_way = study_of_points(points, "error", guess=0.9, test_size=50)
-    assert wrong_way.points.notes[2:4] == ("the full set: 400 images, the largest n", "test images: 50")
+    assert wrong_way.points.notes[2:4] == (
+        "the full set: 400 images, the largest n",
+        "test images: 50, taken to be the same ones for all points",
+    )
     assert wrong_way.points.notes[-1] == "note: error rises with n; if higher is better, name another metric"
     other = study_of_points(points, "kappa", better="higher", guess=0)
     assert other.points.notes[0].startswith("values: kappa, higher is better")
