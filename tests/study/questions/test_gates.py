@@ -153,13 +153,19 @@ def test_the_guess_among_equally_common_classes_does_not_depend_on_their_names()
 
 @pytest.mark.parametrize(("test_size", "guesses"), [(60, True), (3000, False)])
 def test_without_predictions_the_number_of_test_images_decides(test_size, guesses):
-    """Studies from W&B: always naming one of two classes gives 50 %, and the network 55 %."""
-    columns = {"classes": 2, "top1": 0.55, "best_top1": 0.55, "folder": None}
+    """Studies from W&B: always naming one of two classes gives 50 %, and the network 60 %."""
+    columns = {"classes": 2, "top1": 0.6, "best_top1": 0.6, "folder": None}
     study = simulated(test_size, columns=columns)
     assert p_of_guessing(curve_of(study)) == pytest.approx(
-        binomtest(round(0.55 * test_size), test_size, 0.5, alternative="greater").pvalue
+        binomtest(round(0.6 * test_size), test_size, 0.5, alternative="greater").pvalue
     )
     assert ("guessing" in gates_of(study)) == guesses
+
+
+@pytest.mark.parametrize(("top1", "refused"), [(0.12, True), (0.17, False)])
+def test_near_guessing_is_refused_however_clearly_it_is_better(top1, refused):
+    study = simulated(50_000, columns={"classes": 1000, "top1": top1, "best_top1": top1})
+    assert ("guessing" in gates_of(study)) == refused
 
 
 def test_what_the_estimator_refuses_near_guessing_is_a_gate():
