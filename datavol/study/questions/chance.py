@@ -32,9 +32,7 @@ def p_of_guessing(curve: CurveRuns) -> float:
 
 
 def _p_of_run(run: pd.Series, curve: CurveRuns) -> float:
-    kept = kept_of(run)
-    # Predictions of another number of images are not those of this accuracy: a file from elsewhere
-    if kept is not None and run["validation_images"] == len(kept.labels):
+    if (kept := kept_of(run)) is not None:
         return p_of_pairs(right_images(kept, RANKS[curve.metric]), guessed_right(kept, curve.metric))
     accuracy, guess = 1 - run["error"], 1 - curve.chance_error
     if pd.isna(run["validation_images"]):

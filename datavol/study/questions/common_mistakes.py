@@ -13,8 +13,10 @@ compare Jordan, arXiv 2304.01910."""
 
 
 def kept_of(run: pd.Series) -> Predictions | None:
-    """Read a run's last predictions; None where it kept none."""
-    return kept_predictions(run["folder"]) if isinstance(run["folder"], str) else None
+    """Read a run's last predictions; None without, or for another number of images."""
+    kept = kept_predictions(run["folder"]) if isinstance(run["folder"], str) else None
+    # Predictions of another number of images are not those of this accuracy: a file from elsewhere
+    return kept if kept is not None and len(kept.labels) == run["validation_images"] else None
 
 
 def right_images(kept: Predictions, rank: int) -> np.ndarray:
