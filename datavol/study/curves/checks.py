@@ -65,7 +65,7 @@ def warn_of_rise(error: Array) -> None:
         warnings.warn(
             f"error rises with n, from {error[0]:.3g} to {error[-1]:.3g}; if these are accuracies, give 1 - accuracy",
             RisingErrors,
-            stacklevel=3,
+            stacklevel=4,  # whoever called `fit_learning_curve`
         )
 
 

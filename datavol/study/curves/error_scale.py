@@ -1,7 +1,7 @@
-"""Converts errors to z = log r - 1/4 log(1 - r), r = error / ceiling, and back.
+"""Converts errors to a scale on which learning curves are nearly straight.
 
-On this scale learning curves are nearly straight lines in log2 n: a power law is one far below the ceiling, and near it
-the second term bends it like a plateau at guessing.
+It is z = log r - 1/4 log(1 - r) with r = error / ceiling, against log2 n. Far below the ceiling a power law is a line,
+and near it the second term bends it like a plateau at guessing.
 """
 
 from __future__ import annotations

@@ -119,16 +119,6 @@ class LearningCurve:
         x = np.log2(checked_sizes(n) / self.largest)
         return self._scale.error(self._posterior.draws(x, draws, np.random.default_rng(seed), same_images))
 
-    def with_run(self, n: float, error: float) -> LearningCurve:
-        """Fit the curve again, to these runs and one more.
-
-        Raises:
-            ConfigError: If n or error is out of range.
-            InsufficientData: If the error at the largest size is at chance then.
-        """
-        new = None if self.seed is None else np.append(self.seed, self.seed.max() + 1)
-        return self._refit(np.append(self.n, n), np.append(self.error, error), new)
-
     def images_for(self, error: float) -> ImagesNeeded:
         """Find how many images reach this error, and how surely.
 
@@ -227,10 +217,9 @@ def fit_learning_curve(
         chance_error: Error of guessing for the same k: 0.9 for top-1 and 0.5 for top-5 of ten equally frequent classes.
         test_size: Images that every error was measured on: adds their binomial noise. None for none.
         shared: Share of that noise's variance that all runs have in common, since they see the same test images: 1 less
-            the share of images on which two runs differ in being right, over what it were by chance. None weighs
-            independent test images against common ones by what the errors look like.
-        seed: Seed of every run. What runs of one seed have in common at all sizes cancels in differences; None for
-            nothing.
+            the variance of a difference of two runs over the sum of their variances. None weighs independent test
+            images against common ones by what the errors look like.
+        seed: Seed of every run. What runs of one seed have in common at all sizes cancels in differences.
         level: Of the intervals.
         kinds: What other curves teach; the benchmark passes constants that have not seen the curve.
 
@@ -245,7 +234,17 @@ def fit_learning_curve(
     seeds = checked_seeds(seed, sizes)
     order = np.lexsort((errors, sizes))
     sizes, errors, seeds = sizes[order], errors[order], None if seeds is None else seeds[order]
-    # Repeats are averaged: a mean per distinct size (sizes,); `which` is the number of every run's size (runs,)
+    measured, scale = _measure(sizes, errors, seeds, chance_error, test_size)
+    posterior = infer(measured, kinds, UNKNOWN if shared is None else (Common(shared, 0.0),))
+    told = (chance_error, test_size, level, shared, seeds)
+    return LearningCurve(sizes, errors, *told, scale, kinds, measured, posterior)
+
+
+def _measure(
+    sizes: Array, errors: Array, seeds: Array | None, chance_error: float, test_size: int | None
+) -> tuple[Measured, ErrorScale]:
+    """Average the repeats of every size, in z, and say how far they are apart."""
+    # A mean per distinct size (sizes,); `which` is the number of every run's size (runs,)
     distinct, which, repeats = np.unique(sizes, return_inverse=True, return_counts=True)
     means = np.bincount(which, errors) / repeats
     warn_of_rise(means)
@@ -262,7 +261,4 @@ def fit_learning_curve(
         test_variance=scale.test_variance(means),
         seeds=None if seeds is None else paired(deviations, which, seeds),
     )
-    commons = UNKNOWN if shared is None else (Common(shared, 0.0),)
-    posterior = infer(measured, kinds, commons)
-    told = (chance_error, test_size, level, shared, seeds)
-    return LearningCurve(sizes, errors, *told, scale, kinds, measured, posterior)
+    return measured, scale

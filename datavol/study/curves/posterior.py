@@ -1,4 +1,4 @@
-"""Weighs what a curve may be: of which kind, and how much of its noise its runs have in common.
+"""Weighs hypotheses on a learning curve: its kind, and its runs' common noise.
 
 A curve resembles those of networks or those of LCDB; each kind has constants of its own (`KINDS`), and the measurements
 say which fits. All runs of a study see the same test images: what those add to an error they add to all runs, so that

@@ -51,7 +51,7 @@ class Prior:
     lasting: float = 0.0  # share of the wiggle's variance that all runs of a size have in common
 
     def mean(self, x: Array, last: float) -> Array:
-        """Compute the mean of z(x) less the level, of a curve that ends at z = `last`."""
+        """Compute the mean of z(x) less the level; the curve ends at z = `last`."""
         return (self.mean_slope + self.slope_by_z * (last + 1)) * self._bent(x)
 
     def slope_covariance(self, x: Array, y: Array) -> Array:
@@ -59,7 +59,10 @@ class Prior:
         return self.slope_sd**2 * np.multiply.outer(self._bent(x), self._bent(y))
 
     def drift_covariance(self, x: Array, y: Array) -> Array:
-        """Compute the average run's covariance by drift and lasting wiggle at scale 1, (points, others)."""
+        """Compute the covariance by drift and lasting wiggle at scale 1.
+
+        Of the average run, (points, others).
+        """
         x, y = x[:, None], y[None, :]
         # The integral of a stationary drift has stationary increments, whose variance depends on the distance alone.
         # It is 0 at 0, so Cov(W(x), W(y)) = (Var W(x) + Var W(y) - Var(W(x) - W(y))) / 2

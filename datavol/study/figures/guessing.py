@@ -60,13 +60,16 @@ def guess_lines(
 
 
 def _beyond(axes: Axes, height: float) -> float:
-    """Return how far a height is beyond an axis, in its lengths: below 0 at its lower end, 0 within it."""
+    """Measure how far a height is beyond an axis, in its lengths.
+
+    Below 0 at its lower end, 0 within it.
+    """
     position = _position(axes, height)
     return min(position, 0.0) + max(position - 1, 0.0)
 
 
 def _position(axes: Axes, height: float) -> float:
-    """Return where a height is, 0 at the axis's lower end and 1 at its upper one."""
+    """Return a height as a share of the axis, from its lower end."""
     # On the axis's own scale, such as the logarithm of the error, which grows downwards
     scale = axes.yaxis.get_transform()
     low, high, at = (float(scale.transform(value)) for value in (*axes.get_ylim(), height))
@@ -74,7 +77,7 @@ def _position(axes: Axes, height: float) -> float:
 
 
 def _extend(axes: Axes, height: float) -> None:
-    """Move the end of an axis that is nearer, so that a line at a height shows."""
+    """Extend an axis so that a line at a height shows."""
     position = _position(axes, height)
     if EDGE / 3 < position < 1 - EDGE / 3:
         return

@@ -146,19 +146,7 @@ def study_of_points(
     Raises:
         ConfigError: If a value is out of place, or something is not known.
     """
-    known = _METRICS.get(_key(metric), _Known(shown(metric.strip())))
-    if not 0 < len(metric.strip()) <= LONGEST:
-        got = f"{len(metric)} letters" if metric.strip() else "nothing"
-        raise ConfigError(f"metric must be a name of at most {LONGEST} letters, got {got}; try --metric accuracy")
-    if _key(metric) not in _METRICS and better is None:
-        names = ", ".join(dict.fromkeys(one.title for one in _METRICS.values()))
-        raise ConfigError(
-            f"metric must be one of {names}, or come with the better values, got {known.title}; "
-            "try --better higher, or --better lower"
-        )
-    if _key(metric) in _METRICS and better not in (None, known.better):
-        raise ConfigError(f"better must be {known.better} for {known.title}, got {better}; leave it out")
-    measure = Measure(known.title, known.title, (better or known.better) == "lower", known.counted)
+    known, measure = _known(metric, better)
     points = points if points.index.is_unique else points.reset_index(drop=True)
     frame, given = _checked(points, measure, percent)
     _check_trust(frame)
@@ -173,11 +161,8 @@ def study_of_points(
     largest = int(frame["n"].max())
     if full_size is not None and not largest <= full_size < MOST_IMAGES:
         raise ConfigError(f"full_size must be at least the largest n, {largest:,}, got {full_size:,}; leave it out")
-    scale = "per cent" if percent else f"shares, so that 0.5 is {per_cent(0.5)}"
     notes = [
-        f"values: {measure.title}, {'lower' if measure.lower else 'higher'} is better, read as {scale}",
-        f"guessing: {measure.written(guessed)}, {reason}",
-        f"the full set: {full_size or largest:,} images, " + ("as given" if full_size else "the largest n"),
+        *_assumed(measure, percent, f"{measure.written(guessed)}, {reason}", full_size, largest),
         *([f"test images: {test_size:,}, taken to be the same ones for all points"] if test_size else []),
         *([] if known.counted else [f"test images: how far others would move the {measure.title} is not known"]),
         *([f"not read: the columns {', '.join(map(shown, given))}"] if given else []),
@@ -185,6 +170,34 @@ def study_of_points(
     ]
     runs = _runs(frame, name, full_size or largest, test_size, guessed)
     return Study(runs, pd.DataFrame(), measure, PointsRead(name, tuple(notes)))
+
+
+def _known(metric: str, better: Better | None) -> tuple[_Known, Measure]:
+    """Look a metric up by its name, or raise a ConfigError."""
+    known = _METRICS.get(_key(metric), _Known(shown(metric.strip())))
+    if not 0 < len(metric.strip()) <= LONGEST:
+        got = f"{len(metric)} letters" if metric.strip() else "nothing"
+        raise ConfigError(f"metric must be a name of at most {LONGEST} letters, got {got}; try --metric accuracy")
+    if _key(metric) not in _METRICS and better is None:
+        names = ", ".join(dict.fromkeys(one.title for one in _METRICS.values()))
+        raise ConfigError(
+            f"metric must be one of {names}, or come with the better values, got {known.title}; "
+            "try --better higher, or --better lower"
+        )
+    if _key(metric) in _METRICS and better not in (None, known.better):
+        raise ConfigError(f"better must be {known.better} for {known.title}, got {better}; leave it out")
+    measure = Measure(known.title, known.title, (better or known.better) == "lower", known.counted)
+    return known, measure
+
+
+def _assumed(measure: Measure, percent: bool, guessing: str, full_size: int | None, largest: int) -> list[str]:
+    """List how values, guessing and the full set are understood."""
+    scale = "per cent" if percent else f"shares, so that 0.5 is {per_cent(0.5)}"
+    return [
+        f"values: {measure.title}, {'lower' if measure.lower else 'higher'} is better, read as {scale}",
+        f"guessing: {guessing}",
+        f"the full set: {full_size or largest:,} images, " + ("as given" if full_size else "the largest n"),
+    ]
 
 
 def _key(metric: str) -> str:

@@ -13,7 +13,7 @@ from factories.simulated_curves import (
 from scipy.stats import norm
 
 from datavol.errors import ConfigError, InsufficientData
-from datavol.study.curves.learning_curve import LearningCurve
+from datavol.study.curves.learning_curve import LearningCurve, fit_learning_curve
 from datavol.study.questions.curve_runs import curves_of_study
 from datavol.study.questions.next_run import next_run, next_runs
 
@@ -126,6 +126,12 @@ def test_it_refuses_what_the_data_do_not_allow():
         next_run(curve(), "target")
 
 
+def with_run(curve, n, error):
+    """The curve fitted to one more run."""
+    known = {"chance_error": curve.chance_error, "test_size": curve.test_size, "shared": curve.shared}
+    return fit_learning_curve([*curve.n, n], [*curve.error, error], **known)
+
+
 def test_expected_widths_come_true():
     """The run is added, as a simulation measures it, and the interval is as narrow as was expected, or narrower."""
     rng, runs = np.random.default_rng(0), grid(FRACTIONS[:3])
@@ -133,7 +139,7 @@ def test_expected_widths_come_true():
     for one in simulated_curves(rng, runs, saturating, count=12):
         told = next_runs(one, "full").set_index("fraction").loc[1.0]
         error = simulated_errors(rng, grid((1.0,)), saturating)
-        curve = one.fit(0.95).with_run(32_000, error[0])
+        curve = with_run(one.fit(0.95), 32_000, error[0])
         low, high = np.quantile(curve.average_errors([32_000], 1000, same_images=True), [0.025, 0.975])
         expected.append(told["then"])
         measured.append(high - low)
@@ -147,7 +153,7 @@ def test_the_chosen_run_narrows_more_than_the_last_candidate():
         told, widths = next_runs(one, "full"), []
         for fraction in told["fraction"].iloc[[0, -1]]:
             error = simulated_errors(rng, grid((fraction,)), saturating)
-            errors = one.fit(0.95).with_run(32_000 * fraction, error[0]).average_errors([32_000], 1000)
+            errors = with_run(one.fit(0.95), 32_000 * fraction, error[0]).average_errors([32_000], 1000)
             widths.append(np.subtract(*np.quantile(errors, [0.975, 0.025])))
         restrict.append(widths[1] - widths[0])
     assert np.mean(restrict) > 0.02
