@@ -50,7 +50,6 @@ STARTS = {  # a value and the standard deviation around it that is thought possi
     "wiggle": ((0.0055, 0.8), (0.007, 0.8)),
     "dof": ((2.5, 0.8), (0.4, 0.8)),
 }
-torch.set_default_dtype(torch.float64)
 
 
 class Batch:
@@ -172,7 +171,7 @@ def _condition(
 
 def _forward(matrix: torch.Tensor, sides: list[torch.Tensor]) -> tuple[torch.Tensor, list[list[torch.Tensor]]]:
     """Half the log determinants, and L^-1 of every side; unrolled, as libraries are slow on tiny matrices."""
-    size, lower, half = matrix.shape[-1], {}, torch.zeros(())
+    size, lower, half = matrix.shape[-1], {}, torch.zeros((), dtype=torch.float64)
     for j in range(size):
         lower[j, j] = (matrix[..., j, j] - sum(lower[j, k] ** 2 for k in range(j))).clamp(min=1e-10).sqrt()
         half = half + torch.log(lower[j, j])
@@ -228,7 +227,7 @@ def _start() -> tuple[torch.Tensor, torch.Tensor]:
             value, spread = STARTS[name][kind]
             start.append(np.log(value) if log else value)
             sd.append(spread)
-    return torch.tensor([*start, 0.0]), torch.tensor([*sd, 0.5])
+    return torch.tensor([*start, 0.0], dtype=torch.float64), torch.tensor([*sd, 0.5], dtype=torch.float64)
 
 
 def main() -> None:
