@@ -128,7 +128,7 @@ def there(root: Path) -> list[Path]:
 
 def listed(source: Source) -> set[Path]:
     return {
-        Path(os.fsdecode(os.path.join(os.fsencode(split.root), os.fsencode(split.key(i)))))
+        Path(os.fsdecode(os.fsencode(split.path(i))))
         for split in (source.train, source.val)
         for i in range(len(split.labels))
     }

@@ -1,7 +1,6 @@
 """Predicts the speed of any number of devices from one device."""
 
 import math
-import os
 from dataclasses import dataclass
 
 import numpy as np
@@ -144,13 +143,12 @@ def mean_image_bytes(split: Split) -> float | None:
         return None
     # evenly spread, since files lie in the order of classes
     positions = np.linspace(0, len(split) - 1, min(len(split), FILES_WEIGHED)).astype(int)
-    paths = [os.path.join(split.root, split.key(int(position))) for position in positions]
-    try:
-        return float(np.mean([os.path.getsize(path) for path in paths]))
-    except OSError as error:
-        raise ConfigError(
-            f"an image must be readable, got {error.filename!r} ({error.strerror}); check data.root"
-        ) from None
+    sizes = []
+    for position in positions.tolist():
+        if (stamp := split.stamp(position)) is None:
+            raise ConfigError(f"an image must be readable, got {split.path(position)!r}; check data.root")
+        sizes.append(stamp[0])
+    return float(np.mean(sizes))
 
 
 def _on_cpu(trainer: TrainerConfig) -> bool:

@@ -28,7 +28,7 @@ def write_photo(path: Path, size: tuple[int, int], seed: int) -> None:
 
 def expected(split: FileSplit, i: int, side: int = SIDE) -> torch.Tensor:
     """Decode by Pillow and resize by torchvision, in another memory layout."""
-    with Image.open(os.path.join(split.root, split.key(i))) as image:
+    with Image.open(split.path(i)) as image:
         whole = torch.from_numpy(np.array(image.convert("RGB"))).permute(2, 0, 1).contiguous()
     return F.resize(whole, [side], antialias=True) if min(whole.shape[1:]) > side else whole
 
@@ -76,7 +76,7 @@ def pixels_file(store: Store) -> Path:
 
 def undisturbed(split: FileSplit, positions=EVERYTHING) -> bytes:
     """Make the pixels of a build in one go."""
-    side = 100 if split.root.endswith("alike") else SIDE
+    side = 100 if split.files.place.endswith("alike") else SIDE
     return b"".join(expected(split, i, side).permute(1, 2, 0).numpy().tobytes() for i in positions)
 
 

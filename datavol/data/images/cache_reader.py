@@ -91,7 +91,7 @@ def store_of(split: FileSplit, side: int, cache: str, pixel_range: PixelRange = 
 
     A subset of the split uses the same store, under the split's positions.
     """
-    table = split.digest() + os.fsencode(split.root) + f"|{side}".encode()
+    table = split.digest() + os.fsencode(split.files.place) + f"|{side}".encode()
 
     def folder(form: str) -> str:
         return os.path.join(cache, hashlib.sha256(form.encode() + table).hexdigest()[:16])

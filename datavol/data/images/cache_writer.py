@@ -110,13 +110,10 @@ def _stamps(split: FileSplit, positions: NDArray[np.int64], pool: ThreadPoolExec
     """Hash each file's size and times to 64 bits; -1 if missing."""
 
     def stamp(position: int) -> int:
-        try:
-            found = os.stat(split.path(position))
-        except OSError:
+        if (facts := split.stamp(position)) is None:
             return -1  # `decode` will report it
-        # The change time as well: a copy may bring its modification time along, and nobody can set the change time
-        facts = f"{found.st_size} {found.st_mtime_ns} {found.st_ctime_ns}".encode()
-        return int.from_bytes(hashlib.blake2b(facts, digest_size=8).digest(), "little") >> 1  # never negative
+        text = " ".join(map(str, facts)).encode()
+        return int.from_bytes(hashlib.blake2b(text, digest_size=8).digest(), "little") >> 1  # never negative
 
     chunks = np.array_split(positions, 1 + len(positions) // 4096)  # in parallel: a network drive takes its time
     stamps = pool.map(lambda chunk: [stamp(position) for position in chunk.tolist()], chunks)

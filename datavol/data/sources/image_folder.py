@@ -16,6 +16,7 @@ from datavol.data.sources.files.layout import beside_train, find_layout, split_r
 from datavol.data.sources.files.same_files import check_same_files
 from datavol.data.sources.files.scan import IMAGE_ENDINGS
 from datavol.data.sources.split import Classes, Opened, check_one_validation, hold_out
+from datavol.data.sources.storage.folder import Folder
 from datavol.data.sources.table import read_rows
 from datavol.errors import ConfigError
 
@@ -100,7 +101,7 @@ def open_imagenet(data: ImageNetConfig) -> Opened:
     solution = os.path.expanduser(data.val_solution or os.path.join(root, "LOC_val_solution.csv"))
     labels = _flat_labels(split_names(flat.paths), solution, train.classes)
     found = Found(root, os.path.relpath(train.root, root), f"{place} by {solution}", train.left_out + flat.left_out)
-    return train.classes, train.in_classes(), FileSplit(flat.root, flat.paths, labels), found
+    return train.classes, train.in_classes(), FileSplit(Folder(flat.root), flat.paths, labels), found
 
 
 def _check_wordnet_ids(folder: str) -> None:

@@ -16,6 +16,7 @@ from datavol.data.sources.files.found import Found
 from datavol.data.sources.files.layout import split_role
 from datavol.data.sources.files.same_files import check_same_files, listed_files
 from datavol.data.sources.split import Opened, check_one_validation, hold_out
+from datavol.data.sources.storage.folder import Folder
 from datavol.errors import ConfigError
 
 DELIMITERS = (",", ";", "\t", "|")
@@ -42,7 +43,7 @@ def open_table(data: TableConfig) -> Opened:
     notes = check_class_names(classes, table, "label another class")
     number = {name: label for label, name in enumerate(classes)}
     labels = np.array([number[label] for _, label, _ in used], dtype=np.int64)
-    whole = FileSplit(root, join_names(os.fsencode(path) for path, _, _ in used), labels)
+    whole = FileSplit(Folder(root), join_names(os.fsencode(path) for path, _, _ in used), labels)
     files = listed_files(whole)
     if data.val_fraction is not None:
         notes += check_same_files("data.table", [whole], [files], held_out=True)

@@ -10,6 +10,7 @@ from tqdm import tqdm
 
 from datavol.data.images.cache_reader import Store, store_of
 from datavol.data.sources.files.file_table import FileSplit, join_names
+from datavol.data.sources.storage.folder import Folder
 
 
 @pytest.fixture(autouse=True)
@@ -30,7 +31,7 @@ def originals(tmp_path_factory) -> Path:
 def split(originals, tmp_path) -> FileSplit:
     root = tmp_path / "images"
     shutil.copytree(originals, root)
-    return FileSplit(str(root), join_names(map(os.fsencode, NAMES)), np.zeros(len(NAMES), dtype=np.int64))
+    return FileSplit(Folder(str(root)), join_names(map(os.fsencode, NAMES)), np.zeros(len(NAMES), dtype=np.int64))
 
 
 @pytest.fixture

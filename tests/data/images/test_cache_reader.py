@@ -17,17 +17,18 @@ from torch.utils.data import DataLoader
 from datavol.data.images import cache_reader
 from datavol.data.images.cache_reader import PackedImages, cache_folder, estimate_bytes, store_of
 from datavol.data.sources.files.file_table import FileSplit, join_names
+from datavol.data.sources.storage.folder import Folder
 from datavol.errors import ConfigError
 
 
 def test_each_table_root_and_side_has_its_own_store(store, split, tmp_path):
     cache = os.path.dirname(store.folder)
-    other_labels = FileSplit(split.root, split.paths, split.labels + 1)
-    other_root = FileSplit(str(tmp_path), split.paths, split.labels)
+    other_labels = FileSplit(split.files, split.paths, split.labels + 1)
+    other_root = FileSplit(Folder(str(tmp_path)), split.paths, split.labels)
     others = [store_of(split, 17, cache), store_of(split.take(np.arange(3)), SIDE, cache)]
     others += [store_of(other, SIDE, cache) for other in (other_labels, other_root)]
     assert len({store.folder, *(other.folder for other in others)}) == 5
-    assert store_of(FileSplit(split.root, split.paths, split.labels.copy()), SIDE, cache) == store
+    assert store_of(FileSplit(split.files, split.paths, split.labels.copy()), SIDE, cache) == store
 
 
 def test_an_image_is_a_view_of_the_map_channels_last(store, split):
@@ -97,8 +98,8 @@ def test_the_estimate_leaves_out_what_does_not_open(split):
     alike = split.take(np.zeros(8, dtype=np.int64))
     one = estimate_bytes(split.take(EVERYTHING[:1]), SIDE)
     assert estimate_bytes(alike, SIDE) == 8 * one
-    Path(split.root, split.key(1)).write_bytes(b"x")
-    os.unlink(os.path.join(split.root, split.key(2)))
+    Path(split.path(1)).write_bytes(b"x")
+    os.unlink(split.path(2))
     assert estimate_bytes(split.take(EVERYTHING[:3]), SIDE) == 3 * one
     assert estimate_bytes(split.take(EVERYTHING[1:3]), SIDE) == 0
 
@@ -160,7 +161,7 @@ def test_no_damage_to_the_index_gives_wrong_pixels(data, whole_store):
 
 @pytest.fixture(scope="session")
 def whole_store(originals, tmp_path_factory):
-    split = FileSplit(str(originals), join_names(map(os.fsencode, NAMES)), np.zeros(len(NAMES), dtype=np.int64))
+    split = FileSplit(Folder(str(originals)), join_names(map(os.fsencode, NAMES)), np.zeros(len(NAMES), dtype=np.int64))
     store = store_of(split, SIDE, str(tmp_path_factory.mktemp("whole")))
     filled(store, split)
     return store, split, Path(store.folder, "index.npz").read_bytes()

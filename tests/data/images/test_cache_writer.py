@@ -37,6 +37,7 @@ from datavol.data.images.cache_reader import PackedImages, store_of
 from datavol.data.images.cache_writer import fill
 from datavol.data.images.decode import decode_file
 from datavol.data.sources.files.file_table import DamagedImage, FileSplit, join_names
+from datavol.data.sources.storage.folder import Folder
 from datavol.errors import RunError
 
 fork = multiprocessing.get_context("fork")
@@ -52,7 +53,7 @@ def test_a_store_holds_the_shrunk_images_in_the_order_of_positions(store, split)
 @pytest.mark.filterwarnings("ignore:The image decoding")  # torchvision is about to give it away
 def test_the_pixels_are_also_those_of_torchvision_s_decoder(store, split):
     def decode(i: int) -> torch.Tensor:
-        return decode_image(os.path.join(split.root, split.key(i)), ImageReadMode.RGB)
+        return decode_image(split.path(i), ImageReadMode.RGB)
 
     fill(store, split, decode, EVERYTHING, PLENTY, 2)
     images = PackedImages(store)
@@ -71,7 +72,7 @@ def test_runs_share_a_store_and_decode_only_what_it_lacks(store, split):
 
 def test_an_image_whose_file_changed_is_stored_anew(store, split):
     filled(store, split)
-    path = Path(split.root, split.key(7))
+    path = Path(split.path(7))
     write_photo(path, (30, 50), 99)
     os.utime(path, ns=(0, 12345))
     assert filled(store, split, [0, 1, 2]) == []
@@ -84,7 +85,7 @@ def test_an_image_whose_file_changed_is_stored_anew(store, split):
 
 @pytest.mark.parametrize("how", ["copied over", "moved over", "written into"])
 def test_an_image_replaced_under_its_old_time_and_size_is_stored_anew(how, store, split, tmp_path):
-    path, other = Path(split.root, split.key(8)), tmp_path / "other.png"
+    path, other = Path(split.path(8)), tmp_path / "other.png"
     path.write_bytes(path.read_bytes() + bytes(64))  # behind the end of a PNG nothing is read
     filled(store, split)
     write_photo(other, (16, 16), 99)
@@ -106,7 +107,7 @@ def test_an_image_replaced_under_its_old_time_and_size_is_stored_anew(how, store
 
 def test_an_outdated_image_is_not_given_where_the_store_cannot_be_written(store, split, caplog, monkeypatch):
     filled(store, split)
-    write_photo(Path(split.root, split.key(3)), (50, 50), 99)
+    write_photo(Path(split.path(3)), (50, 50), 99)
     monkeypatch.setattr(cache_writer, "file_lock", Mock(side_effect=PermissionError(13, "Permission denied")))
     outdated = fill(store, split, Decoder(split), EVERYTHING, PLENTY, 2)
     assert outdated.tolist() == [3]
@@ -118,7 +119,7 @@ def test_an_outdated_image_is_not_given_where_the_store_cannot_be_written(store,
 
 def test_an_interrupt_while_outdated_images_are_forgotten(store, split, monkeypatch):
     filled(store, split)
-    write_photo(Path(split.root, split.key(3)), (50, 50), 99)
+    write_photo(Path(split.path(3)), (50, 50), 99)
     publish, interrupts = cache_writer._Builder.publish, iter([KeyboardInterrupt])
 
     def interrupted(self) -> None:
@@ -153,7 +154,7 @@ def test_a_damaged_image_is_left_out(store, split):
 
 
 def test_a_file_that_is_gone_stops_the_build_which_keeps_what_came_before(store, split):
-    os.unlink(os.path.join(split.root, split.key(6)))
+    os.unlink(split.path(6))
     with pytest.raises(RunError, match=r"an image must be readable, got .*6\.png"):
         filled(store, split)
     assert PackedImages(store).holds(EVERYTHING).tolist() == [True] * 6 + [False] * 4
@@ -319,7 +320,7 @@ def alike(tmp_path) -> FileSplit:
     root.mkdir()
     for i, name in enumerate(NAMES):
         write_photo(root / name, (100, 100), i)
-    return FileSplit(str(root), join_names(map(os.fsencode, NAMES)), np.zeros(len(NAMES), dtype=np.int64))
+    return FileSplit(Folder(str(root)), join_names(map(os.fsencode, NAMES)), np.zeros(len(NAMES), dtype=np.int64))
 
 
 def test_a_full_disk_leaves_whole_images_and_one_warning(alike, tmp_path, caplog):
@@ -376,7 +377,7 @@ def test_what_could_not_be_published_is_given_up(failing, seconds, alike, tmp_pa
 
 
 def test_what_stops_a_build_is_not_hidden_by_what_it_could_not_publish(store, split, monkeypatch):
-    os.unlink(os.path.join(split.root, split.key(6)))
+    os.unlink(split.path(6))
     monkeypatch.setattr(os, "replace", Mock(side_effect=NO_ROOM))
     with pytest.raises(RunError, match=r"an image must be readable"):
         filled(store, split)
@@ -387,7 +388,7 @@ def test_a_changed_image_is_not_given_even_if_that_cannot_be_published(store, sp
     filled(store, split)
     old = PackedImages(store)
     before = old.image(3).clone()
-    write_photo(Path(split.root, split.key(3)), (50, 50), 99)
+    write_photo(Path(split.path(3)), (50, 50), 99)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(os, "replace", Mock(side_effect=NO_ROOM))
         filled(store, split)

@@ -14,6 +14,7 @@ from datavol.data.images import decode as decoding
 from datavol.data.images.decode import MOST_PIXELS, decode, decode_file
 from datavol.data.images.pixel_values import UNKNOWN, PixelRange, sample_range
 from datavol.data.sources.files.file_table import DamagedImage, FileSplit, join_names
+from datavol.data.sources.storage.folder import Folder
 from datavol.errors import RunError
 
 RAMP = np.linspace(0, 1, 256).reshape(16, 16)
@@ -22,7 +23,7 @@ COLOURS = Image.fromarray(np.random.default_rng(0).integers(0, 256, (3, 4, 3), d
 
 def split_of(root: Path) -> FileSplit:
     names = sorted(path.name.encode() for path in root.iterdir())
-    return FileSplit(str(root), join_names(names), np.zeros(len(names), dtype=np.int64))
+    return FileSplit(Folder(str(root)), join_names(names), np.zeros(len(names), dtype=np.int64))
 
 
 def encoded(image: Image.Image, form: str, **options) -> bytes:

@@ -13,11 +13,12 @@ from datavol.data.prepare import prepare
 from datavol.data.sources.files import content
 from datavol.data.sources.files.content import content_of
 from datavol.data.sources.files.file_table import FileSplit, join_names
+from datavol.data.sources.storage.folder import Folder
 
 
 def split_of(root: Path) -> FileSplit:
     names = sorted(path.name.encode() for path in root.iterdir())
-    return FileSplit(str(root), join_names(names), np.zeros(len(names), dtype=np.int64))
+    return FileSplit(Folder(str(root)), join_names(names), np.zeros(len(names), dtype=np.int64))
 
 
 @pytest.fixture
@@ -67,7 +68,7 @@ def test_of_many_and_large_files_a_sample_is_read(files, monkeypatch):
     monkeypatch.setattr(content, "READ", 5)
     monkeypatch.setattr(content, "PIECE", 10)
     read, pieces = [], content._pieces
-    monkeypatch.setattr(content, "_pieces", lambda path: read.append(pieces(path)) or read[-1])
+    monkeypatch.setattr(content, "_pieces", lambda *file: read.append(pieces(*file)) or read[-1])
     before, split = content_of([split_of(files)]), split_of(files)
     assert [len(part) for part in read] == [30] * 5
     touched = 0

@@ -30,6 +30,7 @@ from datavol.data.sources.files.file_table import (
     split_names,
 )
 from datavol.data.sources.files.scan import IMAGE_ENDINGS
+from datavol.data.sources.storage.folder import Folder
 from datavol.errors import ConfigError, RunError
 
 FILES = ["cat/b.PNG", "cat/a.jpg", "cat/deep/er/c.webp", "dog-2/x.ppm", "dog/y.Jpeg", "dog/a/z.tiff"]
@@ -46,7 +47,7 @@ def keys(split: FileSplit) -> list[str]:
 
 
 def split_of(root: Path, *names: str) -> FileSplit:
-    return FileSplit(str(root), join_names(map(os.fsencode, names)), np.zeros(len(names), dtype=np.int64))
+    return FileSplit(Folder(str(root)), join_names(map(os.fsencode, names)), np.zeros(len(names), dtype=np.int64))
 
 
 @pytest.fixture
@@ -103,11 +104,11 @@ def test_the_files_are_those_of_torchvision(images, cache):
     split = table.in_classes()
     assert (*IMG_EXTENSIONS, ".jfif", ".jpe", ".jif") == IMAGE_ENDINGS  # the last three are other names of .jpeg
     assert list(table.classes) == peer.classes
-    ours = sorted((os.path.join(split.root, split.key(i)), int(split.labels[i])) for i in range(len(split)))
+    ours = sorted((split.path(i), int(split.labels[i])) for i in range(len(split)))
     assert ours == sorted(peer.samples)
     theirs = {path: np.asarray(peer.loader(path)) for path, _ in peer.samples}
     for i in range(len(split)):
-        assert np.array_equal(decode_file(split, i).permute(1, 2, 0), theirs[os.path.join(split.root, split.key(i))])
+        assert np.array_equal(decode_file(split, i).permute(1, 2, 0), theirs[split.path(i)])
 
 
 @pytest.mark.skipif(os.name == "nt", reason="POSIX names")
@@ -130,7 +131,7 @@ def test_blobs_come_back(names):
 
 def test_take_keeps_its_order_and_keys_check_their_range():
     split = split_of(Path("/data"), "a.png", "b.png", "c.png")
-    split = FileSplit(split.root, split.paths, np.array([5, 6, 7]))
+    split = FileSplit(split.files, split.paths, np.array([5, 6, 7]))
     taken = split.take(np.array([2, 0]))
     assert (keys(taken), taken.labels.tolist()) == (["c.png", "a.png"], [7, 5])
     with pytest.raises(IndexError):
@@ -141,7 +142,7 @@ def test_a_digest_sees_keys_and_labels_but_not_the_root():
     split = split_of(Path("/data"), "a.png", "b.png")
     assert split.digest() == split_of(Path("/moved"), "a.png", "b.png").digest()
     assert split.digest() != split_of(Path("/data"), "b.png", "a.png").digest()
-    assert split.digest() != FileSplit(split.root, split.paths, np.array([0, 1])).digest()
+    assert split.digest() != FileSplit(split.files, split.paths, np.array([0, 1])).digest()
 
 
 def remembered(table) -> tuple:

@@ -95,7 +95,7 @@ def test_a_layout_is_found_and_said(root, name):
         f"{root}: 2 classes (cat, dog); train is {train} (4 images), val is {val} (4 images)",
         *([f"left out: {left_out}"] if left_out else []),
     ]
-    assert (source.train.root, source.val.root) == (str(root / train), str(root / val))
+    assert (source.train.files.place, source.val.files.place) == (str(root / train), str(root / val))
     assert {source.train.key(i) for i in range(4)} == {f"{name}/{i}.png" for name in ("cat", "dog") for i in range(2)}
 
 

@@ -130,7 +130,7 @@ def test_one_folder_of_classes_is_split_once(opened, root, inside):
     source = opened("image_folder", root=root, val_fraction=0.3)
     assert sorted(items(source.train) + items(source.val)) == [(key, int("dog" in key)) for key in sorted(FOLDER)]
     assert np.bincount(source.val.labels).tolist() == [3, 3]
-    assert source.train.root == source.val.root == str(root / inside)
+    assert source.train.files.place == source.val.files.place == str(root / inside)
     assert opened("image_folder", root=root, val_fraction=0.3).fingerprint == source.fingerprint
     assert opened("image_folder", root=root, val_fraction=0.3, split_seed=1).fingerprint != source.fingerprint
 
@@ -146,7 +146,7 @@ def test_root_must_be_a_folder(opened, root):
 def test_a_tilde_is_home(opened, root, monkeypatch):
     touch(root, *TWO)
     monkeypatch.setenv("HOME", str(root.parent))
-    assert opened("image_folder", root="~/data").train.root == str(root / "train")
+    assert opened("image_folder", root="~/data").train.files.place == str(root / "train")
 
 
 NO_VAL_CLASSES = ["train/cat/a.png", "train/dog/a.png", "val/a.png"]
@@ -216,7 +216,7 @@ def test_imagenet_with_a_flat_val(opened, root, below, solution):
     assert (source.classes, len(source.train)) == (IDS, 6)
     assert items(source.val) == [(f"ILSVRC2012_val_{i:08d}.JPEG", i % 2) for i in range(4)]
     assert isinstance(source.val, FileSplit)
-    assert source.val.root == str(root / below / "val")
+    assert source.val.files.place == str(root / below / "val")
 
 
 def test_a_flat_val_needs_its_solution(opened, root):

@@ -27,8 +27,8 @@ def test_a_table_with_a_split(opened, table, root, tmp_path):
     assert source.classes == ("cat", "dog")
     assert items(source.train) == [("x/1.png", 0), ("x/2.png", 1)]
     assert items(source.val) == [("x/3.png", 0), ("x/4.png", 1)]
-    assert source.train.root == str(root)
-    assert opened("table", table=table(*ROWS), root=tmp_path).train.root == str(tmp_path)
+    assert source.train.files.place == str(root)
+    assert opened("table", table=table(*ROWS), root=tmp_path).train.files.place == str(tmp_path)
 
 
 def test_a_fingerprint_sees_the_class_names(opened, table):

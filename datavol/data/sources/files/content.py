@@ -5,11 +5,12 @@ many. Times are left out: a copy of the data has others.
 """
 
 import hashlib
-import os
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 from datavol.data.sources.files.file_table import FileSplit
+from datavol.errors import RunError
 from datavol.runs.randomness import permutation
 
 READ = 128  # files of each split whose bytes are read
@@ -24,27 +25,20 @@ def content_of(splits: Iterable[FileSplit]) -> str:
         for split in splits:
             order = permutation(len(split), "content").tolist()
             for part, look in ((order[:SIZED], _size), (order[:READ], _pieces)):
-                for found in pool.map(lambda i, split=split, look=look: _tried(look, split.path(i)), part):
+                for found in pool.map(partial(look, split), part):
                     content.update(hashlib.sha256(found).digest())
     return content.hexdigest()[:16]
 
 
-def _tried(look: Callable[[str], bytes], path: str) -> bytes:
+def _size(split: FileSplit, i: int) -> bytes:
+    facts = split.stamp(i)
+    return b"unreadable" if facts is None else str(facts[0]).encode()
+
+
+def _pieces(split: FileSplit, i: int) -> bytes:
+    """Take a file, of a large one its beginning and end."""
     try:
-        return look(path)
-    except OSError:
+        content = split.content(i)
+    except RunError:
         return b"unreadable"  # its reader names it
-
-
-def _size(path: str) -> bytes:
-    return str(os.stat(path).st_size).encode()
-
-
-def _pieces(path: str) -> bytes:
-    """Read a file, of a large one its beginning and end."""
-    with open(path, "rb") as file:
-        first = file.read(2 * PIECE)
-        if len(first) < 2 * PIECE:
-            return first
-        file.seek(max(-PIECE, 2 * PIECE - os.fstat(file.fileno()).st_size), os.SEEK_END)
-        return first + file.read(PIECE)
+    return content[: 2 * PIECE] + content[max(len(content) - PIECE, 2 * PIECE) :]

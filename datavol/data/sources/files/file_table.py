@@ -24,7 +24,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from datavol.data.sources.files.scan import Scan
-from datavol.errors import ConfigError, RunError
+from datavol.data.sources.storage.folder import Folder, Storage
+from datavol.errors import ConfigError, RunError, flat
 from datavol.runs.files import write_whole
 
 CACHE_FORMAT = "datavol file table 2"  # count up when the scan or the file changes
@@ -38,15 +39,16 @@ class DamagedImage(RunError):
 
 @dataclass(frozen=True, eq=False)
 class FileSplit:
-    """Holds labelled image files below `root`.
+    """Holds labelled image files of a storage.
 
     The paths are one blob, each ended by NUL (file names may hold a newline). Workers share it or get it in one piece;
     1.28 million strings would be pickled one by one or, in forked workers, be copied as references to them are counted.
     """
 
-    root: str
+    files: Storage
     paths: bytes
     labels: NDArray[np.int64]
+    groups: NDArray[np.int64] | None = None  # the number of each image's group, where images belong together
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -56,34 +58,40 @@ class FileSplit:
         return np.flatnonzero(np.frombuffer(self.paths, dtype=np.uint8) == 0)
 
     def key(self, i: int) -> str:
-        """Name image `i` by its path from `root`, with `/` between folders."""
+        """Name image `i` by its path in the storage, with `/` between folders."""
         start = int(self._ends[i - 1]) + 1 if i else 0
         return os.fsdecode(self.paths[start : self._ends[i]])  # bytes that are not UTF-8 become surrogates
 
     def path(self, i: int) -> str:
         """Locate image `i`."""
-        return os.path.join(self.root, self.key(i))
+        return self.files.locate(self.key(i))
 
     def content(self, i: int) -> bytes:
         """Read the bytes of image `i`.
 
         Raises:
-            RunError: If the disk does not give the file (missing, forbidden, a lost mount).
+            RunError: If the storage does not give the file (missing, forbidden, a lost mount).
         """
-        path = self.path(i)
         try:
-            with open(path, "rb") as file:
-                return file.read()
+            return self.files.read(self.key(i))
         except OSError as error:
-            raise RunError(f"an image must be readable, got {path!r} ({error.strerror}); check data.root") from error
+            reason = error.strerror or flat(error)
+            raise RunError(f"an image must be readable, got {self.path(i)!r} ({reason}); check data.root") from error
+
+    def stamp(self, i: int) -> tuple[int, ...] | None:
+        """Give the size of image `i`, and numbers that differ once it changes; None if missing."""
+        try:
+            return self.files.stamp(self.key(i))
+        except OSError:
+            return None  # reading it names it
 
     def take(self, index: NDArray[np.int64]) -> FileSplit:
         """Take the files of `index`, in its order."""
-        paths = split_names(self.paths)
-        return FileSplit(self.root, join_names(paths[i] for i in index.tolist()), self.labels[index])
+        paths, groups = split_names(self.paths), None if self.groups is None else self.groups[index]
+        return FileSplit(self.files, join_names(paths[i] for i in index.tolist()), self.labels[index], groups)
 
     def digest(self) -> bytes:
-        """Hash the labels and keys, wherever `root` is."""
+        """Hash the labels and keys, wherever the files lie."""
         content = hashlib.sha256(self.labels.astype("<i8").tobytes())
         content.update(self.paths)
         return content.digest()
@@ -113,7 +121,7 @@ class FileTable:
 
     def in_classes(self) -> FileSplit:
         """Take the images in class folders, without those in the root."""
-        split = FileSplit(self.root, self.paths, self.labels.astype(np.int64))
+        split = FileSplit(Folder(self.root), self.paths, self.labels.astype(np.int64))
         return split.take(np.flatnonzero(split.labels >= 0)) if self.loose else split
 
     @property

@@ -29,7 +29,7 @@ def check_same_files(key: str, splits: list[FileSplit], files: list[Files], held
     equal = (ordered[1:] == ordered[:-1]).all(axis=1)
     if not equal.any():
         return ()
-    paths = [os.path.join(split.root, os.fsdecode(name)) for split in splits for name in split_names(split.paths)]
+    paths = [split.files.locate(os.fsdecode(name)) for split in splits for name in split_names(split.paths)]
     # A group is a split's class; nothing may link it to another one. To be held out, each image is its own
     labels = [2 * split.labels + number for number, split in enumerate(splits)]
     group = np.arange(len(order)) if held_out else np.concatenate(labels)

@@ -1,0 +1,1 @@
+"""Reads the bytes of a data set's files, wherever these lie."""
