@@ -100,6 +100,15 @@ MISTAKES = {
     "--fraction=0.5": "the command line must be options and name=value pairs, got: unrecognized arguments: "
     "--fraction=0.5; try fraction=0.5",
     "experiment=nope": "experiment must be one of ..., got 'nope'; leave experiment out, or try experiment=",
+    # of groups
+    r"data=image_folder data.root=x 'data.group=(clip\d+)_'": "an override must be written name=value, got "
+    r"""'data.group=(clip\d+)_'; try 'data.group="(clip\d+)_"'""",
+    "data=image_folder data.root=x 'data.group=[^/]+'": "an override must be written name=value, got "
+    "'data.group=[^/]+'; try 'data.group=\"[^/]+\"'",
+    "data.group=folder": "data.group must be a key of the chosen data, got one of data=imagenet, image_folder, table; "
+    "leave data.group out, or try data=image_folder data.group=folder",
+    "data=image_folder data.root=x data.group=": "data.group must be null, folder, a column of the table or a regular "
+    'expression on the path, got ""; try data.group=folder',
     # of data, networks and machines
     "fraction=0.001": "fraction must leave every class at least one image, got 0.001, which leaves none of the 139 of "
     "class 8 and of 9 more; try fraction=0.004",
@@ -132,6 +141,7 @@ HERE = (
     "experiment=",
     "data.classes=[",
     "data.root=x",
+    "data.group=",
     "data=fashion_mnist",
     "model.name=resnet51",
     "model.name=mobilenetv2_100",

@@ -90,6 +90,13 @@ class FilesConfig(DataConfig):
     short_side: Annotated[int | Literal["auto"] | None, at_least(8, "auto, null or at least 8 pixels", "256")] = key(
         "auto, null (images as they are) or at least 8 pixels", hashed=True, remedy="256"
     )
+    group: str | None = key(
+        "null, folder, a column of the table or a regular expression on the path",
+        hashed=True,
+        added=None,
+        min_length=1,
+        remedy="folder",
+    )
     cache: Literal["auto", "off", "ram", "disk"] = key("auto, off, ram or disk", hashed=False, remedy="disk")
     cache_gb: float = key("gigabytes above 0", hashed=False, gt=0, remedy="100")
     cache_dir: str | None = key("a folder", hashed=False)

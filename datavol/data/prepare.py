@@ -28,6 +28,8 @@ class Prepared:
         manifest, source = self.subset.manifest(self.source.name, self.source.fingerprint), self.source
         if source.content is not None:
             manifest |= {"content": source.content}
+        if source.groups is not None:
+            manifest |= {"groups": source.groups.record}
         return manifest | ({"found": source.found.record} if source.found.place else {})
 
 

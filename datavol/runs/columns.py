@@ -212,6 +212,8 @@ COLUMNS: tuple[Column, ...] = (
            audit=Audit("the data (fingerprints)", "major", f"bring one version of the data back, and {AGAIN}")),
     Column("found", str, "where images of files lay, what was left out and noted, as JSON", "subset.found", json_text,
            optional=True),
+    Column("groups", str, "rule of data.group, groups in train and val, and those in both, as JSON", "subset.groups",
+           json_text, optional=True),
     Column("full_size", int, "images of the full training set", "subset.full_size", wandb="full_size"),
     Column("classes", int, "number of classes", "classes", _count, wandb="classes"),
     Column("validation_images", int, "images that an evaluation counts", "", _validation_images,

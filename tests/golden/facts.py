@@ -58,6 +58,7 @@ ADDED_COLUMNS = [
     "decoding",
     "pixel_range",
     "weights_sha256",
+    "groups",
     "processor",
     "guess_top1",
     "guess_top5",

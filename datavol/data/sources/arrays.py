@@ -28,6 +28,7 @@ class ArraySplit:
 
     images: NDArray[np.uint8]  # (n, height, width) if gray, or (n, height, width, 3)
     labels: NDArray[np.int64]
+    groups: NDArray[np.int64] | None = None  # of each image, numbered over train and val
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -38,7 +39,8 @@ class ArraySplit:
 
     def take(self, index: NDArray[np.int64]) -> ArraySplit:
         """Take the images of `index`; their keys count anew from 0."""
-        return ArraySplit(self.images[index], self.labels[index])
+        groups = None if self.groups is None else self.groups[index]
+        return ArraySplit(self.images[index], self.labels[index], groups)
 
     def digest(self) -> bytes:
         """Hash the labels, the shape and the pixels."""

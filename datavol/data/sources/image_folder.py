@@ -15,6 +15,7 @@ from datavol.data.sources.files.found import Found, count, few
 from datavol.data.sources.files.layout import beside_train, find_layout, split_role
 from datavol.data.sources.files.same_files import check_same_files
 from datavol.data.sources.files.scan import IMAGE_ENDINGS
+from datavol.data.sources.groups import with_groups
 from datavol.data.sources.split import Classes, Opened, check_one_validation, hold_out
 from datavol.data.sources.storage.folder import Folder
 from datavol.data.sources.table import read_rows
@@ -41,12 +42,14 @@ def open_image_folder(data: ImageFolderConfig) -> Opened:
             + Counter({f"in the test folder {os.path.relpath(test.root, root)}": len(test.labels)})
         )
     if val is None:
-        splits = hold_out(train.in_classes(), data.val_fraction or 0, data.split_seed)
-        return train.classes, *splits, _found(root, [train], left_out, f"{data.val_fraction:g} of it, drawn")
+        found = _found(root, [train], left_out, f"{data.val_fraction:g} of it, drawn")
+        (whole,), found = with_groups(data.group, [train.in_classes()], found)
+        return train.classes, *hold_out(whole, data.val_fraction or 0, data.split_seed), found
     evaluated = _class_folders(val, data.cache_dir)
     check_same_classes(train.classes, evaluated.classes, root)
     found = _found(root, [train, evaluated], left_out, os.path.relpath(val, root))
-    return train.classes, train.in_classes(), evaluated.in_classes(), found
+    (own, evaluated_on), found = with_groups(data.group, [train.in_classes(), evaluated.in_classes()], found)
+    return train.classes, own, evaluated_on, found
 
 
 def _class_folders(folder: str, cache_dir: str | None) -> FileTable:
@@ -96,12 +99,15 @@ def open_imagenet(data: ImageNetConfig) -> Opened:
         val = _class_table(flat.root, data.cache_dir)
         check_same_classes(train.classes, val.classes, base)
         found = _found(root, [train, val], Counter(), place)
-        return train.classes, train.in_classes(), val.in_classes(), found
+        (own, evaluated_on), found = with_groups(data.group, [train.in_classes(), val.in_classes()], found)
+        return train.classes, own, evaluated_on, found
     # Kaggle's val is flat: 50,000 images in one folder, whose classes a CSV file lists
     solution = os.path.expanduser(data.val_solution or os.path.join(root, "LOC_val_solution.csv"))
     labels = _flat_labels(split_names(flat.paths), solution, train.classes)
     found = Found(root, os.path.relpath(train.root, root), f"{place} by {solution}", train.left_out + flat.left_out)
-    return train.classes, train.in_classes(), FileSplit(Folder(flat.root), flat.paths, labels), found
+    flat_split = FileSplit(Folder(flat.root), flat.paths, labels)
+    (own, evaluated_on), found = with_groups(data.group, [train.in_classes(), flat_split], found)
+    return train.classes, own, evaluated_on, found
 
 
 def _check_wordnet_ids(folder: str) -> None:

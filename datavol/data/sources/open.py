@@ -12,6 +12,7 @@ from datavol.data.sources.arrays import cifar, digits, fashion_mnist
 from datavol.data.sources.files.content import content_of
 from datavol.data.sources.files.file_table import FileSplit, join_names
 from datavol.data.sources.files.found import Found, few
+from datavol.data.sources.groups import Groups, count_groups
 from datavol.data.sources.image_folder import open_image_folder, open_imagenet
 from datavol.data.sources.restrict import restrict
 from datavol.data.sources.split import Classes, Opened, Split, hold_out
@@ -28,11 +29,13 @@ class Source:
     val: Split  # the images that every run is evaluated on
     fingerprint: str  # sha256 over the class names and both splits' labels and keys (files) or pixels (arrays)
     found: Found = field(default_factory=Found)  # what was taken for what, of files
+    groups: Groups | None = None  # of data.group, as train and val have them
 
     @property
     def lines(self) -> list[str]:
-        """Describe the data's folder and what is left out; empty for arrays."""
-        return self.found.lines(self.classes, len(self.train), len(self.val))
+        """Describe the data's folder, its groups and what is left out; empty for arrays."""
+        lines = self.found.lines(self.classes, len(self.train), len(self.val))
+        return lines + (self.groups.lines if self.groups else [])
 
     @cached_property
     def content(self) -> str | None:
@@ -59,7 +62,10 @@ def open_source(data: AnyData) -> Source:
         names = few([classes[number] for number in missing])
         note = f"{len(missing):,} of {len(classes):,} classes have no validation image: {names}"
         found = replace(found, notes=(*found.notes, note))
-    return Source(data.source, classes, train, val, content.hexdigest(), found)
+    groups = None
+    if train.groups is not None and val.groups is not None:
+        groups = count_groups(str(getattr(data, "group", None)), found.groups, train.groups, val.groups)
+    return Source(data.source, classes, train, val, content.hexdigest(), found, groups)
 
 
 def _open(data: AnyData) -> Opened:

@@ -5,12 +5,14 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from datavol.data.group_draws import commonest_classes
 from datavol.data.sources.arrays import ArraySplit
 from datavol.data.sources.files.file_table import FileSplit
 from datavol.data.sources.files.found import Found
 from datavol.errors import ConfigError
 from datavol.runs.randomness import permutation
 
+SEEDS_TRIED = 100  # for one that leaves every class training images
 Split = ArraySplit | FileSplit
 AnySplit = TypeVar("AnySplit", ArraySplit, FileSplit)
 Classes = tuple[str, ...]
@@ -18,7 +20,7 @@ Opened = tuple[Classes, Split, Split, Found]  # the classes, the training and th
 
 
 def stratified_split(
-    labels: NDArray[np.int64], val_fraction: float, seed: int
+    labels: NDArray[np.int64], val_fraction: float, seed: int, purpose: str = "datavol split"
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Draw the sorted indices of train and val.
 
@@ -31,22 +33,58 @@ def stratified_split(
     for label, members in zip(present.tolist(), np.split(order, starts[1:]), strict=True):
         count = min(len(members) - 1, max(1, round(len(members) * val_fraction)))
         # Keyed by the class's number: what other classes hold changes nothing
-        held[members[permutation(len(members), "datavol split", seed, label)[:count]]] = True
+        held[members[permutation(len(members), purpose, seed, label)[:count]]] = True
     return np.flatnonzero(~held), np.flatnonzero(held)
 
 
+def grouped_split(
+    labels: NDArray[np.int64], groups: NDArray[np.int64], val_fraction: float, seed: int
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Draw the sorted indices of train and val, no group in both.
+
+    The groups are split as `stratified_split` splits images, each as an item of its commonest class.
+    """
+    _, number = np.unique(groups, return_inverse=True)  # the rank of each image's group
+    _, held = stratified_split(commonest_classes(labels, groups), val_fraction, seed, "datavol split of groups")
+    in_val = np.isin(number, held)
+    return np.flatnonzero(~in_val), np.flatnonzero(in_val)
+
+
 def hold_out(whole: AnySplit, val_fraction: float, seed: int) -> tuple[AnySplit, AnySplit]:
-    """Divide labelled images into train and val.
+    """Divide labelled images into train and val, whole groups if there are such.
 
     Raises:
-        ConfigError: If no class has an image to spare.
+        ConfigError: If no class has an image (or a group) to spare, or a class would have no training image.
     """
-    train, val = stratified_split(whole.labels, val_fraction, seed)
+    if whole.groups is None:
+        train, val = stratified_split(whole.labels, val_fraction, seed)
+        items, lone = "image", f"{len(train)} classes of one"
+    else:
+        train, val = grouped_split(whole.labels, whole.groups, val_fraction, seed)
+        items, lone = "group", f"{len(np.unique(whole.groups))} groups, each alone in its class"
     if not len(val):
-        raise ConfigError(
-            f"data.val_fraction must find a class of 2 or more images, got {len(train)} classes of one; add images"
-        )
+        raise ConfigError(f"data.val_fraction must find a class of 2 or more {items}s, got {lone}; add {items}s")
+    if whole.groups is not None and len(np.unique(whole.labels[train])) < len(np.unique(whole.labels)):
+        raise _untrained_class(whole.labels, whole.groups, val_fraction, seed)
     return whole.take(train), whole.take(val)
+
+
+def _untrained_class(
+    labels: NDArray[np.int64], groups: NDArray[np.int64], val_fraction: float, seed: int
+) -> ConfigError:
+    """Name a split_seed by which every class has training images."""
+    classes = len(np.unique(labels))
+
+    def untrained(other: int) -> int:
+        return classes - len(np.unique(labels[grouped_split(labels, groups, val_fraction, other)[0]]))
+
+    others = (other for other in range(SEEDS_TRIED) if untrained(other) == 0)
+    found = next(others, None)
+    remedy = "add groups of these classes" if found is None else f"try data.split_seed={found}"
+    return ConfigError(
+        "data.val_fraction must leave every class training images, got whole groups that leave "
+        f"{untrained(seed):,} of {classes:,} classes none with data.split_seed={seed}; {remedy}"
+    )
 
 
 def check_one_validation(

@@ -5,6 +5,7 @@ import os
 import shlex
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -15,6 +16,7 @@ from datavol.data.sources.files.file_table import FileSplit, data_root, join_nam
 from datavol.data.sources.files.found import Found
 from datavol.data.sources.files.layout import split_role
 from datavol.data.sources.files.same_files import check_same_files, listed_files
+from datavol.data.sources.groups import with_groups
 from datavol.data.sources.split import Opened, check_one_validation, hold_out
 from datavol.data.sources.storage.folder import Folder
 from datavol.errors import ConfigError
@@ -32,43 +34,47 @@ def open_table(data: TableConfig) -> Opened:
         )
     table = os.path.abspath(os.path.expanduser(data.table))
     root = os.path.dirname(table) if data.root is None else data_root(data.root)
-    rows = _read_images(table, root)
-    parts = [part for _, _, part in rows if part is not None]
+    rows, columns = _read_images(table, root, data.group)
+    parts = [part for _, _, part, _ in rows if part is not None]
     check_one_validation(bool(parts), data.val_fraction, "data.table", "column split", table)
     # Without rows of val, those of test are what is left to evaluate on
     val_role = "val" if "val" in map(split_role, parts) else "test"
     used = [row for row in rows if row[2] is None or split_role(row[2]) in ("train", val_role)]
     left_out = Counter(f"in rows of split {part}" for part in parts if split_role(part) not in ("train", val_role))
-    classes = tuple(sorted({label for _, label, _ in used}))
+    classes = tuple(sorted({label for _, label, _, _ in used}))
     notes = check_class_names(classes, table, "label another class")
     number = {name: label for label, name in enumerate(classes)}
-    labels = np.array([number[label] for _, label, _ in used], dtype=np.int64)
-    whole = FileSplit(Folder(root), join_names(os.fsencode(path) for path, _, _ in used), labels)
+    labels = np.array([number[label] for _, label, _, _ in used], dtype=np.int64)
+    whole = FileSplit(Folder(root), join_names(os.fsencode(path) for path, _, _, _ in used), labels)
     files = listed_files(whole)
+    groups = {name: [group or "" for *_, group in used] if name == data.group else [] for name in columns}
     if data.val_fraction is not None:
         notes += check_same_files("data.table", [whole], [files], held_out=True)
-        splits = hold_out(whole, data.val_fraction, data.split_seed)
-        return classes, *splits, Found(table, "its rows", f"{data.val_fraction:g} of them, drawn", left_out, notes)
-    in_val = np.array([split_role(str(part)) == val_role for _, _, part in used])  # (images,)
+        found = Found(table, "its rows", f"{data.val_fraction:g} of them, drawn", left_out, notes)
+        (whole,), found = with_groups(data.group, [whole], found, groups)
+        return classes, *hold_out(whole, data.val_fraction, data.split_seed), found
+    in_val = np.array([split_role(str(part)) == val_role for _, _, part, _ in used])  # (images,)
     where = [np.flatnonzero(~in_val), np.flatnonzero(in_val)]
+    (whole,), found = with_groups(data.group, [whole], Found(table), groups)
     train, val = (whole.take(index) for index in where)
     has_train, has_val = ([classes[i] for i in np.unique(split.labels)] for split in (train, val))
     check_same_classes(has_train, has_val, table)
     notes += check_same_files("data.table", [train, val], [files[index] for index in where], held_out=False)
     words = [" or ".join(sorted({str(used[i][2]) for i in index.tolist()})) for index in where]
-    return classes, train, val, Found(table, f"its split {words[0]}", f"its split {words[1]}", left_out, notes)
+    found = replace(found, train=f"its split {words[0]}", val=f"its split {words[1]}", left_out=left_out)
+    return classes, train, val, replace(found, notes=(*notes, *found.notes))
 
 
-Row = tuple[str, str, str | None]  # path, label and, where there is such a column, split
+Row = tuple[str, str, str | None, str | None]  # path, label and, where there are such columns, split and group
 
 
-def _read_images(table: str, root: str) -> list[Row]:
-    """Read the images of a table.
+def _read_images(table: str, root: str, group: str | None) -> tuple[list[Row], list[str]]:
+    """Read the images of a table, and the names of its columns.
 
     Raises:
         ConfigError: If a row has no label or no known split, or a path comes twice.
     """
-    rows, seen = [], dict[str, tuple[int, str]]()
+    rows, columns, seen = [], list[str](), dict[str, tuple[int, str]]()
     for line, row in read_rows(table, "data.table", ("path", "label")):
         path, label, part, where = row["path"], row["label"], row.get("split"), f"on line {line} of {shown(table)}"
         if label.strip().lower() in NOT_A_LABEL:
@@ -83,10 +89,11 @@ def _read_images(table: str, root: str) -> list[Row]:
             raise ConfigError(
                 f"data.table must name each path once, got {path!r} of line {first} again {where}{also}; remove one"
             )
-        rows.append((path, label, part))
+        rows.append((path, label, part, row.get(group or "")))
+        columns = columns or [name for name in row if name]
     if not rows:
         raise ConfigError(f"data.table must have a row per image, got none in {shown(table)}")
-    return rows
+    return rows, columns
 
 
 def _check_path(path: str, root: str, table: str, where: str) -> None:

@@ -6,12 +6,14 @@ from collections.abc import Iterator
 
 import pandas as pd
 
-from datavol.data.sources.files.found import BY_TOOLS, count
+from datavol.cli.text import per_cent
+from datavol.data.sources.files.found import BY_TOOLS, count, few
 from datavol.study.audit.findings import Finding, run_names
 
 
 def audit_data(finished: pd.DataFrame) -> Iterator[Finding]:
-    """Report files left out and notes, data set by data set."""
+    """Report files left out, notes and shared groups, data set by data set."""
+    yield from _shared_groups(finished)
     for (data, text), runs in finished[finished["found"].notna()].groupby(["data", "found"]):
         found = json.loads(text)
         left_out = Counter({kind: number for kind, number in found["left_out"].items() if kind != BY_TOOLS})
@@ -22,3 +24,17 @@ def audit_data(finished: pd.DataFrame) -> Iterator[Finding]:
             yield Finding(
                 "minor", "data", f"of the data of {data}: {note}", run_names(runs), "see whether that is meant"
             )
+
+
+def _shared_groups(finished: pd.DataFrame) -> Iterator[Finding]:
+    for (data, text), runs in finished[finished["groups"].notna()].groupby(["data", "groups"]):
+        groups = json.loads(text)
+        if groups["shared"]:
+            images = groups["shared_val_images"] / int(runs["validation_images"].max())
+            what = (
+                f"of the data of {data}, {groups['shared']:,} groups lie in train and in val "
+                f"({few(groups['shared_names'], groups['shared'])}), with {per_cent(min(images, 1))} of the validation "
+                "images, and look easier than new ones"
+            )
+            remedy = "move each to one side, or let data.val_fraction part whole groups, and train again"
+            yield Finding("major", "shared_groups", what, run_names(runs), remedy)

@@ -240,3 +240,18 @@ def test_files_that_were_left_out_and_notes_are_findings(tmp_path):
         "of the data of digits: classes A, a differ in case only",
     )
     assert len(findings["data"].runs) == 2
+
+
+def test_groups_in_train_and_val_are_a_major_finding_and_groups_apart_are_none(tmp_path):
+    groups = {"by": "folder", "train": 9, "val": 4, "shared": 0, "shared_val_images": 0, "shared_names": []}
+    shared = groups | {"shared": 4, "shared_val_images": 12, "shared_names": ["a/1", "a/2", "b/1"]}
+    for name, planted in (("apart", groups), ("shared", shared)):
+        for seed in (0, 1):
+            write_run(tmp_path / name, seed=seed, planted={"subset.groups": planted})
+    assert "shared_groups" not in {finding.name for finding in audit(load_study(tmp_path / "apart"))}
+    study = load_study(tmp_path / "shared")
+    (found,) = (finding for finding in audit(study) if finding.name == "shared_groups")
+    images = 12 / int(study.runs["validation_images"].iloc[0])
+    assert (found.severity, len(found.runs)) == ("major", 2)
+    assert "4 groups lie in train and in val (a/1, a/2, b/1 and 1 more), with " in found.what
+    assert f"{100 * images:.3g} % of the validation images" in found.what

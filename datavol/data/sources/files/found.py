@@ -21,6 +21,7 @@ class Found:
     val: str = ""
     left_out: Counter[str] = field(default_factory=Counter)  # files by ending, or others by a word for them
     notes: tuple[str, ...] = ()
+    groups: tuple[str, ...] = ()  # the names of the groups of data.group, in the order of their numbers
 
     @property
     def record(self) -> dict[str, Any]:
@@ -45,9 +46,10 @@ class Found:
         return lines + [f"note: {note}" for note in self.notes]
 
 
-def few(names: Sequence[str]) -> str:
-    """List the first names, and the number of the others."""
-    more = f" and {len(names) - LISTED:,} more" if len(names) > LISTED else ""
+def few(names: Sequence[str], of: int | None = None) -> str:
+    """List the first names, and the number of the others, `of` in all."""
+    others = (len(names) if of is None else of) - len(names[:LISTED])
+    more = f" and {others:,} more" if others else ""
     return ", ".join(map(shown, names[:LISTED])) + more
 
 
