@@ -113,6 +113,14 @@ class ImageFolderConfig(FilesConfig):
     split_seed: int = key("a whole number of at least 0", hashed=True, ge=0, remedy="0")
 
 
+class ColumnsConfig(Section):
+    """Declares which columns of a table hold what; null finds them by their names."""
+
+    path: str | None = key("a column's name, or null", hashed=False, remedy="image")
+    label: str | None = key("a column's name, or null", hashed=False, remedy="label")
+    split: str | None = key("a column's name, or null", hashed=False, remedy="split")
+
+
 class TableConfig(FilesConfig):
     source: Literal["table"] = key("table", hashed=True)
     table: str | None = key("a CSV file with the columns path, label and split", hashed=False)
@@ -120,7 +128,27 @@ class TableConfig(FilesConfig):
     split_seed: int = key("a whole number of at least 0", hashed=True, ge=0, remedy="0")
 
 
+class WebDatasetConfig(FilesConfig):
+    source: Literal["webdataset"] = key("webdataset", hashed=True)
+    columns: ColumnsConfig
+    val_fraction: float | None = key("a share above 0 and below 1, or null", hashed=True, **VAL_FRACTION)
+    split_seed: int = key("a whole number of at least 0", hashed=True, ge=0, remedy="0")
+
+
+class HuggingFaceConfig(FilesConfig):
+    source: Literal["hugging_face"] = key("hugging_face", hashed=True)
+    columns: ColumnsConfig
+    val_fraction: float | None = key("a share above 0 and below 1, or null", hashed=True, **VAL_FRACTION)
+    split_seed: int = key("a whole number of at least 0", hashed=True, ge=0, remedy="0")
+
+
 AnyData = Annotated[
-    DigitsConfig | TorchvisionConfig | ImageNetConfig | ImageFolderConfig | TableConfig,
+    DigitsConfig
+    | TorchvisionConfig
+    | ImageNetConfig
+    | ImageFolderConfig
+    | TableConfig
+    | WebDatasetConfig
+    | HuggingFaceConfig,
     Field(discriminator="source"),
 ]

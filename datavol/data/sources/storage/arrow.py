@@ -1,0 +1,112 @@
+"""Reads images out of tables of Hugging Face's `datasets`, saved to disk."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from datavol.errors import ConfigError
+
+if TYPE_CHECKING:
+    from datasets import Dataset
+
+
+@dataclass(frozen=True, eq=False)
+class ArrowTable:
+    """Reads the images of a column; a key is a split and a row, as in `train/0000012`.
+
+    The table is mapped into memory: processes share its pages, and a row is read without those before it.
+    """
+
+    place: str  # the folder
+    split: str  # the split's name there
+    column: str
+    table: Dataset
+
+    def read(self, key: str) -> bytes:
+        """Read the bytes of a row's image; one kept as a path is read there."""
+        cell = self._cell(key)
+        if isinstance(cell, dict) and cell.get("bytes") is None and cell.get("path"):
+            with open(os.path.join(self.place, cell["path"]), "rb") as file:
+                return file.read()
+        content = cell.get("bytes") if isinstance(cell, dict) else cell
+        if content is None:
+            raise OSError("the row has no image")
+        return bytes(content)
+
+    def stamp(self, key: str) -> tuple[int, ...]:
+        """Give an image's size, then the times of the table's files."""
+        return len(self.read(key)), *self._times
+
+    def locate(self, key: str) -> str:
+        """Join the folder and the key."""
+        return os.path.join(self.place, key)
+
+    def _cell(self, key: str) -> Any:
+        return self._cells[int(key.rpartition("/")[2])][self.column][0].as_py()
+
+    @cached_property
+    def _cells(self) -> Dataset:
+        return self.table.select_columns([self.column]).with_format("arrow")
+
+    @cached_property
+    def _times(self) -> tuple[int, ...]:
+        found = [os.stat(file["filename"]) for file in self.table.cache_files]
+        return tuple(time for one in found for time in (one.st_size, one.st_mtime_ns, one.st_ctime_ns))
+
+
+def open_tables(folder: str, cache_dir: str) -> dict[str, Dataset]:
+    """Open the splits of a folder that `save_to_disk` wrote, or of one with Parquet files.
+
+    Parquet is copied into Arrow tables in `cache_dir`, once: a row of it can't be read alone.
+
+    Raises:
+        ConfigError: If the folder has neither, or the library is missing.
+    """
+    try:
+        import datasets
+    except ImportError:
+        raise ConfigError(
+            "data=hugging_face must have the library datasets, got an environment without; "
+            "try `pip install 'datavol[hugging_face]'`"
+        ) from None
+    from datasets.exceptions import DatasetGenerationError
+
+    datasets.disable_progress_bars()  # they would be drawn for tables that take no time as well
+    parquet = _parquet_files(folder)
+    try:
+        if not parquet:
+            found = datasets.load_from_disk(folder)
+        else:
+            found = datasets.load_dataset("parquet", data_files=parquet, cache_dir=os.path.join(cache_dir, "parquet"))
+    except FileNotFoundError:
+        raise ConfigError(
+            f"data.root must be a folder that datasets' save_to_disk wrote, or hold Parquet files, got {folder}; "
+            "check data.root"
+        ) from None
+    except (OSError, ValueError, DatasetGenerationError) as error:  # what pyarrow raises at damaged files
+        raise ConfigError(
+            f"data.root must hold whole tables, got {folder} ({_first(error)}); fetch them again"
+        ) from None
+    return dict(found) if isinstance(found, dict) else {"train": found}
+
+
+def _first(error: BaseException) -> str:
+    """Take the first line of an error, or of what caused it."""
+    return str(error.__cause__ or error).strip().split("\n")[0]
+
+
+def _parquet_files(folder: str) -> dict[str, list[str]]:
+    """Find Parquet files by split, as in `data/train-00000-of-00002.parquet` or `train/x.parquet`."""
+    found: dict[str, list[str]] = {}
+    for around, folders, names in os.walk(folder):
+        folders.sort()
+        for name in sorted(names):
+            if name.endswith(".parquet") and not name.startswith("."):
+                inside = os.path.relpath(around, folder)
+                split = name.split("-")[0].removesuffix(".parquet")
+                known = inside.split(os.sep)[-1] if inside not in (".", "data", "default") else split
+                found.setdefault(known, []).append(os.path.join(around, name))
+    return found

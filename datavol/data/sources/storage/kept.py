@@ -1,0 +1,44 @@
+"""Keeps arrays in the cache folder: what was listed or computed once, and is checked before it is believed."""
+
+import io
+import logging
+import zipfile
+import zlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from datavol.runs.files import write_whole
+
+_log = logging.getLogger(__name__)
+
+
+def read_kept(path: str) -> dict[str, NDArray[Any]] | None:
+    """Read kept arrays; None if there are none, or damaged ones."""
+    try:
+        with np.load(path, allow_pickle=False) as kept:
+            return {name: kept[name] for name in kept.files}
+    except FileNotFoundError:
+        return None
+    except (OSError, EOFError, ValueError, KeyError, RuntimeError, zipfile.BadZipFile, zlib.error) as error:
+        # RuntimeError: zipfile on flags it does not know
+        _log.warning("%s is unreadable (%s); making it anew", path, error)
+        return None
+
+
+def keep(path: str, arrays: Mapping[str, NDArray[Any]]) -> None:
+    """Write arrays, whole or not at all; a warning says where that fails."""
+    content = io.BytesIO()
+    np.savez(content, **arrays)  # type: ignore[arg-type]  # its own flag is no name of an array
+    try:
+        write_whole(Path(path), content.getvalue())
+    except OSError as error:
+        _log.warning("%s could not be kept (%s); try data.cache_dir=/path/to/a/writable/folder", path, error)
+
+
+def as_bytes(blob: bytes) -> NDArray[np.uint8]:
+    """View a blob as an array."""
+    return np.frombuffer(blob, dtype=np.uint8)
