@@ -116,9 +116,9 @@ class ImageFolderConfig(FilesConfig):
 class ColumnsConfig(Section):
     """Declares which columns of a table hold what; null finds them by their names."""
 
-    path: str | None = key("a column's name, or null", hashed=False, remedy="image")
-    label: str | None = key("a column's name, or null", hashed=False, remedy="label")
-    split: str | None = key("a column's name, or null", hashed=False, remedy="split")
+    path: str | None = key("a column's name, or null", hashed=True, added=None, remedy="image")
+    label: str | None = key("a column's name, or null", hashed=True, added=None, remedy="label")
+    split: str | None = key("a column's name, or null", hashed=True, added=None, remedy="split")
 
 
 class TableConfig(FilesConfig):
@@ -130,14 +130,14 @@ class TableConfig(FilesConfig):
 
 class WebDatasetConfig(FilesConfig):
     source: Literal["webdataset"] = key("webdataset", hashed=True)
-    columns: ColumnsConfig
+    columns: ColumnsConfig = key("what the columns are called", hashed=True, added={})
     val_fraction: float | None = key("a share above 0 and below 1, or null", hashed=True, **VAL_FRACTION)
     split_seed: int = key("a whole number of at least 0", hashed=True, ge=0, remedy="0")
 
 
 class HuggingFaceConfig(FilesConfig):
     source: Literal["hugging_face"] = key("hugging_face", hashed=True)
-    columns: ColumnsConfig
+    columns: ColumnsConfig = key("what the columns are called", hashed=True, added={})
     val_fraction: float | None = key("a share above 0 and below 1, or null", hashed=True, **VAL_FRACTION)
     split_seed: int = key("a whole number of at least 0", hashed=True, ge=0, remedy="0")
 

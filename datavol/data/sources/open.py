@@ -7,16 +7,27 @@ from functools import cached_property
 
 import numpy as np
 
-from datavol.config.data import AnyData, DigitsConfig, ImageFolderConfig, ImageNetConfig, TableConfig, TorchvisionConfig
+from datavol.config.data import (
+    AnyData,
+    DigitsConfig,
+    HuggingFaceConfig,
+    ImageFolderConfig,
+    ImageNetConfig,
+    TableConfig,
+    TorchvisionConfig,
+    WebDatasetConfig,
+)
 from datavol.data.sources.arrays import cifar, digits, fashion_mnist
 from datavol.data.sources.files.content import content_of
 from datavol.data.sources.files.file_table import FileSplit, join_names
 from datavol.data.sources.files.found import Found, few
 from datavol.data.sources.groups import Groups, count_groups
+from datavol.data.sources.hugging_face import open_hugging_face
 from datavol.data.sources.image_folder import open_image_folder, open_imagenet
 from datavol.data.sources.restrict import restrict
 from datavol.data.sources.split import Classes, Opened, Split, hold_out
 from datavol.data.sources.table import open_table
+from datavol.data.sources.webdataset import open_webdataset
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,4 +94,8 @@ def _open(data: AnyData) -> Opened:
             return open_image_folder(data)
         case TableConfig():
             return open_table(data)
+        case WebDatasetConfig():
+            return open_webdataset(data)
+        case HuggingFaceConfig():
+            return open_hugging_face(data)
     raise TypeError(f"a source without a reader: {data!r}")

@@ -7,43 +7,42 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-import numpy as np
-
-from datavol.cli.text import shown
+from datavol.cli.text import shown, typed
 from datavol.config.data import WebDatasetConfig
-from datavol.data.sources.files.class_names import check_class_names
-from datavol.data.sources.files.file_table import FileSplit, cache_path, data_root, join_names, split_names
-from datavol.data.sources.files.found import Found
+from datavol.data.sources.files.file_table import cache_path, data_root, join_names, split_names
 from datavol.data.sources.files.layout import split_role
 from datavol.data.sources.files.scan import IMAGE_ENDINGS
-from datavol.data.sources.split import Opened, part_splits
+from datavol.data.sources.rows import Rows, open_rows
+from datavol.data.sources.split import Opened
 from datavol.data.sources.storage.archives import Archives, open_archives
 from datavol.data.sources.storage.kept import as_bytes, keep, read_kept
 from datavol.errors import ConfigError
 
 LABELS_FORMAT = "datavol shard labels 1"  # count up when labels are read otherwise
-LABEL_FIELDS = ("label", "class", "cls", "category", "class_name", "label_name")  # of a JSON object
+FIELDS = ("label", "class", "cls", "category", "class_name", "label_name")  # of a JSON object, that may be its label
 
 
 def open_webdataset(data: WebDatasetConfig) -> Opened:
     """Open a folder of shards, parted by their names or by val_fraction."""
     root = data_root(data.root)
-    shards = sorted(os.path.relpath(path, root) for path in Path(root).rglob("*.tar"))
+    shards = sorted(str(path) for path in Path(root).rglob("*.tar"))
     if not shards:
         raise ConfigError(f"data.root must hold shards that end in .tar, got none in {root}; check data.root")
+    roles = {os.path.relpath(shard, root): role_in(os.path.relpath(shard, root)) for shard in shards}
+    unnamed = next((shard for shard, role in roles.items() if role is None), None)
+    if unnamed is not None and any(roles.values()):
+        raise ConfigError(
+            f"shards must all be named for splits, as in train-000000.tar, or none of them, got {shown(unnamed)} among "
+            "others that are; rename it"
+        )
     cache = os.path.dirname(cache_path(root, data.cache_dir))
-    archives = open_archives(root, [os.path.join(root, shard) for shard in shards], cache)
-    paths, words = _samples(archives, data.columns.label, cache)
-    roles = {shard: role_in(shard) for shard in shards}
-    parts = [roles[_shard(path)] for path in paths]
-    classes = tuple(sorted(set(words)))
-    notes = check_class_names(classes, root, "check the labels")
-    number = {name: label for label, name in enumerate(classes)}
-    labels = np.array([number[word] for word in words], dtype=np.int64)
-    # By class, then by name, as a folder of them
-    order = np.argsort(labels, kind="stable")
-    whole = FileSplit(archives, join_names(paths), labels).take(order)
-    return part_splits(data, classes, whole, [parts[i] for i in order.tolist()], Found(root, notes=notes))
+    archives = open_archives(root, shards, cache)
+    paths, labels = _labelled(archives, data.columns.label, cache)
+    # By class, then by name, as a folder of the images would be
+    order = sorted(range(len(paths)), key=lambda i: (labels[i], paths[i]))
+    splits = [roles[_shard(paths[i])] for i in order]
+    rows = Rows(root, "data.root", archives, [paths[i] for i in order], [labels[i] for i in order], splits)
+    return open_rows(rows, data.val_fraction, data.split_seed, data.group)
 
 
 def role_in(name: str) -> str | None:
@@ -52,10 +51,73 @@ def role_in(name: str) -> str | None:
     >>> [role_in(name) for name in ("imagenet-train-000000.tar", "val/0001.tar", "shard-3.tar")]
     ['train', 'val', None]
     """
-    roles = {role for word in re.split(r"[\W\d_]+", name.removesuffix(".tar")) if (role := split_role(word))}
+    words = re.split(r"[\W\d_]+", name.removesuffix(".tar"))
+    roles = {role for word in words if word and (role := split_role(word))}
     return roles.pop() if len(roles) == 1 else None
 
 
 def _shard(path: bytes) -> str:
     """Take the shard of a member's path."""
     return os.fsdecode(path[: path.index(b".tar/") + 4])
+
+
+def _labelled(archives: Archives, column: str | None, cache_dir: str) -> tuple[list[bytes], list[str]]:
+    """List the images and their labels, from the cache if no shard changed."""
+    facts = [LABELS_FORMAT, archives.place, *archives.parts, str(archives.stamps.tolist()), str(column)]
+    name = hashlib.sha256("|".join(facts).encode(errors="surrogateescape")).hexdigest()
+    path = os.path.join(cache_dir, f"labels-{name[:32]}.npz")
+    kept = read_kept(path)
+    if kept is not None:
+        paths, labels = (split_names(kept[part].tobytes()) for part in ("paths", "labels"))
+        return paths, [label.decode() for label in labels]
+    pairs = list(_read_labels(archives, column))
+    blobs = join_names(image for image, _ in pairs), join_names(label.encode() for _, label in pairs)
+    keep(path, {"paths": as_bytes(blobs[0]), "labels": as_bytes(blobs[1])})
+    return [image for image, _ in pairs], [label for _, label in pairs]
+
+
+def _read_labels(archives: Archives, column: str | None) -> Iterator[tuple[bytes, str]]:
+    """Read the label of each sample with an image."""
+    samples: dict[bytes, dict[str, bytes]] = {}
+    for i in range(len(archives.names)):
+        name = archives.names[i]
+        folder, _, base = name.rpartition(b"/")
+        sample, _, ending = base.partition(b".")  # the ending begins at the first dot, as in `1.seg.png`
+        samples.setdefault(folder + b"/" + sample, {})[os.fsdecode(ending).lower()] = name
+    held, _, field = (column or "").partition(".")
+    for members in samples.values():
+        images = [name for ending, name in members.items() if f".{ending}" in IMAGE_ENDINGS]
+        if not images:
+            continue
+        where = f"{shown(os.fsdecode(images[0]))} in {archives.place}"
+        if len(images) > 1:
+            raise ConfigError(f"a sample must have one image, got {len(images)} of {where}; leave one in the shards")
+        holder = held or next((ending for ending in ("cls", "json") if ending in members), "cls")
+        if holder not in members:
+            beside = sorted(ending for ending, name in members.items() if name != images[0])
+            raise ConfigError(
+                f"a sample must have its label in a member .cls or .json, got {where} with "
+                f"{', '.join(beside) or 'nothing'} beside it; name its ending, as in data.columns.label=cls"
+            )
+        yield images[0], _label(archives.read(os.fsdecode(members[holder])), field, holder, f"{holder} of {where}")
+
+
+def _label(content: bytes, field: str, ending: str, where: str) -> str:
+    """Read a label: text, a number, or a field of a JSON object."""
+    try:
+        text = content.decode().strip()
+        value = json.loads(text) if ending == "json" else text
+    except ValueError:
+        raise ConfigError(f"a label must be text in UTF-8, or JSON, got {content[:20]!r} in {where}; mend it") from None
+    if isinstance(value, dict):
+        known = [name for name in ([field] if field else FIELDS) if name in value]
+        if len(known) != 1:
+            choice = typed("data.columns.label", f"{ending}.{next(iter(known or value), 'label')}")
+            raise ConfigError(
+                f"the label must be one field of the JSON object, got {', '.join(map(shown, value)) or 'none'} in "
+                f"{where}; try {choice}"
+            )
+        value = value[known[0]]
+    if not isinstance(value, (str, int)) or isinstance(value, bool) or not str(value).strip() or "\0" in str(value):
+        raise ConfigError(f"a label must be text or a whole number, got {value!r} in {where}; mend it")
+    return str(value).strip()

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from datavol.errors import ConfigError
 
@@ -14,47 +15,48 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, eq=False)
-class ArrowTable:
+class ArrowTables:
     """Reads the images of a column; a key is a split and a row, as in `train/0000012`.
 
-    The table is mapped into memory: processes share its pages, and a row is read without those before it.
+    Tables are mapped into memory: processes share their pages, and a row is read without those before it.
     """
 
     place: str  # the folder
-    split: str  # the split's name there
     column: str
-    table: Dataset
+    tables: Mapping[str, Dataset]  # by their splits
 
     def read(self, key: str) -> bytes:
         """Read the bytes of a row's image; one kept as a path is read there."""
-        cell = self._cell(key)
-        if isinstance(cell, dict) and cell.get("bytes") is None and cell.get("path"):
-            with open(os.path.join(self.place, cell["path"]), "rb") as file:
-                return file.read()
-        content = cell.get("bytes") if isinstance(cell, dict) else cell
+        split, _, row = key.rpartition("/")
+        cell = self._cells[split][int(row)][self.column][0].as_py()
+        content, path = (cell.get("bytes"), cell.get("path")) if isinstance(cell, dict) else (cell, None)
+        if content is None and path:
+            with open(os.path.join(self.place, path), "rb") as file:
+                content = file.read()
         if content is None:
-            raise OSError("the row has no image")
+            raise OSError("its row has no image")
         return bytes(content)
 
     def stamp(self, key: str) -> tuple[int, ...]:
-        """Give an image's size, then the times of the table's files."""
-        return len(self.read(key)), *self._times
+        """Give an image's size, then the times of its table's files."""
+        return len(self.read(key)), *self._times[key.rpartition("/")[0]]
 
     def locate(self, key: str) -> str:
         """Join the folder and the key."""
         return os.path.join(self.place, key)
 
-    def _cell(self, key: str) -> Any:
-        return self._cells[int(key.rpartition("/")[2])][self.column][0].as_py()
+    @cached_property
+    def _cells(self) -> dict[str, Dataset]:
+        return {name: table.select_columns([self.column]).with_format("arrow") for name, table in self.tables.items()}
 
     @cached_property
-    def _cells(self) -> Dataset:
-        return self.table.select_columns([self.column]).with_format("arrow")
+    def _times(self) -> dict[str, tuple[int, ...]]:
+        return {name: _file_times(table) for name, table in self.tables.items()}
 
-    @cached_property
-    def _times(self) -> tuple[int, ...]:
-        found = [os.stat(file["filename"]) for file in self.table.cache_files]
-        return tuple(time for one in found for time in (one.st_size, one.st_mtime_ns, one.st_ctime_ns))
+
+def _file_times(table: Dataset) -> tuple[int, ...]:
+    found = [os.stat(file["filename"]) for file in table.cache_files]
+    return tuple(time for one in found for time in (one.st_size, one.st_mtime_ns, one.st_ctime_ns))
 
 
 def open_tables(folder: str, cache_dir: str) -> dict[str, Dataset]:

@@ -1,0 +1,64 @@
+"""Opens images that are listed one by one, each with a label and perhaps a split, whatever lists them."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from datavol.cli.text import shown
+from datavol.data.sources.files.class_names import check_class_names, check_same_classes
+from datavol.data.sources.files.file_table import FileSplit, join_names
+from datavol.data.sources.files.found import Found
+from datavol.data.sources.files.layout import split_role
+from datavol.data.sources.groups import with_groups
+from datavol.data.sources.split import Opened, check_one_validation, hold_out
+from datavol.data.sources.storage.folder import Storage
+
+
+@dataclass(frozen=True, eq=False)
+class Rows:
+    """Lists images with their labels."""
+
+    place: str  # what lists them
+    key: str  # the key that points to it, such as `data.table`
+    files: Storage
+    paths: Sequence[bytes]
+    labels: Sequence[str]
+    splits: Sequence[str | None]  # the words for train, val and test; None for all where nothing says
+    columns: Mapping[str, Sequence[str]] | None = None  # of a table; those that name no groups may be empty
+    left_out: Counter[str] = field(default_factory=Counter)
+
+
+def open_rows(rows: Rows, val_fraction: float | None, split_seed: int, group: str | None) -> Opened:
+    """Part listed images by their splits, or by val_fraction.
+
+    Raises:
+        ConfigError: If neither or both part them, or classes are missing on one side.
+    """
+    given = any(word is not None for word in rows.splits)
+    check_one_validation(given, val_fraction, rows.key, "split", rows.place)
+    roles = np.array([split_role(word or "") or "" for word in rows.splits])
+    # Without images of val, those of test are what is left to evaluate on
+    val_role = "val" if "val" in roles else "test"
+    used = np.flatnonzero(np.isin(roles, ["train", val_role])) if given else np.arange(len(roles))
+    left_out = rows.left_out + Counter(f"in split {word}" for word in np.delete(np.array(rows.splits), used).tolist())
+    names = [rows.labels[i] for i in used.tolist()]
+    classes = tuple(sorted(set(names)))
+    notes = check_class_names(classes, rows.place, "label another class")
+    number = {name: label for label, name in enumerate(classes)}
+    labels = np.fromiter((number[name] for name in names), dtype=np.int64, count=len(names))
+    whole = FileSplit(rows.files, join_names(rows.paths[i] for i in used.tolist()), labels)
+    columns = rows.columns and {name: [all_[i] for i in used.tolist() if all_] for name, all_ in rows.columns.items()}
+    (whole,), found = with_groups(group, [whole], Found(rows.place, left_out=left_out, notes=notes), columns)
+    if val_fraction is not None:
+        found = replace(found, train="all of it", val=f"{val_fraction:g} of it, drawn")
+        return classes, *hold_out(whole, val_fraction, split_seed), found
+    sides = [np.flatnonzero(roles[used] == role) for role in ("train", val_role)]
+    train, val = (whole.take(side) for side in sides)
+    has_train, has_val = ([classes[i] for i in np.unique(split.labels)] for split in (train, val))
+    check_same_classes(has_train, has_val, rows.place)
+    words = [" or ".join(sorted({shown(str(rows.splits[used[i]])) for i in side.tolist()})) for side in sides]
+    return classes, train, val, replace(found, train=f"split {words[0]}", val=f"split {words[1]}")
