@@ -16,6 +16,27 @@ def _class_name(value: Any) -> str:
     return json.dumps(value) if value is None or isinstance(value, bool) else str(value)
 
 
+def _pixel_range(value: Any) -> Any:
+    """Read `[0, 4095]` as the 12 bits that it is, so that a range has one name."""
+    if isinstance(value, (list, tuple)):
+        numbers = [one for one in value if isinstance(one, (int, float)) and not isinstance(one, bool)]
+        if len(value) != 2 or len(numbers) != 2 or not numbers[0] < numbers[1]:
+            raise ValueError("auto, the bits of pixels from 8 to 31, or [low,high]", "[0,4095]")
+        bits = int(numbers[1]).bit_length()
+        return bits if numbers[0] == 0 and numbers[1] == 2**bits - 1 and 8 <= bits <= 31 else tuple(map(float, value))
+    if isinstance(value, int) and not (8 <= value <= 31 and not isinstance(value, bool)):
+        raise ValueError("auto, the bits of pixels from 8 to 31, or [low,high]", "12")
+    return value
+
+
+def _named_colour(value: Any) -> Any:
+    """Name white and black, so that a colour has one name."""
+    named = {(255, 255, 255): "white", (0, 0, 0): "black"}
+    return named.get(tuple(value), value) if isinstance(value, (list, tuple)) else value
+
+
+Level = Annotated[int, Field(ge=0, le=255)]
+Colour = Annotated[tuple[Level, Level, Level], Field(strict=False)]  # from a list, as YAML has
 Channels = Annotated[tuple[float, ...], Field(strict=False, min_length=3, max_length=3)]  # from a list, as YAML has
 
 
@@ -96,6 +117,13 @@ class FilesConfig(DataConfig):
         added=None,
         min_length=1,
         remedy="folder",
+    )
+    exif: Literal["apply", "ignore"] = key("apply or ignore", hashed=True, added="apply", remedy="ignore")
+    range: Annotated[int | tuple[float, float] | Literal["auto"], BeforeValidator(_pixel_range)] = key(
+        "auto, the bits of pixels from 8 to 31, or [low,high]", hashed=True, added="auto", remedy="12"
+    )
+    alpha: Annotated[Literal["white", "black", "drop"] | Colour, BeforeValidator(_named_colour)] = key(
+        "white, black, a colour such as [128,128,128], or drop", hashed=True, added="white", remedy="drop"
     )
     cache: Literal["auto", "off", "ram", "disk"] = key("auto, off, ram or disk", hashed=False, remedy="disk")
     cache_gb: float = key("gigabytes above 0", hashed=False, gt=0, remedy="100")

@@ -1,7 +1,7 @@
 """Loads a subset and its validation set, as a LightningDataModule."""
 
 import os
-import sys
+from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader
 
+from datavol.cli.console import announce
 from datavol.config.data import AnyData, FilesConfig
 from datavol.config.recipe import RecipeConfig
 from datavol.data.arrays_on_device import (
@@ -27,7 +28,7 @@ from datavol.data.images.cache_reader import PackedImages, cache_folder, store_o
 from datavol.data.images.cache_writer import fill
 from datavol.data.images.dataset import ArrayReader, Batch, EvaluationImages, FileReader, Reader, TrainingImages
 from datavol.data.images.decode import DECODING, decode_file
-from datavol.data.images.pixel_values import UNKNOWN, PixelRange, sample_range
+from datavol.data.images.pixel_rules import PLAIN, PixelRules, rules_of
 from datavol.data.sampler import BudgetSampler, UnpaddedSampler
 from datavol.data.sources.arrays import ArraySplit
 from datavol.data.sources.files.file_table import FileSplit
@@ -53,6 +54,7 @@ class SubsetDataModule(L.LightningDataModule):
         order_seed: int = 0,
         evaluate_train: bool = False,
         balanced: bool = False,
+        before: Mapping[str, Any] | None = None,
     ) -> None:
         super().__init__()
         self.source, self.subset, self.budget, self.order_seed = source, subset, budget, order_seed
@@ -63,9 +65,11 @@ class SubsetDataModule(L.LightningDataModule):
         self.data, self.recipe = data, recipe
         self.arrays: dict[tuple[Part, torch.device], DeviceArray] = {}
         # of the training images alone, so that both sets are read alike
-        self.pixel_range = sample_range(source.train) if isinstance(source.train, FileSplit) else UNKNOWN
+        self.rules = PLAIN
+        if isinstance(source.train, FileSplit) and isinstance(data, FilesConfig):
+            self.rules = rules_of(data, source.train, before)
         splits: dict[Part, Split] = {"train": source.train, "val": source.val}
-        self.readers = {part: _reader(split, data, self.pixel_range) for part, split in splits.items()}
+        self.readers = {part: _reader(split, data, self.rules) for part, split in splits.items()}
         self.training_images = self._training_images()
         self.clean_images, self.validation_images = self._evaluation_images("train"), self._evaluation_images("val")
 
@@ -91,15 +95,11 @@ class SubsetDataModule(L.LightningDataModule):
         """Describe how files become pixels, for the record of a session."""
         if not isinstance(self.source.train, FileSplit):
             return {}
-        return {"content": self.source.content, "decoding": DECODING, "pixel_range": str(self.pixel_range)}
+        return {"content": self.source.content, "decoding": DECODING, **self.rules.facts}
 
     def tell(self) -> None:
         """Print what a sample of the files made assume."""
-        pixels = self.pixel_range
-        if str(pixels):
-            _note(f"pixels of more than 8 bits are taken as {pixels}, as a sample of the training images needs")
-        if pixels.frames:
-            _note(f"{pixels.frames} sampled images have several frames or pages; the first of each counts")
+        announce(self.rules.notes)
 
     def fill_cache(self, *, train: bool = True) -> None:
         """Decode images that the image cache lacks, if there is one.
@@ -113,7 +113,7 @@ class SubsetDataModule(L.LightningDataModule):
                 assert isinstance(self.data, FilesConfig)
                 split, store = reader.split, reader.packed.store
                 limit = limit_bytes(self.data)
-                decode = partial(decode_file, split, pixel_range=self.pixel_range)
+                decode = partial(decode_file, split, rules=self.rules)
                 outdated = fill(store, split, decode, positions, limit, threads=cores())
                 reader.packed = PackedImages(store, outdated)  # mapped anew, with what was added
 
@@ -182,18 +182,14 @@ class SubsetDataModule(L.LightningDataModule):
         return loading_workers(cores(), self.trainer.num_devices if self.trainer else 1)
 
 
-def _reader(split: Split, data: AnyData, pixel_range: PixelRange) -> Reader:
+def _reader(split: Split, data: AnyData, rules: PixelRules) -> Reader:
     if isinstance(split, ArraySplit):
         return ArrayReader(split)
     assert isinstance(data, FilesConfig)
     side, packed = data.short_side if data.short_side != "auto" else None, None
     if side is not None and data.cache in ("disk", "ram"):
-        packed = PackedImages(store_of(split, side, cache_folder(data.cache, data.cache_dir), pixel_range))
-    return FileReader(split, side, packed, pixel_range)
-
-
-def _note(line: str) -> None:
-    print(f"datavol: note: {line}", file=sys.stderr, flush=True)
+        packed = PackedImages(store_of(split, side, cache_folder(data.cache, data.cache_dir), rules))
+    return FileReader(split, side, packed, rules)
 
 
 def _keep_batch(batch: Any) -> Any:  # not a lambda, which a spawned worker could not unpickle

@@ -53,7 +53,9 @@ def evaluate(config: Config, checkpoints: Sequence[Path], record: dict[str, Any]
     trainer = build_trainer(config.trainer, [Margins()])
     check_ranks(trainer, prepared)
     module = build_module(config, prepared)
-    data = build_data(config, prepared)
+    data = build_data(config, prepared, record)
+    if trainer.is_global_zero:
+        data.tell()
     data.fill_cache(train=False)  # files may have changed since it was filled
     rows = []
     for path in checkpoints:

@@ -2,7 +2,7 @@
 
 import logging
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -33,6 +33,8 @@ from datavol.training.networks import build_network
 from datavol.training.record import open_record, recorded, wandb_curves
 from datavol.training.resume import find_start
 
+NO_RECORD: Mapping[str, Any] = {}
+
 
 def train(run: Run, prepared: Prepared) -> None:
     """Train or resume a run until its record is `finished`.
@@ -45,7 +47,7 @@ def train(run: Run, prepared: Prepared) -> None:
     folder = RunFolder(run.folder)
     start = find_start(run.config, folder, prepared)
     config = resolve_auto(run, prepared)
-    data = build_data(config, prepared)
+    data = build_data(config, prepared, folder.record)
     data.fill_cache()  # before the other ranks are started, or while they wait for its lock
     signals = Signals()
     writer = RunWriter(folder, config.checkpoint, config.check_every, start.rows, signals, send=lambda row: None)
@@ -145,10 +147,11 @@ def build_module(config: Config, prepared: Prepared) -> Classifier:
     )
 
 
-def build_data(config: Config, prepared: Prepared) -> SubsetDataModule:
-    """Build the loaders of a run."""
+def build_data(config: Config, prepared: Prepared, record: Mapping[str, Any] = NO_RECORD) -> SubsetDataModule:
+    """Build the loaders of a run; what its record took its files for stays."""
     data = prepared.source, prepared.subset, prepared.budget, config.recipe, config.data
-    return SubsetDataModule(*data, config.order_seed, config.evaluate_train, config.sampling == "balanced")
+    before = next(iter(record.get("sessions", ())), None)
+    return SubsetDataModule(*data, config.order_seed, config.evaluate_train, config.sampling == "balanced", before)
 
 
 def check_ranks(trainer: L.Trainer, prepared: Prepared) -> None:

@@ -33,7 +33,7 @@ from torch import Tensor
 
 from datavol.data.images.cache_place import PIXELS, SHARED_MEMORY, check_store
 from datavol.data.images.decode import DECODING, size_of
-from datavol.data.images.pixel_values import UNKNOWN, PixelRange
+from datavol.data.images.pixel_rules import PLAIN, PixelRules
 from datavol.data.sources.files.file_table import FileSplit, cache_path
 from datavol.errors import ConfigError, flat
 from datavol.runs.files import write_whole
@@ -66,7 +66,7 @@ def estimate_bytes(split: FileSplit, side: int) -> int:
     """Estimate a store's size from the headers of 64 random images."""
     sizes = []
     for i in permutation(len(split), "packed sample")[:64].tolist():
-        if size := size_of(split.path(i)):  # else it would not be stored either
+        if size := size_of(split.content(i)):  # else it would not be stored either
             short, long = sorted(size)
             sizes.append(3 * short * long if short <= side else 3 * side * int(side * long / short))
     return round(len(split) * sum(sizes) / max(1, len(sizes)))
@@ -86,8 +86,8 @@ class Store:
         return os.path.join(self.folder, name)
 
 
-def store_of(split: FileSplit, side: int, cache: str, pixel_range: PixelRange = UNKNOWN) -> Store:
-    """Name a split's store at a short side and range of pixels.
+def store_of(split: FileSplit, side: int, cache: str, rules: PixelRules = PLAIN) -> Store:
+    """Name a split's store at a short side and by the rules of pixels.
 
     A subset of the split uses the same store, under the split's positions.
     """
@@ -96,7 +96,7 @@ def store_of(split: FileSplit, side: int, cache: str, pixel_range: PixelRange = 
     def folder(form: str) -> str:
         return os.path.join(cache, hashlib.sha256(form.encode() + table).hexdigest()[:16])
 
-    return Store(folder(f"{STORE_FORMAT}|{pixel_range}"), folder(OLDER_FORMAT), side, len(split))
+    return Store(folder(f"{STORE_FORMAT}|{rules.text}"), folder(OLDER_FORMAT), side, len(split))
 
 
 @dataclass(eq=False)

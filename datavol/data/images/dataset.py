@@ -13,7 +13,7 @@ from datavol.data.augment.random_boxes import Boxes
 from datavol.data.augment.transforms import Augmentation, Images, evaluation_view, shrink
 from datavol.data.images.cache_reader import PackedImages
 from datavol.data.images.decode import decode_file
-from datavol.data.images.pixel_values import UNKNOWN, PixelRange
+from datavol.data.images.pixel_rules import PLAIN, PixelRules
 from datavol.data.sources.arrays import ArraySplit
 from datavol.data.sources.files.file_table import DamagedImage, FileSplit
 
@@ -53,9 +53,9 @@ class FileReader:
         split: FileSplit,
         short_side: int | None = None,
         packed: PackedImages | None = None,
-        pixel_range: PixelRange = UNKNOWN,
+        rules: PixelRules = PLAIN,
     ) -> None:
-        self.split, self.short_side, self.packed, self.pixel_range = split, short_side, packed, pixel_range
+        self.split, self.short_side, self.packed, self.rules = split, short_side, packed, rules
 
     def read(self, positions: Positions) -> list[Tensor]:
         """Read images (3, H, W) of any sizes in order.
@@ -69,7 +69,7 @@ class FileReader:
         kept = self.packed.image(position) if self.packed else None
         if kept is not None:
             return kept
-        image = decode_file(self.split, position, self.pixel_range)
+        image = decode_file(self.split, position, self.rules)
         return image if self.short_side is None else shrink(image, self.short_side)
 
 
