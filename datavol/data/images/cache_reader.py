@@ -66,7 +66,7 @@ def estimate_bytes(split: FileSplit, side: int) -> int:
     """Estimate a store's size from the headers of 64 random images."""
     sizes = []
     for i in permutation(len(split), "packed sample")[:64].tolist():
-        if size := size_of(split.content(i)):  # else it would not be stored either
+        if size := size_of(split, i):  # else it would not be stored either
             short, long = sorted(size)
             sizes.append(3 * short * long if short <= side else 3 * side * int(side * long / short))
     return round(len(split) * sum(sizes) / max(1, len(sizes)))

@@ -68,10 +68,10 @@ def decode(content: bytes, rules: PixelRules = PLAIN) -> Tensor:
     return torch.from_numpy(pixels).permute(2, 0, 1)  # channels first by strides alone, without a copy
 
 
-def size_of(content: bytes) -> tuple[int, int] | None:
+def size_of(split: FileSplit, position: int) -> tuple[int, int] | None:
     """Read width and height from an image's header; None if unreadable."""
     try:
-        return open_image(content).size
+        return open_image(split.content(position)).size
     except (MemoryError, ConfigError):
         raise
     except Exception:  # it would not decode either, and whoever decodes it names it

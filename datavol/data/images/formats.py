@@ -3,7 +3,7 @@
 import io
 from functools import cache
 
-from PIL import Image, PngImagePlugin
+from PIL import Image, ImageFile, PngImagePlugin
 
 from datavol.errors import ConfigError
 
@@ -26,7 +26,7 @@ class Refused(ValueError):
         self.rule, self.got, self.remedy = rule, got, remedy
 
 
-def open_image(content: bytes) -> Image.Image:
+def open_image(content: bytes) -> ImageFile.ImageFile:
     """Open a file's bytes, whatever their format; nothing is decoded yet.
 
     Raises:
@@ -71,13 +71,13 @@ def check_heif() -> None:
         ) from None
 
 
-def _open(content: bytes) -> Image.Image:
+def _open(content: bytes) -> ImageFile.ImageFile:
     if not is_heif(content):
         return Image.open(io.BytesIO(content), formats=_formats())
     check_heif()
     from pillow_heif import HeifImageFile
 
-    return HeifImageFile(io.BytesIO(content))  # type: ignore[no-any-return]
+    return HeifImageFile(io.BytesIO(content))
 
 
 @cache

@@ -72,12 +72,20 @@ class PixelRules:
             )
         if pixels.frames:
             notes.append(f"note: {pixels.frames} sampled images have several frames or pages; the first of each counts")
-        if pixels.asked and pixels.seen and pixels.seen[1] < pixels.asked[0] + DARK * (pixels.asked[1] - pixels.asked[0]):
-            notes.append(
-                f"warning: pixels are nearly black, as data.range goes to {plain_number(pixels.asked[1])} and those of "
-                f"a sample of the training images to {plain_number(pixels.seen[1])}; try data.range=auto"
-            )
-        return notes
+        return notes + self._dark
+
+    @property
+    def _dark(self) -> list[str]:
+        """Warn of a range so wide that a sample looks black in it."""
+        if not (self.range.asked and self.range.seen):
+            return []
+        (low, high), (_, largest) = self.range.asked, self.range.seen
+        if largest >= low + DARK * (high - low):
+            return []
+        return [
+            f"warning: pixels are nearly black, as data.range goes to {plain_number(high)} and those of a sample of "
+            f"the training images to {plain_number(largest)}; try data.range=auto"
+        ]
 
 
 PLAIN = PixelRules()

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageCms
+from PIL import Image, ImageCms, ImageFile
 
 from datavol.data.images.formats import Refused
 
@@ -50,7 +50,7 @@ def plain_number(value: float) -> str:
     return str(int(value)) if value == int(value) else repr(value)
 
 
-def to_rgb(image: Image.Image, rules: PixelRules, content: bytes) -> Image.Image:
+def to_rgb(image: ImageFile.ImageFile, rules: PixelRules, content: bytes) -> Image.Image:
     """Convert an opened image to RGB, its transparent parts on the rules' colour.
 
     Raises:
@@ -76,7 +76,7 @@ def to_rgb(image: Image.Image, rules: PixelRules, content: bytes) -> Image.Image
     return _opaque(image, rules)
 
 
-def deep_values(image: Image.Image, content: bytes, colours: bool) -> tuple[NDArray[Any] | None, str]:
+def deep_values(image: ImageFile.ImageFile, content: bytes, colours: bool) -> tuple[NDArray[Any] | None, str]:
     """Read pixels above 8 bits: of integers ("I"), floats ("F") or colours ("C").
 
     None for an image of 8 bits, and without `colours` for one of deep colours.
@@ -97,26 +97,25 @@ def deep_values(image: Image.Image, content: bytes, colours: bool) -> tuple[NDAr
     return None, ""
 
 
-def _has_deep_colours(image: Image.Image) -> bool:
+def _has_deep_colours(image: ImageFile.ImageFile) -> bool:
     """Return whether Pillow keeps only the upper bytes of colours."""
-    return ";16" in str(getattr(image, "tile", "")) or bool(_stated_largest(image))
+    return ";16" in str(image.tile) or bool(_stated_largest(image))
 
 
-def _stated_largest(image: Image.Image) -> int | None:
+def _stated_largest(image: ImageFile.ImageFile) -> int | None:
     """Read the largest value above 255 that a PPM or PGM states."""
-    args = image.tile[0].args if image.format == "PPM" and getattr(image, "tile", None) else None
+    args = image.tile[0].args if image.format == "PPM" and image.tile else None
     largest = args[1] if isinstance(args, tuple) and len(args) == 2 else None
     return largest if isinstance(largest, int) and largest > 255 else None
 
 
 def _largest_colour(image: Image.Image) -> int:
     """Find the largest value of 8-bit colours, alpha aside."""
-    extrema = image.getextrema()
-    bands = [one for one, name in zip(extrema, image.getbands(), strict=True) if name != "A"]
-    return int(max(high for _, high in bands))  # type: ignore[misc]
+    bands: Any = zip(image.getbands(), image.getextrema(), strict=True)  # the least and the largest of each
+    return int(max(largest for name, (_, largest) in bands if name != "A"))
 
 
-def _deep_colours(image: Image.Image, content: bytes) -> NDArray[np.uint16]:
+def _deep_colours(image: ImageFile.ImageFile, content: bytes) -> NDArray[np.uint16]:
     """Read 16-bit colours (H, W, channels), of which Pillow gives upper bytes alone."""
     if image.format == "PPM":
         return _ppm_colours(image, content)
@@ -124,13 +123,13 @@ def _deep_colours(image: Image.Image, content: bytes) -> NDArray[np.uint16]:
 
     if "LA;16B" in str(image.tile):  # gray with alpha: its four bytes read as if they were four channels
         both = open_image(content)
-        both.tile = [tile._replace(args="RGBA") for tile in both.tile]  # type: ignore[attr-defined]
+        both.tile = [tile._replace(args="RGBA") for tile in both.tile]
         parts = np.asarray(both).astype(np.uint16)  # (H, W, 4)
-        return parts[..., 0::2] << 8 | parts[..., 1::2]
+        return np.asarray(parts[..., 0::2] << 8 | parts[..., 1::2])
     # Read once more, in the other order of bytes, the upper byte is the lower one
     lower = open_image(content)
-    lower.tile = [tile._replace(args=_other_order(tile.args)) for tile in lower.tile]  # type: ignore[attr-defined]
-    return np.asarray(image).astype(np.uint16) << 8 | np.asarray(lower)
+    lower.tile = [tile._replace(args=_other_order(tile.args)) for tile in lower.tile]
+    return np.asarray(np.asarray(image).astype(np.uint16) << 8 | np.asarray(lower))
 
 
 def _other_order(args: Any) -> Any:
@@ -139,15 +138,15 @@ def _other_order(args: Any) -> Any:
     return args[:-1] + {"L": "B", "B": "L", "N": "B" if np.little_endian else "L"}[args[-1]]
 
 
-def _ppm_colours(image: Image.Image, content: bytes) -> NDArray[np.uint16]:
-    tile, (width, height) = image.tile[0], image.size  # type: ignore[attr-defined]
+def _ppm_colours(image: ImageFile.ImageFile, content: bytes) -> NDArray[np.uint16]:
+    tile, (width, height) = image.tile[0], image.size
     if tile.codec_name == "ppm_plain":
         raise Refused("a PPM of more than 8 bits must be binary (P6)", "plain text (P3)", "convert it")
     values = np.frombuffer(content, ">u2", width * height * 3, tile.offset)
     return values.reshape(height, width, 3).astype(np.uint16)
 
 
-def _known(image: Image.Image, pixel_range: PixelRange) -> PixelRange:
+def _known(image: ImageFile.ImageFile, pixel_range: PixelRange) -> PixelRange:
     """Take the bits of integers where the format states them, unless asked."""
     if not pixel_range.asked and getattr(image, "tag_v2", {}).get(BITS_PER_SAMPLE) == (12,):
         return PixelRange(12, pixel_range.white)

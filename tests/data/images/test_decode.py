@@ -2,17 +2,20 @@
 
 import io
 import random
-import zlib
 from pathlib import Path
 
 import numpy as np
+import pillow_heif
 import pytest
 import torch
+from factories.deep_images import deep_png, deep_tiff
 from PIL import Image, PngImagePlugin
 
-from datavol.data.images import decode as decoding
-from datavol.data.images.decode import MOST_PIXELS, decode, decode_file
-from datavol.data.images.pixel_values import UNKNOWN, PixelRange, sample_range
+from datavol.data.images import formats
+from datavol.data.images.decode import decode, decode_file
+from datavol.data.images.formats import MOST_PIXELS
+from datavol.data.images.pixel_rules import PLAIN, PixelRules, sample_range
+from datavol.data.images.pixel_values import UNKNOWN, PixelRange
 from datavol.data.sources.files.file_table import DamagedImage, FileSplit, join_names
 from datavol.data.sources.storage.folder import Folder
 from datavol.errors import RunError
@@ -27,6 +30,8 @@ def split_of(root: Path) -> FileSplit:
 
 
 def encoded(image: Image.Image, form: str, **options) -> bytes:
+    if form == "HEIF":
+        pillow_heif.register_heif_opener()
     content = io.BytesIO()
     image.save(content, form, **options)
     return content.getvalue()
@@ -46,7 +51,8 @@ def test_integers_deeper_than_8_bits_range_over_what_the_data_set_needs(form, bi
     found = sample_range(split)
     assert str(found) == f"integers of {bits} bits (0 to {2**bits - 1:,})"
     for i, share in enumerate((0.25, 1)):  # dark, full: the brightness of each is kept
-        assert np.abs(channels_last(decode_file(split, i, found)) - 255 * share * RAMP[..., None]).max() <= 1
+        image = channels_last(decode_file(split, i, PixelRules(found)))
+        assert np.abs(image - 255 * share * RAMP[..., None]).max() <= 1
 
 
 @pytest.mark.parametrize("dtype", [np.int32, np.float32])
@@ -56,14 +62,19 @@ def test_tiffs_of_32_bits_are_neither_black_nor_white(dtype, white, tmp_path):
         white = 2**24 - 1
     Image.fromarray((RAMP * white).astype(dtype)).save(tmp_path / "x.tif")
     split = split_of(tmp_path)
-    image = channels_last(decode_file(split, 0, sample_range(split)))
+    image = channels_last(decode_file(split, 0, PixelRules(sample_range(split))))
     assert np.abs(image - 255 * RAMP[..., None]).max() <= 1
 
 
 def test_zero_may_be_white(tmp_path):
     Image.fromarray((RAMP * 65535).astype(np.uint16)).save(tmp_path / "x.tif", tiffinfo={262: 0})
     split = split_of(tmp_path)
-    assert np.abs(channels_last(decode_file(split, 0, sample_range(split))) - 255 * (1 - RAMP[..., None])).max() <= 1
+    assert (
+        np.abs(
+            channels_last(decode_file(split, 0, PixelRules(sample_range(split)))) - 255 * (1 - RAMP[..., None])
+        ).max()
+        <= 1
+    )
 
 
 def test_a_range_is_sampled_from_files_that_open_and_8_bits_have_none(tmp_path):
@@ -75,41 +86,38 @@ def test_a_range_is_sampled_from_files_that_open_and_8_bits_have_none(tmp_path):
 
 
 REFUSED = {
-    "alone of 12 bits": (np.uint16(RAMP * 4095), UNKNOWN, "integer pixels from 0 to 4095 have no known range"),
-    "alone of 32 bits": (np.int32(RAMP * 255), UNKNOWN, "integer pixels from 0 to 255 have no known range"),
-    "alone of floats": (np.float32(RAMP), UNKNOWN, "float pixels from 0 to 1 have no known range"),
-    "beyond": (np.uint16(RAMP * 9999), PixelRange(12), "from 0 to 9999 where the data set's go from 0 to 4095"),
-    "below 0": (np.int32(RAMP * 99 - 9), PixelRange(12), "from -9 to 90 where the data set's go from 0 to 4095"),
-    "not a number": (np.full((4, 4), np.nan, dtype=np.float32), PixelRange(None, 1.0), "from nan to nan where"),
+    "alone of 12 bits": (np.uint16(RAMP * 4095), UNKNOWN, "integers from 0 to 4095", "[0,4095]"),
+    "alone of 32 bits": (np.int32(RAMP * 255), UNKNOWN, "integers from 0 to 255", "[0,255]"),
+    "alone of floats": (np.float32(RAMP), UNKNOWN, "floats from 0 to 1", "[0,1]"),
+    "beyond": (np.uint16(RAMP * 9999), PixelRange(12), "integers from 0 to 9999", "[0,9999]"),
+    "below 0": (np.int32(RAMP * 99 - 9), PixelRange(12), "integers from -9 to 90", "[-9,4095]"),
+    "beyond what is asked": (np.int32(RAMP * 99), PixelRange(asked=(0, 50)), "integers from 0 to 99", "[0,99]"),
+    "floats beyond": (np.float32(RAMP), PixelRange(asked=(-1, 0.5)), "floats from 0 to 1", "[-1,1]"),
 }
 
 
 @pytest.mark.parametrize("case", REFUSED)
 def test_what_has_no_known_range_is_refused(case, tmp_path):
-    pixels, pixel_range, reason = REFUSED[case]
+    pixels, pixel_range, got, remedy = REFUSED[case]
     Image.fromarray(pixels).save(tmp_path / "x.tif")
-    with pytest.raises(DamagedImage) as caught:
-        decode_file(split_of(tmp_path), 0, pixel_range)
-    assert reason in str(caught.value)
-    assert str(tmp_path / "x.tif") in str(caught.value)
+    with pytest.raises(DamagedImage, match=r"pixels (of more than 8 bits )?must (have|go)") as caught:
+        decode_file(split_of(tmp_path), 0, PixelRules(pixel_range))
+    file = repr(str(tmp_path / "x.tif"))
+    assert f"got {got} in {file}; try data.range={remedy}, or try data.on_damaged=replace" in str(caught.value)
 
 
-def deep_png(pixels: np.ndarray) -> bytes:
-    """Write 16-bit RGB, which Pillow cannot, from the PNG specification."""
-    height, width, _ = pixels.shape
-
-    def chunk(kind: bytes, data: bytes) -> bytes:
-        return len(data).to_bytes(4, "big") + kind + data + zlib.crc32(kind + data).to_bytes(4, "big")
-
-    head = width.to_bytes(4, "big") + height.to_bytes(4, "big") + bytes([16, 2, 0, 0, 0])
-    rows = b"".join(b"\0" + row.astype(">u2").tobytes() for row in pixels)
-    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+@pytest.mark.parametrize("pixel_range", [UNKNOWN, PixelRange(None, 1.0), PixelRange(asked=(0, 1))])
+def test_what_is_no_number_is_in_no_range(value, pixel_range, tmp_path):
+    Image.fromarray(np.float32([[0.5, value]])).save(tmp_path / "x.tif")
+    with pytest.raises(DamagedImage, match=r"pixels must be numbers, got floats from .*x\.tif'; mend or remove it"):
+        decode_file(split_of(tmp_path), 0, PixelRules(pixel_range))
 
 
 def test_colours_of_16_bits_keep_their_upper_8_or_are_refused():
     pixels = np.asarray(COLOURS).astype(np.uint16)
     assert np.array_equal(channels_last(decode(deep_png(pixels * 257))), pixels)
-    with pytest.raises(ValueError, match="16-bit colours that leave the upper 4 bits empty"):
+    with pytest.raises(ValueError, match="must not be nearly black, got an image that leaves the upper 4 bits empty"):
         decode(deep_png(pixels * 16))
 
 
@@ -130,45 +138,14 @@ def test_other_modes_become_rgb(mode):
         assert np.abs(got - expected).max() <= (3 if mode == "YCbCr" else 0)
 
 
-@pytest.mark.parametrize("mode", ["RGBA", "LA", "PA", "P", "RGB"])
-def test_transparent_parts_lie_on_white(mode):
-    """A black drawing on nothing would be black on black."""
-    alpha = Image.fromarray(np.uint8(255 * (np.arange(1200).reshape(30, 40) % 40 < 20)))
-    black = Image.new("RGB", (40, 30))
-    options = {}
-    if mode in ("P", "RGB"):
-        image = Image.composite(black, Image.new("RGB", (40, 30), (1, 2, 3)), alpha)
-        options["transparency"] = (1, 2, 3)
-        if mode == "P":
-            image = image.quantize(2)
-            options["transparency"] = image.palette.colors[(1, 2, 3)]
-    else:
-        image = black.convert("L").convert(mode) if mode != "RGBA" else black.convert(mode)
-        image.putalpha(alpha)
-    image = image if mode != "PA" else image.convert("PA")
-    got = channels_last(decode(encoded(image, "TIFF" if mode == "PA" else "PNG", **options)))
-    assert np.array_equal(got, 255 - np.asarray(alpha)[..., None].repeat(3, 2))
-
-
-UPRIGHT = {
-    2: lambda a: a[:, ::-1],
-    3: lambda a: np.rot90(a, 2),
-    4: lambda a: a[::-1],
-    5: lambda a: a.swapaxes(0, 1),
-    6: lambda a: np.rot90(a, -1),
-    7: lambda a: np.rot90(a, 2).swapaxes(0, 1),
-    8: lambda a: np.rot90(a),
-}
-
-
 @pytest.mark.parametrize("form", ["JPEG", "PNG", "WEBP", "TIFF", "AVIF"])
-def test_the_orientation_of_exif_is_applied_in_every_format(form):
-    plain = channels_last(decode(encoded(COLOURS, form)))
-    for orientation in range(10):  # 1 to 8 mean something
-        exif = Image.Exif()
-        exif[274] = orientation
-        turned = UPRIGHT.get(orientation, lambda a: a)(plain)
-        assert np.array_equal(channels_last(decode(encoded(COLOURS, form, exif=exif))), turned), orientation
+@pytest.mark.parametrize("orientation", [0, 9])  # only 1 to 8 mean something: see test_pixel_rules
+def test_an_orientation_without_a_meaning_counts_as_none(form, orientation):
+    exif = Image.Exif()
+    exif[274] = orientation
+    plain = decode(encoded(COLOURS, form))
+    for rule in ("apply", "ignore"):
+        assert torch.equal(decode(encoded(COLOURS, form, exif=exif), PixelRules(exif=rule)), plain)
 
 
 @pytest.mark.filterwarnings("ignore:Corrupt EXIF")
@@ -188,17 +165,17 @@ def test_large_profiles_and_texts_are_no_damage():
 @pytest.mark.parametrize("form", ["JPEG", "PNG", "BMP"])
 def test_one_limit_of_pixels_for_all_formats(form, monkeypatch):
     content = encoded(COLOURS, form)
-    monkeypatch.setattr(decoding, "MOST_PIXELS", 40 * 30)
+    monkeypatch.setattr(formats, "MOST_PIXELS", 40 * 30)
     assert decode(content).shape == (3, 30, 40)
-    monkeypatch.setattr(decoding, "MOST_PIXELS", 40 * 30 - 1)
-    with pytest.raises(ValueError, match="40 x 30 are more than the 1,199 pixels that an image may have"):
+    monkeypatch.setattr(formats, "MOST_PIXELS", 40 * 30 - 1)
+    with pytest.raises(ValueError, match="an image may have at most 1,199 pixels, got 40 x 30"):
         decode(content)
 
 
 @pytest.mark.parametrize("error", [RuntimeError("Failed to decode image: x\ny"), KeyError(), ZeroDivisionError("z")])
 def test_whatever_a_decoder_raises_names_the_file(error, tmp_path, monkeypatch):
     COLOURS.save(tmp_path / "x.png")
-    monkeypatch.setattr(Image, "open", lambda _: (_ for _ in ()).throw(error))
+    monkeypatch.setattr(Image, "open", lambda *_, **__: (_ for _ in ()).throw(error))
     with pytest.raises(DamagedImage, match=r"x\.png' \((Failed to decode image: x y|KeyError|z)\); mend or remove it"):
         decode_file(split_of(tmp_path), 0)
 
@@ -214,7 +191,7 @@ def test_an_avif_without_its_pixels_is_damaged(tmp_path):
 @pytest.mark.parametrize("error", [MemoryError, KeyboardInterrupt])
 def test_what_is_no_damage_of_a_file_is_kept_apart(error, tmp_path, monkeypatch):
     COLOURS.save(tmp_path / "x.png")
-    monkeypatch.setattr(Image, "open", lambda _: (_ for _ in ()).throw(error))
+    monkeypatch.setattr(Image, "open", lambda *_, **__: (_ for _ in ()).throw(error))
     with pytest.raises(RunError if error is MemoryError else error) as caught:
         decode_file(split_of(tmp_path), 0)
     assert not isinstance(caught.value, DamagedImage)
@@ -224,10 +201,13 @@ def test_what_is_no_damage_of_a_file_is_kept_apart(error, tmp_path, monkeypatch)
 @pytest.mark.filterwarnings("ignore")  # Pillow warns of what it mends in damaged headers
 @pytest.mark.parametrize("rounds", [400, pytest.param(16_000, marks=pytest.mark.slow)])
 def test_nothing_but_damage_comes_out_of_mutated_files(rounds, tmp_path, monkeypatch):
-    monkeypatch.setattr(decoding, "MOST_PIXELS", MOST_PIXELS // 64)  # a header that claims more costs seconds
+    monkeypatch.setattr(formats, "MOST_PIXELS", MOST_PIXELS // 64)  # a header that claims more costs seconds
     exif = Image.Exif()
     exif[274] = 6
-    whole = [encoded(COLOURS, form) for form in ("BMP", "GIF", "PPM", "JPEG2000")]
+    whole = [encoded(COLOURS, form) for form in ("BMP", "GIF", "PPM", "JPEG2000", "TGA", "DIB")]
+    whole += [deep_png(RAMP[..., None].repeat(4, 2) * 65535), deep_tiff(np.int64(RAMP[..., None].repeat(3, 2) * 9999))]
+    whole += [encoded(COLOURS, "HEIF"), encoded(COLOURS, "GIF", save_all=True, append_images=[COLOURS.rotate(90)])]
+    rules = [PixelRules(PixelRange(16, 255.0)), PixelRules(PixelRange(asked=(0, 65535)), "ignore", "drop"), PLAIN]
     whole += [encoded(COLOURS, form, exif=exif) for form in ("JPEG", "PNG", "WEBP", "TIFF", "AVIF")]
     whole += [encoded(COLOURS.convert("CMYK"), "JPEG"), encoded(COLOURS.convert("P"), "PNG", transparency=3)]
     whole += [encoded(COLOURS, "TIFF", compression="tiff_lzw"), encoded(COLOURS.convert("F"), "TIFF")]
@@ -240,9 +220,9 @@ def test_nothing_but_damage_comes_out_of_mutated_files(rounds, tmp_path, monkeyp
             content[rng.randrange(min(len(content), rng.choice([40, 200, 10**6])))] = rng.randrange(256)
         file.write_bytes(content[: rng.choice([len(content), rng.randrange(len(content))])])
         try:
-            image = decode_file(split, 0, PixelRange(16, 255.0))
+            image = decode_file(split, 0, rng.choice(rules))
             outcomes.add((image.dtype, image.shape[0]))
         except DamagedImage as error:
             line = str(error)
-            outcomes.add(line.startswith(f"an image must be whole, got {str(file)!r} (") and "\n" not in line)
+            outcomes.add(str(file) in line and line.endswith("try data.on_damaged=replace") and "\n" not in line)
     assert outcomes == {(torch.uint8, 3), True}

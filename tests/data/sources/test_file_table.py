@@ -298,7 +298,6 @@ def damaged_files(root: Path) -> dict[str, tuple[bytes, str]]:
     """Name -> content and the reason that the message gives."""
     Image.effect_noise((40, 40), 50).save(root / "whole.jpg")
     Image.effect_noise((40, 40), 50).save(root / "whole.png")
-    Image.fromarray(np.ones((4, 4), dtype=np.float32)).save(root / "whole.tif")
     jpeg, png = (root / "whole.jpg").read_bytes(), (root / "whole.png").read_bytes()
     return {
         "empty.jpg": (b"", "0 bytes of no known format"),
@@ -306,12 +305,10 @@ def damaged_files(root: Path) -> dict[str, tuple[bytes, str]]:
         "cut.jpg": (jpeg[: len(jpeg) // 2], "image file is truncated"),
         "cut.png": (png[: len(png) // 2], "image file is truncated"),
         "header.ppm": (b"P6\n4x 4\n255\n", "invalid literal"),
-        "bomb.ppm": (b"P6\n99999 99999\n255\n", "99999 x 99999 are more than the 268,435,456 pixels"),
-        "float.tif": ((root / "whole.tif").read_bytes(), "float pixels from 1 to 1 have no known range"),
     }
 
 
-@pytest.mark.parametrize("name", ["empty.jpg", "text.jpg", "cut.jpg", "cut.png", "header.ppm", "bomb.ppm", "float.tif"])
+@pytest.mark.parametrize("name", ["empty.jpg", "text.jpg", "cut.jpg", "cut.png", "header.ppm"])
 def test_a_damaged_image_is_named(tmp_path, name):
     content, reason = damaged_files(tmp_path)[name]
     (tmp_path / name).write_bytes(content)
