@@ -57,16 +57,24 @@ def shared(prepared: list[Prepared]) -> pd.DataFrame:
     Raises:
         ConfigError: If there are not two different ones.
     """
+    import numpy as np
     import pandas as pd
 
     from datavol.study.tables.overlap import shared_in_all, shared_per_class, subsets_of
 
     manifests = pd.DataFrame([one.manifest for one in prepared]).rename(columns={"sha256": "subset_sha256"})
-    subsets = subsets_of(manifests.assign(indices=[one.subset.indices for one in prepared]))
+    units = [one.subset.draw_by for one in prepared]
+    subsets = subsets_of(manifests.assign(indices=[one.subset.indices for one in prepared], draw_by=units))
     if len(subsets) < 2:
         raise ConfigError(f"-m must be given two subsets or more, got {len(subsets)}; try -m draw_seed=0,1,2")
     lists = dict(zip(subsets["subset"], subsets["indices"], strict=True))
-    return shared_in_all(shared_per_class(lists, prepared[0].source.train.labels))
+    train = prepared[0].source.train
+    pairs = shared_in_all(shared_per_class(lists, train.labels))
+    if train.groups is None:
+        return pairs
+    held = {name: np.unique(train.groups[indices]) for name, indices in lists.items()}
+    both = zip(pairs["first"], pairs["second"], strict=True)
+    return pairs.assign(common_groups=[len(np.intersect1d(held[first], held[second])) for first, second in both])
 
 
 def prepare_subsets(runs: list[Run]) -> list[Prepared]:
@@ -89,12 +97,14 @@ def _print_shared(pairs: pd.DataFrame, classes: Sequence[str]) -> None:
     from rich.table import Table
 
     table = Table(title="what the subsets share")
-    for name in ("subset", "and", "images", "shared", "%", "% by chance", "most in a class, %", "class"):
+    groups = ("groups shared",) if "common_groups" in pairs else ()
+    for name in ("subset", "and", "images", "shared", "%", "% by chance", "most in a class, %", "class", *groups):
         table.add_column(name, justify="left" if name in ("subset", "and") else "right")
     for pair in pairs.to_dict("records"):
         counts = [f"{pair[name]:,}" for name in ("images", "common")]
         shares = [f"{100 * pair[name]:.2f}" for name in ("share", "expected_share", "largest_share")]
-        table.add_row(pair["first"], pair["second"], *counts, *shares, shown(classes[pair["class"]]))
+        own = [f"{pair['common_groups']:,}"] if groups else []
+        table.add_row(pair["first"], pair["second"], *counts, *shares, shown(classes[pair["class"]]), *own)
     terminal = console()
     terminal.print(table)
     terminal.print("of the smaller subset's images (of the class); by chance: two independent draws", soft_wrap=True)

@@ -109,6 +109,12 @@ MISTAKES = {
     "leave data.group out, or try data=image_folder data.group=folder",
     "data=image_folder data.root=x data.group=": "data.group must be null, folder, a column of the table or a regular "
     'expression on the path, got ""; try data.group=folder',
+    "draw_by=groups": "draw_by must be items without data.group, which says what belongs together, got groups; leave "
+    "draw_by out",
+    "data=image_folder data.root=x draw_by=groups": "draw_by must be items without data.group, which says what belongs "
+    "together, got groups; try data.group=folder, or leave draw_by out",
+    "data=table data.table=x data.group=folder draw_by=groups subset_file=x": "draw_by must be items when subset_file "
+    "names the subset, got groups; leave draw_by out",
     # of data, networks and machines
     "fraction=0.001": "fraction must leave every class at least one image, got 0.001, which leaves none of the 139 of "
     "class 8 and of 9 more; try fraction=0.004",
@@ -141,6 +147,7 @@ HERE = (
     "experiment=",
     "data.classes=[",
     "data.root=x",
+    "data.table=x",
     "data.group=",
     "data=fashion_mnist",
     "model.name=resnet51",

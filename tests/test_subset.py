@@ -5,6 +5,7 @@ import sys
 
 import numpy as np
 import pytest
+from factories.sources import touch
 from scipy.stats import hypergeom
 
 from datavol.config.compose import compose
@@ -86,3 +87,24 @@ def test_one_subset_shares_nothing():
 def test_subsets_of_two_data_sets_are_not_compared():
     with pytest.raises(ConfigError, match="subsets of one data set, got several; ask for one at a time"):
         prepare_subsets(compose(["fraction=0.25", "data.classes=5,10"], multirun=True))
+
+
+def test_subsets_of_groups_share_groups(tmp_path, monkeypatch):
+    monkeypatch.setenv("DATAVOL_CACHE", str(tmp_path / "cache"))
+    touch(tmp_path, *(f"data/{name}/clip{clip}_{i}.png" for name in "ab" for clip in range(10) for i in range(4)))
+    line = [f"data.root={tmp_path}/data", "data.val_fraction=0.2", r'data.group="^(.+)_"', "recipe.batch_size=8"]
+    runs = compose(["data=image_folder", *line, "fraction=0.5", "seed=0,1", "draw_by=groups,items"], multirun=True)
+    prepared = prepare_subsets(runs)
+    groups = prepared[0].source.train.groups
+    pairs = shared(prepared).set_index(["first", "second"])["common_groups"]
+    names = ["50 %, seed 0, whole groups", "50 %, seed 1, whole groups", "50 %, seed 0, images of all groups"]
+    held = {name: set() for name in names}
+    for one in prepared:
+        name = (
+            f"50 %, seed {one.subset.draw_seed}, "
+            + ("whole groups", "images of all groups")[one.subset.draw_by == "items"]
+        )
+        held[name] = set(groups[one.subset.indices].tolist())
+    assert pairs[names[0], names[1]] == len(held[names[0]] & held[names[1]]) < 8
+    assert pairs[names[0], names[2]] == len(held[names[0]]) == 8
+    assert {one.manifest["groups"]["train"] for one in prepared} == {16}

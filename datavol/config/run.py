@@ -43,6 +43,9 @@ class Config(Section):
     draw: Literal["independent", "nested", "disjoint"] = key(
         "independent, nested or disjoint", hashed=True, remedy="independent"
     )
+    draw_by: Literal["items", "groups"] = key(
+        "items (images) or groups (of data.group)", hashed=True, added="items", remedy="items"
+    )
     imbalance: ImbalanceConfig = key("a section", hashed=True)
     sampling: Literal["uniform", "balanced"] = key(
         "uniform (over images) or balanced (over classes)", hashed=True, remedy="uniform"
@@ -77,6 +80,14 @@ class Config(Section):
                 f"epochs must be above the {warmup:g} budget epochs of recipe.schedule.warmup_epochs, got "
                 f"{self.epochs}; try epochs={int(warmup) + 1} or recipe.schedule.warmup_epochs=0"
             )
+        if self.draw_by == "groups" and getattr(self.data, "group", None) is None:
+            remedy = "try data.group=folder, or " if "group" in type(self.data).model_fields else ""
+            raise ConfigError(
+                f"draw_by must be items without data.group, which says what belongs together, got groups; {remedy}"
+                "leave draw_by out"
+            )
+        if self.draw_by == "groups" and self.subset_file is not None:
+            raise ConfigError("draw_by must be items when subset_file names the subset, got groups; leave draw_by out")
         if self.subset_file is not None and self.imbalance.profile != "none":
             raise ConfigError(
                 f"imbalance.profile must be none when subset_file names the subset, got {self.imbalance.profile}; "

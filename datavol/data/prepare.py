@@ -4,6 +4,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from datavol.config.data import DataConfig
 from datavol.config.run import Config, Run
 from datavol.data.budget import Budget, plan_budget
@@ -29,7 +31,7 @@ class Prepared:
         if source.content is not None:
             manifest |= {"content": source.content}
         if source.groups is not None:
-            manifest |= {"groups": source.groups.record}
+            manifest |= {"groups": {**manifest["groups"], **source.groups.record}}
         return manifest | ({"found": source.found.record} if source.found.place else {})
 
 
@@ -71,14 +73,17 @@ def with_subset(run: Run, prepared: Prepared) -> Run:
 
 
 def _subset(config: Config, source: Source) -> Subset:
-    labels = source.train.labels
+    labels, groups = source.train.labels, source.train.groups
     if config.subset_file is not None:
         keys = [source.train.key(position) for position in range(len(labels))]
-        return read_subset(Path(config.subset_file), labels, source.classes, keys)
+        listed = read_subset(Path(config.subset_file), labels, source.classes, keys)
+        return listed if groups is None else replace(listed, groups=len(np.unique(groups[listed.indices])))
+    if config.draw_by == "groups" and groups is None:
+        raise ConfigError("draw_by must be items with plan.images, which has no groups, got groups; leave draw_by out")
     imbalance, classes = config.imbalance, source.classes
     shares = class_weights(imbalance.profile, imbalance.ratio, len(classes), imbalance.seed)
     seeds = config.draw_seed, config.data.partition_seed
-    return draw_subset(labels, classes, config.fraction, config.draw, *seeds, shares)
+    return draw_subset(labels, classes, config.fraction, config.draw, *seeds, shares, groups, config.draw_by)
 
 
 def prepare_all(configs: list[Config]) -> list[Prepared]:

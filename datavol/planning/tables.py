@@ -18,13 +18,25 @@ from datavol.runs.files import nearest_folder
 def print_plan(plans: list[Plan], speeds: list[Speed], wall: float | None, places: int) -> None:
     """Print the runs as a table, the sweep's cost, and predictions."""
     table = Table(title="what the sweep would do")
-    for name in ("run", "images", "budget epochs", "iterations", "passes", "LR step", "warm-up", "evaluations"):
+    groups = any(plan.prepared.subset.groups is not None for plan in plans)
+    for name in (
+        "run",
+        "images",
+        *["groups"] * groups,
+        "budget epochs",
+        "iterations",
+        "passes",
+        "LR step",
+        "warm-up",
+        "evaluations",
+    ):
         table.add_column(name, justify="left" if name == "run" else "right")
     table.add_column("checkpoints", justify="right")
     table.add_column("state", no_wrap=True)
     table.add_column("still takes", justify="right")
     for plan, speed in zip(plans, speeds, strict=True):
-        table.add_row(*_cells(plan, speed))
+        name, images, *others = _cells(plan, speed)
+        table.add_row(name, images, *[f"{plan.prepared.subset.groups or 0:,}"] * groups, *others)
     console = open_console(180)
     console.print(table)
     console.print(

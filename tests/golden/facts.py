@@ -59,6 +59,8 @@ ADDED_COLUMNS = [
     "pixel_range",
     "weights_sha256",
     "groups",
+    "draw_by",
+    "drawn_groups",
     "processor",
     "guess_top1",
     "guess_top5",

@@ -49,6 +49,7 @@ class Groups:
             "by": self.by,
             "train": int((self.train > 0).sum()),
             "val": int((self.val > 0).sum()),
+            "size": round(float((self.train**2).sum() / self.train.sum()), 1),  # of the group of an average image
             "shared": len(self.shared),
             "shared_val_images": int(self.val[self.train > 0].sum()),
             "shared_names": self.shared[:3],

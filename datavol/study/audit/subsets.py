@@ -55,7 +55,8 @@ def _equal(subsets: pd.DataFrame) -> Iterator[Finding]:
 def _overlaps(subsets: pd.DataFrame, common: Counts, counts: Counts) -> Iterator[Finding]:
     # Dividing by the number of pairs (Bonferroni) bounds the probability of any false alarm among them.
     pairs = len(subsets) * (len(subsets) - 1) / 2
-    most = np.where(_both(subsets, "disjoint"), 0, most_images(subsets, counts, FALSE_ALARM / pairs))
+    promised = _both(subsets, "disjoint") & _equal_in(subsets, "draw_by")
+    most = np.where(promised, 0, most_images(subsets, counts, FALSE_ALARM / pairs))
     for i, j in np.argwhere(np.triu((common > most) & _judged(subsets), 1)):  # above the diagonal: each pair once
         first, second = subsets.loc[i], subsets.loc[j]
         what = (
@@ -84,4 +85,5 @@ def _judged(subsets: pd.DataFrame) -> NDArray[np.bool_]:
     # Nested draws of one seed contain each other; blocks of one permutation at several fractions intersect.
     by_design = _both(subsets, "nested") & _equal_in(subsets, "draw_seed")
     by_design |= _both(subsets, "disjoint") & ~_equal_in(subsets, "fraction")
+    by_design &= _equal_in(subsets, "draw_by")
     return ~(by_design | listed[:, None] | listed[None, :] | _equal_in(subsets, "subset_sha256"))

@@ -5,6 +5,7 @@ a class of N images, subsets of a and b images share a b / N on average.
 """
 
 import itertools
+import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Literal
@@ -20,11 +21,12 @@ from datavol.runs.folder import RunFolder
 from datavol.study.load.kept import readable_subsets
 from datavol.study.load.run_data import source_of
 
+DRAWN = {"items": "images of all groups", "groups": "whole groups"}
 Of = Literal["row", "smaller"]
 Counts = NDArray[np.int64]
 Reals = NDArray[np.float64]
 
-SUBSET_KEYS = ["fingerprint", "draw", "fraction", "draw_seed", "subset_sha256"]
+SUBSET_KEYS = ["fingerprint", "draw", "draw_by", "fraction", "draw_seed", "subset_sha256"]
 
 
 def subsets_of(runs: pd.DataFrame) -> pd.DataFrame:
@@ -33,11 +35,14 @@ def subsets_of(runs: pd.DataFrame) -> pd.DataFrame:
     Returns:
         The runs' columns, and `subset`: a name such as `5 %, seed 0`.
     """
-    subsets = runs.drop_duplicates(SUBSET_KEYS).sort_values(["fraction", "draw", "draw_seed"], kind="stable")
+    order = ["fraction", "draw", "draw_by", "draw_seed"]
+    subsets = runs.drop_duplicates(SUBSET_KEYS).sort_values(order, kind="stable")
     keys = zip(subsets["fraction"], subsets["draw_seed"], strict=True)
     names = [f"{100 * fraction:g} %, seed {seed}" for fraction, seed in keys]
     if subsets["draw"].nunique() > 1:
         names = [f"{name}, {draw}" for name, draw in zip(names, subsets["draw"], strict=True)]
+    if subsets["draw_by"].nunique() > 1:
+        names = [f"{name}, {DRAWN[by]}" for name, by in zip(names, subsets["draw_by"], strict=True)]
     subsets = subsets.assign(subset=names).reset_index(drop=True)
     # Other contents under one name, such as imported lists, are distinguished by their hash.
     ambiguous = subsets["subset"].duplicated(keep=False)
@@ -203,15 +208,18 @@ def expected_images(subsets: pd.DataFrame, counts: Counts) -> Reals:
     of one permutation, whose overlap is fixed. All others are independent.
     """
     kinds, seeds = subsets["draw"].to_numpy(), subsets["draw_seed"].to_numpy(dtype=np.int64)
+    units = subsets["draw_by"].to_numpy()
     expected = (counts / full_class_sizes(subsets, counts)) @ counts.T  # independent: sum over classes of a b / N
     for i in range(len(subsets)):
-        same_kind, same_seed = kinds == kinds[i], seeds == seeds[i]
+        same_kind, same_seed = (kinds == kinds[i]) & (units == units[i]), seeds == seeds[i]
         if kinds[i] == "nested":
             within = np.minimum(counts[i], counts).sum(axis=1)  # all of the smaller one, class by class
             expected[i] = np.where(same_kind & same_seed, within, expected[i])
         if kinds[i] == "disjoint":
             # Of a class's permutation seed s takes the block from s a to (s + 1) a, with a its count: intersect blocks.
-            starts, ends = seeds[:, None] * counts, (seeds[:, None] + 1) * counts
+            # Blocks of whole groups have about as many images
+            sizes = counts if units[i] == "items" else _equal_shares(subsets, counts)
+            starts, ends = seeds[:, None] * sizes, (seeds[:, None] + 1) * sizes
             blocks = (np.minimum(ends[i], ends) - np.maximum(starts[i], starts)).clip(min=0).sum(axis=1)
             expected[i] = np.where(same_kind, blocks, expected[i])
         expected[i, i] = counts[i].sum()
@@ -229,7 +237,35 @@ def most_images(subsets: pd.DataFrame, counts: Counts, chance: float) -> Counts:
     means = (counts / full_class_sizes(subsets, counts, slack=0.5)) @ counts.T
     drawings = np.stack([np.minimum(one, counts).sum(axis=1) for one in counts])  # n: of the smaller one in each class
     most = binom.isf(chance, drawings, np.minimum(1.0, means / drawings.clip(min=1)))
+    by_groups = (subsets["draw_by"] == "groups").to_numpy()
+    if by_groups.sum() > 1:
+        pairs = np.ix_(by_groups, by_groups)
+        most[pairs] = _most_of_groups(subsets[by_groups], means[pairs], counts.shape[1], chance)
     return np.asarray(most).astype(np.int64)
+
+
+def _most_of_groups(subsets: pd.DataFrame, means: Reals, classes: int, chance: float) -> Reals:
+    """Bound the images that draws of whole groups share by chance, shape (subsets, subsets).
+
+    The groups that two draws share are a sum over classes as above. No record says which they are, so that each counts
+    as large as the group of an average image, which is above the mean of groups.
+    """
+    drawn = subsets["drawn_groups"].to_numpy(dtype=np.float64)
+    facts = json.loads(subsets["groups"].iloc[0])
+    # Rounding gives a class up to half a group more than its share: (f G + 1/2) (g G + 1/2) / G, summed over classes
+    shares = drawn / facts["train"]
+    rounded = np.outer(shares, shares) * facts["train"] + classes * (np.add.outer(shares, shares) / 2 + 0.25)
+    smaller = np.minimum.outer(drawn, drawn)
+    per_group = np.minimum.outer(*2 * (subsets["images"].to_numpy(dtype=np.float64) / drawn,))
+    expected = np.minimum(smaller, np.maximum(rounded, means / per_group))
+    most: Reals = binom.isf(chance, smaller, expected / smaller) * facts["size"]
+    return most
+
+
+def _equal_shares(subsets: pd.DataFrame, counts: Counts) -> Reals:
+    """Compute each class's images times the fraction, shape (subsets, classes)."""
+    shares: Reals = np.outer(subsets["fraction"].to_numpy(dtype=np.float64), full_class_sizes(subsets, counts))
+    return shares
 
 
 def _of_one_data_set(runs: pd.DataFrame) -> pd.DataFrame:

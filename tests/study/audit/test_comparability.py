@@ -1,3 +1,4 @@
+from dataclasses import replace
 from itertools import product
 
 import numpy as np
@@ -255,3 +256,44 @@ def test_groups_in_train_and_val_are_a_major_finding_and_groups_apart_are_none(t
     assert (found.severity, len(found.runs)) == ("major", 2)
     assert "4 groups lie in train and in val (a/1, a/2, b/1 and 1 more), with " in found.what
     assert f"{100 * images:.3g} % of the validation images" in found.what
+
+
+def groups_of(uneven: bool):
+    """Some fourteen groups in each class."""
+    groups = np.empty(len(LABELS), dtype=np.int64)
+    for label in range(10):
+        own = np.flatnonzero(label == LABELS)
+        random = np.sort(np.random.default_rng(label).integers(0, 14, len(own)))
+        groups[own] = 100 * label + (random if uneven else np.arange(len(own)) * 14 // len(own))
+    return groups
+
+
+def write_grouped(study, groups, seed, by="groups", draw="independent", fraction=0.25, subset=None):
+    subset = subset or draw_subset(LABELS, CLASSES, fraction, draw, seed, groups=groups, by=by)
+    sizes = np.unique(groups, return_counts=True)[1]
+    facts = {"by": "folder", "train": len(sizes), "val": 9, "size": float((sizes**2).sum() / sizes.sum())}
+    facts |= {"shared": 0, "shared_val_images": 0, "shared_names": [], "drawn": subset.groups}
+    return write_run(study, fraction=fraction, seed=seed, draw=draw, subset=subset, planted={"subset.groups": facts})
+
+
+@pytest.mark.parametrize("draw", ["independent", "disjoint", "nested"])
+def test_honest_draws_by_groups_are_no_finding(tmp_path, draw):
+    """Whole groups overlap in lumps, which a law of single images would call too much."""
+    groups = groups_of(uneven=True)
+    for by in ("groups", "items"):
+        for seed in range(3):
+            write_grouped(tmp_path, groups, seed, by, draw)
+            write_grouped(tmp_path, groups, seed, by, draw, fraction=0.5 if draw != "disjoint" else 0.125)
+    assert "overlap" not in findings_of(tmp_path)
+
+
+def test_draws_of_whole_groups_that_overlap_too_much_are_found(tmp_path):
+    groups = groups_of(uneven=False)
+    first = write_grouped(tmp_path / "s", groups, 0)
+    other = draw_subset(LABELS, CLASSES, 0.25, "independent", 1, groups=groups, by="groups")
+    kept = np.unique(groups[first.indices])[1:]  # all but one group of the other draw
+    indices = np.flatnonzero(np.isin(groups, kept))
+    counts = tuple(np.bincount(LABELS[indices], minlength=10).tolist())
+    planted = replace(other, indices=indices, images_per_class=counts, groups=len(kept))
+    write_grouped(tmp_path / "s", groups, 1, subset=planted)
+    assert "overlap" in findings_of(tmp_path / "s")
