@@ -57,7 +57,7 @@ def train(run: Run, prepared: Prepared) -> None:
     # writers come last, when the others have logged their metrics of the budget epoch
     damage = Damage(folder, prepared.source)
     watching = [threads, Margins(), StopOnNonFinite(config.check_every), Timing(), damage, Progress(title)]
-    writing = [PredictionWriter(folder, config.predictions), writer]
+    writing = [PredictionWriter(folder, config.predictions, prepared.source.val.groups), writer]
     trainer = build_trainer(config.trainer, [signals, *watching, *writing], max_epochs=config.epochs)
     check_ranks(trainer, prepared)
     check_batch_shares(config.recipe.batch_size, trainer.world_size)

@@ -20,7 +20,7 @@ from datavol.study.audit.subsets import audit_subsets
 from datavol.study.load.kept import damaged
 from datavol.study.load.study import Study, finished_of
 
-AUDIT_KEYS = ["data", "model", "recipe", "budget"]
+AUDIT_KEYS = ["data", "model", "recipe", "budget", "draw_by"]
 NOISE = 1.96  # standard errors of a difference of accuracies that count as noise: 95 % of differences by chance
 
 
@@ -34,7 +34,7 @@ def audit(study: Study) -> list[Finding]:
 
 
 def _curves(finished: pd.DataFrame) -> Iterator[Finding]:
-    for (data, model, recipe, budget), curve in finished.groupby(AUDIT_KEYS):
+    for (data, model, recipe, budget, _), curve in finished.groupby(AUDIT_KEYS):
         for column in columns.COLUMNS:
             by_design = column.name == "iterations" and budget == "epochs"  # as many as passes over the subset take
             if not column.audit or by_design:

@@ -24,7 +24,7 @@ RISEN = 1.08  # a rise beyond this factor is not noise
 
 
 def checked_input(
-    n: Numbers, error: Numbers, chance_error: float, test_size: int | None, shared: float | None, level: float
+    n: Numbers, error: Numbers, chance_error: float, test_size: float | None, shared: float | None, level: float
 ) -> tuple[Array, Array]:
     """Convert sizes and errors to arrays, or raise a ConfigError."""
     sizes, errors = checked_sizes(n), _one_dimensional("error", error)

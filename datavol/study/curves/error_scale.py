@@ -27,10 +27,10 @@ class ErrorScale:
     ceiling: float  # the error at z = infinity
     floor: float  # the least error that is distinguished from 0; smaller ones count as this
     worst: float  # the larger of chance and the largest measured error; no prediction is above it
-    test_size: int | None  # images that an error is measured on, None if unknown
+    test_size: float | None  # independent images that an error is measured on, None if unknown
 
     @classmethod
-    def of(cls, errors: np.ndarray, chance_error: float, test_size: int | None) -> ErrorScale:
+    def of(cls, errors: np.ndarray, chance_error: float, test_size: float | None) -> ErrorScale:
         """Choose the scale for these measured errors."""
         largest = float(errors.max())
         ceiling = max(chance_error, CEILING * largest)

@@ -56,7 +56,7 @@ class LearningCurve:
     n: Array
     error: Array
     chance_error: float
-    test_size: int | None
+    test_size: float | None
     level: float
     shared: float | None
     seed: Array | None
@@ -203,7 +203,7 @@ def fit_learning_curve(
     error: Numbers,
     *,
     chance_error: float,
-    test_size: int | None = None,
+    test_size: float | None = None,
     shared: float | None = None,
     seed: Sequence[Hashable] | Array | None = None,
     level: float = 0.95,
@@ -215,7 +215,8 @@ def fit_learning_curve(
         n: Subset size of every run, in any order; a size that comes again is a repeat.
         error: Error of every run, 1 - top-k, a share.
         chance_error: Error of guessing for the same k: 0.9 for top-1 and 0.5 for top-5 of ten equally frequent classes.
-        test_size: Images that every error was measured on: adds their binomial noise. None for none.
+        test_size: Images that every error was measured on: adds their binomial noise. None for none. Images in
+            groups count as fewer, see `grouped_noise.effective_images`.
         shared: Share of that noise's variance that all runs have in common, since they see the same test images: 1 less
             the variance of a difference of two runs over the sum of their variances. None weighs independent test
             images against common ones by what the errors look like.
@@ -241,7 +242,7 @@ def fit_learning_curve(
 
 
 def _measure(
-    sizes: Array, errors: Array, seeds: Array | None, chance_error: float, test_size: int | None
+    sizes: Array, errors: Array, seeds: Array | None, chance_error: float, test_size: float | None
 ) -> tuple[Measured, ErrorScale]:
     """Average the repeats of every size, in z, and say how far they are apart."""
     # A mean per distinct size (sizes,); `which` is the number of every run's size (runs,)

@@ -40,6 +40,7 @@ def _whole(kept: Predictions) -> bool:
     shapes = kept.classes.shape == kept.log_probabilities.shape and kept.classes.ndim == 2 and kept.labels.ndim == 1
     return bool(
         shapes
+        and (kept.groups is None or kept.groups.shape == kept.labels.shape)
         and len(kept.classes) == images > 0
         and kept.classes.shape[1] > 1
         and np.isfinite(kept.log_probabilities[:, 0]).all()  # of the likeliest class; others may be -inf

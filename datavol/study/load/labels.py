@@ -4,14 +4,20 @@ import pandas as pd
 
 from datavol.study.load.study import UNUSED, Study, finished_of
 
-NAMING = ("data", "recipe", "budget", "draw")  # named beside the network where they differ within a frame
+DRAWN = {"items": "images of all groups", "groups": "whole groups"}
+"""What fractions count, by `draw_by`, in words."""
+
+NAMING = ("data", "recipe", "budget", "draw", "draw_by")
+# named beside the network where they differ within a frame
 OF_A_RUN = ["label", "model", "fraction", "images", "seed", "parent", "state", "guess_top1", "guess_top5"]
 
 
 def curve_labels(runs: pd.DataFrame, naming: tuple[str, ...] = NAMING) -> pd.Series:
     """Name each run's curve: the network, and the columns that differ."""
     varied = ["model"] + [name for name in naming if runs[name].nunique() > 1]
-    return runs[varied].astype(str).agg(", ".join, axis=1) if len(runs) else pd.Series(index=runs.index, dtype=object)
+    if runs.empty:
+        return pd.Series(index=runs.index, dtype=object)
+    return runs[varied].replace({"draw_by": DRAWN}).astype(str).agg(", ".join, axis=1)
 
 
 def labelled(runs: pd.DataFrame) -> pd.DataFrame:

@@ -332,6 +332,7 @@ def _runs(frame: pd.DataFrame, name: str, full_size: int, test_size: int | None,
         "run": [f"line {line}" for line in frame.index],
         **{"study": name, "state": "finished", "data": name, "recipe": "own", "budget": "iterations"},
         **{"model": frame["curve"].where(frame["curve"] != "", name).to_numpy(), "draw": "independent"},
+        "draw_by": "items",
         **{"full_size": full_size, "images": frame["n"].to_numpy(), "fraction": frame["n"].to_numpy() / full_size},
         # Without a column seed nothing tells which repeats of different sizes belong together: each has its own seed
         **dict.fromkeys(("draw_seed", "init_seed", "order_seed"), seeds if "seed_name" in frame else np.arange(count)),

@@ -126,6 +126,7 @@ def runs_frame(rows: Sequence[Mapping[str, Value]]) -> pd.DataFrame:
     names = [column.name for column in columns.COLUMNS]
     # "Int64" holds NA beside integers; an object column holds reasons even where no run has one
     runs = pd.DataFrame(rows, columns=names).astype(dict.fromkeys(columns_of(int), "Int64") | {"reason": object})
+    runs["draw_by"] = runs["draw_by"].astype(object).fillna("items")  # of what cannot be read, too
     return runs.sort_values(ORDER, ignore_index=True)
 
 

@@ -19,6 +19,7 @@ from datavol.study.load.study import Study
 from datavol.study.questions.curve_runs import CurveRuns, Metric, curves_of_study
 from datavol.study.questions.doubling import doubling
 from datavol.study.questions.gates import Gate, Refused, find_gates
+from datavol.study.questions.groups_or_images import counterpart, groups_or_images
 from datavol.study.questions.next_run import ASKED, Asked, next_run
 from datavol.study.questions.saturation import saturation
 from datavol.study.questions.starved_classes import classes_that_gain
@@ -118,11 +119,35 @@ def answers(
     curves = curves_of_study(study, metric)
     if findings is None:
         findings = () if study.points else audit(study)  # points have no records to compare
+    gates_of = {
+        curve.name: cache(partial(find_gates, curve, study.epochs, findings, delta=delta, level=level))
+        for curve in curves
+    }
     said = []
     for curve in curves:
-        gates = cache(partial(find_gates, curve, study.epochs, findings, delta=delta, level=level))
+        gates = gates_of[curve.name]
         said += [_answer(curve, question, gates) for question in _questions(curve, delta, target, miss, level)]
+        if curve.runs["drawn_groups"].notna().any():
+            said += [*_of_groups(curve, curves, gates_of, level)]
     return said
+
+
+def _of_groups(
+    curve: CurveRuns, curves: Sequence[CurveRuns], gates_of: Mapping[str, Callable[[], tuple[Gate, ...]]], level: float
+) -> Iterator[Answer]:
+    """Ask of data in groups what rests on two curves: once, beside that of whole groups."""
+    other = counterpart(curve, curves)
+    if other is not None and curve.runs["draw_by"].iloc[0] != "groups":
+        return
+    text = "More groups, or more images of each?"
+    question = _Question(text, lambda: groups_or_images(curve, other, level), gated=True)
+    both = [one for one in (curve, other) if one is not None]
+
+    def gates() -> tuple[Gate, ...]:
+        # Gates compare by what they say: those of one reason count once
+        return tuple(dict.fromkeys(gate for one in both for gate in gates_of[one.name]()))
+
+    yield replace(_answer(curve, question, gates), runs="; ".join(f"{one.name} {one.provenance}" for one in both))
 
 
 def _questions(

@@ -9,6 +9,7 @@ import pandas as pd
 from scipy.stats import binom, binomtest, norm
 
 from datavol.runs.predictions import Predictions
+from datavol.study.curves.grouped_noise import Groups, p_of_signs, standard_error, sums_by_group
 from datavol.study.questions.common_mistakes import kept_of, right_images
 from datavol.study.questions.curve_runs import RANKS, CurveRuns, Metric
 
@@ -33,19 +34,23 @@ def p_of_guessing(curve: CurveRuns) -> float:
 
 def _p_of_run(run: pd.Series, curve: CurveRuns) -> float:
     if (kept := kept_of(run)) is not None:
-        return p_of_pairs(right_images(kept, RANKS[curve.metric]), guessed_right(kept, curve.metric))
+        right, guessed = right_images(kept, RANKS[curve.metric]), guessed_right(kept, curve.metric)
+        return p_of_pairs(right, guessed, kept.groups)
     accuracy, guess = 1 - run["error"], 1 - curve.chance_error
     if pd.isna(run["validation_images"]):
         return float(accuracy <= guess)  # without a number of images nothing can be tested
-    images = int(run["validation_images"])
+    images = round(min(run["validation_images"], curve.test_size or np.inf))
     return float(binomtest(round(accuracy * images), images, guess, alternative="greater").pvalue)
 
 
-def p_of_pairs(right: np.ndarray, guessed: np.ndarray) -> float:
+def p_of_pairs(right: np.ndarray, guessed: np.ndarray, groups: Groups | None = None) -> float:
     """Compute McNemar's exact one-sided p of being right more often.
 
-    Both arrays tell image by image whether an answer is right (images,).
+    Both arrays tell image by image whether an answer is right (images,). Images in groups are not independent: then
+    each group's difference has either sign with probability 1/2.
     """
+    if groups is not None:
+        return p_of_signs(sums_by_group(right.astype(int) - guessed, groups))
     # Images on which both are right or both wrong tell nothing. Of the others, if the two were equally good, either
     # would be right on an image with probability 1/2
     better, worse = int((right & ~guessed).sum()), int((guessed & ~right).sum())
@@ -82,7 +87,9 @@ def shown_difference(curve: CurveRuns, level: float) -> float:
     if len(means) == 2 and alike:
         # For single runs this is McNemar's: the root of (b + c - (b - c)^2 / n) / n, where b and c of n images are
         # discordant. Where none is, the next image might be
-        images = len(means[0])
+        images, groups = len(means[0]), every[0].groups
+        if groups is not None:
+            return factor * max(standard_error(means[1] - means[0], groups), 1 / len(np.unique(groups)))
         return factor * max(float(np.std(means[1] - means[0])) / images**0.5, 1 / images)
     return factor * _binomial_difference(curve)
 

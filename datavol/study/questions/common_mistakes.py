@@ -1,9 +1,12 @@
 """Measures what runs that see the same test images have in common."""
 
+from dataclasses import dataclass
+
 import numpy as np
 import pandas as pd
 
 from datavol.runs.predictions import Predictions
+from datavol.study.curves.grouped_noise import Groups, covariance_of_means, effective_images
 from datavol.study.load.kept import kept_predictions
 
 SHARED = 0.6
@@ -24,6 +27,30 @@ def right_images(kept: Predictions, rank: int) -> np.ndarray:
     return np.asarray((kept.classes[:, :rank] == kept.labels[:, None]).any(axis=1))
 
 
+@dataclass(frozen=True)
+class GroupedImages:
+    """Counts the test images of a curve that come in groups."""
+
+    images: int
+    groups: int
+    effective: float  # as how many independent images they count
+
+    def __str__(self) -> str:
+        counted = f"about {self.effective:,.0f}" if self.effective < self.images - 0.5 else "as many"
+        return f"{self.images:,} validation images of {self.groups:,} groups count as {counted}"
+
+
+def grouped_images(runs: pd.DataFrame, rank: int) -> GroupedImages | None:
+    """Measure as how many images a curve's test images count; None unless runs kept their groups."""
+    known = [kept for _, run in runs[runs["groups"].notna()].iterrows() if (kept := kept_of(run)) is not None]
+    known = [kept for kept in known if kept.groups is not None]
+    groups: Groups | None = known[0].groups if known else None
+    if groups is None or len({kept.groups.tobytes() for kept in known if kept.groups is not None}) > 1:
+        return None  # evaluated on other images
+    effective = effective_images(np.array([right_images(kept, rank) for kept in known]), groups)
+    return GroupedImages(len(groups), len(np.unique(groups)), effective)
+
+
 def shared_noise(runs: pd.DataFrame, rank: int) -> float | None:
     """Measure which share of the test set's noise the runs of a curve have in common.
 
@@ -41,7 +68,8 @@ def shared_noise(runs: pd.DataFrame, rank: int) -> float | None:
     apart = sizes[:, None] != sizes  # pairs of runs of different sizes (runs, runs)
     if not apart.any():
         return SHARED
-    covariance = np.cov([right_images(kept, rank) for _, kept in every])  # over the images (runs, runs)
+    right = np.array([right_images(kept, rank) for _, kept in every])  # (runs, images)
+    covariance = covariance_of_means(right, every[0][1].groups)  # (runs, runs)
     variance = np.diag(covariance)
     total = (variance[:, None] + variance)[apart].sum()
     # No run ever wrong, or always: nothing to measure. By chance alone the share of unlike runs may fall below 0

@@ -13,16 +13,17 @@ from datavol.study.audit.findings import list_fractions
 from datavol.study.curves.checks import RisingErrors
 from datavol.study.curves.learning_curve import LearningCurve, fit_learning_curve
 from datavol.study.load.guessing import with_guesses
+from datavol.study.load.labels import DRAWN
 from datavol.study.load.measure import TOP1, Measure
 from datavol.study.load.study import STATES, Study, finished_of
-from datavol.study.questions.common_mistakes import shared_noise
+from datavol.study.questions.common_mistakes import GroupedImages, grouped_images, shared_noise
 
 Metric = Literal["top1", "top5"]
 Column = Literal["error", "best_error"]
 RANKS: dict[str, int] = {"top1": 1, "top5": 5}  # how many of the likeliest classes may be the true one
 
 SEEDS = ["draw_seed", "init_seed", "order_seed"]
-CURVE_COLUMNS = ["data", "model", "recipe", "budget", "draw"]
+CURVE_COLUMNS = ["data", "model", "recipe", "budget", "draw", "draw_by"]
 """Columns that the runs of a learning curve have in common; fractions and seeds vary along it."""
 
 
@@ -53,10 +54,21 @@ class CurveRuns:
         return int(self.runs["full_size"].iloc[0])
 
     @property
-    def test_size(self) -> int | None:
+    def test_images(self) -> int | None:
         """Return the least number of validation images, None if unknown."""
         sizes = self.runs["validation_images"].dropna()
         return int(sizes.min()) if len(sizes) else None
+
+    @property
+    def test_size(self) -> float | None:
+        """Return as how many independent images the validation images count, None if unknown."""
+        images = self.test_images
+        return images if images is None or self.grouped is None else min(images, self.grouped.effective)
+
+    @cached_property
+    def grouped(self) -> GroupedImages | None:
+        """Return what the groups of the validation images make of their number, None without groups."""
+        return grouped_images(self.runs, RANKS[self.metric])
 
     @cached_property
     def shared_noise(self) -> float | None:
@@ -98,6 +110,7 @@ class CurveRuns:
             count, sizes = len(self.runs), self.runs["images"].nunique()
             return f"from {count} point{'s' * (count > 1)} at {sizes} size{'s' * (sizes > 1)}"
         used = f"from {len(self.runs)} finished runs at {self.runs['fraction'].nunique()} fractions"
+        used += f"; {self.grouped}" if self.grouped else ""
         if not self.left_out:
             return used
         return f"{used}; left out: " + ", ".join(f"{count} {state}" for state, count in self.left_out.items())
@@ -145,14 +158,16 @@ def curves_of_study(study: Study, metric: Metric = "top1") -> list[CurveRuns]:
     """
     if metric not in RANKS:
         raise ConfigError(f"metric must be one of {', '.join(RANKS)}, got {metric!r}")
-    all_runs = with_guesses(study.runs)  # a study that was not loaded may lack them
+    all_runs = with_guesses(study.runs)  # a study that was not loaded may lack them, and how its subsets were drawn
+    all_runs = all_runs.assign(draw_by=all_runs["draw_by"].astype(object).fillna("items"))
     unreadable = all_runs[CURVE_COLUMNS].isna().any(axis=1)
     known, lost = all_runs[~unreadable], all_runs[unreadable]
-    varied = [name for name in ("budget", "draw") if known[name].nunique() > 1]  # only these are part of the names
+    # Only what varies is part of the names
+    varied = [name for name in ("budget", "draw", "draw_by") if known[name].nunique() > 1]
     curves = []
     for _, runs in known.groupby(CURVE_COLUMNS):
         run = runs.iloc[0]
-        settings = ", ".join(f"{name} {run[name]}" for name in varied)
+        settings = ", ".join(DRAWN[run[name]] if name == "draw_by" else f"{name} {run[name]}" for name in varied)
         name = f"{run['model']} by {run['recipe']} on {run['data']}" + (f" ({settings})" if settings else "")
         finished = finished_of(runs)
         best = metric if study.points else f"best_{metric}"

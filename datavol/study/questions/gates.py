@@ -118,7 +118,7 @@ def _too_near_guessing(curve: CurveRuns, level: float) -> Iterator[Gate]:
 
 
 def _near_guessing(curve: CurveRuns, judged: str) -> Gate:
-    largest, rank, images = largest_of(curve), RANKS[curve.metric], curve.test_size
+    largest, rank, images = largest_of(curve), RANKS[curve.metric], curve.test_images
     fraction, accuracy = float(largest["fraction"].iloc[0]), 1 - float(largest["error"].mean())
     if curve.points:
         value, guessed = (curve.measure.written(one) for one in (accuracy, 1 - curve.chance_error))
@@ -138,7 +138,7 @@ def _near_guessing(curve: CurveRuns, judged: str) -> Gate:
 
 
 def _test_set(curve: CurveRuns, delta: float, level: float) -> Iterator[Gate]:
-    if (images := curve.test_size) is None:
+    if (images := curve.test_images) is None:
         why = "how many test images there are is not known, so nothing tells a difference from chance"
         remedy = "load the study's folder, whose records have the number, or give it"
         if curve.measure.counted:
@@ -149,20 +149,25 @@ def _test_set(curve: CurveRuns, delta: float, level: float) -> Iterator[Gate]:
         why = f"one of your {images:,} test images is {points(one)}, and you ask about {points(delta)}"
     elif shown > delta:
         why = (
-            f"on {images:,} test images two {_sizes(curve)} have to differ by {points(round_up(shown))} before it is "
-            f"more than chance, and you ask about {points(delta)}"
+            f"on {images:,} test images{_of_groups(curve)} two {_sizes(curve)} have to differ by "
+            f"{points(round_up(shown))} before it is more than chance, and you ask about {points(delta)}"
         )
     else:
         return
     ask = round_up(max(shown, one))
     # The difference that is shown falls with the root of the number of images
     remedy = f"use about {_about(max(1 / delta, images * (shown / delta) ** 2))} test images"
+    remedy += " of as many more groups" if curve.grouped else ""
     hidden = shown > FAR * delta and _last_gain(curve) < shown + delta
     refuses, command = hidden or below_one, None
     if ask <= WIDEST:
         remedy += f", or ask about {points(ask)}" + (" with --delta" if curve.points else "")
         command = report_command(curve.runs, ask)
     yield Gate("test_set", why, remedy, refuses, command)
+
+
+def _of_groups(curve: CurveRuns) -> str:
+    return f" of {curve.grouped.groups:,} groups" if curve.grouped else ""
 
 
 def _sizes(curve: CurveRuns) -> str:

@@ -11,6 +11,7 @@ from scipy.stats import binom, t
 
 from datavol.cli.text import level_text, per_cent
 from datavol.errors import InsufficientData
+from datavol.study.curves.grouped_noise import Groups, p_of_signs, sums_by_group
 from datavol.study.load.kept import kept_predictions
 from datavol.study.questions.curve_runs import RANKS, CurveRuns
 
@@ -97,12 +98,14 @@ def classes_that_gain(curve: CurveRuns, level: float = 0.95) -> StarvedClasses:
     rank = RANKS[curve.metric]
     right = {i: (one.classes[:, :rank] == labels[:, None]).any(axis=1).astype(float) for i, one in kept.items()}
     before, after = (np.stack([right[index] for index in runs.index[runs["images"] == n]]) for n in (small, large))
-    table = class_gains(before, after, labels, level)
+    table = class_gains(before, after, labels, level, next(iter(kept.values())).groups)
     repeated = len(before) + len(after) > 2
     return StarvedClasses(curve.fraction_of(small), curve.fraction_of(large), table, level, repeated)
 
 
-def class_gains(before: np.ndarray, after: np.ndarray, labels: np.ndarray, level: float) -> pd.DataFrame:
+def class_gains(
+    before: np.ndarray, after: np.ndarray, labels: np.ndarray, level: float, groups: Groups | None = None
+) -> pd.DataFrame:
     """Test every class for a gain; the frame is `StarvedClasses.classes`.
 
     Args:
@@ -110,6 +113,7 @@ def class_gains(before: np.ndarray, after: np.ndarray, labels: np.ndarray, level
         after: The same at the larger size (its runs, images).
         labels: Class of every image (images,).
         level: Of all tests together.
+        groups: Of every image (images,), where images come in groups, whose signs are flipped as one.
     """
     # `which` is the row of every image's class (images,); bincount over it sums by class
     classes, which, counts = np.unique(labels, return_inverse=True, return_counts=True)
@@ -118,6 +122,10 @@ def class_gains(before: np.ndarray, after: np.ndarray, labels: np.ndarray, level
     difference = after.mean(0) - before.mean(0)
     better, worse = (np.bincount(which, sign * difference > 1e-9, len(classes)) for sign in (1, -1))
     p = binom.sf(better - 1, better + worse, 0.5)
+    if groups is not None:
+        signs = np.where(np.abs(difference) > 1e-9, np.sign(difference), 0)
+        own = [which == c for c in range(len(classes))]
+        p = np.array([p_of_signs(sums_by_group(signs[mine], groups[mine])) for mine in own])
     # Accuracies by class (runs, classes), at the smaller and at the larger size
     accuracies = [
         np.stack([np.bincount(which, run, len(classes)) / counts for run in runs]) for runs in (before, after)

@@ -19,9 +19,9 @@ from scipy.stats import binom
 from datavol.errors import ConfigError
 from datavol.runs.folder import RunFolder
 from datavol.study.load.kept import readable_subsets
+from datavol.study.load.labels import DRAWN
 from datavol.study.load.run_data import source_of
 
-DRAWN = {"items": "images of all groups", "groups": "whole groups"}
 Of = Literal["row", "smaller"]
 Counts = NDArray[np.int64]
 Reals = NDArray[np.float64]

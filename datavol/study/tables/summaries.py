@@ -8,14 +8,17 @@ import json
 from collections.abc import Iterator
 from typing import NamedTuple
 
+import numpy as np
 import pandas as pd
 from rich.table import Table
-from scipy.stats import binomtest
+from scipy.stats import norm
 
 from datavol.data.budget import ThesisUnits, thesis_units
 from datavol.errors import ConfigError
 from datavol.runs.guessing import GUESSING
-from datavol.study.load.labels import curve_labels
+from datavol.study.curves.grouped_noise import effective_images
+from datavol.study.load.kept import kept_predictions
+from datavol.study.load.labels import DRAWN, curve_labels
 from datavol.study.load.measure import TOP1, Measure
 from datavol.study.load.study import UNUSED, finished_of
 from datavol.study.tables.overlap import Of, overlap_matrix
@@ -35,10 +38,10 @@ def volume_table(runs: pd.DataFrame) -> pd.DataFrame:
     Columns: `network`, `recipe`, `data`, `fraction (%)`, `images`, `runs` (a count), `top-1 (%)` and its standard
     deviation over the runs `deviation (%)`, `top-5 (%)`, `best top-1 (%)`, and in [0, 1] `margin correct`,
     `margin incorrect` and `calibration error`. A row per network, recipe, data, budget, epochs, draw and fraction;
-    `budget`, `epochs` and `draw` are columns where a study varies them.
+    `budget`, `epochs`, `draw` and `drawn` (whole groups, or images of all) are columns where a study varies them.
     """
     finished = finished_of(runs)
-    varied = [name for name in ("budget", "epochs", "draw") if finished[name].nunique() > 1]
+    varied = [name for name in ("budget", "epochs", "draw", "draw_by") if finished[name].nunique() > 1]
     curve = ["model", "recipe", "data", *varied, "fraction", "images"]
     groups = finished.groupby(curve)
     scale = [100] * len(ACCURACY_COLUMNS) + [1] * len(CONFIDENCE_COLUMNS)  # accuracies to per cent
@@ -47,6 +50,7 @@ def volume_table(runs: pd.DataFrame) -> pd.DataFrame:
     means.insert(0, "runs", groups.size())
     means.insert(2, "deviation (%)", 100 * groups["top1"].std())
     table = means.reset_index().rename(columns={"model": "network", "fraction": "fraction (%)"})
+    table = table.rename(columns={"draw_by": "drawn"}).replace({"drawn": DRAWN})
     return table.assign(**{"fraction (%)": 100 * table["fraction (%)"]})
 
 
@@ -249,15 +253,29 @@ def learning_curve_points(runs: pd.DataFrame, measure: Measure = TOP1) -> pd.Dat
             "guess": 100 * measure.value(finished["guess_top1"].astype(float)),
         }
     )
-    counted = zip(points["accuracy"] / 100, finished["validation_images"], strict=True)
+    counted = zip(points["accuracy"] / 100, _independent_images(finished, points["label"]), strict=True)
     intervals = [(float("nan"),) * 2 if pd.isna(images) else _wilson(share, images) for share, images in counted]
     points[["low", "high"]] = pd.DataFrame(intervals, index=points.index, columns=["low", "high"])
     return points.reset_index(drop=True)
 
 
-def _wilson(share: float, count: int) -> tuple[float, float]:
-    interval = binomtest(round(share * count), count).proportion_ci(LEVEL, method="wilson")  # of right images in all
-    return 100 * interval.low, 100 * interval.high
+def _independent_images(finished: pd.DataFrame, labels: pd.Series) -> pd.Series:
+    """Compute as how many images each run's validation images count; of images in groups, fewer."""
+    images = finished["validation_images"].astype(float)
+    for _, curve in finished[finished["groups"].notna()].groupby(labels):
+        kept = [one for folder in curve["folder"] if (one := kept_predictions(folder)) and one.groups is not None]
+        if kept and len({one.groups.tobytes() for one in kept if one.groups is not None}) == 1:
+            right = np.array([one.classes[:, 0] == one.labels for one in kept])
+            images[curve.index] = effective_images(right, np.asarray(kept[0].groups))
+    return images
+
+
+def _wilson(share: float, count: float) -> tuple[float, float]:
+    """Compute Wilson's interval, in per cent; the count of independent images may be broken."""
+    z = float(norm.ppf((1 + LEVEL) / 2))
+    centre, scale = share + z**2 / (2 * count), 1 + z**2 / count
+    half = z * (share * (1 - share) / count + (z / (2 * count)) ** 2) ** 0.5
+    return 100 * max(0.0, (centre - half) / scale), 100 * min(1.0, (centre + half) / scale)
 
 
 def runs_table(runs: pd.DataFrame) -> pd.DataFrame:

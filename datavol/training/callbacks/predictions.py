@@ -6,6 +6,7 @@ import lightning as L
 import numpy as np
 import torch
 from lightning.pytorch.callbacks import Callback
+from numpy.typing import NDArray
 from torch import Tensor
 
 from datavol.runs.folder import RunFolder
@@ -15,8 +16,9 @@ from datavol.runs.predictions import Predictions
 class PredictionWriter(Callback):
     """Writes predictions for every validation image, of the last or all evaluations."""
 
-    def __init__(self, folder: RunFolder, which: str) -> None:
+    def __init__(self, folder: RunFolder, which: str, groups: NDArray[np.int64] | None = None) -> None:
         self.folder, self.which = folder, which
+        self.groups = groups  # of every validation image, where they belong to groups
         self.batches: list[tuple[Tensor, ...]] = []
 
     def on_validation_batch_end(
@@ -42,7 +44,9 @@ class PredictionWriter(Callback):
             return
         # ranks take turns over the validation set (0, 2, 4, ... and 1, 3, 5, ...), so that their images are interleaved
         order, *columns = (np.concatenate(part) for part in zip(*ranks, strict=True))
-        predictions = Predictions(*(column[np.argsort(order)] for column in columns))
+        groups = None if self.groups is None else self.groups[np.sort(order)]
+        labels, classes, log_probabilities = (column[np.argsort(order)] for column in columns)
+        predictions = Predictions(labels, classes, log_probabilities, groups)
         self.folder.write_predictions("last", predictions)
         if self.which == "all":
             self.folder.write_predictions(f"budget_epoch_{trainer.current_epoch + 1:04d}", predictions)

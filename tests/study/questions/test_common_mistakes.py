@@ -1,9 +1,12 @@
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
 
 from datavol.runs.predictions import Predictions
-from datavol.study.questions.common_mistakes import SHARED, right_images, shared_noise
+from datavol.study.questions.common_mistakes import SHARED, grouped_images, right_images, shared_noise
+from datavol.study.questions.curve_runs import CurveRuns
 
 IMAGES = 400
 
@@ -65,3 +68,36 @@ def test_of_the_five_likeliest_classes_any_may_be_right():
     found.classes[0, 1] = 0
     assert right_images(found, 1).tolist() == [False, True]
     assert right_images(found, 5).tolist() == [True, True]
+
+
+def in_groups(mistakes, size=10):
+    plain = kept(mistakes)
+    return replace(plain, groups=np.arange(len(mistakes)) // size)
+
+
+def test_images_in_groups_count_as_fewer_and_the_runs_say_so(study):
+    planted, runs = study
+    rng = np.random.default_rng(0)
+    for i in range(3):
+        planted[f"run{i}"] = in_groups(np.repeat(rng.random(40) < 0.3, 10) ^ (rng.random(400) < 0.05))
+    frame = runs(100, 200, 400).assign(groups="{}", fraction=[0.25, 0.5, 1.0])
+    found = grouped_images(frame, 1)
+    right = np.array([right_images(planted[f"run{i}"], 1) for i in range(3)])
+    # By hand: 40 groups of ten, so that a group's mean is one of 40 independent values
+    of_groups = right.reshape(3, 40, 10).mean(axis=2).var(axis=1, ddof=1) / 40
+    share = right.mean(axis=1)
+    assert found.effective == pytest.approx((share * (1 - share)).sum() / of_groups.sum())
+    assert 40 < found.effective < 80
+    assert str(found) == f"400 validation images of 40 groups count as about {found.effective:.0f}"
+    curve = CurveRuns("a", "top1", frame.assign(error=0.3), {})
+    assert (curve.test_images, curve.test_size) == (400, found.effective)
+    assert curve.provenance == f"from 3 finished runs at 3 fractions; {found}"
+
+
+def test_images_without_groups_or_of_other_groups_count_as_they_are(study):
+    planted, runs = study
+    planted |= {"run0": in_groups(np.arange(400) < 100), "run1": in_groups(np.arange(400) < 90, size=20)}
+    assert grouped_images(runs(100, 200).assign(groups="{}"), 1) is None
+    assert grouped_images(runs(100, 200).assign(groups=None), 1) is None
+    planted |= {"run0": kept(np.arange(400) < 100), "run1": kept(np.arange(400) < 90)}
+    assert grouped_images(runs(100, 200).assign(groups="{}"), 1) is None
