@@ -1,7 +1,8 @@
 """Prints a subset's index list: `python -m datavol.subset fraction=0.1 data=imagenet data.root=... > list.txt`.
 
 With -m and several subsets (`-m draw_seed=0,1,2`): what every two of them share, overall and in the class that shares
-the most. `plan.images=1281167` draws from a training set that is not here, shaped like ImageNet-1K.
+the most. `plan.images=1281167` draws from a training set that is not here, shaped like ImageNet-1K. With --look: what
+was found in the data, and nothing else.
 """
 
 from __future__ import annotations
@@ -30,9 +31,13 @@ def main() -> None:
     parser = Parser(prog="python -m datavol.subset", description=__doc__)
     parser.add_argument("overrides", nargs="*", metavar="key=value", help="as for python -m datavol.run")
     parser.add_argument("--indices", action="store_true", help="print indices for files as well")
+    parser.add_argument("--look", action="store_true", help="print what was found in the data, and draw nothing")
     parser.add_argument("-m", "--multirun", action="store_true", help="print what several subsets share instead")
     arguments = parser.parse_intermixed_args()
     runs = compose(arguments.overrides, multirun=arguments.multirun)
+    if arguments.look:
+        _print_found(runs)
+        return
     from datavol.data.sources.files.file_table import FileSplit  # after the configuration, as all of data
     from datavol.data.subset_lists import list_line
 
@@ -49,6 +54,13 @@ def main() -> None:
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(encoding="utf-8")  # whatever the terminal's is: `subset_file` is read so
     sys.stdout.write("".join(f"{line}\n" for line in lines))
+
+
+def _print_found(runs: list[Run]) -> None:
+    from datavol.planning.plan import planned_source  # after the configuration: it opens the data
+
+    for line in dict.fromkeys(line for run in runs for line in planned_source(run.config).lines):
+        print(line)
 
 
 def shared(prepared: list[Prepared]) -> pd.DataFrame:

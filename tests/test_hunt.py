@@ -13,8 +13,8 @@ import pytest
 
 from datavol.cli.text import typed
 from datavol.config.compose import compose
-from datavol.data.sources.files.found import BY_TOOLS, FOLDER
-from datavol.data.sources.files.scan import IMAGE_ENDINGS, kind_of
+from datavol.data.sources.files.found import FOLDER, by_tools
+from datavol.data.sources.files.image_names import IMAGE_ENDINGS, kind_of
 from datavol.data.sources.open import Source, open_source
 from datavol.errors import ConfigError
 from datavol.plan import main as plan
@@ -122,7 +122,7 @@ def there(root: Path) -> list[Path]:
     return [
         path
         for path in root.rglob("*")
-        if path.is_file() and not any(kind_of(os.fsencode(part)) == BY_TOOLS for part in path.relative_to(root).parts)
+        if path.is_file() and not any(by_tools(kind_of(os.fsencode(part))) for part in path.relative_to(root).parts)
     ]
 
 
@@ -137,7 +137,7 @@ def listed(source: Source) -> set[Path]:
 def left_out(source: Source, root: Path) -> set[Path]:
     """The files that are reported as left out; the numbers must be right."""
     rest, reported = set(there(root)) - listed(source), source.found.left_out
-    told = {kind: number for kind, number in reported.items() if kind != BY_TOOLS}
+    told = {kind: number for kind, number in reported.items() if not by_tools(kind)}
     folders = [kind.removeprefix(FOLDER) for kind in told if kind.startswith(FOLDER)]
     within = {path for path in rest if set(path.relative_to(root).parts[:-1]) & set(folders)}
     others = sum(number for kind, number in told.items() if not kind.startswith(FOLDER))
@@ -194,9 +194,11 @@ def test_no_table_is_misread_in_silence(rounds, answer, tmp_path):
         codes.append(code)
         if code == 0:
             lines = [line for line in file.read_text("utf-8-sig", "surrogateescape").splitlines() if line][1:]
-            sizes = [int(number.replace(",", "")) for number in re.findall(r"\(([\d,]+) images\)", printed)]
+            sizes = [
+                int(number.replace(",", "")) for number in re.findall(r"(?:train|val).*: ([\d,]+) images?, ", printed)
+            ]
             dropped = [
-                int(number.replace(",", "")) for number in re.findall(r"([\d,]+) (?:row|in split|of split)", printed)
+                int(number.replace(",", "")) for number in re.findall(r"([\d,]+) (?:in split|comment|empty)", printed)
             ]
             assert sum(sizes[:2]) + sum(dropped) == len(lines), (seed, printed)
     assert 0 in codes

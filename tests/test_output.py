@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-CUT = {"subset": ["fraction=0.9"], "run": ["--help"]}
+CUT = {"subset": ["fraction=0.9", "plan.images=50000"], "run": ["--help"]}
 FULL = "datavol: the output must be writable, got No space left on device; make room or write it elsewhere\n"
 
 

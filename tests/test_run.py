@@ -68,7 +68,11 @@ def test_a_single_run_says_what_it_does_and_then_that_it_is_done(command, elsewh
     options = ["fraction=0.25", "logger=csv", *QUICK, "trainer.precision=auto", "trainer.memory_format=auto"]
     first = command("run", *options)
     assert re.fullmatch(r"mobilenet_v2 25 %: budget epoch 1/1, top-1 \d+\.\d %, 00:00 left\n", first.stdout)
-    assert first.stderr == ""
+    assert [line.partition(":")[0] for line in first.stderr.replace("datavol: ", "").splitlines()] == [
+        "digits",
+        "train",
+        "val is 0.2 of it, drawn",
+    ]
     (path,) = elsewhere.glob("studies/digits/*pct*")
     assert yaml.safe_load((path / ".hydra/overrides.yaml").read_text())[0] == "fraction=0.25"
     assert command("run", *options).stdout == f"{path.relative_to(elsewhere)} is finished already\n"

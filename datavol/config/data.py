@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from datavol.config.section import Section, Share, at_least, key
+from datavol.config.section import Section, Share, Text, at_least, key
 from datavol.errors import ConfigError
 
 
@@ -137,21 +137,25 @@ class ImageNetConfig(FilesConfig):
 
 class ImageFolderConfig(FilesConfig):
     source: Literal["image_folder"] = key("image_folder", hashed=True)
+    train: str | None = key("a folder in data.root", hashed=True, added=None, remedy="train")
+    val: str | None = key("a folder in data.root", hashed=True, added=None, remedy="val")
     val_fraction: float | None = key("a share above 0 and below 1, or null", hashed=True, **VAL_FRACTION)
     split_seed: int = key("a whole number of at least 0", hashed=True, ge=0, remedy="0")
 
 
 class ColumnsConfig(Section):
-    """Declares which columns of a table hold what; null finds them by their names."""
+    """Declares which columns of a table have what, by their names, or by numbers from 1."""
 
-    path: str | None = key("a column's name, or null", hashed=True, added=None, remedy="image")
-    label: str | None = key("a column's name, or null", hashed=True, added=None, remedy="label")
-    split: str | None = key("a column's name, or null", hashed=True, added=None, remedy="split")
+    path: Text | None = key("a column of paths", hashed=True, added=None, remedy="image")
+    label: Text | None = key("a column of labels", hashed=True, added=None, remedy="breed")
+    split: Text | None = key("a column of splits", hashed=True, added=None, remedy="fold")
 
 
 class TableConfig(FilesConfig):
     source: Literal["table"] = key("table", hashed=True)
     table: str | None = key("a CSV file with the columns path, label and split", hashed=False)
+    columns: ColumnsConfig = key("the columns of a table", hashed=True, added={})
+    encoding: str | None = key("null (found out) or an encoding of Python's", hashed=False, added=None, remedy="cp1252")
     val_fraction: float | None = key("a share above 0 and below 1, or null", hashed=True, **VAL_FRACTION)
     split_seed: int = key("a whole number of at least 0", hashed=True, ge=0, remedy="0")
 

@@ -32,7 +32,7 @@ class Prepared:
             manifest |= {"content": source.content}
         if source.groups is not None:
             manifest |= {"groups": {**manifest["groups"], **source.groups.record}}
-        return manifest | ({"found": source.found.record} if source.found.place else {})
+        return manifest | ({"found": source.sizes.record(source.found)} if source.found.place else {})
 
 
 def prepare(config: Config, source: Source | None = None, subset: Subset | None = None) -> Prepared:

@@ -26,6 +26,7 @@ class Evaluation(NamedTuple):
     """
 
     rows: list[dict[str, Any]]
+    found: list[str]  # what the data were taken for, in lines
     fingerprint: str  # of the data
     content: str | None  # of its files
     listed: int  # validation images, counted or damaged
@@ -66,7 +67,13 @@ def evaluate(config: Config, checkpoints: Sequence[Path], record: dict[str, Any]
         rows.append({"checkpoint": path.stem, **trained, **dict(sorted(module.measured.items()))})
     source = prepared.source
     return Evaluation(
-        rows, source.fingerprint, source.content, len(source.val), guess_among(source), trainer.is_global_zero
+        rows,
+        source.lines,
+        source.fingerprint,
+        source.content,
+        len(source.val),
+        guess_among(source),
+        trainer.is_global_zero,
     )
 
 

@@ -105,7 +105,8 @@ def subsets() -> dict[str, Any]:
                     subset = draw_subset(LABELS, CLASSES, fraction, draw, seed, 0, shares)
                     found[f"{draw} {fraction} {seed} {profile}"] = [digest(subset.indices), *subset.images_per_class]
     for line in ("", "fraction=0.1", "data.images=300", "data.classes=4 fraction=0.5", "data.val_fraction=0.4"):
-        found[f"digits {line}"] = prepare(compose(line.split())[0].config).manifest
+        manifest = prepare(compose(line.split())[0].config).manifest
+        found[f"digits {line}"] = {name: value for name, value in manifest.items() if name not in ADDED_COLUMNS}
     return json.loads(json.dumps(found))
 
 

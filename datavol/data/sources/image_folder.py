@@ -1,24 +1,20 @@
-"""Opens folders of images and ImageNet, one folder per class."""
+"""Opens folders of images, one folder per class."""
 
 import os
-import re
 from collections import Counter
 
-import numpy as np
-from numpy.typing import NDArray
-
 from datavol.cli.text import shown, typed
-from datavol.config.data import ImageFolderConfig, ImageNetConfig
+from datavol.config.data import ImageFolderConfig
+from datavol.data.sources.files.class_folders import ClassFolders, divide_inside, read_classes
 from datavol.data.sources.files.class_names import check_class_names, check_same_classes
-from datavol.data.sources.files.file_table import FileSplit, FileTable, data_root, file_table, split_names
-from datavol.data.sources.files.found import Found, count, few
-from datavol.data.sources.files.layout import beside_train, find_layout, split_role
-from datavol.data.sources.files.same_files import check_same_files
-from datavol.data.sources.files.scan import IMAGE_ENDINGS
+from datavol.data.sources.files.file_table import data_root
+from datavol.data.sources.files.found import FOLDER, plural
+from datavol.data.sources.files.layout import DRAWN, Layout, beside_train, command, find_layout, split_role
+from datavol.data.sources.files.tree import FolderTree, Tree, at, images_in, inside
+from datavol.data.sources.flat import check_flat
+from datavol.data.sources.found_in_folders import found_in
 from datavol.data.sources.groups import with_groups
-from datavol.data.sources.split import Classes, Opened, check_one_validation, hold_out
-from datavol.data.sources.storage.folder import Folder
-from datavol.data.sources.table import read_rows
+from datavol.data.sources.split import Opened, check_one_validation, hold_out
 from datavol.errors import ConfigError
 
 ONE_CLASS = "give each class a folder, and set data.root to the folder around these"
@@ -26,138 +22,147 @@ ONE_CLASS = "give each class a folder, and set data.root to the folder around th
 
 def open_image_folder(data: ImageFolderConfig) -> Opened:
     """Open a folder with train and val, or one that val_fraction divides."""
-    root = data_root(data.root)
-    layout = find_layout(root)
-    # A test folder is what is left to evaluate on where there is no other
-    val = layout.val or (layout.test if data.val_fraction is None else None)
-    train, left_out = _class_folders(layout.train, data.cache_dir), layout.left_out
-    around = beside_train(root)
+    return open_tree(FolderTree(data_root(data.root), data.cache_dir), data)
+
+
+def open_tree(tree: Tree, data: ImageFolderConfig) -> Opened:
+    """Open the class folders of a folder, or of an archive."""
+    layout = _layout(tree, data)
+    check_flat(tree, layout)
+    train = _class_folders(tree, layout.train, layout)
+    if halves := None if layout.chosen else divide_inside(train):
+        train, val, left_out, words = halves
+        check_one_validation(True, data.val_fraction, "data.root", "folder val in each class", tree.place)
+        return _opened(tree, data, train, val, layout.left_out + left_out, words)
+    _check_no_splits_inside(tree, train, layout)
+    val_folder, words = _validation(tree, data, layout)
+    left_out = layout.left_out + _test_left_out(tree, data, layout, val_folder)
+    if val_folder is None:
+        return _opened(tree, data, train, None, left_out, words)
+    val = _class_folders(tree, val_folder, layout)
+    _check_no_splits_inside(tree, val, layout)
+    return _opened(tree, data, train, val, left_out, words)
+
+
+def _layout(tree: Tree, data: ImageFolderConfig) -> Layout:
+    """Find the folders of train and val, or take those that the user chose."""
+    val = None if data.val is None else _chosen_folder(tree, "val", data.val)
+    if data.train is None:
+        layout = find_layout(tree, "", val)
+        return layout if val is None else Layout(layout.train, val, None, layout.left_out, layout.chosen)
+    train = _chosen_folder(tree, "train", data.train)
+    if val is None and data.val_fraction is None:
+        val = _beside(tree, train)
+    names = tree.look("")
+    used = {path.partition("/")[0] for path in (train, val or "")}
+    others = [] if train == "" else [name for name in names.folders if name not in used]
+    left_out = names.kinds if train else Counter[str]()
+    return Layout(train, val, None, left_out + Counter(FOLDER + name for name in others), chosen=True)
+
+
+def _beside(tree: Tree, train: str) -> str | None:
+    """Find the only folder of validation images beside a chosen one, or that of test images."""
+    around = os.path.dirname(train)
+    named = [(split_role(name), inside(around, name)) for name in tree.look(around).folders]
+    for wanted in ("val", "test"):
+        if found := [folder for role, folder in named if role == wanted and folder != train]:
+            return found[0] if len(found) == 1 else None
+    return None
+
+
+def _chosen_folder(tree: Tree, key: str, given: str) -> str:
+    """Resolve data.train or data.val to a folder from the top."""
+    path = os.path.normpath(os.path.relpath(given, tree.place) if os.path.isabs(given) else given)
+    if path == "." and key == "train":
+        return ""
+    around = ""
+    for name in path.split("/"):
+        if name not in tree.look(around).folders:
+            there = tree.look(around).folders
+            remedy = f"; try {typed(f'data.{key}', os.path.join(around, there[0]))}" if there else ""
+            raise ConfigError(f"data.{key} must be a folder in data.root, got {given!r} in {tree.place}{remedy}")
+        around = os.path.join(around, name) if around else name
+    return around
+
+
+def _words(folder: str) -> str:
+    return folder or "the folder itself"
+
+
+def _validation(tree: Tree, data: ImageFolderConfig, layout: Layout) -> tuple[str | None, tuple[str, str]]:
+    """Choose the folder to evaluate on, and write where train and val lie."""
+    train = _words(layout.train)
+    around = beside_train(tree.place) if layout.train == "" else ""
     remedy = f"{typed('data.root', around)}, which holds val beside train, or " if around else ""
-    check_one_validation(val is not None, data.val_fraction, "data.root", "folder val", root, remedy)
-    if layout.test not in (None, val):
-        test = file_table(layout.test, data.cache_dir)
-        left_out = (
-            left_out
-            + test.left_out
-            + Counter({f"in the test folder {os.path.relpath(test.root, root)}": len(test.labels)})
-        )
+    if layout.val is not None:
+        if not tree.look(layout.val).folders and not layout.chosen:
+            images = plural(images_in(tree, layout.val), "image")
+            raise ConfigError(
+                f"val must hold a folder per class, as train does, got {images} and no folder in "
+                f"{shown(at(tree, layout.val))}; sort them, or try {command(tree, layout.train or '.', None, DRAWN)}"
+            )
+        check_one_validation(True, data.val_fraction, "data.root", "folder val", tree.place)
+        return layout.val, (train, layout.val)
+    # A test folder is what is left to evaluate on where there is no other
+    if layout.test is not None and data.val_fraction is None and tree.look(layout.test).folders:
+        return layout.test, (train, f"{layout.test}, as there is no other")
+    check_one_validation(False, data.val_fraction, "data.root", "folder val", tree.place, remedy)
+    return None, (train, f"{data.val_fraction:g} of it, drawn")
+
+
+def _test_left_out(tree: Tree, data: ImageFolderConfig, layout: Layout, val: str | None) -> Counter[str]:
+    """Count what a test folder holds that is not evaluated."""
+    if layout.test in (None, val):
+        return Counter()
+    test = tree.table(layout.test or "")
+    why = "the test folder" if test.classes else "the test folder without classes"
+    return test.left_out + Counter({f"in {why} {layout.test}": len(test.labels)})
+
+
+def _class_folders(tree: Tree, folder: str, layout: Layout) -> ClassFolders:
+    """List the images of two or more class folders."""
+    folders = read_classes(tree, folder)
+    if layout.val is not None and os.path.dirname(layout.val) == folder and layout.val != folder:
+        folders = folders.without(os.path.basename(layout.val))  # chosen to be no class
+    check_class_names(folders.classes, at(tree, folder), ONE_CLASS)
+    return folders
+
+
+def _check_no_splits_inside(tree: Tree, folders: ClassFolders, layout: Layout) -> None:
+    """Raise for `cat/train` of some classes, val within train, or data sets side by side."""
+    mixed = next((path for path in folders.nested if any(map(split_role, path.split("/")))), None)
+    if mixed is None or layout.chosen:
+        return
+    inner = [inside(folders.folder, name) for name in folders.classes]
+    data_sets = [at(tree, folder) for folder in inner if len(_splits_with_classes(tree, folder)) > 1][:2]
+    readings = [f"if {shown(one)} is the data set try data=image_folder {typed('data.root', one)}" for one in data_sets]
+    whole = command(tree, folders.folder or ".", None, DRAWN)
+    readings.append(f"if all images in {shown(mixed.partition('/')[0])} are of one class try {whole}")
+    raise ConfigError(
+        f"a class folder must hold no folders named for splits, got {shown(mixed)} in "
+        f"{shown(at(tree, folders.folder))}; {', '.join(readings)}"
+    )
+
+
+def _splits_with_classes(tree: Tree, folder: str) -> set[str]:
+    """Return which splits a folder holds, each with folders inside."""
+    roles = {name: split_role(name) for name in tree.look(folder).folders}
+    return {role for name, role in roles.items() if role and tree.look(inside(folder, name)).folders}
+
+
+def _opened(
+    tree: Tree,
+    data: ImageFolderConfig,
+    train: ClassFolders,
+    val: ClassFolders | None,
+    left_out: Counter[str],
+    words: tuple[str, str],
+) -> Opened:
+    parts = [train] if val is None else [train, val]
+    if val is not None:
+        check_same_classes(train.classes, val.classes, tree.place)
+    found = found_in(tree, parts, left_out, words)
+    splits, found = with_groups(data.group, [part.split for part in parts], found)
     if val is None:
-        found = _found(root, [train], left_out, f"{data.val_fraction:g} of it, drawn")
-        (whole,), found = with_groups(data.group, [train.in_classes()], found)
-        return train.classes, *hold_out(whole, data.val_fraction or 0, data.split_seed), found
-    evaluated = _class_folders(val, data.cache_dir)
-    check_same_classes(train.classes, evaluated.classes, root)
-    found = _found(root, [train, evaluated], left_out, os.path.relpath(val, root))
-    (own, evaluated_on), found = with_groups(data.group, [train.in_classes(), evaluated.in_classes()], found)
-    return train.classes, own, evaluated_on, found
-
-
-def _class_folders(folder: str, cache_dir: str | None) -> FileTable:
-    """List the images of two or more class folders without splits inside."""
-    table = _class_table(folder, cache_dir)
-    check_class_names(table.classes, folder, ONE_CLASS)
-    for path in table.nested:
-        if any(map(split_role, path.split("/"))):
-            # cat/train and cat/val, val within train, or two data sets side by side, each with its splits
-            data_set = os.path.join(folder, path.partition("/")[0])
-            raise ConfigError(
-                f"a class folder must hold no folders named for splits, got {shown(path)} in {shown(folder)}; try "
-                f"{typed('data.root', data_set)} if that is a data set, else move it out or list the images in a "
-                "table, with data=table"
-            )
-    return table
-
-
-def _found(root: str, tables: list[FileTable], left_out: Counter[str], val: str) -> Found:
-    """Describe the tables of train and val; check names and links.
-
-    Without val, a part of train will be held out.
-    """
-    notes = [note for table in tables for note in check_class_names(table.classes, table.root, ONE_CLASS)]
-    for table in tables:
-        left_out = left_out + table.left_out + Counter({"outside of class folders": table.loose})
-        if table.nested:
-            notes.append(f"folders inside class folders count as part of these: {few(table.nested)}")
-    splits = [table.in_classes() for table in tables]
-    files = [table.files[table.labels >= 0] for table in tables]
-    notes += check_same_files("data.root", splits, files, held_out=len(tables) == 1)
-    train = os.path.relpath(tables[0].root, root)
-    return Found(root, "the folder itself" if train == "." else train, val, left_out, tuple(dict.fromkeys(notes)))
-
-
-def open_imagenet(data: ImageNetConfig) -> Opened:
-    """Open ImageNet, with or without class folders in val."""
-    root = data_root(data.root)
-    kaggle = os.path.join(root, "ILSVRC", "Data", "CLS-LOC")
-    base = kaggle if os.path.isdir(kaggle) else root  # as Kaggle's archive unpacks, or torchvision's script
-    for part in ("train", "val"):
-        _check_wordnet_ids(os.path.join(base, part))
-    train = _class_table(os.path.join(base, "train"), data.cache_dir)
-    flat = file_table(os.path.join(base, "val"), data.cache_dir)
-    place = os.path.relpath(flat.root, root)
-    if flat.classes:
-        val = _class_table(flat.root, data.cache_dir)
-        check_same_classes(train.classes, val.classes, base)
-        found = _found(root, [train, val], Counter(), place)
-        (own, evaluated_on), found = with_groups(data.group, [train.in_classes(), val.in_classes()], found)
-        return train.classes, own, evaluated_on, found
-    # Kaggle's val is flat: 50,000 images in one folder, whose classes a CSV file lists
-    solution = os.path.expanduser(data.val_solution or os.path.join(root, "LOC_val_solution.csv"))
-    labels = _flat_labels(split_names(flat.paths), solution, train.classes)
-    found = Found(root, os.path.relpath(train.root, root), f"{place} by {solution}", train.left_out + flat.left_out)
-    flat_split = FileSplit(Folder(flat.root), flat.paths, labels)
-    (own, evaluated_on), found = with_groups(data.group, [train.in_classes(), flat_split], found)
-    return train.classes, own, evaluated_on, found
-
-
-def _check_wordnet_ids(folder: str) -> None:
-    """Raise unless a folder exists and its folders are WordNet ids."""
-    if not os.path.isdir(folder):
-        raise ConfigError(
-            f"data.root must hold train and val of ImageNet, got no {folder}; try data.root=/data/imagenet"
-        )
-    names = sorted(entry.name for entry in os.scandir(folder) if entry.is_dir() and not entry.name.startswith("."))
-    wrong = next((name for name in names if not re.fullmatch(r"n\d{8}", name)), None)
-    if wrong is not None:
-        raise ConfigError(
-            f"a class folder of data=imagenet must be a WordNet id (n and 8 digits), got {wrong!r} in {folder}; "
-            "try data=image_folder"
-        )
-
-
-def _flat_labels(images: list[bytes], solution: str, classes: Classes) -> NDArray[np.int64]:
-    """Look up labels of val images in Kaggle's CSV file."""
-    if not os.path.isfile(solution):
-        raise ConfigError(
-            "data.val_solution must be Kaggle's LOC_val_solution.csv when val has no class folders, "
-            f"got no {solution}; try data.val_solution=/path/to/LOC_val_solution.csv"
-        )
-    rows = read_rows(solution, "data.val_solution", ("ImageId", "PredictionString"))
-    # A prediction string is "n01440764 left top right bottom", once per box; all boxes are of one class
-    wordnet_ids = {row["ImageId"]: row["PredictionString"].split(" ")[0] for _, row in rows}
-    names = [os.path.splitext(os.fsdecode(image))[0] for image in images]
-    for name in names:
-        if name not in wordnet_ids:
-            raise ConfigError(
-                f"data.val_solution must list every image of val, got no {name!r} in {solution}; get it whole"
-            )
-    check_same_classes(classes, {wordnet_ids[name] for name in names}, solution)
-    number = {wordnet_id: label for label, wordnet_id in enumerate(classes)}
-    return np.array([number[wordnet_ids[name]] for name in names], dtype=np.int64)
-
-
-def _class_table(folder: str, cache_dir: str | None) -> FileTable:
-    """List the images of class folders, none of which may be empty."""
-    table = file_table(folder, cache_dir)
-    if not table.classes:
-        raise ConfigError(f"a folder of images must hold a folder per class, got none in {folder}; check data.root")
-    # Images per class, without those beside the class folders; a class may have none
-    counts = np.bincount(table.labels[table.labels >= 0], minlength=len(table.classes))
-    if not counts.all():
-        empty = os.path.join(folder, table.classes[int(np.argmin(counts))])
-        others = f"; left out are {count(table.left_out)}" if table.left_out else ""
-        raise ConfigError(
-            f"a class folder must hold images ({', '.join(IMAGE_ENDINGS)}), got none in {empty!r}; remove the folder, "
-            f"or convert its files{others}"
-        )
-    return table
+        return train.classes, *hold_out(splits[0], data.val_fraction or 0, data.split_seed), found
+    return train.classes, splits[0], splits[1], found

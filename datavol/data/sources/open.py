@@ -2,10 +2,8 @@
 
 import hashlib
 import os
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property
-
-import numpy as np
 
 from datavol.config.data import (
     AnyData,
@@ -20,10 +18,11 @@ from datavol.config.data import (
 from datavol.data.sources.arrays import cifar, digits, fashion_mnist
 from datavol.data.sources.files.content import content_of
 from datavol.data.sources.files.file_table import FileSplit, join_names
-from datavol.data.sources.files.found import Found, few
+from datavol.data.sources.files.found import Found, Sizes
 from datavol.data.sources.groups import Groups, count_groups
 from datavol.data.sources.hugging_face import open_hugging_face
-from datavol.data.sources.image_folder import open_image_folder, open_imagenet
+from datavol.data.sources.image_folder import open_image_folder
+from datavol.data.sources.imagenet import open_imagenet
 from datavol.data.sources.restrict import restrict
 from datavol.data.sources.split import Classes, Opened, Split, hold_out
 from datavol.data.sources.table import open_table
@@ -42,11 +41,15 @@ class Source:
     found: Found = field(default_factory=Found)  # what was taken for what, of files
     groups: Groups | None = None  # of data.group, as train and val have them
 
+    @cached_property
+    def sizes(self) -> Sizes:
+        """Count the images of each class."""
+        return Sizes.of(self.classes, self.train.labels, self.val.labels)
+
     @property
     def lines(self) -> list[str]:
-        """Describe the data's folder, its groups and what is left out; empty for arrays."""
-        lines = self.found.lines(self.classes, len(self.train), len(self.val))
-        return lines + (self.groups.lines if self.groups else [])
+        """Describe what was found, for `announce`; nothing for labels without images."""
+        return self.sizes.lines(self.found) + (self.groups.lines if self.groups else [])
 
     @cached_property
     def content(self) -> str | None:
@@ -68,11 +71,6 @@ def open_source(data: AnyData) -> Source:
     classes, train, val, found = _open(data)
     classes, train, val = restrict(data, classes, train, val)  # type: ignore[type-var]
     content = hashlib.sha256(join_names(map(os.fsencode, classes)) + train.digest() + val.digest())
-    missing = np.flatnonzero(np.bincount(val.labels, minlength=len(classes)) == 0).tolist()
-    if missing:
-        names = few([classes[number] for number in missing])
-        note = f"{len(missing):,} of {len(classes):,} classes have no validation image: {names}"
-        found = replace(found, notes=(*found.notes, note))
     groups = None
     if train.groups is not None and val.groups is not None:
         groups = count_groups(str(getattr(data, "group", None)), found.groups, train.groups, val.groups)
@@ -83,11 +81,12 @@ def _open(data: AnyData) -> Opened:
     match data:
         case DigitsConfig():
             classes, whole = digits()
-            return classes, *hold_out(whole, data.val_fraction, data.split_seed), Found()
+            found = Found(data.source, val=f"{data.val_fraction:g} of it, drawn")
+            return classes, *hold_out(whole, data.val_fraction, data.split_seed), found
         case TorchvisionConfig(source="fashion_mnist"):
-            return *fashion_mnist(data.root, data.download), Found()
+            return *fashion_mnist(data.root, data.download), Found(data.source)
         case TorchvisionConfig():
-            return *cifar(data.source, data.root, data.download), Found()
+            return *cifar(data.source, data.root, data.download), Found(data.source)
         case ImageNetConfig():
             return open_imagenet(data)
         case ImageFolderConfig():

@@ -7,12 +7,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from datavol.cli.text import shown
 from datavol.data.sources.files.class_names import check_class_names, check_same_classes
 from datavol.data.sources.files.file_table import FileSplit, join_names
 from datavol.data.sources.files.found import Found
 from datavol.data.sources.files.layout import split_role
+from datavol.data.sources.files.same_files import MISSING, Files, check_same_files, listed_files
 from datavol.data.sources.groups import with_groups
 from datavol.data.sources.split import Opened, check_one_validation, hold_out
 from datavol.data.sources.storage.folder import Storage
@@ -30,6 +32,9 @@ class Rows:
     splits: Sequence[str | None]  # the words for train, val and test; None for all where nothing says
     columns: Mapping[str, Sequence[str]] | None = None  # of a table; those that name no groups may be empty
     left_out: Counter[str] = field(default_factory=Counter)
+    read: str = ""  # how they were read
+    notes: tuple[str, ...] = ()
+    on_disk: bool = False  # so that two of them may be one file through links
 
 
 def open_rows(rows: Rows, val_fraction: float | None, split_seed: int, group: str | None) -> Opened:
@@ -47,18 +52,41 @@ def open_rows(rows: Rows, val_fraction: float | None, split_seed: int, group: st
     left_out = rows.left_out + Counter(f"in split {word}" for word in np.delete(np.array(rows.splits), used).tolist())
     names = [rows.labels[i] for i in used.tolist()]
     classes = tuple(sorted(set(names)))
-    notes = check_class_names(classes, rows.place, "label another class")
+    warnings = check_class_names(classes, rows.place, "label another class")
     number = {name: label for label, name in enumerate(classes)}
     labels = np.fromiter((number[name] for name in names), dtype=np.int64, count=len(names))
     whole = FileSplit(rows.files, join_names(rows.paths[i] for i in used.tolist()), labels)
     columns = rows.columns and {name: [all_[i] for i in used.tolist() if all_] for name, all_ in rows.columns.items()}
-    (whole,), found = with_groups(group, [whole], Found(rows.place, left_out=left_out, notes=notes), columns)
+    found = Found(rows.place, read=rows.read, left_out=left_out, notes=rows.notes, warnings=warnings)
+    files = listed_files(whole) if rows.on_disk else None
+    (whole,), found = with_groups(group, [whole], found, columns)
     if val_fraction is not None:
-        found = replace(found, train="all of it", val=f"{val_fraction:g} of it, drawn")
+        found = _with_files(found, rows, files, [whole], [slice(None)])
+        found = replace(found, val=f"{val_fraction:g} of it, drawn")
         return classes, *hold_out(whole, val_fraction, split_seed), found
     sides = [np.flatnonzero(roles[used] == role) for role in ("train", val_role)]
     train, val = (whole.take(side) for side in sides)
     has_train, has_val = ([classes[i] for i in np.unique(split.labels)] for split in (train, val))
     check_same_classes(has_train, has_val, rows.place)
+    found = _with_files(found, rows, files, [train, val], sides)
     words = [" or ".join(sorted({shown(str(rows.splits[used[i]])) for i in side.tolist()})) for side in sides]
-    return classes, train, val, replace(found, train=f"split {words[0]}", val=f"split {words[1]}")
+    other = ", as there is no other" if val_role == "test" else ""
+    return classes, train, val, replace(found, train=f"split {words[0]}", val=f"split {words[1]}{other}")
+
+
+def _with_files(
+    found: Found, rows: Rows, files: Files | None, splits: list[FileSplit], where: Sequence[NDArray[np.int64] | slice]
+) -> Found:
+    """Check links between files on the disk; warn of files that are not there."""
+    if files is None:
+        return found
+    links = check_same_files(rows.key, splits, [files[part] for part in where], held_out=len(splits) == 1)
+    missing = [
+        split.key(i)
+        for split, part in zip(splits, where, strict=True)
+        for i in np.flatnonzero(files[part][:, 0] == MISSING).tolist()
+    ]
+    warnings = found.warnings
+    if missing:
+        warnings += (f"{len(missing):,} of {len(files):,} files are not there, such as {shown(missing[0])}",)
+    return replace(found, notes=(*found.notes, *links), warnings=warnings)

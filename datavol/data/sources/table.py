@@ -1,28 +1,26 @@
-"""Opens the images that a CSV file lists."""
+"""Opens the images that a table lists."""
 
-import csv
 import os
-import shlex
-from collections import Counter
+import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field
+from functools import lru_cache
 
-import numpy as np
-
-from datavol.cli.text import shown
+from datavol.cli.text import shown, typed
 from datavol.config.data import TableConfig
-from datavol.data.sources.files.class_names import check_class_names, check_same_classes
-from datavol.data.sources.files.file_table import FileSplit, data_root, join_names
-from datavol.data.sources.files.found import Found
+from datavol.data.sources.files.file_table import data_root
 from datavol.data.sources.files.layout import split_role
-from datavol.data.sources.files.same_files import check_same_files, listed_files
-from datavol.data.sources.groups import with_groups
-from datavol.data.sources.split import Opened, check_one_validation, hold_out
+from datavol.data.sources.rows import Rows, open_rows
+from datavol.data.sources.split import Opened
 from datavol.data.sources.storage.folder import Folder
+from datavol.data.sources.tables.columns import Table, usual
+from datavol.data.sources.tables.paths import Paths
+from datavol.data.sources.tables.sheet import Sheet, open_sheet
 from datavol.errors import ConfigError
 
-DELIMITERS = (",", ";", "\t", "|")
 NOT_A_LABEL = ("nan", "#n/a")  # as pandas and spreadsheets write what is missing
+TRUTH = {"true": "val", "1": "val", "false": "train", "0": "train"}  # of a column such as `is_valid`
+_role = lru_cache(split_role)  # a table has few words for splits, in many rows
 
 
 def open_table(data: TableConfig) -> Opened:
@@ -34,143 +32,135 @@ def open_table(data: TableConfig) -> Opened:
         )
     table = os.path.abspath(os.path.expanduser(data.table))
     root = os.path.dirname(table) if data.root is None else data_root(data.root)
-    rows, columns = _read_images(table, root, data.group)
-    parts = [part for _, _, part, _ in rows if part is not None]
-    check_one_validation(bool(parts), data.val_fraction, "data.table", "column split", table)
-    # Without rows of val, those of test are what is left to evaluate on
-    val_role = "val" if "val" in map(split_role, parts) else "test"
-    used = [row for row in rows if row[2] is None or split_role(row[2]) in ("train", val_role)]
-    left_out = Counter(f"in rows of split {part}" for part in parts if split_role(part) not in ("train", val_role))
-    classes = tuple(sorted({label for _, label, _, _ in used}))
-    notes = check_class_names(classes, table, "label another class")
-    number = {name: label for label, name in enumerate(classes)}
-    labels = np.array([number[label] for _, label, _, _ in used], dtype=np.int64)
-    whole = FileSplit(Folder(root), join_names(os.fsencode(path) for path, _, _, _ in used), labels)
-    files = listed_files(whole)
-    groups = {name: [group or "" for *_, group in used] if name == data.group else [] for name in columns}
-    if data.val_fraction is not None:
-        notes += check_same_files("data.table", [whole], [files], held_out=True)
-        found = Found(table, "its rows", f"{data.val_fraction:g} of them, drawn", left_out, notes)
-        (whole,), found = with_groups(data.group, [whole], found, groups)
-        return classes, *hold_out(whole, data.val_fraction, data.split_seed), found
-    in_val = np.array([split_role(str(part)) == val_role for _, _, part, _ in used])  # (images,)
-    where = [np.flatnonzero(~in_val), np.flatnonzero(in_val)]
-    (whole,), found = with_groups(data.group, [whole], Found(table), groups)
-    train, val = (whole.take(index) for index in where)
-    has_train, has_val = ([classes[i] for i in np.unique(split.labels)] for split in (train, val))
-    check_same_classes(has_train, has_val, table)
-    notes += check_same_files("data.table", [train, val], [files[index] for index in where], held_out=False)
-    words = [" or ".join(sorted({str(used[i][2]) for i in index.tolist()})) for index in where]
-    found = replace(found, train=f"its split {words[0]}", val=f"its split {words[1]}", left_out=left_out)
-    return classes, train, val, replace(found, notes=(*notes, *found.notes))
+    sheet = _open_sheet(data, table, root)
+    paths = Paths(root, sheet.encoding)
+    images = _read_images(data, sheet, paths)
+    _check_folder(sheet, paths, os.fsdecode(images.paths[0]))
+    columns = {name: images.groups if name == data.group else [] for name in sheet.header or []}
+    rows = Rows(
+        table, "data.table", Folder(root), images.paths, images.labels, images.splits, columns, sheet.skipped,
+        sheet.words, (*images.notes, *paths.notes), on_disk=True,
+    )  # fmt: skip
+    return open_rows(rows, data.val_fraction, data.split_seed, data.group)
 
 
-Row = tuple[str, str, str | None, str | None]  # path, label and, where there are such columns, split and group
+def _open_sheet(data: TableConfig, table: str, root: str) -> Sheet:
+    """Open the table; messages repeat what was typed."""
+    asked = data.columns.model_dump()
+    pairs = [("data.table", table), ("data.root", data.root), ("data.encoding", data.encoding)]
+    pairs += [(f"data.columns.{role}", name) for role, name in asked.items()]
+    words = [typed(key, value) for key, value in pairs if value is not None]
+    words += [f"data.val_fraction={data.val_fraction:g}"] if data.val_fraction else []
+    named = Table(table, command=" ".join(["data=table", *words]))
+    return open_sheet(named, asked, data.encoding, Paths(root, "utf-8").is_file)
 
 
-def _read_images(table: str, root: str, group: str | None) -> tuple[list[Row], list[str]]:
-    """Read the images of a table, and the names of its columns.
+def _check_folder(sheet: Sheet, paths: Paths, first: str) -> None:
+    """Raise a ConfigError if the first image lies in a folder beside, not where the table says."""
+    if os.path.lexists(os.path.join(paths.root, first)) or not os.path.isdir(paths.root):
+        return
+    folders = sorted(entry.path for entry in os.scandir(paths.root) if entry.is_dir())
+    there = [folder for folder in folders if Paths(folder, sheet.encoding).is_file(first)]
+    if there:
+        commands = [f"{sheet.table.command} {typed('data.root', folder)}" for folder in there]
+        raise ConfigError(
+            f"data.table must name its files from {shown(paths.root)}, got {shown(first)}, which lies in "
+            f"{' and in '.join(map(shown, there))}; try {', or '.join(commands)}"
+        )
+
+
+@dataclass
+class Images:
+    """Gathers the images of a table, column by column."""
+
+    paths: list[bytes] = field(default_factory=list)
+    labels: list[str] = field(default_factory=list)
+    splits: list[str | None] = field(default_factory=list)
+    groups: list[str] = field(default_factory=list)  # empty unless a column has them
+    notes: list[str] = field(default_factory=list)
+
+
+def _read_images(data: TableConfig, sheet: Sheet, paths: Paths) -> Images:
+    """Read the images of a table.
 
     Raises:
         ConfigError: If a row has no label or no known split, or a path comes twice.
     """
-    rows, columns, seen = [], list[str](), dict[str, tuple[int, str]]()
-    for line, row in read_rows(table, "data.table", ("path", "label")):
-        path, label, part, where = row["path"], row["label"], row.get("split"), f"on line {line} of {shown(table)}"
+    columns, header, images = sheet.columns, sheet.header or [], Images()
+    split = columns.split
+    truth = TRUTH if split is not None and header and usual(header[split]) in ("isvalid", "isval") else {}
+    if split is not None and not columns.asked and (reason := _no_split(data, sheet, split, truth)):
+        if data.val_fraction is None:
+            raise ConfigError(
+                f"data.val_fraction must be given when no column parts the images, got null and column "
+                f"{shown(header[split])}, in which {reason}; try {sheet.table.command} data.val_fraction=0.2"
+            )
+        images.notes.append(f"column {shown(header[split])} is not used, as {reason}")
+        split = None
+    group = header.index(data.group) if data.group in header else None
+    seen: dict[str, tuple[int, str]] = {}
+    for line, row in checked_rows(sheet, (columns.path, columns.label)):
+        path, label, where = (
+            row[columns.path],
+            sys.intern(row[columns.label]),
+            f"on line {line} of {shown(sheet.table.path)}",
+        )
+        part = None if split is None else sys.intern(truth.get(row[split].lower(), row[split]))
         if label.strip().lower() in NOT_A_LABEL:
             raise ConfigError(f"data.table must have a label in every row, got {label!r} {where}; label or remove it")
-        if "split" in row and split_role(part or "") is None:
-            raise ConfigError(f"data.table must have train, val or test in column split, got {part!r} {where}")
-        _check_path(path, root, table, where)
+        if part is not None and _role(part) is None:
+            name = header[split] if header and split is not None else "split"
+            raise ConfigError(f"data.table must have train, val or test in column {shown(name)}, got {part!r} {where}")
+        path = paths.resolve(path, where)
         # a.jpg, ./a.jpg and b/../a.jpg are one path
-        first, other = seen.setdefault(os.path.normpath(os.path.join(root, path)), (line, label))
+        first, other = seen.setdefault(os.path.normpath(os.path.join(paths.root, path)), (line, label))
         if first != line:
             also = f", first as {other!r} and now as {label!r}" if other != label else ""
             raise ConfigError(
                 f"data.table must name each path once, got {path!r} of line {first} again {where}{also}; remove one"
             )
-        rows.append((path, label, part, row.get(group or "")))
-        columns = columns or [name for name in row if name]
-    if not rows:
-        raise ConfigError(f"data.table must have a row per image, got none in {shown(table)}")
-    return rows, columns
+        images.paths.append(os.fsencode(path))
+        images.labels.append(label)
+        images.splits.append(part)
+        if group is not None:
+            images.groups.append(row[group])
+    if not images.paths:
+        raise ConfigError(f"data.table must have a row per image, got none in {shown(sheet.table.path)}")
+    return images
 
 
-def _check_path(path: str, root: str, table: str, where: str) -> None:
-    """Raise a ConfigError for a Windows path or an unknown encoding."""
-    if path.isascii() and "\\" not in path:
-        return
-    there = os.path.lexists(os.path.join(root, path))  # a file may have such a name
-    if "\\" in path and not there and os.path.lexists(os.path.join(root, path.replace("\\", "/"))):
-        raise ConfigError(f"data.table must have / between folders, got {path!r} {where}; replace each \\")
-    if not is_unicode(path) and not there:
-        raise _not_utf8("data.table", path, table, where)
+def _no_split(data: TableConfig, sheet: Sheet, split: int, truth: dict[str, str]) -> str:
+    """Say why a column that may be one of splits is none."""
+    if data.val_fraction is not None:
+        return "data.val_fraction is given"
+    words = dict.fromkeys(row[split] for _, row in sheet.rows())
+    strange = next((word for word in words if _role(truth.get(word.lower(), word)) is None), None)
+    return "" if strange is None else f"{shown(strange) or 'nothing'} is neither train nor val"
 
 
-def is_unicode(text: str) -> bool:
-    """Return whether text was read without bytes that are no UTF-8."""
-    return not any("\udc80" <= letter <= "\udcff" for letter in text)
-
-
-def _not_utf8(name: str, text: str, table: str, where: str, encoding: str = "latin1") -> ConfigError:
-    quoted = [shlex.quote(path) for path in (table, f"{os.path.splitext(table)[0]}_utf8.csv")]
-    return ConfigError(
-        f"{name} must be UTF-8, got {shown(text)} {where}; save it as UTF-8, or try "
-        f"`iconv -f {encoding} -t utf-8 {quoted[0]} > {quoted[1]}`"
-    )
-
-
-def read_rows(path: str, name: str, columns: Sequence[str]) -> Iterator[tuple[int, dict[str, str]]]:
-    """Read a CSV file as (line, row), with text in all `columns`.
-
-    Fields may be parted by commas, semicolons, tabs or bars.
+def checked_rows(sheet: Sheet, needed: Sequence[int]) -> Iterator[tuple[int, list[str]]]:
+    """Read rows, with text in all `needed` columns.
 
     Raises:
-        ConfigError: If it is unreadable or has a gap; `name` is the key that points to it.
+        ConfigError: If one has a gap.
     """
-    try:
-        # Excel's byte order mark is dropped, and file names that are not UTF-8 survive as they do in `os.fsdecode`
-        with open(path, newline="", encoding="utf-8-sig", errors="surrogateescape") as file:
-            delimiter = _delimiter(file.readline(), path, name, columns)
-            file.seek(0)
-            reader = csv.DictReader(file, delimiter=delimiter, skipinitialspace=True, restval="")
-            reader.fieldnames = [field.strip() for field in reader.fieldnames or ()]
-            for row in reader:
-                where = f"on line {reader.line_num} of {shown(path)}"
-                if any(row.pop(None, ())):  # fields beyond the header
-                    raise ConfigError(f"{name} must have a field per column, got more {where}; quote commas in names")
-                if not all(row[column].strip() and "\0" not in row[column] for column in columns):
-                    raise ConfigError(
-                        f"{name} must have text for {', '.join(columns)} in every row, got a gap or NUL {where}"
-                    )
-                if not is_unicode(row[columns[1]]):
-                    raise _not_utf8(name, row[columns[1]], path, where)
-                yield reader.line_num, row
-    except (OSError, csv.Error) as error:
-        reason = error.strerror if isinstance(error, OSError) else error
-        raise ConfigError(f"{name} must be a readable CSV file, got {path} ({reason}); check {name}") from error
+    for line, row in sheet.rows():
+        if not all(row[column].strip() and "\0" not in row[column] for column in needed):
+            names = ", ".join(sheet.header[column] if sheet.header else str(column + 1) for column in needed)
+            raise ConfigError(
+                f"{sheet.table.key} must have text for {names} in every row, got a gap or NUL on line {line} of "
+                f"{shown(sheet.table.path)}; fill or remove it"
+            )
+        yield line, row
 
 
-def _delimiter(head: str, path: str, name: str, columns: Sequence[str]) -> str:
-    """Choose the delimiter by which the first line has all columns.
+def read_rows(path: str, key: str, columns: tuple[str, str]) -> Iterator[tuple[str, str]]:
+    """Read two columns of a CSV file that `key` points to.
 
     Raises:
-        ConfigError: If there is none.
+        ConfigError: If it is unreadable or has a gap.
     """
-    if head.startswith(("\udcff\udcfe", "\udcfe\udcff")):  # the byte order marks of UTF-16
-        raise _not_utf8(name, "UTF-16", path, f"in {shown(path)}", "utf-16")
-    found: list[str] = []
-    for delimiter in DELIMITERS:
-        names = [
-            field.strip() for row in csv.reader([head], delimiter=delimiter, skipinitialspace=True) for field in row
-        ]
-        if set(columns) <= set(names):
-            if twice := [field for field, number in Counter(names).items() if number > 1 and field]:
-                raise ConfigError(f"{name} must have each column once, got {shown(twice[0])} twice in {shown(path)}")
-            return delimiter
-        found = max(found, names, key=len)
-    missing = ", ".join(column for column in columns if column not in found)
-    raise ConfigError(
-        f"{name} must have the columns {', '.join(columns)}, got {', '.join(map(shown, found)) or 'none'} in "
-        f"{shown(path)}; name {missing} so in its first line"
-    )
+    asked: dict[str, str | None] = {"path": columns[0], "label": columns[1], "split": None}
+    sheet = open_sheet(Table(path, key), asked, None, lambda _: False)
+    for _, row in checked_rows(sheet, (sheet.columns.path, sheet.columns.label)):
+        yield row[sheet.columns.path], row[sheet.columns.label]

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pandas as pd
 
 from datavol.cli.text import per_cent
-from datavol.data.sources.files.found import BY_TOOLS, count, few
+from datavol.data.sources.files.found import by_tools, count, few
 from datavol.study.audit.findings import Finding, run_names
 
 
@@ -16,11 +16,11 @@ def audit_data(finished: pd.DataFrame) -> Iterator[Finding]:
     yield from _shared_groups(finished)
     for (data, text), runs in finished[finished["found"].notna()].groupby(["data", "found"]):
         found = json.loads(text)
-        left_out = Counter({kind: number for kind, number in found["left_out"].items() if kind != BY_TOOLS})
+        left_out = Counter({kind: number for kind, number in found["left_out"].items() if not by_tools(kind)})
         if left_out:
             what = f"of the data of {data}, these were left out: {count(left_out)}"
             yield Finding("note", "left_out", what, run_names(runs), "convert or move them if they belong to it")
-        for note in found["notes"]:
+        for note in [*found["notes"], *found.get("warnings", ())]:  # which older records lack
             yield Finding(
                 "minor", "data", f"of the data of {data}: {note}", run_names(runs), "see whether that is meant"
             )

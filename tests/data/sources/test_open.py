@@ -152,13 +152,14 @@ def test_a_tilde_is_home(opened, root, monkeypatch):
 NO_VAL_CLASSES = ["train/cat/a.png", "train/dog/a.png", "val/a.png"]
 WRONG_FOLDERS = {
     None: {
-        "data.root must hold train and val or a folder per class, got no folder in {root}; check data.root": [],
-        "data.root must hold train beside val, got val alone in {root}; add the folder train": ["val/cat/a.png"],
-        "a folder of images must hold a folder per class, got none in {root}/val; check data.root": NO_VAL_CLASSES,
-        "a class folder must hold images (.jpg, .jpeg, .png, .ppm, .bmp, .pgm, .tif, .tiff, .webp, .jfif, .jpe, .jif), "
-        "got none in '{root}/train/owl'; remove the folder, or convert its files; left out are 1 .heic": [
+        "a folder of images must hold a folder per class, got no folder in {root}; check data.root": [],
+        "data.root must hold train beside val, got val alone in {root}; add the folder train, or to divide val try "
+        "data=image_folder data.root={root} data.train=val data.val_fraction=0.2": ["val/cat/a.png"],
+        "val must hold a folder per class, as train does, got 1 image and no folder in {root}/val; sort them, or try "
+        "data=image_folder data.root={root} data.train=train data.val_fraction=0.2": NO_VAL_CLASSES,
+        "a class folder must hold images, got none in {root}/train/owl (left out: 1 .psd); remove or fill the folder": [
             *TWO,
-            "train/owl/a.heic",
+            "train/owl/a.psd",
         ],
         OWL_IN + "train only; add it to val or remove it": [*TWO, "train/owl/a.png"],
         OWL_IN + "val only; add it to train or remove it": [*TWO, "val/owl/a.png"],
@@ -166,8 +167,8 @@ WRONG_FOLDERS = {
         "try data.val_fraction=0.2": FOLDER,
     },
     0.2: {
-        "data.root must hold train and val or a folder per class, got 1 image and no folder in {root}; "
-        "try data.root={parent}": ["a.png"],
+        "a folder of images must hold a folder per class, got 1 image and no folder in {root}; sort the images into "
+        "them, or list them in a table, with data=table": ["a.png"],
         "data.val_fraction must be null when data.root has a folder val, got 0.2; leave data.val_fraction out": TWO,
         "data.val_fraction must find a class of 2 or more images, got 2 classes of one; add images": FOLDER[::10],
     },
@@ -180,7 +181,7 @@ WRONG_FOLDERS = {
 )
 def test_wrong_folders_are_said(opened, root, val_fraction, message, files):
     touch(root, *files)
-    with says(message.format(root=root, parent=root.parent)):
+    with says(message.format(root=root)):
         opened("image_folder", root=root, val_fraction=val_fraction)
 
 
@@ -236,10 +237,7 @@ def test_a_solution_must_be_whole_and_of_train_s_classes(opened, root):
     with says(f"data.val_solution must list every image of val, got no {first!r} in {file}; get it whole"):
         opened("imagenet", root=root)
     file.write_text("id,label\n")
-    with says(
-        f"data.val_solution must have the columns ImageId, PredictionString, got id, label in {file}; "
-        "name ImageId, PredictionString so in its first line"
-    ):
+    with says(f"data.val_solution must have the column ImageId, got id, label in {file}; name it so in the first line"):
         opened("imagenet", root=root)
     write_solution(file)
     file.write_text(file.read_text().replace(f"3,{IDS[1]}", "3,n99999999"))

@@ -23,12 +23,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from datavol.data.sources.files.image_names import IMAGE_ENDINGS
 from datavol.data.sources.files.scan import Scan
 from datavol.data.sources.storage.folder import Folder, Storage
 from datavol.errors import ConfigError, RunError, flat
 from datavol.runs.files import write_whole
 
-CACHE_FORMAT = "datavol file table 2"  # count up when the scan or the file changes
+CACHE_FORMAT = "datavol file table 3"  # count up when the scan or the file changes
 
 _log = logging.getLogger(__name__)
 
@@ -108,6 +109,7 @@ class FileTable:
     labels: NDArray[np.int32]  # of the folder right below the root; -1, before all others, for images in the root
     files: NDArray[np.uint64]  # (images, 2), the device and inode of each: links to one file share them
     left_out: Counter[str]  # files that are no images, by ending
+    by_content: int  # images without an ending, known by their first bytes
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -133,8 +135,8 @@ class FileTable:
 def file_table(folder: str, cache_dir: str | None) -> FileTable:
     """List the images below a folder, from the cache if nothing changed.
 
-    What is hidden or left by tools (`.ipynb_checkpoints`, `._x.jpg`, `@eaDir`) is left out, and so are files without an
-    ending of `IMAGE_ENDINGS`; all are counted.
+    What is hidden or left by tools (`.ipynb_checkpoints`, `._x.jpg`, `@eaDir`) is left out, and so are files with
+    another ending than `IMAGE_ENDINGS`, or without an ending and no image by their first bytes; all are counted.
 
     Raises:
         ConfigError: If a folder is unreadable, or lies inside itself by a link.
@@ -151,7 +153,8 @@ def file_table(folder: str, cache_dir: str | None) -> FileTable:
 def cache_path(folder: str, cache_dir: str | None) -> str:
     """Locate a folder's table: `cache_dir`, else $DATAVOL_CACHE, else ~/.cache/datavol."""
     cache = cache_dir or os.environ.get("DATAVOL_CACHE") or os.path.join("~", ".cache", "datavol")
-    name = hashlib.sha256(CACHE_FORMAT.encode() + b"|" + os.fsencode(os.path.abspath(folder))).hexdigest()
+    endings = ",".join(sorted(IMAGE_ENDINGS))  # more where a plug-in is installed
+    name = hashlib.sha256(f"{CACHE_FORMAT}|{endings}|".encode() + os.fsencode(os.path.abspath(folder))).hexdigest()
     return os.path.join(os.path.expanduser(cache), f"files-{name[:32]}.npz")
 
 
@@ -195,7 +198,9 @@ def _scan(folder: str) -> FileTable:
     times = np.fromiter(scan.mtimes.values(), dtype=np.int64)
     files = np.array([scan.files[path] for path in paths], dtype=np.uint64).reshape(-1, 2)
     numbers = np.array(labels, dtype=np.int32)
-    return FileTable(folder, join_names(scan.mtimes), times, join_names(paths), numbers, files, scan.left_out)
+    return FileTable(
+        folder, join_names(scan.mtimes), times, join_names(paths), numbers, files, scan.left_out, len(scan.by_content)
+    )
 
 
 def _unchanged(table: FileTable) -> bool:
@@ -214,7 +219,7 @@ def _read(cached: str, root: str) -> FileTable | None:
             blobs = {name: kept[name].tobytes() for name in ("folders", "paths", "left_out")}
             table = FileTable(
                 root, blobs["folders"], kept["mtimes"], blobs["paths"], kept["labels"], kept["files"],
-                Counter(json.loads(blobs["left_out"])),
+                Counter(json.loads(blobs["left_out"])), int(kept["by_content"]),
             )  # fmt: skip
         lengths = len(table.mtimes), len(table.labels), len(table.labels)
         if lengths == (table.folders.count(b"\0"), table.paths.count(b"\0"), len(table.files)):
@@ -233,6 +238,7 @@ def _write(table: FileTable, cached: str) -> None:
     content = io.BytesIO()
     blobs = {"folders": table.folders, "paths": table.paths, "left_out": json.dumps(table.left_out).encode()}
     arrays: dict[str, Any] = {"mtimes": table.mtimes, "labels": table.labels, "files": table.files}
+    arrays["by_content"] = np.int64(table.by_content)
     arrays |= {name: np.frombuffer(blob, dtype=np.uint8) for name, blob in blobs.items()}
     np.savez(content, **arrays)
     try:

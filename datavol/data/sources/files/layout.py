@@ -1,18 +1,19 @@
 """Finds which folders hold training, validation and test images.
 
 People name and nest them in many ways (`train/valid/test`, `Training/Testing`, a folder around all of it). Where there
-is one reading it is taken and reported; where there are several, an error names them.
+is one reading it is taken and reported; where there are several, an error names them, with a command for each.
 """
 
 import os
 import re
 from collections import Counter
 from dataclasses import dataclass, field, replace
-from typing import NoReturn
+from itertools import islice
 
 from datavol.cli.text import shown, typed
-from datavol.data.sources.files.found import BY_TOOLS, FOLDER, few
-from datavol.data.sources.files.scan import IMAGE_ENDINGS, kind_of
+from datavol.data.sources.files.found import FOLDER, few
+from datavol.data.sources.files.other_tasks import check_whole_images
+from datavol.data.sources.files.tree import DEEP, Tree, at, holds_images, images_in, inside
 from datavol.errors import ConfigError
 
 ROLES = {
@@ -21,16 +22,18 @@ ROLES = {
     **dict.fromkeys(("test", "testing", "tst", "holdout", "evaluation", "eval"), "test"),
 }
 FILLERS = ("", "set", "data", "dataset", "images", "image", "imgs", "img", "pics", "seg", "split", "folder")
+DRAWN = "data.val_fraction=0.2"
 
 
 @dataclass(frozen=True)
 class Layout:
-    """Holds the folders of class folders in a data set."""
+    """Holds the folders of class folders, from the top of a data set."""
 
-    train: str  # absolute, as all of them
-    val: str | None
-    test: str | None
+    train: str
+    val: str | None = None
+    test: str | None = None
     left_out: Counter[str] = field(default_factory=Counter)  # what lies beside and around them
+    chosen: bool = False  # by the user, so that names mean nothing
 
 
 def split_role(name: str) -> str | None:
@@ -44,92 +47,132 @@ def split_role(name: str) -> str | None:
     return ROLES.get(words[0]) if len(words) == 1 else None
 
 
-def find_layout(root: str) -> Layout:
+def command(tree: Tree, train: str | None = None, val: str | None = None, *more: str) -> str:
+    """Write the overrides that choose folders."""
+    chosen = [typed(f"data.{key}", value) for key, value in (("train", train), ("val", val)) if value is not None]
+    return " ".join(["data=image_folder", typed("data.root", tree.place), *chosen, *more])
+
+
+def find_layout(tree: Tree, folder: str = "", val: str | None = None) -> Layout:
     """Find the folders of a data set.
 
+    Args:
+        tree: The data set.
+        folder: Where in it to look.
+        val: The folder of validation images, if it is chosen already.
+
     Raises:
-        ConfigError: If there are none, or several readings.
+        ConfigError: If there are several readings, or the images are labelled by more than a class.
     """
-    folders, files = _look(root)
-    roles = {name: role for name in folders if (role := split_role(name))}
-    if not folders:
-        _no_folders(root, files)
-    if not _are_splits(root, folders, roles):
-        if len(folders) == 1 and _look(inner := os.path.join(root, folders[0]))[0]:  # a folder around the data
-            layout = find_layout(inner)
-            return replace(layout, left_out=layout.left_out + files)
-        return Layout(root, None, None)
-    others = [name for name in folders if name not in roles]
-    chosen: dict[str, str] = {}
-    for name, role in roles.items():
-        if role in chosen:
-            both = ", ".join(shown(name) for name in folders if roles.get(name) == role)
-            raise ConfigError(f"data.root must hold one folder of {role} images, got {both} in {root}; move one away")
-        chosen[role] = _unwrap(os.path.join(root, name), role)
-    _check_one_reading(root, roles, others)
-    left_out = files + Counter(FOLDER + name for name in others)
+    check_whole_images(tree, folder)
+    names = tree.look(folder)
+    roles = {name: role for name in names.folders if (role := split_role(name))}
+    if not _are_splits(tree, folder, roles):
+        return _enter(tree, folder, val) or Layout(folder)
+    chosen: dict[str, str] = {} if val is None else {"val": val}
+    for role in dict.fromkeys(roles.values()):
+        if role not in chosen:
+            chosen[role] = _unwrap(tree, _only(tree, folder, roles, role), role)
+    used = {path.removeprefix(inside(folder, "")).partition("/")[0] for path in chosen.values()}
+    others = [name for name in names.folders if name not in used]
+    _check_one_reading(tree, folder, roles, others)
+    check_whole_images(tree, chosen["train"])
+    left_out = names.kinds + Counter(FOLDER + name for name in others)
     return Layout(chosen["train"], chosen.get("val"), chosen.get("test"), left_out)
 
 
-def _look(folder: str) -> tuple[list[str], Counter[str]]:
-    """List a folder's folders, and count its files by kind."""
-    try:
-        with os.scandir(folder) as entries:
-            kinds = [(entry.name, kind_of(os.fsencode(entry.name)), entry.is_dir()) for entry in entries]
-    except OSError as error:
-        raise ConfigError(f"data.root must be readable, got {folder!r} ({error.strerror}); check data.root") from error
-    folders = sorted(name for name, kind, is_folder in kinds if is_folder and kind != BY_TOOLS)
-    return folders, Counter(kind for _, kind, is_folder in kinds if not is_folder or kind == BY_TOOLS)
-
-
-def _images(files: Counter[str]) -> int:
-    return sum(files[ending] for ending in IMAGE_ENDINGS)
-
-
-def _are_splits(root: str, folders: list[str], roles: dict[str, str]) -> bool:
+def _are_splits(tree: Tree, folder: str, roles: dict[str, str]) -> bool:
     """Return whether the folders named like splits are splits, not classes."""
-    found = set(roles.values())
+    folders, found = tree.look(folder).folders, set(roles.values())
     if found and len(roles) == len(folders):
-        return len(folders) > 1 or not _wraps_splits(os.path.join(root, folders[0]))
+        return len(folders) > 1 or not _holds_splits(tree, inside(folder, folders[0]))
     if found != {"train"}:
         return bool(found)
     # `train` may be a class of vehicles: it is one where it holds images alone, beside classes of other names
-    return any(_look(os.path.join(root, name))[0] for name in roles)
+    return any(tree.look(inside(folder, name)).folders for name in roles)
 
 
-def _wraps_splits(folder: str) -> bool:
+def _holds_splits(tree: Tree, folder: str) -> bool:
     """Return whether a folder holds training images and others."""
-    return "train" in map(split_role, _look(folder)[0])
+    return "train" in map(split_role, tree.look(folder).folders)
 
 
-def _unwrap(folder: str, role: str) -> str:
+def _leads_to_splits(tree: Tree, folder: str) -> bool:
+    folders = tree.look(folder).folders
+    return _holds_splits(tree, folder) or (
+        folder.count("/") < DEEP and any(_leads_to_splits(tree, inside(folder, name)) for name in folders)
+    )
+
+
+def _enter(tree: Tree, folder: str, val: str | None) -> Layout | None:
+    """Enter the folder around a data set, if there is one, whatever lies beside it."""
+    names = tree.look(folder)
+    # Two will do: a thousand class folders are not all looked into
+    full = list(islice((name for name in names.folders if holds_images(tree, inside(folder, name))), 2))
+    if len(full) != 1 or not tree.look(within := inside(folder, full[0])).folders:
+        return None
+    beside = [name for name in names.folders if name not in full]
+    # An empty folder is a class whose images are missing, and images beside folders are those of a class
+    may_be_class = images_in(tree, within) or not all(tree.look(inside(folder, name)).files for name in beside)
+    if beside and may_be_class and not _leads_to_splits(tree, within):
+        return None
+    layout = find_layout(tree, within, val)
+    return replace(layout, left_out=layout.left_out + names.kinds + Counter(FOLDER + name for name in beside))
+
+
+def _only(tree: Tree, folder: str, roles: dict[str, str], role: str) -> str:
+    """Return the only folder of a role.
+
+    Raises:
+        ConfigError: If there are several.
+    """
+    alike = [name for name, other in roles.items() if other == role]
+    if len(alike) == 1:
+        return inside(folder, alike[0])
+    paths = {
+        split: [inside(folder, name) for name, other in roles.items() if other == split]
+        for split in ("train", "val", "test")
+    }
+    evaluated = (paths["val"] or paths["test"] or [""])[0]
+    if role == "train":
+        more = [evaluated] if evaluated else [None, DRAWN]
+        commands = [command(tree, path, *more) for path in paths["train"]]
+    else:
+        commands = [command(tree, None, path) for path in paths[role]]
+    raise ConfigError(
+        f"data.root must hold one folder of {role} images, got {', '.join(map(shown, alike))} in "
+        f"{shown(at(tree, folder))}; try {', or '.join(commands)}"
+    )
+
+
+def _unwrap(tree: Tree, folder: str, role: str) -> str:
     """Enter a split's only folder of the same role, as in `training/training`."""
-    folders, files = _look(folder)
-    if len(folders) == 1 and not _images(files) and split_role(folders[0]) == role:
-        return _unwrap(os.path.join(folder, folders[0]), role)
+    folders = tree.look(folder).folders
+    if len(folders) == 1 and not images_in(tree, folder) and split_role(folders[0]) == role:
+        return _unwrap(tree, inside(folder, folders[0]), role)
     return folder
 
 
-def _check_one_reading(root: str, roles: dict[str, str], others: list[str]) -> None:
+def _check_one_reading(tree: Tree, folder: str, roles: dict[str, str], others: list[str]) -> None:
     """Raise a ConfigError if folders beside the splits could be classes."""
-    names = " and ".join(map(shown, roles))
+    names, place = " and ".join(map(shown, roles)), shown(at(tree, folder))
     train = next((name for name, role in roles.items() if role == "train"), None)
-    classes = [] if train and len(roles) > 1 else [n for n in others if _images(_look(os.path.join(root, n))[1])]
+    alone = train is None or len(roles) == 1
+    classes = [name for name in others if images_in(tree, inside(folder, name))] if alone else []
     if classes:
-        remedy = f" and try {typed('data.root', os.path.join(root, train))}" if train else ""
+        here = folder or "."
+        split = inside(folder, next(iter(roles)))
+        first = command(tree, split, None, DRAWN) if train else command(tree, here, split)
         raise ConfigError(
             f"data.root must hold folders named for splits or for classes, got both ({names}; {few(classes)}) in "
-            f"{root}; move one kind away{remedy}"
+            f"{place}; if {names} is a split try {first}, if all are classes try {command(tree, here, None, DRAWN)}"
         )
     if train is None:
-        raise ConfigError(f"data.root must hold train beside val, got {names} alone in {root}; add the folder train")
-
-
-def _no_folders(root: str, files: Counter[str]) -> NoReturn:
-    images = _images(files)
-    got = f"{images:,} image{'s' * (images > 1)} and no folder" if images else "no folder"
-    remedy = f"try {typed('data.root', os.path.dirname(root))}" if images else "check data.root"
-    raise ConfigError(f"data.root must hold train and val or a folder per class, got {got} in {root}; {remedy}")
+        evaluated = " or ".join(map(shown, roles))
+        raise ConfigError(
+            f"data.root must hold train beside val, got {names} alone in {place}; add the folder train, or to divide "
+            f"{evaluated} try {command(tree, inside(folder, next(iter(roles))), None, DRAWN)}"
+        )
 
 
 def beside_train(root: str) -> str:

@@ -10,10 +10,12 @@ from numpy.typing import NDArray
 
 from datavol.cli.text import shown
 from datavol.data.sources.files.file_table import FileSplit, split_names
+from datavol.data.sources.files.found import plural
 from datavol.data.sources.files.scan import file_identity
 from datavol.errors import ConfigError
 
 Files = NDArray[np.uint64]  # (images, 2), device and inode
+MISSING = 2**64 - 1  # the device of a file that is not there
 
 
 def check_same_files(key: str, splits: list[FileSplit], files: list[Files], held_out: bool) -> tuple[str, ...]:
@@ -44,7 +46,7 @@ def check_same_files(key: str, splits: list[FileSplit], files: list[Files], held
             f"{key} must name each file once, as train and val may share none and a file has one class, got "
             f"{shown(first)} and {shown(second)}, which are one file{more}; remove the links"
         )
-    return (f"{len(pairs):,} images are links to others of their class, such as {shown(pairs[0][1])}",)
+    return (f"{plural(len(pairs), 'link')} to another image of the class, such as {shown(pairs[0][1])}",)
 
 
 def listed_files(split: FileSplit) -> Files:
@@ -55,7 +57,7 @@ def listed_files(split: FileSplit) -> Files:
         folder, name = os.path.split(split.path(i))
         if folder not in folders:
             folders[folder] = _list(folder)
-        found.append(folders[folder].get(name, (2**64 - 1, i)))  # a file that is not there equals no other
+        found.append(folders[folder].get(name, (MISSING, i)))  # a file that is not there equals no other
     return np.array(found, dtype=np.uint64).reshape(-1, 2)
 
 

@@ -1,4 +1,4 @@
-"""Walks through folders of images; tells images from other files."""
+"""Walks through folders of images."""
 
 import os
 from collections import Counter
@@ -6,30 +6,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import AnyStr
 
-from datavol.data.sources.files.found import BY_TOOLS
+from datavol.data.sources.files.found import by_tools
+from datavol.data.sources.files.image_names import IMAGE_ENDINGS, NO_ENDING, first_bytes, is_image, kind_of
 from datavol.errors import ConfigError
-
-IMAGE_ENDINGS = (
-    *(".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".pgm", ".tif", ".tiff", ".webp"),  # torchvision's
-    *(".jfif", ".jpe", ".jif"),  # other names of a JPEG
-)
-LEFT_BY_TOOLS = (
-    *(b"__macosx", b"@eadir", b"#recycle", b"@recycle", b"$recycle.bin", b"lost+found", b"system volume information"),
-    *(b"thumbs.db", b"ehthumbs.db", b"desktop.ini", b"icon\r"),
-)
-
-
-def kind_of(name: bytes) -> str:
-    """Classify a file by its ending, or as hidden or without one.
-
-    >>> kind_of(b"a.JPG"), kind_of(b"LICENSE"), kind_of(b"._a.jpg")
-    ('.jpg', 'without ending', 'hidden or left by tools')
-    """
-    lower = name.lower()
-    if lower.startswith(b".") or lower in LEFT_BY_TOOLS:
-        return BY_TOOLS
-    ending = os.path.splitext(lower)[1]
-    return ending.decode() if ending[1:].isalnum() and len(ending) < 10 else "without ending"
 
 
 @dataclass(frozen=True)
@@ -40,6 +19,7 @@ class Scan:
     mtimes: dict[bytes, int] = field(default_factory=dict)
     files: dict[bytes, tuple[int, int]] = field(default_factory=dict)
     left_out: Counter[str] = field(default_factory=Counter)
+    by_content: list[bytes] = field(default_factory=list)  # images without an ending, known by their first bytes
 
     def walk(self, inside: bytes, around: tuple[tuple[int, int], ...]) -> Iterator[bytes]:
         """List the images in `inside` and below.
@@ -73,16 +53,23 @@ class Scan:
             for entry in entries:
                 path = inside + b"/" + entry.name if inside else entry.name  # from `root`
                 kind = kind_of(entry.name)
-                if kind == BY_TOOLS:
+                if by_tools(kind):
                     self.left_out[kind] += 1
                 elif entry.is_dir():
                     folders.append(path)
-                elif kind in IMAGE_ENDINGS:
+                elif kind in IMAGE_ENDINGS or self._looks_like_one(kind, path):
                     images.append(path)
                     self.files[path] = file_identity(entry, status.st_dev)
                 else:
                     self.left_out[kind] += 1
         return sorted(images), sorted(folders)
+
+    def _looks_like_one(self, kind: str, path: bytes) -> bool:
+        """Return whether a file without an ending begins as an image does."""
+        if kind != NO_ENDING or not is_image(first_bytes(os.path.join(self.root, path))):
+            return False
+        self.by_content.append(path)
+        return True
 
 
 def file_identity(entry: os.DirEntry[AnyStr], device: int) -> tuple[int, int]:

@@ -1,0 +1,242 @@
+"""Looks into a data set's folders, on a disk or in a list of paths.
+
+What a data set is taken for depends on the names of its folders and files alone, so an archive, whose members are a
+list of paths, is understood as the folder that it would unpack to.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from typing import NamedTuple, Protocol
+
+import numpy as np
+
+from datavol.data.sources.files.file_table import FileTable, file_table, join_names
+from datavol.data.sources.files.found import by_tools
+from datavol.data.sources.files.image_names import IMAGE_ENDINGS, NO_ENDING, first_bytes, is_image, kind_of
+from datavol.data.sources.storage.folder import Folder, Storage
+from datavol.errors import ConfigError
+
+DEEP = 12  # folders inside each other that are looked into
+
+
+class Names(NamedTuple):
+    """Holds the names in a folder, sorted."""
+
+    folders: list[str]  # without those of tools
+    files: list[str]
+    left: Counter[str]  # folders and files of tools, by kind
+
+    @property
+    def kinds(self) -> Counter[str]:
+        """Count all files by kind, and the folders of tools."""
+        return Counter(kind_of(os.fsencode(name)) for name in self.files) + self.left
+
+
+class Tree(Protocol):
+    """Gives the folders of a data set; paths are from its top, which is the empty path."""
+
+    place: str  # the absolute path of its folder, or of its archive
+
+    def look(self, folder: str) -> Names:
+        """List the names in a folder."""
+
+    def first_bytes(self, path: str) -> bytes:
+        """Read how a file begins; nothing if that cannot be read."""
+
+    def table(self, folder: str) -> FileTable:
+        """List the images below a folder by class."""
+
+    def storage(self, folder: str) -> Storage:
+        """Give what reads the files below a folder."""
+
+
+@dataclass(frozen=True)
+class Below:
+    """Reads the files of a storage that lie below one of its folders."""
+
+    files: Storage
+    folder: str
+
+    @property
+    def place(self) -> str:
+        """Name the folder."""
+        return self.files.locate(self.folder)
+
+    def read(self, key: str) -> bytes:
+        """Read a file."""
+        return self.files.read(inside(self.folder, key))
+
+    def stamp(self, key: str) -> tuple[int, ...]:
+        """Give a file's size, then numbers that differ once it changes."""
+        return self.files.stamp(inside(self.folder, key))
+
+    def locate(self, key: str) -> str:
+        """Write where a file lies."""
+        return self.files.locate(inside(self.folder, key))
+
+
+def at(tree: Tree, folder: str) -> str:
+    """Locate a folder, for messages."""
+    return os.path.join(tree.place, folder) if folder else tree.place
+
+
+def inside(folder: str, name: str) -> str:
+    """Join a path from the top and a name."""
+    return f"{folder}/{name}" if folder else name
+
+
+def images_in(tree: Tree, folder: str) -> int:
+    """Count the images right in a folder."""
+    return sum(1 for _ in image_names(tree, folder))
+
+
+def image_names(tree: Tree, folder: str) -> Iterator[str]:
+    """Yield the names of the images right in a folder."""
+    for name in tree.look(folder).files:
+        kind = kind_of(os.fsencode(name))
+        if kind in IMAGE_ENDINGS or (kind == NO_ENDING and is_image(tree.first_bytes(inside(folder, name)))):
+            yield name
+
+
+def holds_images(tree: Tree, folder: str) -> bool:
+    """Return whether an image lies in or below a folder."""
+    # A link may lead round in a circle, which the file table refuses by name
+    return any(image_names(tree, folder)) or (
+        folder.count("/") < DEEP and any(holds_images(tree, inside(folder, name)) for name in tree.look(folder).folders)
+    )
+
+
+class FolderTree:
+    """Looks into a folder of the disk."""
+
+    def __init__(self, root: str, cache_dir: str | None) -> None:
+        self.place, self.cache_dir = root, cache_dir
+        self._seen: dict[str, Names] = {}
+
+    def look(self, folder: str) -> Names:
+        """List the names in a folder, once."""
+        if folder not in self._seen:
+            self._seen[folder] = self._list(at(self, folder))
+        return self._seen[folder]
+
+    def first_bytes(self, path: str) -> bytes:
+        """Read how a file begins."""
+        return first_bytes(at(self, path))
+
+    def table(self, folder: str) -> FileTable:
+        """List the images below a folder, from the cache if nothing changed."""
+        return file_table(at(self, folder), self.cache_dir)
+
+    def storage(self, folder: str) -> Storage:
+        """Give what reads the files below a folder."""
+        return Folder(at(self, folder))
+
+    def _list(self, path: str) -> Names:
+        try:
+            with os.scandir(path) as entries:
+                return _sorted([(entry.name, entry.is_dir()) for entry in entries])
+        except OSError as error:
+            raise ConfigError(
+                f"data.root must be readable, got {path!r} ({error.strerror}); check data.root"
+            ) from error
+
+
+class ListedTree:
+    """Looks into a list of paths, such as an archive's members, with `/` between folders."""
+
+    def __init__(self, files: Storage, paths: Iterable[bytes]) -> None:
+        self.place, self._files, self._paths = files.place, files, list(paths)
+
+    @cached_property
+    def _folders(self) -> dict[bytes, tuple[set[bytes], list[bytes]]]:
+        """The folders' and files' names in each folder."""
+        held: dict[bytes, tuple[set[bytes], list[bytes]]] = {b"": (set(), [])}
+
+        def enter(folder: bytes) -> tuple[set[bytes], list[bytes]]:
+            if folder not in held:
+                around, _, name = folder.rpartition(b"/")
+                held[folder] = (set(), [])
+                enter(around)[0].add(name)
+            return held[folder]
+
+        for path in self._paths:
+            folder, _, name = path.rpartition(b"/")
+            enter(folder)[1].append(name)
+        return held
+
+    def look(self, folder: str) -> Names:
+        """List the names in a folder."""
+        folders, files = self._folders[os.fsencode(folder)]
+        return _sorted([(os.fsdecode(name), isinstance(held, set)) for held in (folders, files) for name in held])
+
+    def first_bytes(self, path: str) -> bytes:
+        """Read how a file begins."""
+        try:
+            return self._files.read(path)[:64]
+        except OSError:
+            return b""
+
+    def storage(self, folder: str) -> Storage:
+        """Give what reads the files below a folder."""
+        return Below(self._files, folder) if folder else self._files
+
+    def table(self, folder: str) -> FileTable:
+        """List the images below a folder, in the order of a scan of the unpacked folder."""
+        visited: list[bytes] = []
+        left_out: Counter[str] = Counter()
+        by_content = 0
+
+        def walk(path: str, from_root: str) -> list[bytes]:
+            """List the images below `path`, which is `from_root` as the table counts."""
+            nonlocal by_content
+            visited.append(os.fsencode(from_root))
+            names = self.look(path)
+            left_out.update(names.left)
+            images = []
+            for name in names.files:
+                kind = kind_of(os.fsencode(name))
+                known = kind == NO_ENDING and is_image(self.first_bytes(inside(path, name)))
+                by_content += known
+                if known or kind in IMAGE_ENDINGS:
+                    images.append(os.fsencode(inside(from_root, name)))
+                else:
+                    left_out[kind] += 1
+            below = [walk(inside(path, name), inside(from_root, name)) for name in names.folders if from_root]
+            return images + [image for part in below for image in part]
+
+        paths = walk(folder, "")
+        labels = [-1] * len(paths)
+        for label, name in enumerate(self.look(folder).folders):
+            images = walk(inside(folder, name), name)
+            paths += images
+            labels += [label] * len(images)
+        numbers = np.arange(len(paths), dtype=np.uint64)  # no two of a list are one file
+        return FileTable(
+            at(self, folder),
+            join_names(visited),
+            np.zeros(len(visited), dtype=np.int64),
+            join_names(paths),
+            np.array(labels, dtype=np.int32),
+            np.stack([numbers, numbers], axis=1),
+            left_out,
+            by_content,
+        )
+
+
+def _sorted(entries: list[tuple[str, bool]]) -> Names:
+    """Sort names as bytes; set those of tools aside."""
+    folders: list[bytes] = []
+    files: list[bytes] = []
+    left: Counter[str] = Counter()
+    for name, is_folder in entries:
+        encoded = os.fsencode(name)
+        if by_tools(kind := kind_of(encoded)):
+            left[kind] += 1
+        else:
+            (folders if is_folder else files).append(encoded)
+    return Names([os.fsdecode(name) for name in sorted(folders)], [os.fsdecode(name) for name in sorted(files)], left)

@@ -1,0 +1,60 @@
+"""Gathers what is to be said of folders of images."""
+
+import os
+from collections import Counter
+
+from datavol.cli.text import shown
+from datavol.data.sources.files.class_folders import ClassFolders
+from datavol.data.sources.files.class_names import check_class_names
+from datavol.data.sources.files.found import LEFT_BY_TOOLS, Found, count, few, fitting, plural
+from datavol.data.sources.files.image_names import HEIF_ENDINGS, THUMBNAILS, UNREAD_ENDINGS
+from datavol.data.sources.files.layout import split_role
+from datavol.data.sources.files.same_files import check_same_files
+from datavol.data.sources.files.tree import Tree, at
+
+
+def found_in(tree: Tree, parts: list[ClassFolders], left_out: Counter[str], words: tuple[str, str]) -> Found:
+    """Describe train and val; check names and links.
+
+    Without val, a part of train will be held out. `words` say where the two lie.
+    """
+    warnings = [line for part in parts for line in check_class_names(part.classes, at(tree, part.folder), "")]
+    warnings += [line for part in parts for line in _inside(part)]
+    left_out = sum((part.left_out for part in parts), left_out)
+    splits, files = [part.split for part in parts], [part.files for part in parts]
+    links = check_same_files("data.root", splits, files, held_out=len(parts) == 1)
+    by_content = sum(part.by_content for part in parts)
+    notes = [f"{plural(by_content, 'image')} without an ending, known by the first bytes"] if by_content else []
+    warnings += of_left_out(left_out)
+    return Found(tree.place, *words, "", left_out, (*notes, *links), tuple(dict.fromkeys(warnings)))
+
+
+def _inside(part: ClassFolders) -> list[str]:
+    """Warn of classes that are no classes, and of folders inside them."""
+    named = [name for name in part.classes if split_role(name)]
+    are = "is a class" if len(named) == 1 else "are classes"
+    lines = [f"{few(named)} {are} here, but named like a split"] if named else []
+    thumbnails = [path for path in part.nested if os.path.basename(path).lower() in THUMBNAILS]
+    if thumbnails:
+        lines.append(f"thumbnails count as images of their class: {few(thumbnails)}; move them out")
+    if others := [path for path in part.nested if path not in thumbnails]:
+        lines.append(
+            f"folders inside class folders count as part of these: {fitting(others)}; classes of their own need "
+            "a table, with data=table"
+        )
+    return lines
+
+
+def of_left_out(left_out: Counter[str]) -> list[str]:
+    """Warn of files left out that may be meant as images, and of folders of tools."""
+    lines = []
+    heif = Counter({kind: left_out[kind] for kind in HEIF_ENDINGS if kind in UNREAD_ENDINGS and left_out[kind]})
+    unread = Counter({kind: left_out[kind] for kind in UNREAD_ENDINGS - {*HEIF_ENDINGS} if left_out[kind]})
+    if heif:
+        lines.append(f"images are left out that a plug-in reads: {count(heif)}; try pip install 'datavol[heif]'")
+    if unread:
+        lines.append(f"images are left out that no decoder here reads: {count(unread)}; convert them to PNG")
+    tools = [kind.removesuffix(LEFT_BY_TOOLS) for kind in sorted(left_out) if kind.endswith(LEFT_BY_TOOLS)]
+    if tools:
+        lines.append(f"folders and files of tools lie among the images: {few(tools)}; they are left out")
+    return [shown(line) for line in lines]

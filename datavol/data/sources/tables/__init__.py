@@ -1,0 +1,1 @@
+"""Reads tables of labels as people write them."""

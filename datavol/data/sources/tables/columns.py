@@ -1,0 +1,129 @@
+"""Finds the columns of paths, labels and splits in a table."""
+
+import difflib
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import NoReturn
+
+from datavol.cli.text import shown, typed
+from datavol.errors import ConfigError
+
+USUAL = {
+    "path": (
+        *("path", "file", "filename", "filepath", "image", "imagepath", "img", "imgpath", "imagename", "imgname"),
+        *("imagefile", "imagefilename", "imgfile", "fname", "id", "imageid", "imgid", "imageids", "fileid", "relpath"),
+        *("relativepath", "images", "files", "filenames", "paths", "photo", "picture", "url", "imageurl"),
+    ),
+    "label": (
+        *("label", "labels", "class", "classname", "classlabel", "classes", "category", "categories", "categoryname"),
+        *("target", "targets", "breed", "species", "tag", "diagnosis", "labelname", "classid", "labelid", "y"),
+    ),
+    "split": ("split", "splits", "set", "subset", "fold", "partition", "dataset", "usage", "isvalid", "isval"),
+}
+"""Usual names, in small letters without spaces and signs."""
+
+
+@dataclass(frozen=True)
+class Table:
+    """Names a table in messages."""
+
+    path: str
+    key: str = "data.table"  # that points to it
+    command: str = ""  # the overrides that its user typed
+
+
+@dataclass(frozen=True)
+class Columns:
+    """Holds the columns of a table, counted from 0."""
+
+    path: int
+    label: int
+    split: int | None
+    asked: bool = False  # the split column was asked for by its name, or is called `split`
+
+
+def usual(name: str) -> str:
+    """Write a column's name as `USUAL` does.
+
+    >>> usual("Image_ID"), usual("class name")
+    ('imageid', 'classname')
+    """
+    return re.sub(r"[\W_]+", "", name.casefold())
+
+
+def candidates(header: Sequence[str], role: str, asked: str | None) -> list[int]:
+    """Find the columns that may have a role.
+
+    The one of that very name is meant, whatever others there are.
+    """
+    wanted = role if asked is None else asked
+    if exact := [i for i, name in enumerate(header) if name == wanted]:
+        return exact
+    if asked is not None:
+        return []
+    return [i for i, name in enumerate(header) if usual(name) in USUAL[role]]
+
+
+def positions(asked: dict[str, str | None]) -> Columns | None:
+    """Return columns that were asked for by their numbers, from 1."""
+    path, label, split = (int(n) - 1 if (n := asked[role] or "").isdecimal() else None for role in USUAL)
+    return None if path is None or label is None else Columns(path, label, split, split is not None)
+
+
+def choose_columns(
+    header: Sequence[str],
+    asked: dict[str, str | None],
+    is_path: Callable[[int], bool],
+    table: Table,
+) -> Columns:
+    """Choose a table's columns; of several for paths the one that leads to a file, as `is_path` knows.
+
+    Raises:
+        ConfigError: If there are none for a role, or several.
+    """
+    chosen: dict[str, int | None] = {}
+    for role in USUAL:
+        found = candidates(header, role, asked[role])
+        if len(found) > 1 and len({header[i] for i in found}) == 1:
+            raise ConfigError(
+                f"{table.key} must have each column once, got {shown(header[found[0]])} twice in {shown(table.path)}; "
+                "name one otherwise"
+            )
+        if len(found) > 1 and role == "path" and len(there := [i for i in found if is_path(i)]) == 1:
+            found = there
+        if len(found) > 1:
+            options = [f"{table.command} {typed(f'data.columns.{role}', header[i])}" for i in found]
+            names = " and ".join(shown(header[i]) for i in found)
+            raise ConfigError(
+                f"{table.key} must have one column of {role}s, got {names} in {shown(table.path)}; try "
+                f"{', or '.join(options)}"
+            )
+        if not found and (role != "split" or asked[role] is not None):
+            _refuse_missing(header, role, asked, table)
+        chosen[role] = found[0] if found else None
+    split = chosen["split"]
+    named = split is not None and (asked["split"] is not None or header[split] == "split")
+    return Columns(chosen["path"] or 0, chosen["label"] or 0, split, named)
+
+
+def _refuse_missing(header: Sequence[str], role: str, asked: dict[str, str | None], table: Table) -> NoReturn:
+    columns, key = ", ".join(map(shown, header)) or "none", f"data.columns.{role}"
+    if not table.command:  # another file than data.table, whose columns have one name each
+        raise ConfigError(
+            f"{table.key} must have the column {asked[role]}, got {columns} in {shown(table.path)}; name it so in the "
+            "first line"
+        )
+    if asked[role] is not None:
+        near = difflib.get_close_matches(asked[role] or "", header, n=1, cutoff=0.0)
+        remedy = f"; try {typed(key, near[0])}" if near else ""
+        raise ConfigError(
+            f"{key} must be a column of {shown(table.path)}, got {asked[role]!r} beside {columns}{remedy}"
+        )
+    taken = {i for other in ("path", "label") for i in candidates(header, other, asked[other])}
+    free = [name for i, name in enumerate(header) if i not in taken and name]
+    remedy = ", or ".join(f"{table.command} {typed(key, name)}" for name in free[:2])
+    raise ConfigError(
+        f"{table.key} must have a column of {role}s, got {columns} in {shown(table.path)}; "
+        + (f"try {remedy}" if remedy else f"add it, with {role} in the first line")
+    )
