@@ -38,8 +38,8 @@ def open_webdataset(data: WebDatasetConfig) -> Opened:
     cache = os.path.dirname(cache_path(root, data.cache_dir))
     archives = open_archives(root, shards, cache)
     paths, labels = _labelled(archives, data.columns.label, cache)
-    # By class, then by name, as a folder of the images would be
-    order = sorted(range(len(paths)), key=lambda i: (labels[i], paths[i]))
+    # By class, then by name whatever the shard, as a folder of the images would be
+    order = sorted(range(len(paths)), key=lambda i: (labels[i], paths[i].partition(b".tar/")[2], paths[i]))
     splits = [roles[_shard(paths[i])] for i in order]
     rows = Rows(root, "data.root", archives, [paths[i] for i in order], [labels[i] for i in order], splits)
     return open_rows(rows, data.val_fraction, data.split_seed, data.group)
