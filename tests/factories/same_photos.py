@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import os
-import shutil
 import tarfile
 import zipfile
 from collections.abc import Callable
@@ -71,12 +70,13 @@ def arrow_tables(folder: Path):
     from datasets import ClassLabel, Dataset, DatasetDict, Features
     from datasets import Image as ImageFeature
 
-    features = Features({"image": ImageFeature(), "label": ClassLabel(names=list(CLASSES))})
+    classes = sorted({label for _, label, _ in photos_of(folder)})
+    features = Features({"image": ImageFeature(), "label": ClassLabel(names=classes)})
     tables = {}
     for split in ("train", "val"):
         photos = [(label, path) for part, label, path in photos_of(folder) if part == split]
         cells = [{"bytes": path.read_bytes(), "path": path.name} for _, path in photos]
-        columns = {"image": cells, "label": [CLASSES.index(label) for label, _ in photos]}
+        columns = {"image": cells, "label": [classes.index(label) for label, _ in photos]}
         tables["train" if split == "train" else "validation"] = Dataset.from_dict(columns, features=features)
     return DatasetDict(tables)
 
@@ -112,7 +112,3 @@ FORMS: dict[str, Callable[[Path, Path], list[str]]] = {
     "parquet": as_parquet,
     "bucket": as_bucket,
 }
-
-
-def remove(folder: Path) -> None:
-    shutil.rmtree(folder)

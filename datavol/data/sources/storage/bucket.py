@@ -74,9 +74,9 @@ def connect(address: str) -> tuple[Any, str]:
     try:
         system, root = fsspec.core.url_to_fs(address, skip_instance_cache=True, use_listings_cache=False)
     except (ImportError, ValueError) as error:
-        extra = "; try `pip install 'datavol[s3]'`" if address.startswith("s3") else "; see fsspec's list of them"
+        remedy = "`pip install 'datavol[s3]'`" if address.startswith("s3") else "an address such as s3://bucket/folder"
         raise ConfigError(
-            f"data.root must be an address that fsspec opens, got {address} ({flat(error)}){extra}"
+            f"data.root must be an address that fsspec opens, got {address} ({flat(error)}); try {remedy}"
         ) from None
     return system, root.rstrip("/")
 
