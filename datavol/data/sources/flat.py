@@ -6,7 +6,8 @@ from itertools import islice
 from datavol.cli.text import shown, typed
 from datavol.data.sources.files.found import plural
 from datavol.data.sources.files.layout import DRAWN, Layout, beside_train, command, split_role
-from datavol.data.sources.files.tree import FolderTree, Tree, at, holds_images, image_names, images_in, inside
+from datavol.data.sources.files.tree import Tree, at, holds_images, image_names, images_in, inside
+from datavol.data.sources.place import open_place
 from datavol.data.sources.tables.columns import Table
 from datavol.data.sources.tables.paths import Paths
 from datavol.data.sources.tables.sheet import Sheet, open_sheet
@@ -45,7 +46,7 @@ def _class_folders_around(root: str) -> str:
     """Write the overrides for the folder that holds `root` beside other classes, if there is one."""
     around = os.path.dirname(root)
     try:
-        tree = FolderTree(around, None)
+        tree = open_place(around, None)
         full = list(islice((name for name in tree.look("").folders if holds_images(tree, name)), 2))
     except ConfigError:  # the folder around may be closed
         return ""
@@ -57,7 +58,7 @@ def _class_folders_around(root: str) -> str:
 
 def labelling_tables(tree: Tree, folder: str) -> list[str]:
     """Write a command for each table beside or around a folder that labels its images."""
-    if not isinstance(tree, FolderTree) or not any(image_names(tree, folder)):
+    if not any(image_names(tree, folder)):
         return []
     parts = folder.split("/") if folder else []
     tops = ["/".join(parts[:depth]) for depth in range(len(parts) + 1)]
@@ -70,7 +71,7 @@ def _command(tree: Tree, file: str, folder: str) -> str:
     """Write the command for a table, if its first row is an image of the folder."""
     path, beside = at(tree, file), os.path.dirname(at(tree, file))
     for root in dict.fromkeys((beside, at(tree, folder))):
-        paths = Paths(root, "utf-8")
+        paths = Paths(open_place(root, None), "utf-8")
         try:
             sheet = open_sheet(Table(path), dict.fromkeys(("path", "label", "split")), None, paths.is_file)
             _, first = next(sheet.rows(), (0, list[str]()))

@@ -7,13 +7,13 @@ from datavol.cli.text import shown, typed
 from datavol.config.data import ImageFolderConfig
 from datavol.data.sources.files.class_folders import ClassFolders, divide_inside, read_classes
 from datavol.data.sources.files.class_names import check_class_names, check_same_classes
-from datavol.data.sources.files.file_table import data_root
 from datavol.data.sources.files.found import FOLDER, plural
 from datavol.data.sources.files.layout import DRAWN, Layout, beside_train, command, find_layout, split_role
-from datavol.data.sources.files.tree import FolderTree, Tree, at, images_in, inside
+from datavol.data.sources.files.tree import Tree, at, images_in, inside
 from datavol.data.sources.flat import check_flat
 from datavol.data.sources.found_in_folders import found_in
 from datavol.data.sources.groups import with_groups
+from datavol.data.sources.place import open_place
 from datavol.data.sources.split import Opened, check_one_validation, hold_out
 from datavol.errors import ConfigError
 
@@ -22,7 +22,7 @@ ONE_CLASS = "give each class a folder, and set data.root to the folder around th
 
 def open_image_folder(data: ImageFolderConfig) -> Opened:
     """Open a folder with train and val, or one that val_fraction divides."""
-    return open_tree(FolderTree(data_root(data.root), data.cache_dir), data)
+    return open_tree(open_place(data.root, data.cache_dir), data)
 
 
 def open_tree(tree: Tree, data: ImageFolderConfig) -> Opened:

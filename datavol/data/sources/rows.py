@@ -15,6 +15,7 @@ from datavol.data.sources.files.file_table import FileSplit, join_names
 from datavol.data.sources.files.found import Found
 from datavol.data.sources.files.layout import split_role
 from datavol.data.sources.files.same_files import MISSING, Files, check_same_files, listed_files
+from datavol.data.sources.files.tree import Tree
 from datavol.data.sources.groups import with_groups
 from datavol.data.sources.split import Opened, check_one_validation, hold_out
 from datavol.data.sources.storage.folder import Storage
@@ -34,7 +35,7 @@ class Rows:
     left_out: Counter[str] = field(default_factory=Counter)
     read: str = ""  # how they were read
     notes: tuple[str, ...] = ()
-    on_disk: bool = False  # so that two of them may be one file through links
+    tree: Tree | None = None  # of files, which may be missing, or one file through links
 
 
 def open_rows(rows: Rows, val_fraction: float | None, split_seed: int, group: str | None) -> Opened:
@@ -58,7 +59,7 @@ def open_rows(rows: Rows, val_fraction: float | None, split_seed: int, group: st
     whole = FileSplit(rows.files, join_names(rows.paths[i] for i in used.tolist()), labels)
     columns = rows.columns and {name: [all_[i] for i in used.tolist() if all_] for name, all_ in rows.columns.items()}
     found = Found(rows.place, read=rows.read, left_out=left_out, notes=rows.notes, warnings=warnings)
-    files = listed_files(whole) if rows.on_disk else None
+    files = None if rows.tree is None else listed_files(whole, rows.tree)
     (whole,), found = with_groups(group, [whole], found, columns)
     if val_fraction is not None:
         found = _with_files(found, rows, files, [whole], [slice(None)])

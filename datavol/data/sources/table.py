@@ -8,11 +8,11 @@ from functools import lru_cache
 
 from datavol.cli.text import shown, typed
 from datavol.config.data import TableConfig
-from datavol.data.sources.files.file_table import data_root
 from datavol.data.sources.files.layout import split_role
+from datavol.data.sources.files.tree import Tree, at
+from datavol.data.sources.place import absolute, open_place
 from datavol.data.sources.rows import Rows, open_rows
 from datavol.data.sources.split import Opened
-from datavol.data.sources.storage.folder import Folder
 from datavol.data.sources.tables.columns import Table, usual
 from datavol.data.sources.tables.paths import Paths
 from datavol.data.sources.tables.sheet import Sheet, open_sheet
@@ -30,41 +30,42 @@ def open_table(data: TableConfig) -> Opened:
             "data.table must be a CSV file with the columns path, label and split, got nothing; "
             "try data.table=/path/to/labels.csv"
         )
-    table = os.path.abspath(os.path.expanduser(data.table))
-    root = os.path.dirname(table) if data.root is None else data_root(data.root)
-    sheet = _open_sheet(data, table, root)
-    paths = Paths(root, sheet.encoding)
+    table = absolute(data.table)
+    tree = open_place(os.path.dirname(table) if data.root is None else data.root, data.cache_dir)
+    sheet = _open_sheet(data, table, tree)
+    paths = Paths(tree, sheet.encoding)
     images = _read_images(data, sheet, paths)
     _check_folder(sheet, paths, os.fsdecode(images.paths[0]))
     columns = {name: images.groups if name == data.group else [] for name in sheet.header or []}
     rows = Rows(
-        table, "data.table", Folder(root), images.paths, images.labels, images.splits, columns, sheet.skipped,
-        sheet.words, (*images.notes, *paths.notes), on_disk=True,
+        table, "data.table", tree.storage(""), images.paths, images.labels, images.splits, columns, sheet.skipped,
+        sheet.words, (*images.notes, *paths.notes), tree,
     )  # fmt: skip
     return open_rows(rows, data.val_fraction, data.split_seed, data.group)
 
 
-def _open_sheet(data: TableConfig, table: str, root: str) -> Sheet:
+def _open_sheet(data: TableConfig, table: str, tree: Tree) -> Sheet:
     """Open the table; messages repeat what was typed."""
     asked = data.columns.model_dump()
     pairs = [("data.table", table), ("data.root", data.root), ("data.encoding", data.encoding)]
     pairs += [(f"data.columns.{role}", name) for role, name in asked.items()]
     words = [typed(key, value) for key, value in pairs if value is not None]
     words += [f"data.val_fraction={data.val_fraction:g}"] if data.val_fraction else []
-    named = Table(table, command=" ".join(["data=table", *words]))
-    return open_sheet(named, asked, data.encoding, Paths(root, "utf-8").is_file)
+    named = Table(table, command=" ".join(["data=table", *words]), cache_dir=data.cache_dir)
+    return open_sheet(named, asked, data.encoding, Paths(tree, "utf-8").is_file)
 
 
 def _check_folder(sheet: Sheet, paths: Paths, first: str) -> None:
     """Raise a ConfigError if the first image lies in a folder beside, not where the table says."""
-    if os.path.lexists(os.path.join(paths.root, first)) or not os.path.isdir(paths.root):
+    if paths.tree.holds(first):
         return
-    folders = sorted(entry.path for entry in os.scandir(paths.root) if entry.is_dir())
-    there = [folder for folder in folders if Paths(folder, sheet.encoding).is_file(first)]
+    folders = [at(paths.tree, name) for name in paths.tree.look("").folders]
+    cache_dir = sheet.table.cache_dir
+    there = [folder for folder in folders if Paths(open_place(folder, cache_dir), sheet.encoding).is_file(first)]
     if there:
         commands = [f"{sheet.table.command} {typed('data.root', folder)}" for folder in there]
         raise ConfigError(
-            f"data.table must name its files from {shown(paths.root)}, got {shown(first)}, which lies in "
+            f"data.table must name its files from {shown(paths.tree.place)}, got {shown(first)}, which lies in "
             f"{' and in '.join(map(shown, there))}; try {', or '.join(commands)}"
         )
 
@@ -113,7 +114,7 @@ def _read_images(data: TableConfig, sheet: Sheet, paths: Paths) -> Images:
             raise ConfigError(f"data.table must have train, val or test in column {shown(name)}, got {part!r} {where}")
         path = paths.resolve(path, where)
         # a.jpg, ./a.jpg and b/../a.jpg are one path
-        first, other = seen.setdefault(os.path.normpath(os.path.join(paths.root, path)), (line, label))
+        first, other = seen.setdefault(os.path.normpath(os.path.join(paths.tree.place, path)), (line, label))
         if first != line:
             also = f", first as {other!r} and now as {label!r}" if other != label else ""
             raise ConfigError(

@@ -12,6 +12,7 @@ from datavol.cli.text import shown
 from datavol.data.sources.files.file_table import FileSplit, split_names
 from datavol.data.sources.files.found import plural
 from datavol.data.sources.files.scan import file_identity
+from datavol.data.sources.files.tree import FolderTree, Tree
 from datavol.errors import ConfigError
 
 Files = NDArray[np.uint64]  # (images, 2), device and inode
@@ -49,8 +50,11 @@ def check_same_files(key: str, splits: list[FileSplit], files: list[Files], held
     return (f"{plural(len(pairs), 'link')} to another image of the class, such as {shown(pairs[0][1])}",)
 
 
-def listed_files(split: FileSplit) -> Files:
+def listed_files(split: FileSplit, tree: Tree) -> Files:
     """Identify a split's files by listing its folders, without a stat each."""
+    if not isinstance(tree, FolderTree):  # no two of a list are one file
+        there = [tree.holds(split.key(i)) for i in range(len(split))]
+        return np.stack([np.where(there, 0, np.uint64(MISSING)), np.arange(len(split), dtype=np.uint64)], axis=1)
     folders: dict[str, dict[str, tuple[int, int]]] = {}
     found = []
     for i in range(len(split)):

@@ -7,6 +7,7 @@ list of paths, is understood as the folder that it would unpack to.
 from __future__ import annotations
 
 import os
+import zlib
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -44,6 +45,9 @@ class Tree(Protocol):
 
     def look(self, folder: str) -> Names:
         """List the names in a folder."""
+
+    def holds(self, path: str) -> bool:
+        """Return whether there is such a file."""
 
     def first_bytes(self, path: str) -> bytes:
         """Read how a file begins; nothing if that cannot be read."""
@@ -124,6 +128,10 @@ class FolderTree:
             self._seen[folder] = self._list(at(self, folder))
         return self._seen[folder]
 
+    def holds(self, path: str) -> bool:
+        """Return whether there is such a file, or a link in its place."""
+        return os.path.lexists(at(self, path)) and not os.path.isdir(at(self, path))
+
     def first_bytes(self, path: str) -> bytes:
         """Read how a file begins."""
         return first_bytes(at(self, path))
@@ -153,6 +161,10 @@ class ListedTree:
         self.place, self._files, self._paths = files.place, files, list(paths)
 
     @cached_property
+    def _known(self) -> frozenset[bytes]:
+        return frozenset(self._paths)
+
+    @cached_property
     def _folders(self) -> dict[bytes, tuple[set[bytes], list[bytes]]]:
         """The folders' and files' names in each folder."""
         held: dict[bytes, tuple[set[bytes], list[bytes]]] = {b"": (set(), [])}
@@ -171,8 +183,12 @@ class ListedTree:
 
     def look(self, folder: str) -> Names:
         """List the names in a folder."""
-        folders, files = self._folders[os.fsencode(folder)]
+        folders, files = self._folders.get(os.fsencode(folder), (set(), []))
         return _sorted([(os.fsdecode(name), isinstance(held, set)) for held in (folders, files) for name in held])
+
+    def holds(self, path: str) -> bool:
+        """Return whether there is such a file."""
+        return os.fsencode(os.path.normpath(path)) in self._known
 
     def first_bytes(self, path: str) -> bytes:
         """Read how a file begins."""
@@ -215,14 +231,15 @@ class ListedTree:
             images = walk(inside(folder, name), name)
             paths += images
             labels += [label] * len(images)
-        numbers = np.arange(len(paths), dtype=np.uint64)  # no two of a list are one file
+        # No two of a list are one file, in whatever folder
+        own = np.full(len(paths), zlib.crc32(os.fsencode(folder)), dtype=np.uint64)
         return FileTable(
             at(self, folder),
             join_names(visited),
             np.zeros(len(visited), dtype=np.int64),
             join_names(paths),
             np.array(labels, dtype=np.int32),
-            np.stack([numbers, numbers], axis=1),
+            np.stack([own, np.arange(len(paths), dtype=np.uint64)], axis=1),
             left_out,
             by_content,
         )

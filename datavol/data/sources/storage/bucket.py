@@ -58,9 +58,9 @@ class Bucket:
         return self._connections[process]
 
 
-def is_address(root: str | None) -> bool:
-    """Return whether data.root is an address rather than a path."""
-    return root is not None and "://" in root
+def is_address(place: str) -> bool:
+    """Return whether a place is an address rather than a path."""
+    return "://" in place
 
 
 def connect(address: str) -> tuple[Any, str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import bisect
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -34,6 +34,9 @@ class SortedNames:
 
     def __getitem__(self, i: int) -> bytes:
         return self.blob[int(self._ends[i - 1]) + 1 if i else 0 : int(self._ends[i])]
+
+    def __iter__(self) -> Iterator[bytes]:
+        return iter(self.blob.split(b"\0")[:-1])
 
     def find(self, name: bytes) -> int:
         """Find a name's position; raises FileNotFoundError where there is none."""

@@ -31,6 +31,7 @@ class Table:
     path: str
     key: str = "data.table"  # that points to it
     command: str = ""  # the overrides that its user typed
+    cache_dir: str | None = None  # of the list of an archive's members, where it lies in one
 
 
 @dataclass(frozen=True)

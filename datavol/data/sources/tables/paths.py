@@ -8,23 +8,24 @@ from functools import lru_cache
 from datavol.cli.text import shown
 from datavol.data.sources.files.found import plural
 from datavol.data.sources.files.image_names import IMAGE_ENDINGS, NO_ENDING, kind_of
+from datavol.data.sources.files.tree import Tree
 from datavol.errors import ConfigError
 
 
 class Paths:
-    """Resolves paths from `root`; counts those that are written otherwise than their files.
+    """Resolves paths in a tree; counts those that are written otherwise than their files.
 
     Of a path that needs no help no file is looked at.
     """
 
-    def __init__(self, root: str, encoding: str) -> None:
-        self.root, self.encoding = root, encoding
+    def __init__(self, tree: Tree, encoding: str) -> None:
+        self.tree, self.encoding = tree, encoding
         self.helped: Counter[str] = Counter()
 
     def is_file(self, path: str) -> bool:
         """Return whether a path leads to a file, once it is helped."""
         try:
-            return os.path.isfile(os.path.join(self.root, self.resolve(path, "")))
+            return self.tree.holds(self.resolve(path, ""))
         except ConfigError:
             return False
 
@@ -65,7 +66,7 @@ class Paths:
         return [(word, other) for word, other in others if other != path]
 
     def _is_there(self, path: str) -> bool:
-        return os.path.lexists(os.path.join(self.root, path))
+        return self.tree.holds(path)
 
     def _completed(self, path: str, where: str) -> str:
         """Add the ending to a name without one."""
@@ -87,8 +88,8 @@ class Paths:
         """List the images of a folder: their endings by their names."""
         found: dict[str, list[str]] = {}
         try:
-            names = sorted(os.listdir(os.path.join(self.root, folder)))
-        except OSError:  # reading an image says so, by its name
+            names = self.tree.look(folder).files
+        except ConfigError:  # reading an image says so, by its name
             return found
         for name in names:
             stem, ending = os.path.splitext(name)

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 from datavol.cli.text import shown
 from datavol.data.sources.files.image_names import IMAGE_ENDINGS, UNREAD_ENDINGS, kind_of
+from datavol.data.sources.place import read_file
 from datavol.data.sources.tables.columns import Columns, Table, candidates, choose_columns, positions
 from datavol.data.sources.tables.encoding import decode, readings, several_readings
 from datavol.data.sources.tables.other_formats import check_is_text
@@ -154,8 +155,7 @@ def _without_names(
 def read_bytes(table: Table) -> bytes:
     """Read a table's file, which must be text."""
     try:
-        with open(table.path, "rb") as file:
-            content = file.read()
+        content = read_file(table.path, table.cache_dir)
     except OSError as error:
         raise unreadable(table, error.strerror or str(error)) from error
     check_is_text(content, table)

@@ -1,0 +1,121 @@
+"""An archive or a bucket is opened as the folder that it holds would be."""
+
+import zipfile
+from pathlib import Path
+
+import fsspec
+import pytest
+
+from datavol.errors import ConfigError
+
+PHOTOS = [f"{split}/{name}/{i}.jpg" for split in ("train", "val") for name in ("cat", "dog") for i in range(2)]
+
+
+def zipped(path: Path, names: list[str], **contents: str) -> Path:
+    with zipfile.ZipFile(path, "w") as archive:
+        for name in names:
+            archive.writestr(name, name)
+        for name, content in contents.items():
+            archive.writestr(name.replace("_", "."), content)
+    return path
+
+
+def keys(split) -> list[str]:
+    return [split.key(i) for i in range(len(split))]
+
+
+WRAPPED = {
+    "as it is": ("", ""),
+    "in a folder": ("photos/", ""),
+    "in two folders, with what macOS adds": ("a/b/", ""),
+    "named by its folder": ("photos/", "/photos"),
+    "named by a folder further in": ("a/b/", "/a"),
+}
+
+
+@pytest.mark.parametrize(("around", "inside"), WRAPPED.values(), ids=WRAPPED)
+def test_layouts_in_an_archive(around, inside, opened, root):
+    junk = ["__MACOSX/photos/train/cat/._0.jpg", f"{around}train/cat/.DS_Store", f"{around}notes.txt"]
+    path = zipped(root / "x.zip", [f"{around}{name}" for name in PHOTOS] + junk)
+    source = opened("image_folder", root=f"{path}{inside}")
+    assert keys(source.train) == [name.removeprefix("train/") for name in PHOTOS if name.startswith("train")]
+    assert [source.val.content(i) for i in range(4)] == [f"{around}{name}".encode() for name in PHOTOS[4:]]
+    assert source.found.left_out[".txt"] == 1
+    assert source.train.path(0) == f"{path}/{around}train/cat/0.jpg"
+
+
+def test_the_fingerprint_is_that_of_the_unpacked_folder(opened, root):
+    with zipfile.ZipFile(zipped(root / "x.zip", PHOTOS)) as archive:
+        archive.extractall(root / "unpacked")
+    sources = [opened("image_folder", root=root / name) for name in ("x.zip", "unpacked")]
+    assert len({source.fingerprint for source in sources}) == 1
+    assert len({source.content for source in sources}) == 1
+
+
+TABLE = "file,label,split\n" + "\n".join(f"{n},{n.split('/')[1]},{n.split('/')[0]}" for n in PHOTOS)
+
+
+@pytest.mark.parametrize("inside", [True, False], ids=["table in the archive", "table beside"])
+def test_a_table_labels_members(inside, opened, root):
+    path = zipped(root / "x.zip", PHOTOS, **({"labels_csv": TABLE} if inside else {}))
+    (root / "labels.csv").write_text(TABLE)
+    places = {"table": f"{path}/labels.csv"} if inside else {"table": root / "labels.csv", "root": path}
+    source = opened("table", **places)
+    assert keys(source.train) == [name for name in PHOTOS if name.startswith("train")]
+    assert source.train.content(0) == PHOTOS[0].encode()
+
+
+def test_a_table_whose_members_lie_in_a_folder_names_it(opened, root):
+    path = zipped(root / "x.zip", [f"photos/{name}" for name in PHOTOS])
+    (root / "labels.csv").write_text(TABLE)
+    with pytest.raises(ConfigError, match=rf"try data=table .*data\.root={path}/photos"):
+        opened("table", table=root / "labels.csv", root=path)
+    assert len(opened("table", table=root / "labels.csv", root=f"{path}/photos").train) == 4
+
+
+def test_members_that_are_not_there_are_counted(opened, root):
+    path = zipped(root / "x.zip", PHOTOS)
+    (root / "labels.csv").write_text(TABLE + "\ntrain/cat/9.jpg,cat,train")
+    source = opened("table", table=root / "labels.csv", root=path)
+    assert "1 of 9 files are not there, such as train/cat/9.jpg" in source.found.warnings
+
+
+@pytest.fixture
+def bucket():
+    system = fsspec.filesystem("memory")
+    system.pipe({f"/shop/photos/{name}": name.encode() for name in PHOTOS})
+    yield system
+    system.rm("/shop", recursive=True)
+
+
+def test_a_bucket_is_opened_as_a_folder(bucket, opened, root):
+    source = opened("image_folder", root="memory://shop")
+    assert [source.train.content(i) for i in range(4)] == [name.encode() for name in PHOTOS[:4]]
+    assert source.train.path(0) == "memory://shop/photos/train/cat/0.jpg"
+    bucket.pipe("/shop/labels.csv", TABLE.encode())
+    listed = opened("table", table="memory://shop/labels.csv", root="memory://shop/photos")
+    assert [listed.val.content(i) for i in range(4)] == [name.encode() for name in PHOTOS[4:]]
+
+
+def test_a_file_that_changes_in_a_bucket_has_another_stamp(bucket, opened):
+    before = opened("image_folder", root="memory://shop").train
+    bucket.pipe("/shop/photos/train/cat/0.jpg", b"TRAIN/cat/0.jpg")
+    after = opened("image_folder", root="memory://shop").train
+    assert [before.stamp(i) == after.stamp(i) for i in range(4)] == [False, True, True, True]
+
+
+REFUSED = {
+    "nothing there": ("memory://nowhere", r"must (be an address that can be listed|hold files).*memory://nowhere"),
+    "no such protocol": ("foo://x", r"must be an address that fsspec opens, got foo://x \(Protocol not known: foo\)"),
+    "no folder in the archive": ("{root}/x.zip/no", r"must be a folder, got .*x\.zip/no, which does not exist"),
+    "another file": ("{root}/a.txt", r"must be a folder, got .*a\.txt, which is a file"),
+}
+
+
+@pytest.mark.parametrize(("place", "message"), REFUSED.values(), ids=REFUSED)
+def test_what_can_not_be_opened_is_one_line(place, message, opened, root):
+    zipped(root / "x.zip", PHOTOS)
+    (root / "a.txt").write_text("a")
+    with pytest.raises(ConfigError, match=message) as error:
+        opened("image_folder", root=place.format(root=root))
+    assert "\n" not in str(error.value)
