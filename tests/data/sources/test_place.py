@@ -1,13 +1,24 @@
 """An archive or a bucket is opened as the folder that it holds would be."""
 
+import io
+import tempfile
 import zipfile
 from pathlib import Path
 
 import fsspec
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
 
+from datavol.data.sources.files.file_table import file_table
+from datavol.data.sources.files.tree import ListedTree
+from datavol.data.sources.storage.folder import Folder
 from datavol.errors import ConfigError
 
+_file = io.BytesIO()
+Image.new("L", (4, 4)).save(_file, "PNG")
+PNG = _file.getvalue()
 PHOTOS = [f"{split}/{name}/{i}.jpg" for split in ("train", "val") for name in ("cat", "dog") for i in range(2)]
 
 
@@ -102,6 +113,42 @@ def test_a_file_that_changes_in_a_bucket_has_another_stamp(bucket, opened):
     bucket.pipe("/shop/photos/train/cat/0.jpg", b"TRAIN/cat/0.jpg")
     after = opened("image_folder", root="memory://shop").train
     assert [before.stamp(i) == after.stamp(i) for i in range(4)] == [False, True, True, True]
+
+
+NAMES = [
+    "cat",
+    "dog",
+    "@eaDir",
+    ".hidden",
+    "a.jpg",
+    "B.JPG",
+    "._a.jpg",
+    "b.png",
+    "x.txt",
+    "photo",
+    "Thumbs.db",
+    "img.001",
+]
+
+
+@given(st.sets(st.lists(st.sampled_from(NAMES), min_size=1, max_size=4).map(tuple), max_size=12))
+@settings(deadline=None, max_examples=60)
+def test_a_list_is_read_as_the_folder_that_it_unpacks_to(paths):
+    files = {path for path in paths if not any(other[: len(path)] == path and other != path for other in paths)}
+    with tempfile.TemporaryDirectory() as scratch:
+        root = Path(scratch, "data")
+        for path in files:
+            root.joinpath(*path).parent.mkdir(parents=True, exist_ok=True)
+            root.joinpath(*path).write_bytes(PNG if path[-1] == "photo" else b"text")
+        root.mkdir(exist_ok=True)
+        listed = ListedTree(Folder(str(root)), sorted("/".join(path).encode() for path in files))
+        there, ours = file_table(str(root), scratch), listed.table("")
+        assert (ours.paths, ours.classes, ours.nested) == (there.paths, there.classes, there.nested)
+        assert (ours.labels.tolist(), ours.left_out, ours.by_content) == (
+            there.labels.tolist(),
+            there.left_out,
+            there.by_content,
+        )
 
 
 REFUSED = {

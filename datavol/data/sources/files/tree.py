@@ -22,6 +22,7 @@ from datavol.data.sources.files.image_names import IMAGE_ENDINGS, NO_ENDING, fir
 from datavol.data.sources.storage.folder import Folder, Storage
 from datavol.errors import ConfigError
 
+PLAIN = frozenset(ending[1:].encode() for ending in IMAGE_ENDINGS)
 DEEP = 12  # folders inside each other that are looked into
 
 
@@ -183,7 +184,7 @@ class ListedTree:
 
     def look(self, folder: str) -> Names:
         """List the names in a folder."""
-        folders, files = self._folders.get(os.fsencode(folder), (set(), []))
+        folders, files = self.names(os.fsencode(folder))
         return _sorted([(os.fsdecode(name), isinstance(held, set)) for held in (folders, files) for name in held])
 
     def holds(self, path: str) -> bool:
@@ -203,46 +204,62 @@ class ListedTree:
 
     def table(self, folder: str) -> FileTable:
         """List the images below a folder, in the order of a scan of the unpacked folder."""
-        visited: list[bytes] = []
-        left_out: Counter[str] = Counter()
-        by_content = 0
-
-        def walk(path: str, from_root: str) -> list[bytes]:
-            """List the images below `path`, which is `from_root` as the table counts."""
-            nonlocal by_content
-            visited.append(os.fsencode(from_root))
-            names = self.look(path)
-            left_out.update(names.left)
-            images = []
-            for name in names.files:
-                kind = kind_of(os.fsencode(name))
-                known = kind == NO_ENDING and is_image(self.first_bytes(inside(path, name)))
-                by_content += known
-                if known or kind in IMAGE_ENDINGS:
-                    images.append(os.fsencode(inside(from_root, name)))
-                else:
-                    left_out[kind] += 1
-            below = [walk(inside(path, name), inside(from_root, name)) for name in names.folders if from_root]
-            return images + [image for part in below for image in part]
-
-        paths = walk(folder, "")
+        found = _Listing(self)
+        paths = found.walk(os.fsencode(folder), b"", deep=False)
         labels = [-1] * len(paths)
         for label, name in enumerate(self.look(folder).folders):
-            images = walk(inside(folder, name), name)
+            images = sorted(found.walk(os.fsencode(inside(folder, name)), os.fsencode(name)))
             paths += images
             labels += [label] * len(images)
         # No two of a list are one file, in whatever folder
         own = np.full(len(paths), zlib.crc32(os.fsencode(folder)), dtype=np.uint64)
         return FileTable(
             at(self, folder),
-            join_names(visited),
-            np.zeros(len(visited), dtype=np.int64),
+            join_names(found.visited),
+            np.zeros(len(found.visited), dtype=np.int64),
             join_names(paths),
             np.array(labels, dtype=np.int32),
             np.stack([own, np.arange(len(paths), dtype=np.uint64)], axis=1),
-            left_out,
-            by_content,
+            found.left_out,
+            found.by_content,
         )
+
+    def names(self, folder: bytes) -> tuple[set[bytes], list[bytes]]:
+        """Give the names of the folders and files in a folder."""
+        return self._folders.get(folder, (set(), []))
+
+
+class _Listing:
+    """Gathers what a walk through a list meets."""
+
+    def __init__(self, tree: ListedTree) -> None:
+        self.tree, self.visited = tree, list[bytes]()
+        self.left_out, self.by_content = Counter[str](), 0
+
+    def walk(self, path: bytes, from_root: bytes, deep: bool = True) -> list[bytes]:
+        """List the images in `path` and below, which is `from_root` as the table counts."""
+        self.visited.append(from_root)
+        folders, files = self.tree.names(path)
+        before = from_root + b"/" if from_root else b""
+        images = [before + name for name in files if self._is_image(path, name)]
+        for name in sorted(folders):
+            if by_tools(kind := kind_of(name)):
+                self.left_out[kind] += 1
+            elif deep:
+                images += self.walk(path + b"/" + name, before + name)
+        return images
+
+    def _is_image(self, path: bytes, name: bytes) -> bool:
+        """Return whether a file is an image; count it if it is none."""
+        stem, _, ending = name.rpartition(b".")
+        if stem and ending.lower() in PLAIN and name[:1] != b".":  # nearly all
+            return True
+        kind = kind_of(name)
+        if kind == NO_ENDING and is_image(self.tree.first_bytes(os.fsdecode(path + b"/" + name if path else name))):
+            self.by_content += 1
+            return True
+        self.left_out[kind] += 1
+        return False
 
 
 def _sorted(entries: list[tuple[str, bool]]) -> Names:
