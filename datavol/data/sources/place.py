@@ -35,10 +35,9 @@ def read_file(path: str, cache_dir: str | None) -> bytes:
         system, inner = connect(path)
         content: bytes = system.cat_file(inner)
         return content
-    if found := _in_archive(path, cache_dir):
+    if not os.path.lexists(path) and (found := _in_archive(path, cache_dir)):
         archive, inner = found
-        if inner:
-            return archive.read(inner)
+        return archive.read(inner)
     with open(path, "rb") as file:
         return file.read()
 
