@@ -13,6 +13,7 @@ from datavol.data.sources.files.tree import Tree, at, images_in, inside
 from datavol.data.sources.flat import check_flat
 from datavol.data.sources.found_in_folders import found_in
 from datavol.data.sources.groups import with_groups
+from datavol.data.sources.packed import check_packed
 from datavol.data.sources.place import open_place
 from datavol.data.sources.split import Opened, check_one_validation, hold_out
 from datavol.errors import ConfigError
@@ -27,6 +28,7 @@ def open_image_folder(data: ImageFolderConfig) -> Opened:
 
 def open_tree(tree: Tree, data: ImageFolderConfig) -> Opened:
     """Open the class folders of a folder, or of an archive."""
+    check_packed(tree)
     layout = _layout(tree, data)
     check_flat(tree, layout)
     train = _class_folders(tree, layout.train, layout)

@@ -24,10 +24,7 @@ FIELDS = ("label", "class", "cls", "category", "class_name", "label_name")  # of
 
 def open_webdataset(data: WebDatasetConfig) -> Opened:
     """Open a folder of shards, parted by their names or by val_fraction."""
-    root = data_root(data.root)
-    shards = sorted(str(path) for path in Path(root).rglob("*.tar"))
-    if not shards:
-        raise ConfigError(f"data.root must hold shards that end in .tar, got none in {root}; check data.root")
+    root, shards = _shards(data.root)
     roles = {os.path.relpath(shard, root): role_in(os.path.relpath(shard, root)) for shard in shards}
     unnamed = next((shard for shard, role in roles.items() if role is None), None)
     if unnamed is not None and any(roles.values()):
@@ -43,6 +40,17 @@ def open_webdataset(data: WebDatasetConfig) -> Opened:
     splits = [roles[_shard(paths[i])] for i in order]
     rows = Rows(root, "data.root", archives, [paths[i] for i in order], [labels[i] for i in order], splits)
     return open_rows(rows, data.val_fraction, data.split_seed, data.group)
+
+
+def _shards(given: str | None) -> tuple[str, list[str]]:
+    """List the shards of a folder, or take the one that is named."""
+    if given is not None and os.path.isfile(shard := os.path.abspath(os.path.expanduser(given))):
+        return os.path.dirname(shard), [shard]
+    root = data_root(given)
+    shards = sorted(str(path) for path in Path(root).rglob("*.tar"))
+    if not shards:
+        raise ConfigError(f"data.root must hold shards that end in .tar, got none in {root}; check data.root")
+    return root, shards
 
 
 def role_in(name: str) -> str | None:

@@ -1,6 +1,8 @@
 """An archive or a bucket is opened as the folder that it holds would be."""
 
 import io
+import re
+import tarfile
 import tempfile
 import zipfile
 from pathlib import Path
@@ -155,3 +157,32 @@ def test_what_can_not_be_opened_is_one_line(place, message, opened, root):
     with pytest.raises(ConfigError, match=message) as error:
         opened("image_folder", root=place.format(root=root))
     assert "\n" not in str(error.value)
+
+
+def shards(root: Path) -> None:
+    for name in ("train-0.tar", "val-0.tar"):
+        with tarfile.open(root / name, "w") as archive:
+            for member in ("1.jpg", "1.cls"):
+                archive.addfile(tarfile.TarInfo(member))
+
+
+def saved(root: Path) -> None:
+    (root / "set/train").mkdir(parents=True)
+    for name in ("set/dataset_dict.json", "set/train/state.json", "set/train/data-0.arrow"):
+        (root / name).touch()
+
+
+PACKED = {
+    "one zip": (lambda root: zipped(root / "x.zip", PHOTOS), "data=image_folder data.root={root}/x.zip"),
+    "shards": (shards, "data=webdataset data.root={root}"),
+    "a saved data set": (saved, "data=hugging_face data.root={root}/set"),
+    "Parquet": (lambda root: (root / "train.parquet").touch(), "data=hugging_face data.root={root}"),
+    "two zips": (lambda root: [zipped(root / f"{i}.zip", PHOTOS) for i in "ab"], "unpack them into one folder"),
+}
+
+
+@pytest.mark.parametrize(("write", "remedy"), PACKED.values(), ids=PACKED)
+def test_a_folder_of_archives_or_tables_is_answered_with_what_opens_it(write, remedy, opened, root):
+    write(root)
+    with pytest.raises(ConfigError, match=re.escape(remedy.format(root=root))):
+        opened("image_folder", root=root)

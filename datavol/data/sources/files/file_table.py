@@ -23,6 +23,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from datavol.cli.text import typed
 from datavol.data.sources.files.image_names import IMAGE_ENDINGS
 from datavol.data.sources.files.scan import Scan
 from datavol.data.sources.storage.folder import Folder, Storage
@@ -167,7 +168,9 @@ def data_root(root: str | None) -> str:
         kind = "is a file" if os.path.exists(folder) else "does not exist"
         if os.path.islink(folder) and kind == "does not exist":
             kind = "is a broken link"
-        raise ConfigError(f"data.root must be a folder, got {root}, which {kind}; try data.root=/path/to/images")
+        packed = folder.lower().endswith((".zip", ".tar")) and kind == "is a file"
+        remedy = f"data=image_folder {typed('data.root', folder)}" if packed else "data.root=/path/to/images"
+        raise ConfigError(f"data.root must be a folder, got {root}, which {kind}; try {remedy}")
     return folder
 
 
