@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 @cli_errors
 def main() -> None:
-    """Print one relative path (files) or index (arrays) per line."""
+    """Print a head, then one relative path (files) or index (arrays) per line."""
     parser = Parser(prog="python -m datavol.subset", description=__doc__)
     parser.add_argument("overrides", nargs="*", metavar="key=value", help="as for python -m datavol.run")
     parser.add_argument("--indices", action="store_true", help="print indices for files as well")
@@ -39,7 +39,7 @@ def main() -> None:
         _print_found(runs)
         return
     from datavol.data.sources.files.file_table import FileSplit  # after the configuration, as all of data
-    from datavol.data.subset_lists import list_line
+    from datavol.data.subset_lists import list_line, list_text
 
     prepared = prepare_subsets(runs)
     source = prepared[0].source
@@ -50,10 +50,10 @@ def main() -> None:
     positions = prepared[0].subset.indices.tolist()
     # Indices are their own keys in arrays; a file may be named by digits alone, which `list_line` tells from an index
     by_name = isinstance(source.train, FileSplit) and not arguments.indices
-    lines = (list_line(source.train.key(position)) if by_name else str(position) for position in positions)
+    lines = [list_line(source.train.key(position)) if by_name else str(position) for position in positions]
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(encoding="utf-8")  # whatever the terminal's is: `subset_file` is read so
-    sys.stdout.write("".join(f"{line}\n" for line in lines))
+    sys.stdout.write(list_text(runs[0].config.data.name, source.fingerprint, lines))
 
 
 def _print_found(runs: list[Run]) -> None:

@@ -76,7 +76,7 @@ def _subset(config: Config, source: Source) -> Subset:
     labels, groups = source.train.labels, source.train.groups
     if config.subset_file is not None:
         keys = [source.train.key(position) for position in range(len(labels))]
-        listed = read_subset(Path(config.subset_file), labels, source.classes, keys)
+        listed = read_subset(Path(config.subset_file), labels, source.classes, keys, source.fingerprint)
         return listed if groups is None else replace(listed, groups=len(np.unique(groups[listed.indices])))
     if config.draw_by == "groups" and groups is None:
         raise ConfigError("draw_by must be items with plan.images, which has no groups, got groups; leave draw_by out")

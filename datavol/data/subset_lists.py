@@ -1,20 +1,31 @@
 """Writes and reads lists of images, one per line.
 
 A line is an index, or a path as it is. A path that would not survive that (a newline in it, spaces around it, `#` at
-its start) is written as a JSON string, which begins with a quote.
+its start) is written as a JSON string, which begins with a quote. The first line says which data a list is of and what
+follows, so that a list that was cut, changed or drawn from other data is noticed; other programs skip it as a comment.
 """
 
 import codecs
+import hashlib
 import json
+import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
+from datavol.cli.console import announce
 from datavol.cli.text import shown
 from datavol.data.subsets import Indices, Subset
 from datavol.errors import ConfigError
+
+HEAD, FORMAT, DIGITS = "# datavol list", 1, 12
+WRITTEN = re.compile(
+    rf"{HEAD} {FORMAT}: data=\S+, fingerprint (?P<fingerprint>[0-9a-f]{{{DIGITS}}}), (?P<images>\d+) images, "
+    rf"sha256 (?P<digest>[0-9a-f]{{{DIGITS}}})"
+)
 
 
 def list_line(name: str) -> str:
@@ -27,26 +38,49 @@ def list_line(name: str) -> str:
     return name if plain else json.dumps(name)  # in ASCII: bytes that are no UTF-8 come back as they were
 
 
-def read_subset(path: Path, labels: Indices, classes: Sequence[str], keys: Sequence[str]) -> Subset:
+def list_text(data: str, fingerprint: str, lines: Sequence[str]) -> str:
+    """Write a list with its head."""
+    name = re.sub(r"[^\x21-\x2b\x2d-\x7e]", "_", data)  # a comma or a space would end it
+    head = f"data={name}, fingerprint {fingerprint[:DIGITS]}, {len(lines)} images, sha256 {_digest(lines)}"
+    return "".join(f"{line}\n" for line in (f"{HEAD} {FORMAT}: {head}", *lines))
+
+
+@dataclass(frozen=True)
+class _Head:
+    """Holds what a list says of itself."""
+
+    fingerprint: str
+    images: int
+    digest: str
+
+
+def read_subset(
+    path: Path, labels: Indices, classes: Sequence[str], keys: Sequence[str], fingerprint: str | None = None
+) -> Subset:
     """Import a published list, one index or relative path per line.
 
     Blank lines and `#` comments are skipped, and quoted names read as `list_line` writes them. A path may be given
-    without its class folder (as in SimCLR's lists of ImageNet files), if its name is unique.
+    without its class folder (as in SimCLR's lists of ImageNet files), if its name is unique. A list of other data, by
+    its head, is refused if it has indices; if it has names that are all here, a warning says so.
 
     Args:
         path: The text file.
         labels: The class of every image of the full training set, shape (N_full,).
         classes: The classes' names.
         keys: Every image's relative path, or its index as text.
+        fingerprint: That of the data, to compare with the list's head.
 
     Raises:
-        ConfigError: For a missing file, an unknown or repeated line, an empty list, or a class without images.
+        ConfigError: For a missing file, an unknown or repeated line, an empty list, a class without images, or a list
+            that is not as its head says.
     """
     if not path.is_file():
         raise ConfigError(
             f"subset_file must be a text file with one index or path per line, got {path}; check the path"
         )
-    lines = _lines(path)
+    lines, head = _checked(_lines(path), keys, path)
+    if head and fingerprint and not fingerprint.startswith(head.fingerprint):
+        _other_data(path, head, fingerprint, lines)
     indices = np.array(_positions(lines, keys, path), dtype=np.int64)
     different = len(np.unique(indices))
     if len(indices) == 0 or different != len(indices):
@@ -74,6 +108,56 @@ def _lines(path: Path) -> list[str]:
     # Not `splitlines`, which also splits at characters that names may hold
     lines = [line.removesuffix("\r") for line in text.split("\n")]
     return [line for line in lines if line.strip()]
+
+
+def _checked(lines: list[str], keys: Sequence[str], path: Path) -> tuple[list[str], _Head | None]:
+    """Take a list's head off, and compare the list with it.
+
+    Raises:
+        ConfigError: If it is of another format, or its lines are not those that were written.
+    """
+    # Anywhere: a sorted list is the same list
+    heads = [line for line in lines if line.strip().startswith(f"{HEAD} ") and line not in keys]
+    if not heads:
+        return lines, None
+    found = WRITTEN.fullmatch(heads[0].strip())
+    if len(heads) > 1 or found is None:
+        got = f"{len(heads)} of them" if len(heads) > 1 else shown(heads[0].strip())
+        raise ConfigError(
+            f"subset_file must have one head of format {FORMAT} ({HEAD} {FORMAT}: ...), got {got} in {path}; write it "
+            "again with python -m datavol.subset"
+        )
+    head = _Head(found["fingerprint"], int(found["images"]), found["digest"])
+    lines = [line for line in lines if line != heads[0]]
+    listed = [line for line in lines if not line.strip().startswith("#")]
+    if len(listed) != head.images or _digest(listed) != head.digest:
+        got = f"{len(listed):,} lines" if len(listed) != head.images else "other lines"
+        raise ConfigError(
+            f"subset_file must have the {head.images:,} lines that its head says, got {got} in {path}; write it again "
+            "with python -m datavol.subset, or remove its head if it was changed on purpose"
+        )
+    return lines, head
+
+
+def _other_data(path: Path, head: _Head, fingerprint: str, lines: list[str]) -> None:
+    """Refuse a list of other data if it has indices; warn if it has names."""
+    if all(line.strip().isdecimal() or line.strip().startswith("#") for line in lines):
+        raise ConfigError(
+            f"subset_file must be a list of these data if it has indices, got one of fingerprint {head.fingerprint} in "
+            f"{path}, and {fingerprint[:DIGITS]} here; write it again with python -m datavol.subset"
+        )
+    announce(
+        [
+            f"warning: subset_file={path} was written for other data (fingerprint {head.fingerprint}, and "
+            f"{fingerprint[:DIGITS]} here), where all of its images are"
+        ]
+    )
+
+
+def _digest(lines: Iterable[str]) -> str:
+    """Hash lines in any order."""
+    whole = "\n".join(sorted(line.strip() for line in lines))
+    return hashlib.sha256(whole.encode("utf-8", "surrogatepass")).hexdigest()[:DIGITS]
 
 
 def _positions(lines: list[str], keys: Sequence[str], path: Path) -> list[int]:
