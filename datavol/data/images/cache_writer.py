@@ -35,6 +35,7 @@ from datavol.data.images.cache_reader import (
     write_index,
 )
 from datavol.data.sources.files.file_table import DamagedImage, FileSplit
+from datavol.data.sources.storage.settled import settled
 from datavol.runs.files import file_lock
 
 PUBLISH_SECONDS = 30.0  # the work that a crash may cost
@@ -107,10 +108,14 @@ def _remove(folder: str) -> None:
 
 
 def _stamps(split: FileSplit, positions: NDArray[np.int64], pool: ThreadPoolExecutor) -> NDArray[np.int64]:
-    """Hash each file's size and times to 64 bits; -1 if missing."""
+    """Hash each file's size and times to 64 bits.
+
+    It is -1 if the file is missing or has changed just now: what is stored under it is outdated at once.
+    """
+    now = time.time_ns()
 
     def stamp(position: int) -> int:
-        if (facts := split.stamp(position)) is None:
+        if (facts := split.stamp(position)) is None or not settled(facts[1:], now):
             return -1  # `decode` will report it
         text = " ".join(map(str, facts)).encode()
         return int.from_bytes(hashlib.blake2b(text, digest_size=8).digest(), "little") >> 1  # never negative

@@ -1,7 +1,8 @@
 """Lists and reads images as files; remembers the list.
 
 A scan of 1.28 million files takes a while, so its outcome is kept in a cache folder. A remembered table holds as long
-as every folder that the scan visited has the mtime it had: adding, removing or renaming a file changes its folder's.
+as every folder that the scan visited has the stamp it had: adding, removing or renaming a file changes its folder's.
+What lies in the files is for those to check who keep something of it.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import io
 import json
 import logging
 import os
+import time
 import zipfile
 import zlib
 from collections import Counter
@@ -25,12 +27,13 @@ from numpy.typing import NDArray
 
 from datavol.cli.text import typed
 from datavol.data.sources.files.image_names import IMAGE_ENDINGS
-from datavol.data.sources.files.scan import Scan
+from datavol.data.sources.files.scan import Scan, folder_stamp
 from datavol.data.sources.storage.folder import Folder, Storage
+from datavol.data.sources.storage.settled import settled
 from datavol.errors import ConfigError, RunError, flat
 from datavol.runs.files import write_whole
 
-CACHE_FORMAT = "datavol file table 3"  # count up when the scan or the file changes
+CACHE_FORMAT = "datavol file table 4"  # count up when the scan or the file changes
 
 _log = logging.getLogger(__name__)
 
@@ -105,7 +108,7 @@ class FileTable:
 
     root: str  # absolute
     folders: bytes  # every visited folder from the root, which is the empty path, each ended by NUL
-    mtimes: NDArray[np.int64]  # their modification times in nanoseconds
+    stamps: NDArray[np.int64]  # (folders, 4), see `folder_stamp`
     paths: bytes  # the images' paths from the root, each ended by NUL
     labels: NDArray[np.int32]  # of the folder right below the root; -1, before all others, for images in the root
     files: NDArray[np.uint64]  # (images, 2), the device and inode of each: links to one file share them
@@ -146,8 +149,10 @@ def file_table(folder: str, cache_dir: str | None) -> FileTable:
     cached = cache_path(root, cache_dir)
     table = _read(cached, root)
     if table is None or not _unchanged(table):
+        started = time.time_ns()
         table = _scan(root)
-        _write(table, cached)
+        if settled(table.stamps[:, -1].tolist(), started):  # else a change might go unseen: the next run scans again
+            _write(table, cached)
     return table
 
 
@@ -198,11 +203,11 @@ def _scan(folder: str) -> FileTable:
         raise ConfigError(
             f"data.root must be readable throughout, got {os.fsdecode(error.filename)!r} ({error.strerror}); {remedy}"
         ) from error
-    times = np.fromiter(scan.mtimes.values(), dtype=np.int64)
+    stamps = np.array(list(scan.stamps.values()), dtype=np.uint64).astype(np.int64)
     files = np.array([scan.files[path] for path in paths], dtype=np.uint64).reshape(-1, 2)
     numbers = np.array(labels, dtype=np.int32)
     return FileTable(
-        folder, join_names(scan.mtimes), times, join_names(paths), numbers, files, scan.left_out, len(scan.by_content)
+        folder, join_names(scan.stamps), stamps, join_names(paths), numbers, files, scan.left_out, len(scan.by_content)
     )
 
 
@@ -210,7 +215,8 @@ def _unchanged(table: FileTable) -> bool:
     root = os.fsencode(table.root)
     folders = (os.path.join(root, name) for name in split_names(table.folders))
     try:  # a stat per folder, not per file: 1,001 for ImageNet's training set
-        return all(os.stat(folder).st_mtime_ns == mtime for folder, mtime in zip(folders, table.mtimes, strict=True))
+        stamps = [folder_stamp(os.stat(folder)) for folder in folders]
+        return np.array_equal(np.array(stamps, dtype=np.uint64).astype(np.int64), table.stamps)
     except OSError:
         return False  # a folder that is gone; the new scan says so if it matters
 
@@ -221,10 +227,10 @@ def _read(cached: str, root: str) -> FileTable | None:
         with np.load(cached, allow_pickle=False) as kept:
             blobs = {name: kept[name].tobytes() for name in ("folders", "paths", "left_out")}
             table = FileTable(
-                root, blobs["folders"], kept["mtimes"], blobs["paths"], kept["labels"], kept["files"],
+                root, blobs["folders"], kept["stamps"], blobs["paths"], kept["labels"], kept["files"],
                 Counter(json.loads(blobs["left_out"])), int(kept["by_content"]),
             )  # fmt: skip
-        lengths = len(table.mtimes), len(table.labels), len(table.labels)
+        lengths = len(table.stamps), len(table.labels), len(table.labels)
         if lengths == (table.folders.count(b"\0"), table.paths.count(b"\0"), len(table.files)):
             return table
         reason: object = "its columns differ in length"
@@ -240,7 +246,7 @@ def _write(table: FileTable, cached: str) -> None:
     """Write a table to a cache file, whole or not at all."""
     content = io.BytesIO()
     blobs = {"folders": table.folders, "paths": table.paths, "left_out": json.dumps(table.left_out).encode()}
-    arrays: dict[str, Any] = {"mtimes": table.mtimes, "labels": table.labels, "files": table.files}
+    arrays: dict[str, Any] = {"stamps": table.stamps, "labels": table.labels, "files": table.files}
     arrays["by_content"] = np.int64(table.by_content)
     arrays |= {name: np.frombuffer(blob, dtype=np.uint8) for name, blob in blobs.items()}
     np.savez(content, **arrays)

@@ -11,12 +11,15 @@ from datavol.data.sources.files.image_names import IMAGE_ENDINGS, NO_ENDING, fir
 from datavol.errors import ConfigError
 
 
+FolderStamp = tuple[int, int, int, int]
+
+
 @dataclass(frozen=True)
 class Scan:
     """Gathers what a scan of `root` meets."""
 
     root: bytes
-    mtimes: dict[bytes, int] = field(default_factory=dict)
+    stamps: dict[bytes, FolderStamp] = field(default_factory=dict)
     files: dict[bytes, tuple[int, int]] = field(default_factory=dict)
     left_out: Counter[str] = field(default_factory=Counter)
     by_content: list[bytes] = field(default_factory=list)  # images without an ending, known by their first bytes
@@ -43,11 +46,11 @@ class Scan:
         return status.st_dev, status.st_ino
 
     def list_folder(self, inside: bytes) -> tuple[list[bytes], list[bytes]]:
-        """List the images and folders in `inside`, sorted; note its mtime."""
+        """List the images and folders in `inside`, sorted; note its stamp."""
         folder = os.path.join(self.root, inside)
         # Before the listing: a file added meanwhile makes the table stale, never wrong
         status = os.stat(folder)
-        self.mtimes[inside] = status.st_mtime_ns
+        self.stamps[inside] = folder_stamp(status)
         images, folders = [], []
         with os.scandir(folder) as entries:
             for entry in entries:
@@ -70,6 +73,13 @@ class Scan:
             return False
         self.by_content.append(path)
         return True
+
+
+def folder_stamp(status: os.stat_result) -> FolderStamp:
+    """Describe a folder so that any change of its files' names shows: inode, size, mtime and ctime."""
+    # An mtime may be set back after a change, and comes along where one folder takes another's place; a ctime is the
+    # kernel's own
+    return status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns
 
 
 def file_identity(entry: os.DirEntry[AnyStr], device: int) -> tuple[int, int]:
