@@ -110,15 +110,17 @@ def _remove(folder: str) -> None:
 def _stamps(split: FileSplit, positions: NDArray[np.int64], pool: ThreadPoolExecutor) -> NDArray[np.int64]:
     """Hash each file's size and times to 64 bits.
 
-    It is -1 if the file is missing or has changed just now: what is stored under it is outdated at once.
+    A file that has changed just now has a negative one, so that it is decoded once more as soon as it has not. A
+    missing file has -1.
     """
     now = time.time_ns()
 
     def stamp(position: int) -> int:
-        if (facts := split.stamp(position)) is None or not settled(facts[1:], now):
+        if (facts := split.stamp(position)) is None:
             return -1  # `decode` will report it
         text = " ".join(map(str, facts)).encode()
-        return int.from_bytes(hashlib.blake2b(text, digest_size=8).digest(), "little") >> 1  # never negative
+        number = int.from_bytes(hashlib.blake2b(text, digest_size=8).digest(), "little") >> 1  # never negative
+        return number if settled(facts[1:], now) else ~number
 
     chunks = np.array_split(positions, 1 + len(positions) // 4096)  # in parallel: a network drive takes its time
     stamps = pool.map(lambda chunk: [stamp(position) for position in chunk.tolist()], chunks)

@@ -37,6 +37,7 @@ from datavol.data.images.cache_reader import PackedImages, store_of
 from datavol.data.images.cache_writer import fill
 from datavol.data.images.decode import decode_file
 from datavol.data.sources.files.file_table import DamagedImage, FileSplit, join_names
+from datavol.data.sources.storage import settled
 from datavol.data.sources.storage.folder import Folder
 from datavol.errors import RunError
 
@@ -103,6 +104,21 @@ def test_an_image_replaced_under_its_old_time_and_size_is_stored_anew(how, store
     assert (after.st_size, after.st_mtime_ns) == (before.st_size, before.st_mtime_ns)
     assert filled(store, split) == [8]
     check(store, split)
+
+
+@pytest.mark.parametrize(("seconds", "again"), [(0, 10), (1.9, 10), (2.1, 0), (-3600, 10)])
+def test_an_image_whose_file_changed_just_now_is_decoded_again(store, split, monkeypatch, seconds, again):
+    """A file written twice within a tick of its clock has one stamp for both."""
+    monkeypatch.setattr(settled, "TICK", 2 * 10**9)
+    changed = max(Path(split.path(i)).stat().st_ctime_ns for i in EVERYTHING.tolist())
+    for i in EVERYTHING.tolist():
+        os.utime(split.path(i), ns=(10**18, 10**18))  # a copy may bring any mtime along
+    monkeypatch.setattr(time, "time_ns", lambda: changed + int(seconds * 1e9))
+    for _ in range(2):
+        filled(store, split)
+        check(store, split)
+    monkeypatch.setattr(time, "time_ns", lambda: changed + 10**11)
+    assert [len(filled(store, split)) for _ in range(2)] == [again, 0]
 
 
 def test_an_outdated_image_is_not_given_where_the_store_cannot_be_written(store, split, caplog, monkeypatch):

@@ -6,6 +6,7 @@ import pickle
 import random
 import re
 import shutil
+import time
 from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
@@ -30,6 +31,7 @@ from datavol.data.sources.files.file_table import (
     split_names,
 )
 from datavol.data.sources.files.image_names import IMAGE_ENDINGS
+from datavol.data.sources.storage import settled
 from datavol.data.sources.storage.folder import Folder
 from datavol.errors import ConfigError, RunError
 
@@ -146,7 +148,7 @@ def test_a_digest_sees_keys_and_labels_but_not_the_root():
 
 
 def remembered(table) -> tuple:
-    return table.root, table.folders, table.mtimes.tolist(), table.paths, table.labels.tolist(), table.classes
+    return table.root, table.folders, table.stamps.tolist(), table.paths, table.labels.tolist(), table.classes
 
 
 def test_an_unchanged_folder_is_scanned_once(images, cache, scans):
@@ -168,13 +170,62 @@ def test_an_unchanged_folder_is_scanned_once(images, cache, scans):
     ],
 )
 def test_a_changed_folder_is_scanned_anew(images, cache, scans, change):
-    for folder, _, _ in os.walk(images):
-        os.utime(folder, ns=(10**18, 10**18))  # so that the change moves the mtime, however coarse the clock
     file_table(str(images), cache)
+    time.sleep(0.02)  # past a tick of the kernel's clock
     change(images)
     again = file_table(str(images), cache)
     assert len(scans) == 2
     assert remembered(again) == remembered(file_table(str(images), cache + " of its own"))
+
+
+def add_unseen(root: Path) -> None:
+    """Add a file, and set the folder's mtime back."""
+    before = (root / "cat").stat()
+    touch(root, "cat/new.png")
+    os.utime(root / "cat", ns=(before.st_atime_ns, before.st_mtime_ns))
+
+
+def replace_folder(root: Path) -> None:
+    """Put another folder of the same mtime in a folder's place."""
+    before = (root / "dog").stat()
+    touch(root, "../other/z.png")
+    os.utime(root / "../other", ns=(before.st_atime_ns, before.st_mtime_ns))
+    shutil.rmtree(root / "dog")
+    (root / "../other").rename(root / "dog")
+    os.utime(root, ns=(10**18, 10**18))
+
+
+def turn_link(root: Path) -> None:
+    """Turn a link of a folder elsewhere, where a folder of the same mtime is."""
+    for name in ("one", "two"):
+        touch(root, f"../{name}/{name}.png")
+        os.utime(root / f"../{name}", ns=(10**18, 10**18))
+    (root / "owl").symlink_to(root / "../one")
+    os.utime(root, ns=(10**18, 10**18))
+    file_table(str(root), str(root / "../cache"))
+    (root / "owl").unlink()
+    (root / "owl").symlink_to(root / "../two")
+    os.utime(root, ns=(10**18, 10**18))
+
+
+@pytest.mark.parametrize("attack", [add_unseen, replace_folder, turn_link])
+def test_a_folder_whose_mtime_lies_is_scanned_anew(images, cache, attack):
+    os.utime(images, ns=(10**18, 10**18))
+    file_table(str(images), cache)
+    time.sleep(0.02)
+    attack(images)
+    assert remembered(file_table(str(images), cache)) == remembered(file_table(str(images), cache + " of its own"))
+
+
+@pytest.mark.parametrize(("seconds", "scanned"), [(0, 2), (1.9, 2), (2.1, 1), (10**6, 1), (-3600, 2)])
+def test_a_folder_that_changed_just_now_is_not_remembered(images, cache, scans, monkeypatch, seconds, scanned):
+    """A second change within the same tick of a clock, or after the clock was set back, could leave no trace."""
+    monkeypatch.setattr(settled, "TICK", 2 * 10**9)
+    changed = max(Path(folder).stat().st_ctime_ns for folder, _, _ in os.walk(images))
+    monkeypatch.setattr(time, "time_ns", lambda: changed + int(seconds * 1e9))
+    for _ in range(2):
+        file_table(str(images), cache)
+    assert len(scans) == scanned
 
 
 def test_two_roots_share_a_cache(images, cache, tmp_path):
