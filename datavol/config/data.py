@@ -125,6 +125,7 @@ class FilesConfig(DataConfig):
     alpha: Annotated[Literal["white", "black", "drop"] | Colour, BeforeValidator(_named_colour)] = key(
         "white, black, a colour such as [128,128,128], or drop", hashed=True, added="white", remedy="drop"
     )
+    verify: bool = key("true or false", hashed=False, added=False, remedy="true")
     cache: Literal["auto", "off", "ram", "disk"] = key("auto, off, ram or disk", hashed=False, remedy="disk")
     cache_gb: float = key("gigabytes above 0", hashed=False, gt=0, remedy="100")
     cache_dir: str | None = key("a folder", hashed=False)

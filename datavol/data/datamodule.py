@@ -95,7 +95,9 @@ class SubsetDataModule(L.LightningDataModule):
         """Describe how files become pixels, for the record of a session."""
         if not isinstance(self.source.train, FileSplit):
             return {}
-        return {"content": self.source.content, "decoding": DECODING, **self.rules.facts}
+        whole = self.source.content_sha256
+        verified = {} if whole is None else {"content_sha256": whole}
+        return {"content": self.source.content, **verified, "decoding": DECODING, **self.rules.facts}
 
     def tell(self) -> None:
         """Print what a sample of the files made assume."""

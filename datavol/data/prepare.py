@@ -30,6 +30,8 @@ class Prepared:
         manifest, source = self.subset.manifest(self.source.name, self.source.fingerprint), self.source
         if source.content is not None:
             manifest |= {"content": source.content}
+        if source.content_sha256 is not None:
+            manifest |= {"content_sha256": source.content_sha256}
         if source.groups is not None:
             manifest |= {"groups": {**manifest["groups"], **source.groups.record}}
         return manifest | ({"found": source.sizes.record(source.found)} if source.found.place else {})
@@ -59,11 +61,13 @@ def prepare_run(run: Run) -> Prepared:
     if run.manifest is None or run.indices is None:
         return prepare(run.config)
     prepared = prepare(run.config, subset=Subset.from_manifest(run.manifest, run.indices))
-    if prepared.source.fingerprint != run.manifest["fingerprint"]:
-        raise ConfigError(
-            f"data must stay as they were when the run was checked (fingerprint {run.manifest['fingerprint'][:12]}), "
-            f"got {prepared.source.fingerprint[:12]}; type the command again"
-        )
+    for name in ("fingerprint", "content_sha256"):
+        before, today = run.manifest.get(name), getattr(prepared.source, name)
+        if before != today:
+            raise ConfigError(
+                f"data must stay as they were when the run was checked ({name} {str(before)[:12]}), "
+                f"got {str(today)[:12]}; type the command again"
+            )
     return prepared
 
 

@@ -2,12 +2,15 @@
 
 import hashlib
 import sys
+from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 from datavol.config.model import ModelConfig
 from datavol.config.run import Run
 from datavol.data.prepare import Prepared
+from datavol.data.sources.open import Source
 from datavol.errors import ConfigError
 from datavol.runs.folder import RunFolder, runs_of
 
@@ -42,18 +45,28 @@ def check_weights_stayed(folder: RunFolder, model: ModelConfig) -> None:
         )
 
 
-def warn_of_changed_files(runs: list[Run], prepared: list[Prepared]) -> None:
-    """Warn of studies whose files changed under the same names."""
+def check_files_stayed(runs: list[Run], prepared: list[Prepared]) -> None:
+    """Warn of studies whose files changed under the same names.
+
+    Raises:
+        ConfigError: Instead, with data.verify=true.
+    """
     sources = {(run.folder.parent, id(data.source)): (run, data) for run, data in zip(runs, prepared, strict=True)}
     for (study, _), (run, data) in sources.items():
         rerun = {run.folder.name for run in runs if run.config.sweep.rerun}
         others = [name for name in runs_on_other_files(study, data) if name not in rerun]
         if others:
             more = f" and {len(others) - NAMED} more" if len(others) > NAMED else ""
+            named, remedy = ", ".join(others[:NAMED]) + more, "sweep.rerun=true or another study=..."
+            if data.source.verify:
+                raise ConfigError(
+                    f"files of data={run.config.data.name} must be those that runs of {study} were trained on, as "
+                    f"data.verify=true asks, got changed ones under the same names ({named}); bring them back, or try "
+                    f"{remedy}"
+                )
             print(
                 f"datavol: warning: files of data={run.config.data.name} have changed under the same names since runs "
-                f"of {study} were trained ({', '.join(others[:NAMED])}{more}); bring them back, or try "
-                "sweep.rerun=true or another study=...",
+                f"of {study} were trained ({named}); bring them back, or try {remedy}",
                 file=sys.stderr,
             )
 
@@ -73,6 +86,16 @@ def _differs(folder: RunFolder, prepared: Prepared) -> bool:
         manifest = folder.manifest
     except (OSError, ValueError):  # a damaged record, of which its own start and the report tell
         return False
-    source = prepared.source
-    same_names = manifest.get("fingerprint") == source.fingerprint
-    return same_names and manifest.get("content", source.content) != source.content
+    return manifest.get("fingerprint") == prepared.source.fingerprint and files_differ(manifest, prepared.source)
+
+
+def files_differ(manifest: Mapping[str, Any], source: Source) -> bool:
+    """Return whether files of the same names had other contents.
+
+    By their whole hashes where both are known, else by the sampled ones.
+    """
+    for name in ("content_sha256", "content"):
+        before, today = manifest.get(name), getattr(source, name)
+        if before is not None and today is not None:
+            return bool(before != today)
+    return False

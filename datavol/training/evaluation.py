@@ -5,10 +5,11 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from datavol.config.run import Config
-from datavol.data.prepare import prepare
+from datavol.data.prepare import Prepared, prepare
 from datavol.errors import ConfigError
 from datavol.training.callbacks.damage import guess_among
 from datavol.training.callbacks.monitoring import Margins
+from datavol.training.changes import files_differ
 from datavol.training.hardware.autotune import recorded_auto
 from datavol.training.hardware.device_errors import device_errors
 from datavol.training.hardware.memory import keep_freed_memory
@@ -51,6 +52,7 @@ def evaluate(config: Config, checkpoints: Sequence[Path], record: dict[str, Any]
     bare = {"model": config.model.model_copy(update={"weights": None})}  # the checkpoint's replace them
     config = recorded_auto(config.model_copy(update=whole | bare), record)
     prepared = prepare(config)
+    _check_files(record.get("subset", {}), prepared)
     trainer = build_trainer(config.trainer, [Margins()])
     check_ranks(trainer, prepared)
     module = build_module(config, prepared)
@@ -75,6 +77,16 @@ def evaluate(config: Config, checkpoints: Sequence[Path], record: dict[str, Any]
         guess_among(source),
         trainer.is_global_zero,
     )
+
+
+def _check_files(manifest: dict[str, Any], prepared: Prepared) -> None:
+    """Raise a ConfigError if data.verify=true and files changed under their names since the run."""
+    source = prepared.source
+    if source.verify and manifest.get("fingerprint") == source.fingerprint and files_differ(manifest, source):
+        raise ConfigError(
+            "files must be those that the run was trained on, as data.verify=true asks, got changed ones under the "
+            "same names; bring them back, or try data.verify=false"
+        )
 
 
 def load_weights(module: Classifier, path: Path) -> dict[str, int]:

@@ -13,7 +13,7 @@ from datavol.runs.files import check_writable
 from datavol.runs.folder import RunFolder
 from datavol.runs.integrity import check_replaceable, check_world_size, state_of
 from datavol.tracking.session import check_wandb
-from datavol.training.changes import check_weights_stayed, warn_of_changed_files
+from datavol.training.changes import check_files_stayed, check_weights_stayed
 
 
 def check_runs(runs: list[Run]) -> list[Prepared]:
@@ -33,7 +33,7 @@ def check_runs(runs: list[Run]) -> list[Prepared]:
     check_weights(runs, prepared)
     for run, data in zip(runs, prepared, strict=True):
         _check_start(run, data)
-    warn_of_changed_files(runs, prepared)
+    check_files_stayed(runs, prepared)
     return prepared
 
 

@@ -1,6 +1,7 @@
 """Notices data and weights that changed under the names of a finished run."""
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -10,10 +11,12 @@ from PIL import Image
 
 from datavol.config.compose import compose
 from datavol.config.run import Run
-from datavol.data.prepare import prepare
+from datavol.data.prepare import prepare, prepare_run, with_subset
+from datavol.data.sources.files import content
 from datavol.errors import ConfigError
 from datavol.runs.folder import RunFolder
 from datavol.training.changes import weights_sha256
+from datavol.training.evaluation import _check_files
 from datavol.training.preflight import check_runs
 
 NETWORK = ["model=timm", "model.name=test_efficientnet", "logger=csv"]
@@ -88,3 +91,44 @@ def test_weights_replaced_under_their_name_stop(run_on, tmp_path):
 
 def test_runs_without_a_file_of_weights_have_no_hash(run_on):
     assert weights_sha256(run_on().config.model) is None
+
+
+def nudge(photos: Path) -> None:
+    """Change one byte of one training image, beyond the files that are sampled."""
+    file = photos / "train/dog/03.png"
+    content, times = bytearray(file.read_bytes()), file.stat()
+    content[-20] ^= 1
+    file.write_bytes(content)
+    os.utime(file, ns=(times.st_atime_ns, times.st_mtime_ns))
+
+
+@pytest.mark.parametrize("next_run", [["seed=0"], ["fraction=0.5"]], ids=["same", "new"])
+def test_verified_files_that_changed_are_refused(next_run, run_on, photos, monkeypatch):
+    monkeypatch.setattr(content, "READ", 0)
+    finish(run_on("seed=0", "data.verify=true"))
+    check_runs([run_on(*next_run, "data.verify=true")])
+    nudge(photos)
+    check_runs([run_on(*next_run)])  # the sample does not see it
+    with pytest.raises(ConfigError, match=r"must be those that runs of studies/s were trained on, as data.verify=true"):
+        check_runs([run_on(*next_run, "data.verify=true")])
+    for remedy in ("study=another", "sweep.rerun=true"):
+        check_runs([run_on("seed=0", "data.verify=true", remedy)])
+
+
+def test_a_run_checked_with_other_bytes_is_not_trained(run_on, photos):
+    run = run_on("data.verify=true")
+    checked = with_subset(run, prepare(run.config))
+    prepare_run(checked)
+    nudge(photos)
+    with pytest.raises(ConfigError, match=r"data must stay as they were when the run was checked \(content_sha256 "):
+        prepare_run(checked)
+
+
+def test_an_evaluation_of_changed_files_is_refused_if_verified(run_on, photos):
+    run = run_on("data.verify=true")
+    manifest = prepare(run.config).manifest
+    _check_files(manifest, prepare(run.config))
+    nudge(photos)
+    with pytest.raises(ConfigError, match=r"files must be those that the run was trained on"):
+        _check_files(manifest, prepare(run.config))
+    _check_files(manifest, prepare(run_on().config))

@@ -19,6 +19,7 @@ from datavol.data.sources.arrays import cifar, digits, fashion_mnist
 from datavol.data.sources.files.content import content_of
 from datavol.data.sources.files.file_table import FileSplit, join_names
 from datavol.data.sources.files.found import Found, Sizes
+from datavol.data.sources.files.verified import verified_content
 from datavol.data.sources.groups import Groups, count_groups
 from datavol.data.sources.hugging_face import open_hugging_face
 from datavol.data.sources.image_folder import open_image_folder
@@ -40,6 +41,8 @@ class Source:
     fingerprint: str  # sha256 over the class names and both splits' labels and keys (files) or pixels (arrays)
     found: Found = field(default_factory=Found)  # what was taken for what, of files
     groups: Groups | None = None  # of data.group, as train and val have them
+    verify: bool = False  # `data.verify`
+    cache_dir: str | None = None
 
     @cached_property
     def sizes(self) -> Sizes:
@@ -57,8 +60,16 @@ class Source:
 
         An array's fingerprint covers its pixels.
         """
-        files = [split for split in (self.train, self.val) if isinstance(split, FileSplit)]
-        return content_of(files) if files else None
+        return content_of(self._files) if self._files else None
+
+    @cached_property
+    def content_sha256(self) -> str | None:
+        """Hash all bytes of all files; None for arrays, and without data.verify."""
+        return verified_content(self._files, self.cache_dir) if self._files and self.verify else None
+
+    @property
+    def _files(self) -> list[FileSplit]:
+        return [split for split in (self.train, self.val) if isinstance(split, FileSplit)]
 
 
 def open_source(data: AnyData) -> Source:
@@ -74,7 +85,8 @@ def open_source(data: AnyData) -> Source:
     groups = None
     if train.groups is not None and val.groups is not None:
         groups = count_groups(str(getattr(data, "group", None)), found.groups, train.groups, val.groups)
-    return Source(data.source, classes, train, val, content.hexdigest(), found, groups)
+    verify, cache_dir = getattr(data, "verify", False), getattr(data, "cache_dir", None)
+    return Source(data.source, classes, train, val, content.hexdigest(), found, groups, verify, cache_dir)
 
 
 def _open(data: AnyData) -> Opened:
