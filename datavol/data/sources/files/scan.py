@@ -10,7 +10,6 @@ from datavol.data.sources.files.found import by_tools
 from datavol.data.sources.files.image_names import IMAGE_ENDINGS, NO_ENDING, first_bytes, is_image, kind_of
 from datavol.errors import ConfigError
 
-
 FolderStamp = tuple[int, int, int, int]
 
 
