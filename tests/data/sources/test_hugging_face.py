@@ -9,6 +9,7 @@ from datasets import Image as ImageFeature
 from PIL import Image
 
 from datavol.data.images.decode import decode_file
+from datavol.data.sources.files.file_table import DamagedImage
 from datavol.errors import ConfigError
 
 NONE = {"path": None, "label": None, "split": None}
@@ -140,5 +141,5 @@ def test_an_image_that_is_missing_is_named(opened, root):
     missing = table([0, 1]).map(lambda row, i: {"image": None if i else row["image"]}, with_indices=True)
     saved(root, train=missing, validation=table([0, 1]))
     split = opened("hugging_face", root=root).train
-    with pytest.raises(Exception, match=r"an image must be readable, got .*train/0000001'.*its row has no image"):
+    with pytest.raises(DamagedImage, match=r"an image must be whole, got .*train/0000001'.*its row has no image"):
         split.content(1)

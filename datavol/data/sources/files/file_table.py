@@ -28,7 +28,7 @@ from numpy.typing import NDArray
 from datavol.cli.text import typed
 from datavol.data.sources.files.image_names import IMAGE_ENDINGS
 from datavol.data.sources.files.scan import Scan, folder_stamp
-from datavol.data.sources.storage.folder import Folder, Storage
+from datavol.data.sources.storage.folder import DamagedFile, Folder, Storage
 from datavol.data.sources.storage.settled import settled
 from datavol.errors import ConfigError, RunError, flat
 from datavol.runs.files import write_whole
@@ -76,9 +76,15 @@ class FileSplit:
 
         Raises:
             RunError: If the storage does not give the file (missing, forbidden, a lost mount).
+            DamagedImage: If it gives a part of it.
         """
         try:
             return self.files.read(self.key(i))
+        except DamagedFile as error:
+            raise DamagedImage(
+                f"an image must be whole, got {self.path(i)!r} ({error}); mend or remove it, or try "
+                "data.on_damaged=replace"
+            ) from None
         except OSError as error:
             reason = error.strerror or flat(error)
             raise RunError(f"an image must be readable, got {self.path(i)!r} ({reason}); check data.root") from error

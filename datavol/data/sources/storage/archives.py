@@ -18,6 +18,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from datavol.data.sources.storage.folder import DamagedFile
 from datavol.data.sources.storage.kept import as_bytes, keep, read_kept
 from datavol.data.sources.storage.names import SortedNames
 from datavol.errors import ConfigError, flat
@@ -63,9 +64,9 @@ class Archives:
         try:
             content = zlib.decompress(content, -zlib.MAX_WBITS) if method == zipfile.ZIP_DEFLATED else content
         except zlib.error as error:
-            raise OSError(f"damaged in the archive: {error}") from None
+            raise DamagedFile(f"damaged in the archive: {flat(error)}") from None
         if zlib.crc32(content) != member["crc"]:
-            raise OSError("damaged in the archive: its checksum differs")
+            raise DamagedFile("damaged in the archive: its checksum differs")
         return content
 
     def stamp(self, key: str) -> tuple[int, ...]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from datavol.data.sources.storage.folder import DamagedFile
 from datavol.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ class ArrowTables:
             with open(os.path.join(self.place, path), "rb") as file:
                 content = file.read()
         if content is None:
-            raise OSError("its row has no image")
+            raise DamagedFile("its row has no image")
         return bytes(content)
 
     def stamp(self, key: str) -> tuple[int, ...]:

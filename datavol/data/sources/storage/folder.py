@@ -5,6 +5,10 @@ from dataclasses import dataclass
 from typing import Protocol
 
 
+class DamagedFile(OSError):
+    """Reports a file that is there, but not whole."""
+
+
 class Storage(Protocol):
     """Reads files by their keys, the paths from `place` with `/` between folders.
 
@@ -16,7 +20,7 @@ class Storage(Protocol):
         """Name the folder, archive or bucket, absolute."""
 
     def read(self, key: str) -> bytes:
-        """Read a file; raises OSError if the place does not give it."""
+        """Read a file; raises OSError if the place does not give it, DamagedFile if not whole."""
 
     def stamp(self, key: str) -> tuple[int, ...]:
         """Give a file's size in bytes, then numbers that differ once it changes; raises OSError."""

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from datavol.data.sources.storage.archives import Archives, is_archive, open_archives
+from datavol.data.sources.storage.folder import DamagedFile
 from datavol.errors import ConfigError
 
 FILES = {
@@ -131,13 +132,22 @@ def test_names_in_the_code_page_of_dos_are_kept_apart(tmp_path):
         assert archives.read(expected) == b"1"
 
 
+def test_a_deflated_member_that_is_damaged_is_told(tmp_path):
+    path = zipped(tmp_path / "a.zip", {"1.jpg": b"abcd" * 1000})
+    raw = bytearray(Path(path).read_bytes())
+    raw[raw.index(b"1.jpg") + 10] ^= 0xFF
+    Path(path).write_bytes(raw)
+    with pytest.raises(DamagedFile, match="damaged in the archive"):
+        opened(path, tmp_path).read("1.jpg")
+
+
 def test_a_damaged_member_is_told_from_a_sound_one(tmp_path):
     path = zipped(tmp_path / "a.zip", {"1.jpg": b"abcd" * 10, "2.jpg": b"efgh" * 10}, zipfile.ZIP_STORED)
     raw = bytearray(Path(path).read_bytes())
     raw[raw.index(b"abcd") + 2] ^= 1
     Path(path).write_bytes(raw)
     archives = opened(path, tmp_path)
-    with pytest.raises(OSError, match="its checksum differs"):
+    with pytest.raises(DamagedFile, match="its checksum differs"):
         archives.read("1.jpg")
     assert archives.read("2.jpg") == b"efgh" * 10
 
