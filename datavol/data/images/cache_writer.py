@@ -149,14 +149,19 @@ def _add_lacking(
         return
     builder.forget(todo)
     _report(f"decoding {len(todo):,} images into {folder}")
+    damaged: list[DamagedImage] = []
     with tqdm(total=len(todo), desc="image cache", unit="image", leave=False, disable=silent) as bar:
         # `pool.map` decodes a block as fast as it can and gives it in order: blocks bound what waits in memory
         for block in np.array_split(np.flatnonzero(lacking), 1 + len(todo) // BLOCK):
             images = pool.map(partial(_pack, decode, builder.store.side), wanted[block].tolist())
             for i, pixels in zip(block.tolist(), images, strict=True):
-                if pixels is not None:
+                if isinstance(pixels, DamagedImage):
+                    damaged.append(pixels)
+                else:
                     builder.add(int(wanted[i]), pixels, int(stamps[i]))
                 bar.update()
+    if damaged:  # their readers meet them again, hours later perhaps
+        _report(f"{len(damaged):,} of {len(todo):,} images are damaged, the first: {damaged[0]}")
     _report(f"{tqdm.format_sizeof(builder.index.length, 'B')} in {folder}")
 
 
@@ -164,12 +169,12 @@ def _report(line: str) -> None:
     print(f"image cache: {line}", file=sys.stderr, flush=True)
 
 
-def _pack(decode: Decode, side: int, position: int) -> NDArray[np.uint8] | None:
-    """Decode and shrink an image to (height, width, 3); None if damaged."""
+def _pack(decode: Decode, side: int, position: int) -> NDArray[np.uint8] | DamagedImage:
+    """Decode and shrink an image to (height, width, 3), or say how it is damaged."""
     try:
         image = shrink(decode(position), side)
-    except DamagedImage:
-        return None  # its reader will meet it again
+    except DamagedImage as error:
+        return error  # its reader will meet it again
     return np.ascontiguousarray(image.numpy().transpose(1, 2, 0))  # torch would start threads of its own in each thread
 
 

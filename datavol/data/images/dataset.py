@@ -117,7 +117,11 @@ class TrainingImages(Dataset[Batch]):
                 return self.reader.read(np.array([mate]))[0], damaged
             except DamagedImage:
                 damaged.append(self.reader.split.key(int(mate)))
-        raise DamagedImage(f"every image of a class of the subset is damaged, {damaged[0]} among them")
+        raise DamagedImage(
+            "data.on_damaged=replace must find a whole image of every class of the subset, got a class without: "
+            f"{self.reader.split.path(int(position))!r} and the {len(damaged) - 1:,} others of it are damaged; "
+            "mend them"
+        )
 
 
 class EvaluationImages(Dataset[Batch]):

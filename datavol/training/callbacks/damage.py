@@ -1,7 +1,6 @@
 """Counts damaged images, class by class."""
 
 import os
-import sys
 from collections import Counter
 from collections.abc import Mapping
 from typing import Any
@@ -10,6 +9,8 @@ import lightning as L
 import numpy as np
 from lightning.pytorch.callbacks import Callback
 
+from datavol.cli.console import announce
+from datavol.cli.text import shown
 from datavol.data.sources.files.file_table import FileSplit, split_names
 from datavol.data.sources.open import Source
 from datavol.errors import RunError
@@ -30,6 +31,7 @@ class Damage(Callback):  # a checkpoint holds its state under the class's name
         known = folder.record.get("damaged", {})  # of a resumed run
         self.found: dict[str, set[str]] = {split: set(known.get(split, {}).get("images", ())) for split in SPLITS}
         self.shown: dict[str, Any] = {}
+        self.warned, self.told_last = any(self.found.values()), False
 
     def state_dict(self) -> dict[str, Any]:
         """Save the damaged images of all ranks."""
@@ -42,7 +44,7 @@ class Damage(Callback):  # a checkpoint holds its state under the class's name
 
     def on_train_batch_end(self, trainer: Any, pl_module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
         """Add a training batch."""
-        self.found["train"].update(outputs["damaged"])
+        self._add("train", outputs["damaged"])
 
     def on_validation_start(self, trainer: Any, pl_module: Any) -> None:
         """Forget the last evaluation's damage, as each evaluation meets all images."""
@@ -53,7 +55,7 @@ class Damage(Callback):  # a checkpoint holds its state under the class's name
     ) -> None:
         """Add an evaluation batch."""
         # `train/clean_` evaluates training images, so that its damage is the training set's
-        self.found[EVALUATED[dataloader_idx].partition("/")[0]].update(outputs["damaged"])
+        self._add(EVALUATED[dataloader_idx].partition("/")[0], outputs["damaged"])
 
     def on_validation_end(self, trainer: L.Trainer, pl_module: Any) -> None:
         """Unite the ranks' findings, record them, and print what is new.
@@ -65,10 +67,25 @@ class Damage(Callback):  # a checkpoint holds its state under the class's name
         summary = {split: self._summary(split) for split in SPLITS}
         if trainer.is_global_zero:
             self.folder.update(damaged=summary, guess=guess_among(self.source, summary["val"]["classes"]))
-            if summary != self.shown and any(self.found.values()):
-                print(f"datavol: warning: {damaged_in_words(summary)}", file=sys.stderr, flush=True)
+            self.told_last = summary != self.shown and any(self.found.values())
+            if self.told_last:
+                announce([f"warning: {damaged_in_words(summary)}"])
         self.shown = summary
         _check_classes(summary["val"]["classes"])
+
+    def on_fit_end(self, trainer: L.Trainer, pl_module: Any) -> None:
+        """Print the damage once more at the end of a run, below what else was printed since."""
+        if trainer.is_global_zero and any(self.found.values()) and not self.told_last:
+            announce([f"warning: {damaged_in_words(self.shown)}"])
+
+    def _add(self, split: str, keys: tuple[str, ...]) -> None:
+        """Add a batch's damaged images; warn at once of the first that this rank meets."""
+        if keys and not self.warned:
+            self.warned, fate = True, "replaced" if split == "train" else "left out"
+            announce(
+                [f"warning: damaged images are {fate}, the first is {shown(keys[0])}; all are counted at evaluations"]
+            )
+        self.found[split].update(keys)
 
     def _summary(self, split: str) -> dict[str, Any]:
         keys = sorted(self.found[split])

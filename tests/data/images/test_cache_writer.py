@@ -106,6 +106,16 @@ def test_an_image_replaced_under_its_old_time_and_size_is_stored_anew(how, store
     check(store, split)
 
 
+def test_damaged_images_are_told_at_each_filling(store, split, capfd):
+    Path(split.path(6)).write_bytes(b"no image")
+    for found in ("1 of 10", "1 of 1"):
+        filled(store, split)
+        check(store, split, set(EVERYTHING) - {6})
+        told = capfd.readouterr().err
+        assert f"image cache: {found} images are damaged, the first: an image must be whole, got " in told
+        assert split.path(6) in told
+
+
 @pytest.mark.parametrize(("seconds", "again"), [(0, 10), (1.9, 10), (2.1, 0), (-3600, 10)])
 def test_an_image_whose_file_changed_just_now_is_decoded_again(store, split, monkeypatch, seconds, again):
     """A file written twice within a tick of its clock has one stamp for both."""
