@@ -115,6 +115,16 @@ MISTAKES = {
     "together, got groups; try data.group=folder, or leave draw_by out",
     "data=table data.table=x data.group=folder draw_by=groups subset_file=x": "draw_by must be items when subset_file "
     "names the subset, got groups; leave draw_by out",
+    # of pixels
+    "data=image_folder data.root=x data.range=7": "data.range must be auto, the bits of pixels from 8 to 31, or "
+    "[low,high], got 7; try data.range=12",
+    "data=image_folder data.root=x data.range=[9,1]": "data.range must be auto, the bits of pixels from 8 to 31, or "
+    "[low,high], got [9, 1]; try 'data.range=[0,4095]'",
+    "data=image_folder data.root=x data.range=12bit": "data.range must be auto, the bits of pixels from 8 to 31, or "
+    '[low,high], got "12bit"; try data.range=12',
+    "data=image_folder data.root=x data.alpha=red": "data.alpha must be white, black, a colour such as [128,128,128], or "
+    'drop, got "red"; try data.alpha=drop',
+    "data=image_folder data.root=x data.exif=no": "data.exif must be apply or ignore, got false without quotes; ",
     # of data, networks and machines
     "fraction=0.001": "fraction must leave every class at least one image, got 0.001, which leaves none of the 139 of "
     "class 8 and of 9 more; try fraction=0.004",

@@ -51,7 +51,7 @@ def _digests(split: FileSplit, kept: str, pool: ThreadPoolExecutor) -> list[byte
     ids = [found for block in _blocks(len(split)) for found in pool.map(partial(_identify, split, now), block)]
     todo = [i for i, (identity, _) in enumerate(ids) if identity not in known]
     if todo:
-        announce([f"data.verify: reading {len(todo):,} files of {split.files.place}"])
+        announce([f"data.verify: reading {len(todo):,} of {len(split):,} files of {split.files.place}"])
     digests = {}
     try:
         with tqdm(
