@@ -124,7 +124,7 @@ MISTAKES = {
     '[low,high], got "12bit"; try data.range=12',
     "data=image_folder data.root=x data.alpha=red": "data.alpha must be white, black, a colour such as [128,128,128], or "
     'drop, got "red"; try data.alpha=drop',
-    "data=image_folder data.root=x data.exif=no": "data.exif must be apply or ignore, got false without quotes; ",
+    "data=image_folder data.root=x data.exif=no": 'data.exif must be apply or ignore, got "no"; try data.exif=ignore',
     # of data, networks and machines
     "fraction=0.001": "fraction must leave every class at least one image, got 0.001, which leaves none of the 139 of "
     "class 8 and of 9 more; try fraction=0.004",
@@ -157,6 +157,7 @@ HERE = (
     "experiment=",
     "data.classes=[",
     "data.root=x",
+    *("data.range=", "data.alpha=", "data.exif="),  # of a folder that is not here
     "data.table=x",
     "data.group=",
     "data=fashion_mnist",

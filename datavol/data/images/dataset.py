@@ -119,7 +119,7 @@ class TrainingImages(Dataset[Batch]):
                 damaged.append(self.reader.split.key(int(mate)))
         raise DamagedImage(
             "data.on_damaged=replace must find a whole image of every class of the subset, got a class without: "
-            f"{self.reader.split.path(int(position))!r} and the {len(damaged) - 1:,} others of it are damaged; "
+            f"{self.reader.split.key(int(position))!r} and the {len(damaged) - 1:,} others of it are damaged; "
             "mend them"
         )
 
