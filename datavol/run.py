@@ -47,7 +47,8 @@ def main() -> None:
         if any(run.on_cluster for run in runs):
             check_slurm()
         prepared = check_runs(runs)
-        announce(line for one in prepared for line in one.source.lines)
+        for lines in dict.fromkeys(tuple(one.source.lines) for one in prepared):  # of each data set
+            announce(lines)
         runs, first = [with_subset(*pair) for pair in zip(runs, prepared, strict=True)], prepared[0]
     by_folder = {run.folder: run for run in runs}
     start_hydra({run.overrides: by_folder[run.folder] for run in every}, first)

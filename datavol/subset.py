@@ -59,8 +59,8 @@ def main() -> None:
 def _print_found(runs: list[Run]) -> None:
     from datavol.planning.plan import planned_source  # after the configuration: it opens the data
 
-    for line in dict.fromkeys(line for run in runs for line in planned_source(run.config).lines):
-        print(line)
+    for lines in dict.fromkeys(tuple(planned_source(run.config).lines) for run in runs):  # of each data set
+        print(*lines, sep="\n")
 
 
 def shared(prepared: list[Prepared]) -> pd.DataFrame:

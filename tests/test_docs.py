@@ -62,7 +62,7 @@ LISTED = [command for command in ALL if command.entry == "subset" and not comman
 
 def check_keys(command: Command) -> None:
     """Compose the runs of a command, of each list on its line the first value and the last, which is quicker."""
-    flags = {"-m", "job", "--help", "--cfg", "--resolve", "--indices"}
+    flags = {"-m", "job", "--help", "--cfg", "--resolve", "--indices", "--look"}
     assert all(word in flags or "=" in word for word in command.words), command.words
     sweep = "-m" in command.words
     for which in (0, -1):

@@ -152,13 +152,23 @@ def test_an_evaluation_on_other_data_says_so(command, elsewhere, on_photos, phot
     assert on_photos().returncode == 0
     (path,) = elsewhere.glob("studies/image_folder/*pct*")
     same = command("evaluate", str(path), "trainer=cpu")
-    assert (same.returncode, same.stderr) == (0, "")
+    assert same.returncode == 0
+    found = same.stderr.replace("datavol: ", "").splitlines()
+    assert found[0] == f"{photos}: 3 classes (cat, dog, owl)"
+    assert found[1:3] == [
+        "train is train: 27 images, 6 (owl) to 12 of a class, median 9",
+        "val is val: 12 images, 4 of each class",
+    ]
+    record = json.loads((path / "run.json").read_text())["subset"]["found"]
+    assert record["per_class"]["val"]["least"] == 4
+    assert [f"warning: {line}" for line in record["warnings"]] == found[3:]
     (photos / "val/cat/00.png").unlink()
     other = command("evaluate", str(path / "checkpoints/last.ckpt"))
     assert other.returncode == 0
     assert "11 validation images" in other.stdout
-    cache, note = other.stderr.split("datavol: ", 1)
+    cache, *found, note = re.split(r"^datavol: ", other.stderr, flags=re.MULTILINE)
     assert note == "note: these are other data than those of the run's manifest\n"
+    assert "val is val: 11 images, 3 (cat) to 4 of a class, median 4\n" in found
     assert all(line.startswith("image cache: ") for line in cache.splitlines())  # the images are cached anew
 
 

@@ -4,7 +4,6 @@ import os
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
 
 from datavol.cli.text import shown, typed
 from datavol.config.data import TableConfig
@@ -20,7 +19,6 @@ from datavol.errors import ConfigError
 
 NOT_A_LABEL = ("nan", "#n/a")  # as pandas and spreadsheets write what is missing
 TRUTH = {"true": "val", "1": "val", "false": "train", "0": "train"}  # of a column such as `is_valid`
-_role = lru_cache(split_role)  # a table has few words for splits, in many rows
 
 
 def open_table(data: TableConfig) -> Opened:
@@ -100,16 +98,13 @@ def _read_images(data: TableConfig, sheet: Sheet, paths: Paths) -> Images:
         split = None
     group = header.index(data.group) if data.group in header else None
     seen: dict[str, tuple[int, str]] = {}
+    place = shown(sheet.table.path)
     for line, row in checked_rows(sheet, (columns.path, columns.label)):
-        path, label, where = (
-            row[columns.path],
-            sys.intern(row[columns.label]),
-            f"on line {line} of {shown(sheet.table.path)}",
-        )
+        path, label, where = row[columns.path], sys.intern(row[columns.label]), f"on line {line} of {place}"
         part = None if split is None else sys.intern(truth.get(row[split].lower(), row[split]))
         if label.strip().lower() in NOT_A_LABEL:
             raise ConfigError(f"data.table must have a label in every row, got {label!r} {where}; label or remove it")
-        if part is not None and _role(part) is None:
+        if part is not None and split_role(part) is None:
             name = header[split] if header and split is not None else "split"
             raise ConfigError(f"data.table must have train, val or test in column {shown(name)}, got {part!r} {where}")
         path = paths.resolve(path, where)
@@ -135,7 +130,7 @@ def _no_split(data: TableConfig, sheet: Sheet, split: int, truth: dict[str, str]
     if data.val_fraction is not None:
         return "data.val_fraction is given"
     words = dict.fromkeys(row[split] for _, row in sheet.rows())
-    strange = next((word for word in words if _role(truth.get(word.lower(), word)) is None), None)
+    strange = next((word for word in words if split_role(truth.get(word.lower(), word)) is None), None)
     return "" if strange is None else f"{shown(strange) or 'nothing'} is neither train nor val"
 
 

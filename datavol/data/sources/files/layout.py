@@ -8,6 +8,7 @@ import os
 import re
 from collections import Counter
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from itertools import islice
 
 from datavol.cli.text import shown, typed
@@ -36,6 +37,7 @@ class Layout:
     chosen: bool = False  # by the user, so that names mean nothing
 
 
+@lru_cache(4096)  # a table asks for the same few words a million times
 def split_role(name: str) -> str | None:
     """Return `train`, `val` or `test` for a name that means only it.
 

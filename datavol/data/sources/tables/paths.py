@@ -35,11 +35,13 @@ class Paths:
         Raises:
             ConfigError: If it is an address or of a Windows drive, or several files fit; `where` it is listed.
         """
+        plain = path.isascii() and "\\" not in path and path == path.strip()
+        if plain and ":" not in path and path[path.rfind(".") :].lower() in IMAGE_ENDINGS:  # nearly all
+            return path
         if re.match(r"[A-Za-z][A-Za-z0-9+.-]*://", path):
             raise ConfigError(
                 f"data.table must name files, got the address {shown(path)} {where}; fetch the files, and name these"
             )
-        plain = path.isascii() and "\\" not in path and path == path.strip()
         if plain and kind_of(os.fsencode(path.rpartition("/")[2])) != NO_ENDING:
             return path
         if self._is_there(path):
@@ -54,6 +56,11 @@ class Paths:
                 "folder, or from data.root"
             )
         return self._completed(path, where)
+
+    def one(self, path: str) -> str:
+        """Write the one path that a.jpg, ./a.jpg and b/../a.jpg are."""
+        whole = os.path.join(self.root, path)
+        return os.path.normpath(whole) if "./" in path or "//" in path else whole
 
     def _others(self, path: str) -> list[tuple[str, str]]:
         """List how else a path may be meant."""
