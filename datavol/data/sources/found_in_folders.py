@@ -3,7 +3,7 @@
 import os
 from collections import Counter
 
-from datavol.cli.text import shown
+from datavol.cli.text import shown, typed
 from datavol.data.sources.files.class_folders import ClassFolders
 from datavol.data.sources.files.class_names import check_class_names
 from datavol.data.sources.files.found import LEFT_BY_TOOLS, Found, count, few, fitting, plural
@@ -37,12 +37,29 @@ def _inside(part: ClassFolders) -> list[str]:
     thumbnails = [path for path in part.nested if os.path.basename(path).lower() in THUMBNAILS]
     if thumbnails:
         lines.append(f"thumbnails count as images of their class: {few(thumbnails)}; move them out")
+    lines += _same_inside(part)
     if others := [path for path in part.nested if path not in thumbnails]:
         lines.append(
             f"folders inside class folders count as part of these: {fitting(others)}; classes of their own need "
             "a table, with data=table"
         )
     return lines
+
+
+def _same_inside(part: ClassFolders) -> list[str]:
+    """Warn of classes that hold folders of the same names, as parts of a data set do."""
+    held: dict[str, set[str]] = {name: set() for name in part.classes}
+    for path in part.nested:
+        name, _, rest = path.partition("/")
+        held[name].add(rest)
+    first, second = part.classes[:2]
+    if len(held[first]) < 2 or any(one != held[first] for one in held.values()):
+        return []
+    keys = [typed(f"data.{key}", os.path.join(part.folder, name)) for key, name in (("train", first), ("val", second))]
+    return [
+        f"{fitting(part.classes)} hold the same folders; if {fitting(sorted(held[first]))} are the classes try "
+        f"{' '.join(keys)}"
+    ]
 
 
 def of_left_out(left_out: Counter[str]) -> list[str]:

@@ -109,7 +109,7 @@ def _read_images(data: TableConfig, sheet: Sheet, paths: Paths) -> Images:
             raise ConfigError(f"data.table must have train, val or test in column {shown(name)}, got {part!r} {where}")
         path = paths.resolve(path, where)
         # a.jpg, ./a.jpg and b/../a.jpg are one path
-        first, other = seen.setdefault(os.path.normpath(os.path.join(paths.tree.place, path)), (line, label))
+        first, other = seen.setdefault(paths.one(path), (line, label))
         if first != line:
             also = f", first as {other!r} and now as {label!r}" if other != label else ""
             raise ConfigError(

@@ -66,9 +66,9 @@ def find_layout(tree: Tree, folder: str = "", val: str | None = None) -> Layout:
     Raises:
         ConfigError: If there are several readings, or the images are labelled by more than a class.
     """
-    check_whole_images(tree, folder)
+    check_whole_images(tree, folder, split_role)
     names = tree.look(folder)
-    roles = {name: role for name in names.folders if (role := split_role(name))}
+    roles = {name: role for name in names.folders if (role := split_role(name))} or _roles_by_word(tree, folder)
     if not _are_splits(tree, folder, roles):
         return _enter(tree, folder, val) or Layout(folder)
     chosen: dict[str, str] = {} if val is None else {"val": val}
@@ -78,9 +78,23 @@ def find_layout(tree: Tree, folder: str = "", val: str | None = None) -> Layout:
     used = {path.removeprefix(inside(folder, "")).partition("/")[0] for path in chosen.values()}
     others = [name for name in names.folders if name not in used]
     _check_one_reading(tree, folder, roles, others)
-    check_whole_images(tree, chosen["train"])
+    check_whole_images(tree, chosen["train"], split_role)
     left_out = names.kinds + Counter(FOLDER + name for name in others)
     return Layout(chosen["train"], chosen.get("val"), chosen.get("test"), left_out)
+
+
+def _roles_by_word(tree: Tree, folder: str) -> dict[str, str]:
+    """Find the roles of `flowers_train` and `flowers_val`, which are no classes if they hold the same folders."""
+    roles: dict[str, str] = {}
+    held = set()
+    for name in tree.look(folder).folders:
+        found = {role for word in re.split(r"[\W\d_]+", name) if word and (role := split_role(word))}
+        within = inside(folder, name)
+        if len(found) != 1 or images_in(tree, within):
+            return {}
+        roles[name] = found.pop()
+        held.add(tuple(tree.look(within).folders))
+    return roles if len(held) == 1 and "train" in roles.values() else {}
 
 
 def _are_splits(tree: Tree, folder: str, roles: dict[str, str]) -> bool:

@@ -1,11 +1,11 @@
 """Recognises data sets made for detection and segmentation."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from datavol.cli.text import shown
 from datavol.data.sources.files.image_names import IMAGE_ENDINGS, kind_of
-from datavol.data.sources.files.tree import Tree, at, holds_images, images_in, inside
+from datavol.data.sources.files.tree import Tree, at, images_in, inside
 from datavol.errors import ConfigError
 
 IMAGES = ("images", "image", "imgs", "img", "jpegimages")
@@ -18,9 +18,12 @@ BOX_ENDINGS = (".txt", ".xml", ".json")
 COMPARED = 50  # files of a folder of masks
 
 
-def check_whole_images(tree: Tree, folder: str) -> None:
+Role = Callable[[str], str | None]  # the split that a folder's name means
+
+
+def check_whole_images(tree: Tree, folder: str, role: Role) -> None:
     """Raise a ConfigError if a folder holds boxes or masks for its images."""
-    if found := next(_detection(tree, folder), ""):
+    if found := next(_detection(tree, folder, role), ""):
         raise ConfigError(
             f"data.root must hold a folder per class, got detection data ({found}) in {shown(at(tree, folder))}; "
             "cut the boxes out into a folder per class, or list each image with one label in a table, with data=table"
@@ -32,11 +35,11 @@ def check_whole_images(tree: Tree, folder: str) -> None:
         )
 
 
-def _detection(tree: Tree, folder: str) -> Iterator[str]:
+def _detection(tree: Tree, folder: str, role: Role) -> Iterator[str]:
     names = tree.look(folder)
     for boxes in (name for name in names.folders if name.lower() in BOXES):
         ending = _one_kind(tree, inside(folder, boxes))
-        others = [name for name in names.folders if name != boxes and holds_images(tree, inside(folder, name))]
+        others = [name for name in names.folders if name != boxes and _is_flat(tree, inside(folder, name), role)]
         if ending in BOX_ENDINGS and others:
             yield f"{shown(others[0])} beside {shown(boxes)} with {ending} files"
     kinds = names.kinds
@@ -48,6 +51,12 @@ def _detection(tree: Tree, folder: str) -> Iterator[str]:
             yield "a file of boxes beside each image"
         if kinds[".json"] and any(name.endswith(".coco.json") for name in names.files):
             yield "a .coco.json file beside the images"
+
+
+def _is_flat(tree: Tree, folder: str, role: Role) -> bool:
+    """Return whether a folder holds images that lie in no class folders."""
+    inner = [inside(folder, name) for name in tree.look(folder).folders if role(name)]
+    return any(images_in(tree, one) for one in (folder, *inner))
 
 
 def _segmentation(tree: Tree, folder: str) -> Iterator[str]:

@@ -68,7 +68,7 @@ def candidates(header: Sequence[str], role: str, asked: str | None) -> list[int]
 
 def positions(asked: dict[str, str | None]) -> Columns | None:
     """Return columns that were asked for by their numbers, from 1."""
-    path, label, split = (int(n) - 1 if (n := asked[role] or "").isdecimal() else None for role in USUAL)
+    path, label, split = (int(n) - 1 if (n := asked[role] or "").isdecimal() and int(n) else None for role in USUAL)
     return None if path is None or label is None else Columns(path, label, split, split is not None)
 
 
@@ -103,6 +103,11 @@ def choose_columns(
         if not found and (role != "split" or asked[role] is not None):
             _refuse_missing(header, role, asked, table)
         chosen[role] = found[0] if found else None
+    if chosen["path"] == chosen["label"]:
+        name = shown(header[chosen["path"] or 0])
+        raise ConfigError(
+            f"data.columns.label must be another column than that of paths, got {name} for both; leave it out"
+        )
     split = chosen["split"]
     named = split is not None and (asked["split"] is not None or header[split] == "split")
     return Columns(chosen["path"] or 0, chosen["label"] or 0, split, named)

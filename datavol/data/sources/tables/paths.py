@@ -59,16 +59,15 @@ class Paths:
 
     def one(self, path: str) -> str:
         """Write the one path that a.jpg, ./a.jpg and b/../a.jpg are."""
-        whole = os.path.join(self.root, path)
+        whole = os.path.join(self.tree.place, path)
         return os.path.normpath(whole) if "./" in path or "//" in path else whole
 
     def _others(self, path: str) -> list[tuple[str, str]]:
         """List how else a path may be meant."""
         bare = path.strip()
         others = [("with spaces around", bare), ("with \\ between folders", bare.replace("\\", "/"))]
-        if (
-            not self.encoding.startswith("utf") and not path.isascii()
-        ):  # the names of the files may be in the table's encoding
+        # The names of the files may be in the table's encoding
+        if not self.encoding.startswith("utf") and not path.isascii():
             others.append((f"of {self.encoding}", os.fsdecode(path.encode(self.encoding, "replace"))))
         return [(word, other) for word, other in others if other != path]
 

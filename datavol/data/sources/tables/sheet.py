@@ -116,6 +116,7 @@ def _sheet(
     text: str, encoding: str, table: Table, asked: dict[str, str | None], is_file: Callable[[str], bool]
 ) -> Sheet:
     """Choose the separator and the columns of a text."""
+    text = re.sub(r"\Asep=.\r?\n", "\n", text)  # Excel's hint
     separator = _separator(text, asked, table)
     lines = records(text, separator, table)
     first, second = ([value.strip() for value in next(lines, (0, []))[1]] for _ in range(2))
@@ -146,9 +147,10 @@ def _without_names(
     path, label = paths[0], 1 if paths[0] == 0 else 0
     if len(first) == 2 and separator in " \t":
         return Columns(path, label, None)
+    command = re.sub(r" '?data\.columns\.\S+", "", table.command)
     raise ConfigError(
         f"{table.key} must have the names of its columns in the first line, got {shown(separator.join(first))} in "
-        f"{shown(table.path)}; try {table.command} data.columns.path={path + 1} data.columns.label={label + 1}"
+        f"{shown(table.path)}; try {command} data.columns.path={path + 1} data.columns.label={label + 1}"
     )
 
 
