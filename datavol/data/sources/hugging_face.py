@@ -57,7 +57,7 @@ def open_hugging_face(data: HuggingFaceConfig) -> Opened:
 
 
 def _splits(name: str, table: Dataset, column: str | None, alone: bool) -> Sequence[str | None]:
-    """Give each row's split: of a column, or the table's own where there are several."""
+    """Give each row's split, of a column or the table."""
     if column is not None:
         return _text(table, column)
     return [None if alone else name] * len(table)
@@ -69,7 +69,7 @@ def _is_image(feature: Any) -> bool:
 
 
 def _only(key: str, kind: str, features: Mapping[str, Any], found: Sequence[str]) -> str:
-    """Take the only column of a kind; raise a ConfigError for none or several."""
+    """Take the only column of a kind; raise for several."""
     if len(found) == 1:
         return found[0]
     remedy = " or ".join(typed(f"data.columns.{key}", name) for name in (found or list(features))[:2])
@@ -90,7 +90,7 @@ def _values(table: Dataset, name: str | None) -> list[Any]:
 
 
 def _labels(table: Dataset, name: str, where: str) -> list[str] | None:
-    """Read the labels by name; None if a split has none at all, as those of competitions."""
+    """Read labels by name; None if a split has none at all."""
     values, names = _values(table, name), getattr(table.features[name], "names", None)
     missing = [value is None or (names is not None and value < 0) for value in values]
     if values and all(missing):

@@ -15,7 +15,7 @@ LABELS = (b".cls", b".json")  # members beside images, in shards
 
 
 def check_packed(tree: Tree) -> None:
-    """Raise a ConfigError if a folder holds images in archives or tables alone."""
+    """Raise if a folder holds images in archives or tables alone."""
     if not isinstance(tree, FolderTree) or holds_images(tree, ""):
         return
     found = list(_packed(tree, ""))
@@ -48,7 +48,7 @@ def _remedy(tree: FolderTree, found: list[str]) -> str:
 
 
 def _saved(tree: Tree, table: str) -> str:
-    """Find the outermost folder that `save_to_disk` wrote around a table; the top for Parquet."""
+    """Find the outermost folder that `save_to_disk` wrote around a table."""
     folders = table.split("/")[:-1]
     around = ["/".join(folders[:depth]) for depth in range(len(folders) + 1)]
     marks = {"dataset_dict.json", "state.json"}

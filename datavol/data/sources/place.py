@@ -11,7 +11,7 @@ from datavol.data.sources.storage.bucket import connect, is_address, open_bucket
 
 
 def open_place(root: str | None, cache_dir: str | None) -> Tree:
-    """Open a folder, the members of an archive, or the files below an address.
+    """Open a folder, an archive, or the files below an address.
 
     Raises:
         ConfigError: If it is none of them, or an archive that can't be read at random.
@@ -30,7 +30,7 @@ def open_place(root: str | None, cache_dir: str | None) -> Tree:
 
 
 def read_file(path: str, cache_dir: str | None) -> bytes:
-    """Read a file on the disk, in an archive or at an address; raises OSError."""
+    """Read a file wherever it lies; raises OSError."""
     if is_address(path):
         system, inner = connect(path)
         content: bytes = system.cat_file(inner)
@@ -48,7 +48,7 @@ def absolute(path: str) -> str:
 
 
 def _in_archive(path: str, cache_dir: str | None) -> tuple[Archives, str] | None:
-    """Open the archive that a path is or leads into; None if it is another file or a folder."""
+    """Open the archive that a path leads into; None without one."""
     outer, inner = path, ""
     while not os.path.lexists(outer) and outer != os.path.dirname(outer):
         outer, inner = os.path.dirname(outer), os.path.join(os.path.basename(outer), inner).rstrip("/")

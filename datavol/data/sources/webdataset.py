@@ -43,7 +43,7 @@ def open_webdataset(data: WebDatasetConfig) -> Opened:
 
 
 def _shards(given: str | None) -> tuple[str, list[str]]:
-    """List the shards of a folder, or take the one that is named."""
+    """List the shards of a folder, or take the named one."""
     if given is not None and os.path.isfile(shard := os.path.abspath(os.path.expanduser(given))):
         return os.path.dirname(shard), [shard]
     root = data_root(given)
@@ -70,7 +70,7 @@ def _shard(path: bytes) -> str:
 
 
 def _labelled(archives: Archives, column: str | None, cache_dir: str) -> tuple[list[bytes], list[str]]:
-    """List the images and their labels, from the cache if no shard changed."""
+    """List images and labels, from the cache if no shard changed."""
     facts = [LABELS_FORMAT, archives.place, *archives.parts, str(archives.stamps.tolist()), str(column)]
     name = hashlib.sha256("|".join(facts).encode(errors="surrogateescape")).hexdigest()
     path = os.path.join(cache_dir, f"labels-{name[:32]}.npz")
@@ -111,7 +111,7 @@ def _read_labels(archives: Archives, column: str | None) -> Iterator[tuple[bytes
 
 
 def _label(content: bytes, field: str, ending: str, where: str) -> str:
-    """Read a label: text, a number, or a field of a JSON object."""
+    """Read a label: text, a number, or a JSON field."""
     try:
         text = content.decode().strip()
         value = json.loads(text) if ending == "json" else text

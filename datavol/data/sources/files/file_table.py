@@ -63,7 +63,7 @@ class FileSplit:
         return np.flatnonzero(np.frombuffer(self.paths, dtype=np.uint8) == 0)
 
     def key(self, i: int) -> str:
-        """Name image `i` by its path in the storage, with `/` between folders."""
+        """Name image `i` by its path in the storage."""
         start = int(self._ends[i - 1]) + 1 if i else 0
         return os.fsdecode(self.paths[start : self._ends[i]])  # bytes that are not UTF-8 become surrogates
 
@@ -90,7 +90,7 @@ class FileSplit:
             raise RunError(f"an image must be readable, got {self.path(i)!r} ({reason}); check data.root") from error
 
     def stamp(self, i: int) -> tuple[int, ...] | None:
-        """Give the size of image `i`, and numbers that differ once it changes; None if missing."""
+        """Give the size of image `i`, and marks of change; None if missing."""
         try:
             return self.files.stamp(self.key(i))
         except OSError:

@@ -70,7 +70,7 @@ class Archives:
         return content
 
     def stamp(self, key: str) -> tuple[int, ...]:
-        """Give a member's size and checksum; in a tar, which has none, the times of the archive."""
+        """Give a member's size and checksum, or the times of a tar."""
         member = self._member(key)
         if member["method"] != IN_TAR:
             return int(member["size"]), int(member["crc"])
@@ -95,7 +95,7 @@ class Archives:
 
 
 def is_archive(path: str) -> bool:
-    """Return whether a file is an archive that can be listed, zip or tar.
+    """Return whether a file is a zip or a tar.
 
     Raises:
         ConfigError: If it is a compressed tar, or another kind of archive.
@@ -173,7 +173,7 @@ def _in_zip(part: str) -> Iterator[Facts]:
 
 
 def _name(member: zipfile.ZipInfo) -> bytes:
-    """Encode a member's name, read as UTF-8 where it is that, else in the code page of DOS.
+    """Encode a member's name: UTF-8, else the code page of DOS.
 
     Many programs write UTF-8 without setting its flag.
     """

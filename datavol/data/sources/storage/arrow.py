@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class ArrowTables:
-    """Reads the images of a column; a key is a split and a row, as in `train/0000012`.
+    """Reads the images of a column, by keys such as `train/0000012`.
 
     Tables are mapped into memory: processes share their pages, and a row is read without those before it.
     """
@@ -27,7 +27,7 @@ class ArrowTables:
     tables: Mapping[str, Dataset]  # by their splits
 
     def read(self, key: str) -> bytes:
-        """Read the bytes of a row's image; one kept as a path is read there."""
+        """Read the bytes of a row's image, or the file it names."""
         split, _, row = key.rpartition("/")
         cell = self._cells[split][int(row)][self.column][0].as_py()
         content, path = (cell.get("bytes"), cell.get("path")) if isinstance(cell, dict) else (cell, None)
@@ -61,7 +61,7 @@ def _file_times(table: Dataset) -> tuple[int, ...]:
 
 
 def open_tables(folder: str, cache_dir: str) -> dict[str, Dataset]:
-    """Open the splits of a folder that `save_to_disk` wrote, or of one with Parquet files.
+    """Open the splits of a saved data set, or of Parquet files.
 
     Parquet is copied into Arrow tables in `cache_dir`, once: a row of it can't be read alone.
 

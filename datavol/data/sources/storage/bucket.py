@@ -21,7 +21,7 @@ MARKS = ("ETag", "etag", "md5Hash", "checksum", "LastModified", "last_modified",
 
 @dataclass(frozen=True, eq=False)
 class Bucket:
-    """Reads the files below an address, as they were when it was listed."""
+    """Reads the files below an address that was listed."""
 
     place: str  # such as s3://bucket/folder
     names: SortedNames

@@ -10,7 +10,7 @@ class DamagedFile(OSError):
 
 
 class Storage(Protocol):
-    """Reads files by their keys, the paths from `place` with `/` between folders.
+    """Reads files by their keys, which are paths from `place`.
 
     It is pickled into the workers of a loader, so what it opens it opens anew in each process.
     """
@@ -20,10 +20,10 @@ class Storage(Protocol):
         """Name the folder, archive or bucket, absolute."""
 
     def read(self, key: str) -> bytes:
-        """Read a file; raises OSError if the place does not give it, DamagedFile if not whole."""
+        """Read a file; raises OSError, and DamagedFile if not whole."""
 
     def stamp(self, key: str) -> tuple[int, ...]:
-        """Give a file's size in bytes, then numbers that differ once it changes; raises OSError."""
+        """Give a file's size, then marks of change; raises OSError."""
 
     def locate(self, key: str) -> str:
         """Write where a file lies, for people."""

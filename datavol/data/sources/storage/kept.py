@@ -30,7 +30,7 @@ def read_kept(path: str) -> dict[str, NDArray[Any]] | None:
 
 
 def keep(path: str, arrays: Mapping[str, NDArray[Any]]) -> None:
-    """Write arrays, whole or not at all; a warning says where that fails."""
+    """Write arrays whole, or warn that it failed."""
     content = io.BytesIO()
     np.savez(content, **arrays)  # type: ignore[arg-type]  # its own flag is no name of an array
     try:
