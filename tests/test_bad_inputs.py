@@ -123,8 +123,8 @@ MISTAKES = {
     "[low,high], got [9, 1]; try 'data.range=[0,4095]'",
     "data=image_folder data.root=x data.range=12bit": "data.range must be auto, the bits of pixels from 8 to 31, or "
     '[low,high], got "12bit"; try data.range=12',
-    "data=image_folder data.root=x data.alpha=red": "data.alpha must be white, black, a colour such as [128,128,128], or "
-    'drop, got "red"; try data.alpha=drop',
+    "data=image_folder data.root=x data.alpha=red": "data.alpha must be white, black, a colour such as [128,128,128], "
+    'or drop, got "red"; try data.alpha=drop',
     "data=image_folder data.root=x data.exif=no": 'data.exif must be apply or ignore, got "no"; try data.exif=ignore',
     # of data, networks and machines
     "fraction=0.001": "fraction must leave every class at least one image, got 0.001, which leaves none of the 139 of "
