@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 @cli_errors
 def main() -> None:
-    """Print a head, then one relative path (files) or index (arrays) per line."""
+    """Print a head, then a relative path or index per line."""
     parser = Parser(prog="python -m datavol.subset", description=__doc__)
     parser.add_argument("overrides", nargs="*", metavar="key=value", help="as for python -m datavol.run")
     parser.add_argument("--indices", action="store_true", help="print indices for files as well")

@@ -17,7 +17,7 @@ def _class_name(value: Any) -> str:
 
 
 def _pixel_range(value: Any) -> Any:
-    """Read `[0, 4095]` as the 12 bits that it is, so that a range has one name."""
+    """Read `[0, 4095]` as 12 bits: a range has one name."""
     if isinstance(value, (list, tuple)):
         numbers = [one for one in value if isinstance(one, (int, float)) and not isinstance(one, bool)]
         if len(value) != 2 or len(numbers) != 2 or not numbers[0] < numbers[1]:

@@ -140,7 +140,7 @@ def _checked(lines: list[str], keys: Sequence[str], path: Path) -> tuple[list[st
 
 
 def _other_data(path: Path, head: _Head, fingerprint: str, lines: list[str]) -> None:
-    """Refuse a list of other data if it has indices; warn if it has names."""
+    """Refuse a list of other data with indices; warn with names."""
     if all(line.strip().isdecimal() or line.strip().startswith("#") for line in lines):
         raise ConfigError(
             f"subset_file must be a list of these data if it has indices, got one of fingerprint {head.fingerprint} in "

@@ -80,7 +80,7 @@ def evaluate(config: Config, checkpoints: Sequence[Path], record: dict[str, Any]
 
 
 def _check_files(manifest: dict[str, Any], prepared: Prepared) -> None:
-    """Raise a ConfigError if data.verify=true and files changed under their names since the run."""
+    """Raise a ConfigError if verified files changed since the run."""
     source = prepared.source
     if source.verify and manifest.get("fingerprint") == source.fingerprint and files_differ(manifest, source):
         raise ConfigError(

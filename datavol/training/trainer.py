@@ -148,7 +148,7 @@ def build_module(config: Config, prepared: Prepared) -> Classifier:
 
 
 def build_data(config: Config, prepared: Prepared, record: Mapping[str, Any] = NO_RECORD) -> SubsetDataModule:
-    """Build the loaders of a run; what its record took its files for stays."""
+    """Build the loaders of a run, which read pixels as recorded."""
     data = prepared.source, prepared.subset, prepared.budget, config.recipe, config.data
     before = next(iter(record.get("sessions", ())), None)
     return SubsetDataModule(*data, config.order_seed, config.evaluate_train, config.sampling == "balanced", before)

@@ -87,7 +87,7 @@ class Store:
 
 
 def store_of(split: FileSplit, side: int, cache: str, rules: PixelRules = PLAIN) -> Store:
-    """Name a split's store at a short side and by the rules of pixels.
+    """Name a split's store by its short side and rules of pixels.
 
     A subset of the split uses the same store, under the split's positions.
     """

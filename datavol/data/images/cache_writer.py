@@ -170,7 +170,7 @@ def _report(line: str) -> None:
 
 
 def _pack(decode: Decode, side: int, position: int) -> NDArray[np.uint8] | DamagedImage:
-    """Decode and shrink an image to (height, width, 3), or say how it is damaged."""
+    """Decode and shrink an image to (height, width, 3); return its damage."""
     try:
         image = shrink(decode(position), side)
     except DamagedImage as error:

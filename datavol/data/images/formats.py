@@ -19,7 +19,7 @@ PngImagePlugin.MAX_TEXT_CHUNK, PngImagePlugin.MAX_TEXT_MEMORY = MOST_TEXT, 2 * M
 
 
 class Refused(ValueError):
-    """Reports a whole image that no rule covers: too large, or of no known range."""
+    """Reports a whole image that is too large or out of range."""
 
     def __init__(self, rule: str, got: str, remedy: str) -> None:
         super().__init__(f"{rule}, got {got}")

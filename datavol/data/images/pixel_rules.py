@@ -76,7 +76,7 @@ class PixelRules:
 
     @property
     def _dark(self) -> list[str]:
-        """Warn of a range so wide that a sample looks black in it."""
+        """Warn of a range in which a sample looks black."""
         if not (self.range.asked and self.range.seen):
             return []
         (low, high), (_, largest) = self.range.asked, self.range.seen
@@ -150,7 +150,7 @@ def sample_range(split: FileSplit, asked: tuple[float, float] | None = None) -> 
 
 
 def _least(looks: list[_Look], ends: Any, kind: str) -> float | None:
-    """Choose the least end that holds a sample; None for an empty one."""
+    """Choose the least end that holds a sample; None without one."""
     if not looks:
         return None
     least, largest = min(look.least for look in looks), max(look.largest for look in looks)

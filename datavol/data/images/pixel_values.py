@@ -51,7 +51,7 @@ def plain_number(value: float) -> str:
 
 
 def to_rgb(image: ImageFile.ImageFile, rules: PixelRules, content: bytes) -> Image.Image:
-    """Convert an opened image to RGB, its transparent parts on the rules' colour.
+    """Convert an opened image to RGB by the rules.
 
     Raises:
         Refused: If its pixels have no known range, or one that leaves it nearly black.
@@ -77,7 +77,7 @@ def to_rgb(image: ImageFile.ImageFile, rules: PixelRules, content: bytes) -> Ima
 
 
 def deep_values(image: ImageFile.ImageFile, content: bytes, colours: bool) -> tuple[NDArray[Any] | None, str]:
-    """Read pixels above 8 bits: of integers ("I"), floats ("F") or colours ("C").
+    """Read pixels above 8 bits: integers ("I"), floats ("F"), colours ("C").
 
     None for an image of 8 bits, and without `colours` for one of deep colours.
     """
@@ -116,7 +116,7 @@ def _largest_colour(image: Image.Image) -> int:
 
 
 def _deep_colours(image: ImageFile.ImageFile, content: bytes) -> NDArray[np.uint16]:
-    """Read 16-bit colours (H, W, channels), of which Pillow gives upper bytes alone."""
+    """Read 16-bit colours (H, W, channels), whose lower bytes Pillow drops."""
     if image.format == "PPM":
         return _ppm_colours(image, content)
     from datavol.data.images.formats import open_image
@@ -193,7 +193,7 @@ def _ends(least: float, largest: float, kind: str, pixel_range: PixelRange) -> t
 
 
 def _colours(values: NDArray[np.uint16], mode: str, pixel_range: PixelRange) -> Image.Image:
-    """Scale 16-bit colours (H, W, 2 to 4) within what was asked for; alpha has all 16 bits."""
+    """Scale 16-bit colours (H, W, 2 to 4); alpha has all bits."""
     channels = values.shape[2]
     with_alpha = channels == 2 or mode == "RGBA"
     colours = _eight_bits(values[..., : channels - 1] if with_alpha else values, "I", pixel_range)
@@ -215,7 +215,7 @@ def _opaque(image: Image.Image, rules: PixelRules) -> Image.Image:
 
 
 def _without(rgb: Image.Image, values: NDArray[Any], transparent: object, rules: PixelRules) -> Image.Image:
-    """Lay the one deep value that a PNG declares transparent on the rules' colour."""
+    """Lay a PNG's one transparent deep value on the rules' colour."""
     if isinstance(transparent, int) and rules.background is not None:
         rgb.paste(rules.background, mask=Image.fromarray(values == transparent))
     return rgb

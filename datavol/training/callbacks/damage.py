@@ -74,12 +74,12 @@ class Damage(Callback):  # a checkpoint holds its state under the class's name
         _check_classes(summary["val"]["classes"])
 
     def on_fit_end(self, trainer: L.Trainer, pl_module: Any) -> None:
-        """Print the damage once more at the end of a run, below what else was printed since."""
+        """Print the damage once more at the end of a run."""
         if trainer.is_global_zero and any(self.found.values()) and not self.told_last:
             announce([f"warning: {damaged_in_words(self.shown)}"])
 
     def _add(self, split: str, keys: tuple[str, ...]) -> None:
-        """Add a batch's damaged images; warn at once of the first that this rank meets."""
+        """Add a batch's damaged images; warn of a rank's first."""
         if keys and not self.warned:
             self.warned, fate = True, "replaced" if split == "train" else "left out"
             announce(

@@ -75,7 +75,7 @@ class Scan:
 
 
 def folder_stamp(status: os.stat_result) -> FolderStamp:
-    """Describe a folder so that any change of its files' names shows: inode, size, mtime and ctime."""
+    """Describe a folder by its inode, size, mtime and ctime."""
     # An mtime may be set back after a change, and comes along where one folder takes another's place; a ctime is the
     # kernel's own
     return status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns

@@ -46,7 +46,7 @@ def _place_of(split: FileSplit, cache_dir: str | None) -> str:
 
 
 def _digests(split: FileSplit, kept: str, pool: ThreadPoolExecutor) -> list[bytes]:
-    """Hash each file of a split, in order, from what is remembered where possible."""
+    """Hash each file of a split, from memory where possible."""
     known, read, now = _read_known(kept), Known(), time.time_ns()
     ids = [found for block in _blocks(len(split)) for found in pool.map(partial(_identify, split, now), block)]
     todo = [i for i, (identity, _) in enumerate(ids) if identity not in known]
@@ -77,7 +77,7 @@ def _blocks(count: int) -> Iterable[range]:
 
 
 def _identify(split: FileSplit, now: int, i: int) -> tuple[bytes, bool]:
-    """Name a file as it is, and say whether it may be remembered so."""
+    """Name a file as it is; say if it may be remembered."""
     facts = split.stamp(i) or ()
     text = f"{split.key(i)}\0{' '.join(map(str, facts))}".encode("utf-8", "surrogateescape")
     return hashlib.blake2b(text, digest_size=ID).digest(), bool(facts) and settled(facts[1:], now)
