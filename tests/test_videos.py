@@ -37,7 +37,13 @@ def test_a_random_split_of_frames_flatters_a_nearest_neighbour(tmp_path):
 
 
 def test_runs_by_groups_and_by_items_are_two_curves_of_one_study(clips):
-    table = [f"data.table={clips}/clips.csv", "data.val_fraction=0.34", "data.group=clip", "fraction=0.5", "study=clips"]
+    table = [
+        f"data.table={clips}/clips.csv",
+        "data.val_fraction=0.34",
+        "data.group=clip",
+        "fraction=0.5",
+        "study=clips",
+    ]
     by_groups, prepared = train_small(*table, "draw_by=groups")
     by_items, _ = train_small(*table)
     groups, of_val = prepared.source.train.groups, prepared.source.val.groups

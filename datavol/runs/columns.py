@@ -214,6 +214,8 @@ COLUMNS: tuple[Column, ...] = (
            optional=True),
     Column("groups", str, "rule of data.group, groups in train and val, and those in both, as JSON", "subset.groups",
            lambda groups: json_text({name: value for name, value in groups.items() if name != "drawn"}), optional=True),
+    Column("grouped_by", str, "what belongs together, as `data.group` says it", "subset.groups.by", optional=True,
+           audit=Audit("what belongs together (data.group)", "minor", "train all with one data.group")),
     Column("full_size", int, "images of the full training set", "subset.full_size", wandb="full_size"),
     Column("classes", int, "number of classes", "classes", _count, wandb="classes"),
     Column("validation_images", int, "images that an evaluation counts", "", _validation_images,

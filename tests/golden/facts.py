@@ -61,6 +61,7 @@ ADDED_COLUMNS = [
     "groups",
     "draw_by",
     "drawn_groups",
+    "grouped_by",
     "processor",
     "guess_top1",
     "guess_top5",

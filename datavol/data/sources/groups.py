@@ -60,19 +60,25 @@ class Groups:
         """Describe them in lines for the terminal."""
         sizes = np.sort(self.train[self.train > 0])
         names = [self.names[i] for i in np.flatnonzero(self.train).tolist()]
-        counts = f"{sizes[0]:,} to {sizes[-1]:,} images each, median {sizes[len(sizes) // 2]:,}"
+        counts = f"{sizes[0]:,} images each"
+        if sizes[0] < sizes[-1]:
+            counts = f"{sizes[0]:,} to {sizes[-1]:,} images each, median {sizes[len(sizes) // 2]:,}"
         lines = [
             f"groups by {shown(self.by)}: {len(sizes):,} in train ({few(names)}; {counts}), "
             f"{np.count_nonzero(self.val):,} in val"
         ]
         if self.shared:
             lines.append(
-                f"warning: {len(self.shared):,} groups lie in train and in val ({few(self.shared)}), with "
+                f"warning: {_groups(len(self.shared))} in train and in val ({few(self.shared)}), with "
                 f"{per_cent(self.val[self.train > 0].sum() / self.val.sum())} of the validation images: accuracy will "
                 "look better than on new groups; move each to one side, or put all images into one folder or table "
                 "with data.val_fraction=0.2"
             )
         return lines
+
+
+def _groups(number: int) -> str:
+    return f"{number:,} group{'s' * (number > 1)} {'lie' if number > 1 else 'lies'}"
 
 
 def with_groups(

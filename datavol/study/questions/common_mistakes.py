@@ -69,7 +69,8 @@ def shared_noise(runs: pd.DataFrame, rank: int) -> float | None:
     if not apart.any():
         return SHARED
     right = np.array([right_images(kept, rank) for _, kept in every])  # (runs, images)
-    covariance = covariance_of_means(right, every[0][1].groups)  # (runs, runs)
+    groups = next((kept.groups for _, kept in every if kept.groups is not None), None)
+    covariance = covariance_of_means(right, groups)  # (runs, runs)
     variance = np.diag(covariance)
     total = (variance[:, None] + variance)[apart].sum()
     # No run ever wrong, or always: nothing to measure. By chance alone the share of unlike runs may fall below 0

@@ -54,7 +54,7 @@ def _against_volume(study: Study) -> Iterator[ReportFigure]:
         "Accuracy against data volume",
         "Every mark is a run; a line joins the means over seeds. The further to the right, the more training images: "
         "where a line has become level, more of them bought nothing. The bars are the 95 % interval (Wilson) that the "
-        f"{images:,} validation images leave; they hold neither another subset nor another seed.",
+        f"{images:,} validation images leave; they hold neither another subset nor another seed.{_grouped(runs)}",
         lambda figure: figures.accuracy_against_volume(learning_curve_points(runs), figure.subplots()),
     )
     yield ReportFigure(
@@ -84,6 +84,15 @@ def _against_volume(study: Study) -> Iterator[ReportFigure]:
         "Training time",
         "Level where every fraction trains for the same number of iterations on one machine: data cost no time here.",
         lambda figure: figures.training_time(runs, figure.subplots()),
+    )
+
+
+def _grouped(runs: pd.DataFrame) -> str:
+    """Say that bars are those of groups, where the images belong to groups."""
+    if runs["groups"].isna().all():
+        return ""
+    return (
+        " Images of one group are right or wrong together, so that the bars are wider than for as many single images."
     )
 
 

@@ -63,6 +63,7 @@ PLANTED = {
     "damaged": ("minor", {"damaged": {"val": {"count": 1, "classes": {"cat": {"damaged": 1, "of": 3}}}}}),
     "pixel_range": ("major", {"sessions.0.pixel_range": "integers of 12 bits (0 to 4,095)"}),
     "changed_files": ("major", {"sessions": [SESSION | {"content": "a"}, SESSION | {"content": "b"}]}),
+    "grouped_by": ("minor", {"subset.groups": {"by": "folder", "shared": 0}}),
     "threads": ("minor", {"threads": 1}),
     "memory_format": ("minor", {"memory_format": "contiguous"}),
     "processor": ("minor", {"sessions.0.machine.processor": "AMD EPYC (avx2)"}),

@@ -18,7 +18,7 @@ from datavol.study.tables.summaries import learning_curve_points
 from datavol.training import record as recording
 
 UNSENT = ["folder", "fingerprint", "subset_sha256", "threads", "commit", "code_changed"]
-UNSENT += ["versions", "groups", "machine", "processor", "listed_images", "started", "ended", "study"]
+UNSENT += ["versions", "groups", "grouped_by", "machine", "processor", "listed_images", "started", "ended", "study"]
 
 
 class FakeApi:
