@@ -15,6 +15,7 @@ from datavol.study.audit.comparability import audit
 from datavol.study.audit.findings import Finding
 from datavol.study.curves.checks import check_share
 from datavol.study.curves.forecasts import check_miss
+from datavol.study.load.labels import DRAWN
 from datavol.study.load.study import Study
 from datavol.study.questions.curve_runs import CurveRuns, Metric, curves_of_study
 from datavol.study.questions.doubling import doubling
@@ -147,7 +148,8 @@ def _of_groups(
         # Gates compare by what they say: those of one reason count once
         return tuple(dict.fromkeys(gate for one in both for gate in gates_of[one.name]()))
 
-    yield replace(_answer(curve, question, gates), runs="; ".join(f"{one.name} {one.provenance}" for one in both))
+    runs = "; ".join(f"{DRAWN[one.runs['draw_by'].iloc[0]]} {one.provenance}" for one in both)
+    yield replace(_answer(curve, question, gates), runs=runs)
 
 
 def _questions(
