@@ -91,9 +91,7 @@ def _grouped(runs: pd.DataFrame) -> str:
     """Say that bars are those of groups, where the images belong to groups."""
     if runs["groups"].isna().all():
         return ""
-    return (
-        " Images of one group are right or wrong together, so that the bars are wider than for as many single images."
-    )
+    return " Images of one group are right or wrong together, which makes the bars wider than those of single images."
 
 
 def _of_points(study: Study) -> Iterator[ReportFigure]:
