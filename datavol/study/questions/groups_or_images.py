@@ -62,13 +62,12 @@ class GroupsOrImages:
         return "groups" if self.probability > 0.5 else "images"
 
     def __str__(self) -> str:
-        def told(gain: float, low: float, high: float) -> str:
-            return f"{points(gain, high - low)} ({span(low, high, self.level)})"
-
+        bought = self.measure.bought(points(self.gain_groups, self.groups_high - self.groups_low))
+        images = points(self.gain_images, self.images_high - self.images_low)
         gains = (
             f"twice the groups ({2 * self.groups:,}) would "
-            f"{self.measure.bought(told(self.gain_groups, self.groups_low, self.groups_high))}, twice the images of "
-            f"each {told(self.gain_images, self.images_low, self.images_high)}"
+            f"{bought} ({span(self.groups_low, self.groups_high, self.level)}), twice the images of each {images} "
+            f"({span(self.images_low, self.images_high, self.level)})"
         )
         if self.better is None:
             return f"cannot be told apart yet: {gains}; more groups are the better buy {_chance(self.probability)}"
