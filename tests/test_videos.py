@@ -60,7 +60,8 @@ def test_runs_by_groups_and_by_items_are_two_curves_of_one_study(clips):
     for curve in by_name.values():
         assert str(curve.grouped).startswith("100 validation images of 20 groups count as ")
         assert curve.test_size <= curve.test_images
-    assert volume_table(study.runs)["drawn"].tolist() == ["whole groups", "images of all groups"]
+    table = volume_table(study.runs)
+    assert table[["drawn", "groups"]].to_numpy().tolist() == [["whole groups", 20], ["images of all groups", 40]]
     points = learning_curve_points(study.runs)
     assert points["label"].str.endswith(", whole groups").sum() == 1
     size = curve.grouped.effective
@@ -74,4 +75,5 @@ def test_a_random_split_is_a_major_finding(clips):
     assert f"{folder.manifest['groups']['shared']} groups lie in train and in val (clip" in prepared.source.lines[-1]
     (finding,) = (one for one in audit(load_study("studies/random")) if one.name == "shared_groups")
     assert finding.severity == "major"
-    assert "100 % of the validation images" in finding.what
+    seen = np.isin(prepared.source.val.groups, prepared.source.train.groups).mean()
+    assert f"with {100 * seen:.3g} % of the validation images" in finding.what

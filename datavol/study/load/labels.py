@@ -20,6 +20,20 @@ def curve_labels(runs: pd.DataFrame, naming: tuple[str, ...] = NAMING) -> pd.Ser
     return runs[varied].replace({"draw_by": DRAWN}).astype(str).agg(", ".join, axis=1)
 
 
+def with_mean_images(runs: pd.DataFrame) -> pd.DataFrame:
+    """Give runs on whole groups the mean images of their fraction.
+
+    Groups differ in size, so that seeds of one fraction have more or fewer images; they are one size of a curve.
+    """
+    whole = runs[runs["draw_by"] == "groups"]
+    if whole.empty:
+        return runs
+    means = whole.groupby(["data", "full_size", "fraction"])["images"].transform("mean").astype(float).round()
+    images = runs["images"].copy()
+    images[whole.index] = means.astype(images.dtype)
+    return runs.assign(images=images)
+
+
 def labelled(runs: pd.DataFrame) -> pd.DataFrame:
     """Add a column `label` to the finished runs."""
     finished = finished_of(runs)

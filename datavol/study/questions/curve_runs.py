@@ -13,7 +13,7 @@ from datavol.study.audit.findings import list_fractions
 from datavol.study.curves.checks import RisingErrors
 from datavol.study.curves.learning_curve import LearningCurve, fit_learning_curve
 from datavol.study.load.guessing import with_guesses
-from datavol.study.load.labels import DRAWN
+from datavol.study.load.labels import DRAWN, with_mean_images
 from datavol.study.load.measure import TOP1, Measure
 from datavol.study.load.study import STATES, Study, finished_of
 from datavol.study.questions.common_mistakes import GroupedImages, grouped_images, shared_noise
@@ -169,7 +169,7 @@ def curves_of_study(study: Study, metric: Metric = "top1") -> list[CurveRuns]:
         run = runs.iloc[0]
         settings = ", ".join(DRAWN[run[name]] if name == "draw_by" else f"{name} {run[name]}" for name in varied)
         name = f"{run['model']} by {run['recipe']} on {run['data']}" + (f" ({settings})" if settings else "")
-        finished = finished_of(runs)
+        finished = with_mean_images(finished_of(runs))
         best = metric if study.points else f"best_{metric}"
         errors = finished.assign(error=1 - finished[metric], best_error=1 - finished[best])
         counts = pd.concat([runs["state"], lost["state"]]).value_counts()

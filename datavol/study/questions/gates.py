@@ -156,8 +156,9 @@ def _test_set(curve: CurveRuns, delta: float, level: float) -> Iterator[Gate]:
         return
     ask = round_up(max(shown, one))
     # The difference that is shown falls with the root of the number of images
-    remedy = f"use about {_about(max(1 / delta, images * (shown / delta) ** 2))} test images"
-    remedy += " of as many more groups" if curve.grouped else ""
+    enough = max(1 / delta, images * (shown / delta) ** 2)
+    remedy = f"use about {_about(enough)} test images"
+    remedy += f" of about {_about(enough * curve.grouped.groups / images)} groups" if curve.grouped else ""
     hidden = shown > FAR * delta and _last_gain(curve) < shown + delta
     refuses, command = hidden or below_one, None
     if ask <= WIDEST:

@@ -18,7 +18,7 @@ from datavol.errors import ConfigError
 from datavol.runs.guessing import GUESSING
 from datavol.study.curves.grouped_noise import effective_images
 from datavol.study.load.kept import kept_predictions
-from datavol.study.load.labels import DRAWN, curve_labels
+from datavol.study.load.labels import DRAWN, curve_labels, with_mean_images
 from datavol.study.load.measure import TOP1, Measure
 from datavol.study.load.study import UNUSED, finished_of
 from datavol.study.tables.overlap import Of, overlap_matrix
@@ -35,12 +35,12 @@ CONFIDENCE_COLUMNS = {
 def volume_table(runs: pd.DataFrame) -> pd.DataFrame:
     """Average finished runs over seeds, per curve and fraction.
 
-    Columns: `network`, `recipe`, `data`, `fraction (%)`, `images`, `runs` (a count), `top-1 (%)` and its standard
-    deviation over the runs `deviation (%)`, `top-5 (%)`, `best top-1 (%)`, and in [0, 1] `margin correct`,
-    `margin incorrect` and `calibration error`. A row per network, recipe, data, budget, epochs, draw and fraction;
+    Columns: `network`, `recipe`, `data`, `fraction (%)`, `images`, `groups` (of data with groups; a mean, as images of
+    whole groups are), `runs` (a count), `top-1 (%)` and its standard deviation over the runs `deviation (%)`,
+    `top-5 (%)`, `best top-1 (%)`, and in [0, 1] `margin correct`, `margin incorrect` and `calibration error`. A row per network, recipe, data, budget, epochs, draw and fraction;
     `budget`, `epochs`, `draw` and `drawn` (whole groups, or images of all) are columns where a study varies them.
     """
-    finished = finished_of(runs)
+    finished = with_mean_images(finished_of(runs))
     varied = [name for name in ("budget", "epochs", "draw", "draw_by") if finished[name].nunique() > 1]
     curve = ["model", "recipe", "data", *varied, "fraction", "images"]
     groups = finished.groupby(curve)
@@ -49,6 +49,8 @@ def volume_table(runs: pd.DataFrame) -> pd.DataFrame:
     means = means.rename(columns=ACCURACY_COLUMNS | CONFIDENCE_COLUMNS)
     means.insert(0, "runs", groups.size())
     means.insert(2, "deviation (%)", 100 * groups["top1"].std())
+    if finished["drawn_groups"].notna().any():
+        means.insert(0, "groups", groups["drawn_groups"].mean())
     table = means.reset_index().rename(columns={"model": "network", "fraction": "fraction (%)"})
     table = table.rename(columns={"draw_by": "drawn"}).replace({"drawn": DRAWN})
     return table.assign(**{"fraction (%)": 100 * table["fraction (%)"]})
@@ -242,7 +244,7 @@ def learning_curve_points(runs: pd.DataFrame, measure: Measure = TOP1) -> pd.Dat
     with `low` and `high`, its 95 % Wilson interval: the uncertainty from the size of the validation set, without that
     from subsets and seeds. Of another `measure`, `accuracy` and `guess` are its values.
     """
-    finished = finished_of(runs)
+    finished = with_mean_images(finished_of(runs))
     points = pd.DataFrame(
         {
             "label": curve_labels(finished),
@@ -281,11 +283,12 @@ def _wilson(share: float, count: float) -> tuple[float, float]:
 def runs_table(runs: pd.DataFrame) -> pd.DataFrame:
     """Tabulate every run, in whatever state.
 
-    Columns: `run` (its folder's name), `network`, `recipe`, `data`, `fraction (%)`, `images`, `seed`, `top-1 (%)` and
-    `best top-1 (%)` as far as it got, `time (min)`, `done` (budget epochs, such as `3/90`), `state`, `reason`.
+    Columns: `run` (its folder's name), `network`, `recipe`, `data`, `fraction (%)`, `images`, `groups` (of data with
+    groups), `seed`, `top-1 (%)` and `best top-1 (%)` as far as it got, `time (min)`, `done` (budget epochs, such as
+    `3/90`), `state`, `reason`.
     """
     done = runs["budget_epoch"].astype(str) + "/" + runs["epochs"].astype(str)
-    return pd.DataFrame(
+    table = pd.DataFrame(
         {
             "run": runs["run"],
             "network": runs["model"],
@@ -302,6 +305,9 @@ def runs_table(runs: pd.DataFrame) -> pd.DataFrame:
             "reason": runs["reason"],
         }
     )
+    if runs["drawn_groups"].notna().any():
+        table.insert(6, "groups", runs["drawn_groups"])
+    return table
 
 
 def results_table(runs: pd.DataFrame) -> Table:
@@ -330,7 +336,8 @@ def _cells(run: object) -> list[str]:
     shares = [_shown(100 * row[name], 1) for name in ("top1", "top5", "best_top1")]
     numbers = [_shown(row[name], 3) for name in ("margin_correct", "margin_incorrect", "calibration_error")]
     minutes = _shown((row["seconds_train"] + row["seconds_val"]) / 60, 1)
-    known = [row["model"], row["recipe"], f"{100 * row['fraction']:g} %", f"{row['images']:,}", str(row["seed"])]
+    images = f"{row['images']:,}" + ("" if pd.isna(row["drawn_groups"]) else f" of {row['drawn_groups']:,} groups")
+    known = [row["model"], row["recipe"], f"{100 * row['fraction']:g} %", images, str(row["seed"])]
     partial = row["state"] in ("running", "failed")
     state = f"{row['state']} at {row['budget_epoch']}/{row['epochs']}" if partial else row["state"]
     return [*known, *shares, *numbers, minutes, state]
