@@ -37,8 +37,9 @@ def volume_table(runs: pd.DataFrame) -> pd.DataFrame:
 
     Columns: `network`, `recipe`, `data`, `fraction (%)`, `images`, `groups` (of data with groups; a mean, as images of
     whole groups are), `runs` (a count), `top-1 (%)` and its standard deviation over the runs `deviation (%)`,
-    `top-5 (%)`, `best top-1 (%)`, and in [0, 1] `margin correct`, `margin incorrect` and `calibration error`. A row per network, recipe, data, budget, epochs, draw and fraction;
-    `budget`, `epochs`, `draw` and `drawn` (whole groups, or images of all) are columns where a study varies them.
+    `top-5 (%)`, `best top-1 (%)`, and in [0, 1] `margin correct`, `margin incorrect` and `calibration error`. A row per
+    network, recipe, data, budget, epochs, draw and fraction; `budget`, `epochs`, `draw` and `drawn` (whole groups, or
+    images of all) are columns where a study varies them.
     """
     finished = with_mean_images(finished_of(runs))
     varied = [name for name in ("budget", "epochs", "draw", "draw_by") if finished[name].nunique() > 1]
