@@ -13,6 +13,7 @@ COMMANDS = {
     "plan": "say what a sweep would do and take, before it trains",
     "report": "write what a study found as a page, tables and figures",
     "evaluate": "measure kept checkpoints",
+    "audit": "find images that the data hold more than once",
     "subset": "print a subset's index list",
     "dashboard": "make a W&B workspace of a study",
 }

@@ -41,6 +41,7 @@ def main() -> None:
     every, runs = runs, distinct_runs(runs)
     first: Prepared | None = None
     if is_first_rank():  # Lightning starts the other ranks with this line
+        from datavol.data.duplicates.before_training import audit_prepared
         from datavol.data.prepare import with_subset
         from datavol.training.preflight import check_runs  # after the configuration: it opens the data
 
@@ -49,6 +50,8 @@ def main() -> None:
         prepared = check_runs(runs)
         for lines in dict.fromkeys(tuple(one.source.lines) for one in prepared):  # of each data set
             announce(lines)
+        prepared, found = audit_prepared(runs, prepared)
+        announce(found)
         runs, first = [with_subset(*pair) for pair in zip(runs, prepared, strict=True)], prepared[0]
     by_folder = {run.folder: run for run in runs}
     start_hydra({run.overrides: by_folder[run.folder] for run in every}, first)

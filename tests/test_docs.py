@@ -54,7 +54,7 @@ def commands_in(text: str) -> list[Command]:
 
 
 ALL = list(dict.fromkeys(command for page in PAGES for command in commands_in(page.read_text())))
-COMPOSED = {command.words: command for command in ALL if command.entry in ("run", "plan", "subset")}.values()
+COMPOSED = {command.words: command for command in ALL if command.entry in ("run", "plan", "audit", "subset")}.values()
 ANSWERED = [command for command in ALL if command.entry == "report" and command.needs in ("", "data")]
 MEASURED = [command for command in ALL if command.entry == "evaluate" and not command.needs]
 LISTED = [command for command in ALL if command.entry == "subset" and not command.needs]

@@ -62,6 +62,10 @@ class DataConfig(Section):
     )
     narrow_seed: int = key("a whole number of at least 0", hashed=True, ge=0, remedy="0")
     partition_seed: int = key("a whole number of at least 0", hashed=True, ge=0, remedy="0")
+    exclude: str | None = key(
+        "a text file with a line per image to leave out, such as train/cat/1.png, or null", hashed=True, added=None
+    )
+    audit: bool | Literal["auto"] = key("auto, true or false", hashed=False, remedy="auto", added="auto")
     workers: Annotated[int | Literal["auto"], at_least(0, "auto or at least 0", "auto")] = key(
         "auto or a whole number of at least 0", hashed=False, remedy="auto"
     )

@@ -1,5 +1,6 @@
 """Prepares the data of a run: source, subset, budget."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ class Prepared:
     source: Source
     subset: Subset
     budget: Budget
+    duplicates: Mapping[str, int] | None = None  # what an audit of the data found, if there was one
 
     @property
     def manifest(self) -> dict[str, Any]:
@@ -34,6 +36,8 @@ class Prepared:
             manifest |= {"content_sha256": source.content_sha256}
         if source.groups is not None:
             manifest |= {"groups": {**manifest["groups"], **source.groups.record}}
+        if self.duplicates is not None:
+            manifest |= {"duplicates": dict(self.duplicates)}
         return manifest | ({"found": source.sizes.record(source.found)} if source.found.place else {})
 
 
@@ -46,7 +50,7 @@ def prepare(config: Config, source: Source | None = None, subset: Subset | None 
         ConfigError: If the data are missing or do not allow what is asked for.
     """
     source = source or open_source(config.data)
-    subset = subset or _subset(config, source)
+    subset = subset or subset_of(config, source)
     full = len(source.train.labels)
     budget = plan_budget(config.budget, config.epochs, config.recipe.batch_size, full, len(subset))
     return Prepared(source, subset, budget)
@@ -68,7 +72,7 @@ def prepare_run(run: Run) -> Prepared:
                 f"data must stay as they were when the run was checked ({name} {str(before)[:12]}), "
                 f"got {str(today)[:12]}; type the command again"
             )
-    return prepared
+    return replace(prepared, duplicates=run.manifest.get("duplicates"))
 
 
 def with_subset(run: Run, prepared: Prepared) -> Run:
@@ -76,7 +80,8 @@ def with_subset(run: Run, prepared: Prepared) -> Run:
     return replace(run, manifest=prepared.manifest, indices=prepared.subset.indices)
 
 
-def _subset(config: Config, source: Source) -> Subset:
+def subset_of(config: Config, source: Source) -> Subset:
+    """Draw or read the subset of a configuration."""
     labels, groups = source.train.labels, source.train.groups
     if config.subset_file is not None:
         keys = [source.train.key(position) for position in range(len(labels))]

@@ -74,14 +74,10 @@ def read_subset(
         ConfigError: For a missing file, an unknown or repeated line, an empty list, a class without images, or a list
             that is not as its head says.
     """
-    if not path.is_file():
-        raise ConfigError(
-            f"subset_file must be a text file with one index or path per line, got {path}; check the path"
-        )
-    lines, head = _checked(_lines(path), keys, path)
+    lines, head = _checked(_lines("subset_file", path), keys, path)
     if head and fingerprint and not fingerprint.startswith(head.fingerprint):
         _other_data(path, head, fingerprint, lines)
-    indices = np.array(_positions(lines, keys, path), dtype=np.int64)
+    indices = np.array(_positions("subset_file", lines, keys, path, "the training set"), dtype=np.int64)
     different = len(np.unique(indices))
     if len(indices) == 0 or different != len(indices):
         raise ConfigError(
@@ -97,12 +93,23 @@ def read_subset(
     return Subset(np.sort(indices), tuple(counts.tolist()), len(labels), len(indices) / len(labels), "listed", 0)
 
 
-def _lines(path: Path) -> list[str]:
+def listed_positions(key: str, path: Path, keys: Sequence[str], of: str) -> Indices:
+    """Read the positions, among `keys`, of what a list names.
+
+    Raises:
+        ConfigError: If the file is missing or unreadable, or a line is unknown; `key` is the one that points to it.
+    """
+    return np.array(_positions(key, _lines(key, path), keys, path, of), dtype=np.int64)
+
+
+def _lines(key: str, path: Path) -> list[str]:
     """Read a list's lines, in UTF-8 or as PowerShell writes them."""
+    if not path.is_file():
+        raise ConfigError(f"{key} must be a text file with one index or path per line, got {path}; check the path")
     try:
         content = path.read_bytes()
     except OSError as error:
-        raise ConfigError(f"subset_file must be readable, got {path} ({error.strerror}); check the path") from error
+        raise ConfigError(f"{key} must be readable, got {path} ({error.strerror}); check the path") from error
     encoding = "utf-16" if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) else "utf-8-sig"
     text = content.decode(encoding, errors="surrogateescape" if encoding == "utf-8-sig" else "replace")
     # Not `splitlines`, which also splits at characters that names may hold
@@ -160,7 +167,7 @@ def _digest(lines: Iterable[str]) -> str:
     return hashlib.sha256(whole.encode("utf-8", "surrogatepass")).hexdigest()[:DIGITS]
 
 
-def _positions(lines: list[str], keys: Sequence[str], path: Path) -> list[int]:
+def _positions(key: str, lines: list[str], keys: Sequence[str], path: Path, of: str) -> list[int]:
     """Find the lines' positions among the keys."""
     names = [key.rpartition("/")[2] for key in keys]
     count = Counter(names)  # a bare name counts where only one file has it; whole paths come second and win
@@ -176,9 +183,10 @@ def _positions(lines: list[str], keys: Sequence[str], path: Path) -> list[int]:
         unknown = [name for name in wanted if name not in known]
         positions = [known.get(name, -1) for name in wanted]
     if unknown:
+        door = "subset" if key == "subset_file" else "audit"
         raise ConfigError(
-            f"subset_file must list images of the training set, got {shown(unknown[0])}, unknown or not unique, in "
-            f"{path} ({len(unknown)} in all); compare it with python -m datavol.subset"
+            f"{key} must list images of {of}, got {shown(unknown[0])}, unknown or not unique, in "
+            f"{path} ({len(unknown)} in all); compare it with python -m datavol.{door}"
         )
     return positions
 

@@ -212,6 +212,8 @@ COLUMNS: tuple[Column, ...] = (
            audit=Audit("the data (fingerprints)", "major", f"bring one version of the data back, and {AGAIN}")),
     Column("found", str, "where images of files lay, what was left out and noted, as JSON", "subset.found", json_text,
            optional=True),
+    Column("duplicates", str, "images that are there more than once, in the subset and in val, as JSON",
+           "subset.duplicates", json_text, optional=True),
     Column("groups", str, "rule of data.group, groups in train and val, and those in both, as JSON", "subset.groups",
            lambda groups: json_text({name: value for name, value in groups.items() if name != "drawn"}), optional=True),
     Column("grouped_by", str, "what belongs together, as `data.group` says it", "subset.groups.by", optional=True,

@@ -62,6 +62,7 @@ ADDED_COLUMNS = [
     "draw_by",
     "drawn_groups",
     "grouped_by",
+    "duplicates",
     "processor",
     "guess_top1",
     "guess_top5",

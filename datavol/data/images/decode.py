@@ -3,12 +3,14 @@
 Both have libjpeg-turbo and give the same pixels; simplejpeg does so in two thirds of the time.
 """
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import numpy as np
 import simplejpeg
-import torch
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
-from torch import Tensor
 
 from datavol.data.images import formats
 from datavol.data.images.formats import Refused, open_image
@@ -18,13 +20,21 @@ from datavol.data.images.pixel_values import to_rgb
 from datavol.data.sources.files.file_table import DamagedImage, FileSplit
 from datavol.errors import ConfigError, RunError, flat
 
+if TYPE_CHECKING:
+    from torch import Tensor
+
 DECODING = 2  # count up when a file's pixels change; image caches are filled anew then
 JPEG = b"\xff\xd8\xff"
 INKS = ("CMYK", "YCCK")  # libjpeg does not turn them into RGB
 
 
 def decode_file(split: FileSplit, position: int, rules: PixelRules = PLAIN) -> Tensor:
-    """Decode a split's image to RGB, uint8 (3, H, W).
+    """Decode a split's image to RGB, uint8 (3, H, W), as `decode_pixels` does."""
+    return _tensor(decode_pixels(split, position, rules))
+
+
+def decode_pixels(split: FileSplit, position: int, rules: PixelRules = PLAIN) -> NDArray[np.uint8]:
+    """Decode a split's image to RGB (H, W, 3), without torch.
 
     Gray is replicated and the first frame counts; by default transparent parts lie on white, and the EXIF orientation
     is applied.
@@ -36,7 +46,7 @@ def decode_file(split: FileSplit, position: int, rules: PixelRules = PLAIN) -> T
     """
     content = split.content(position)  # outside of try: a disk that fails does not make a damaged image
     try:
-        return decode(content, rules)
+        return _pixels(content, rules)
     except ConfigError:
         raise
     except MemoryError:
@@ -59,13 +69,24 @@ def decode_file(split: FileSplit, position: int, rules: PixelRules = PLAIN) -> T
 
 def decode(content: bytes, rules: PixelRules = PLAIN) -> Tensor:
     """Decode a file's bytes to RGB, uint8 (3, H, W)."""
+    return _tensor(_pixels(content, rules))
+
+
+def _tensor(pixels: NDArray[np.uint8]) -> Tensor:
+    import torch  # late: an audit decodes without it
+
+    return torch.from_numpy(pixels).permute(2, 0, 1)  # channels first by strides alone, without a copy
+
+
+def _pixels(content: bytes, rules: PixelRules) -> NDArray[np.uint8]:
+    """Decode a file's bytes to (H, W, 3)."""
     pixels = _jpeg(content) if content.startswith(JPEG) else None
     if pixels is None:
         pixels = _by_pillow(content, rules)
     elif rules.exif == "apply" and b"Exif\0\0" in content:  # microseconds; Pillow's look a fifth of the decoding
         turns = turns_of(open_image(content))
         pixels = np.array(turned(Image.fromarray(pixels), turns)) if turns else pixels
-    return torch.from_numpy(pixels).permute(2, 0, 1)  # channels first by strides alone, without a copy
+    return pixels
 
 
 def size_of(split: FileSplit, position: int) -> tuple[int, int] | None:

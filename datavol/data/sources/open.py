@@ -2,7 +2,8 @@
 
 import hashlib
 import os
-from dataclasses import dataclass, field
+from collections import Counter
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from datavol.config.data import (
@@ -16,6 +17,7 @@ from datavol.config.data import (
     WebDatasetConfig,
 )
 from datavol.data.sources.arrays import cifar, digits, fashion_mnist
+from datavol.data.sources.exclude import exclude
 from datavol.data.sources.files.content import content_of
 from datavol.data.sources.files.file_table import FileSplit, join_names
 from datavol.data.sources.files.found import Found, Sizes
@@ -81,6 +83,9 @@ def open_source(data: AnyData) -> Source:
     # Both splits are of one kind, which the types cannot say
     classes, train, val, found = _open(data)
     classes, train, val = restrict(data, classes, train, val)  # type: ignore[type-var]
+    if data.exclude is not None:
+        train, val, excluded = exclude(data.exclude, classes, train, val)  # type: ignore[type-var]
+        found = replace(found, left_out=found.left_out + Counter({f"listed in {data.exclude}": excluded}))
     content = hashlib.sha256(join_names(map(os.fsencode, classes)) + train.digest() + val.digest())
     groups = None
     if train.groups is not None and val.groups is not None:

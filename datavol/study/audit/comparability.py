@@ -13,7 +13,7 @@ import pandas as pd
 from datavol.runs import columns
 from datavol.runs.columns import AGAIN, Audit
 from datavol.runs.integrity import flattened
-from datavol.study.audit.data import audit_data
+from datavol.study.audit.data import audit_data, audit_duplicates
 from datavol.study.audit.findings import SEVERITIES, Finding, Severity, list_fractions, run_names
 from datavol.study.audit.pixels import audit_pixels
 from datavol.study.audit.subsets import audit_subsets
@@ -27,9 +27,9 @@ NOISE = 1.96  # standard errors of a difference of accuracies that count as nois
 def audit(study: Study) -> list[Finding]:
     """Collect findings about a study's comparability, the gravest first."""
     finished = finished_of(study.runs)
-    findings = [*_curves(finished), *audit_data(finished), *audit_subsets(finished), *_schedules(finished)]
-    findings += [*_best(finished), *audit_pixels(finished), *_mixed(finished), *_damaged(finished)]
-    findings += _left_out(study.runs)
+    findings = [*_curves(finished), *audit_data(finished), *audit_duplicates(finished), *audit_subsets(finished)]
+    findings += [*_schedules(finished), *_best(finished), *audit_pixels(finished), *_mixed(finished)]
+    findings += [*_damaged(finished), *_left_out(study.runs)]
     return sorted(findings, key=lambda finding: SEVERITIES.index(finding.severity))
 
 

@@ -7,8 +7,11 @@ from collections.abc import Iterator
 import pandas as pd
 
 from datavol.cli.text import per_cent
+from datavol.data.duplicates.words import leak_in_words, severity_of_leak
 from datavol.data.sources.files.found import by_tools, count, few
 from datavol.study.audit.findings import Finding, run_names
+
+CLEAN = "python -m datavol.audit with the same data shows them, and writes a list for data.exclude"
 
 
 def audit_data(finished: pd.DataFrame) -> Iterator[Finding]:
@@ -38,3 +41,25 @@ def _shared_groups(finished: pd.DataFrame) -> Iterator[Finding]:
             )
             remedy = "move each to one side, or let data.val_fraction part whole groups, and train again"
             yield Finding("major", "shared_groups", what, run_names(runs), remedy)
+
+
+def audit_duplicates(finished: pd.DataFrame) -> Iterator[Finding]:
+    """Report what was there more than once when runs were trained, data set by data set."""
+    for data, runs in finished[finished["duplicates"].notna()].groupby("data"):
+        found = pd.DataFrame([json.loads(text) for text in runs["duplicates"]], index=runs.index)
+        worst = found.loc[found["leaked"].idxmax()]
+        if leaked := int(worst["leaked"]):
+            what = leak_in_words(leaked, int(worst["leaked_identical"]), int(worst["validation_images"]))
+            if (least := int(found["leaked"].min())) < leaked:
+                what += f"; in smaller subsets fewer, down to {least:,}, which makes the curve too steep"
+            severity = severity_of_leak(leaked, int(worst["validation_images"]))
+            yield Finding(severity, "leaks", f"of the data of {data}, {what}", run_names(runs), CLEAN)
+        if number := int(found["disagreeing"].max()):
+            what = f"of the data of {data}, {number:,} images have a copy with another label"
+            yield Finding("minor", "labels", what, run_names(runs), CLEAN)
+        shares = found["repeated"] / found["images"]
+        if shares.max() > 0:
+            worst = found.loc[shares.idxmax()]
+            share = per_cent(shares.max(), 2)
+            what = f"{worst['repeated']:,} of {worst['images']:,} training images ({share}) repeat another one"
+            yield Finding("note", "repeated", f"of the data of {data}, {what}", run_names(runs), CLEAN)

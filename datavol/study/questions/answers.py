@@ -18,9 +18,10 @@ from datavol.study.curves.forecasts import check_miss
 from datavol.study.load.labels import DRAWN
 from datavol.study.load.study import Study
 from datavol.study.questions.curve_runs import CurveRuns, Metric, curves_of_study
-from datavol.study.questions.doubling import doubling
+from datavol.study.questions.doubling import Doubling, doubling
 from datavol.study.questions.gates import Gate, Refused, find_gates
 from datavol.study.questions.groups_or_images import counterpart, groups_or_images
+from datavol.study.questions.label_errors import label_errors
 from datavol.study.questions.next_run import ASKED, Asked, next_run
 from datavol.study.questions.saturation import saturation
 from datavol.study.questions.starved_classes import classes_that_gain
@@ -127,7 +128,7 @@ def answers(
     said = []
     for curve in curves:
         gates = gates_of[curve.name]
-        said += [_answer(curve, question, gates) for question in _questions(curve, delta, target, miss, level)]
+        said += [_answer(curve, question, gates) for question in _questions(curve, gates, delta, target, miss, level)]
         if curve.runs["drawn_groups"].notna().any():
             said += [*_of_groups(curve, curves, gates_of, level)]
     return said
@@ -153,7 +154,12 @@ def _of_groups(
 
 
 def _questions(
-    curve: CurveRuns, delta: float, target: float | None, miss: float | None, level: float
+    curve: CurveRuns,
+    gates: Callable[[], tuple[Gate, ...]],
+    delta: float,
+    target: float | None,
+    miss: float | None,
+    level: float,
 ) -> Iterator[_Question]:
     enough = f"How much data is enough, to {points(delta)}?"
     yield _Question(enough, lambda: saturation(curve, delta, level), gated=True)
@@ -173,6 +179,16 @@ def _questions(
         best = partial(next_run, curve, which, delta=delta, target=target, level=level)  # keeps this `which`
         text = f"Which run would next tell most of {ASKED[which]}?"
         yield _Question(text, best, gated=True, within_reach=which == "target")
+    clean = "Should labels be cleaned before more are bought?"
+    yield _Question(clean, lambda: label_errors(curve, partial(_forecast, curve, gates, level), level))
+
+
+def _forecast(curve: CurveRuns, gates: Callable[[], tuple[Gate, ...]], level: float) -> Doubling | None:
+    """Forecast what twice the data buys; None where a gate or the data forbid it."""
+    try:
+        return None if any(gate.refuses for gate in gates()) else doubling(curve, level)
+    except InsufficientData:
+        return None
 
 
 def _seeds_of_points(curve: CurveRuns, delta: float, level: float) -> SeedsNeeded:

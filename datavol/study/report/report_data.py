@@ -15,6 +15,7 @@ from datavol.study.figures.names import LONGEST, NAMED, drawable, unshown
 from datavol.study.load.measure import Measure
 from datavol.study.load.study import STATES, PointsRead, Study, finished_of
 from datavol.study.questions.answers import Answer, answers
+from datavol.study.questions.label_errors import LabelErrors
 from datavol.study.questions.verdict import Verdict, verdicts_of
 from datavol.study.report.commands import commands_of
 from datavol.study.tables.confidence import class_names
@@ -113,7 +114,7 @@ def report_data(
         answers=found,
         findings=[*audited, *_failed(found), *_unshown(runs)],
         tables=[*_tables(runs, missing), *_fate_table(runs, images)],
-        csv_tables={"learned_images": images} if len(images) else {},
+        csv_tables=({"learned_images": images} if len(images) else {}) | _suspects(found),
         runs=runs_table(runs),
         missing=missing,
         commands=commands_of(runs),
@@ -152,6 +153,13 @@ def _each_point(runs: pd.DataFrame, measure: Measure) -> pd.DataFrame:
     values = 100 * measure.value(runs["top1"].astype(float))
     columns = {"place": runs["run"], "curve": runs["model"], "images": runs["images"], "repeat": runs["seed"]}
     return pd.DataFrame({**columns, f"{measure.title} (%)": values})
+
+
+def _suspects(found: list[Answer]) -> dict[str, pd.DataFrame]:
+    """List the labels that may be wrong, curve by curve."""
+    tables = [one.result.suspects.assign(curve=one.curve) for one in found if isinstance(one.result, LabelErrors)]
+    suspects = pd.concat(tables) if tables else pd.DataFrame()
+    return {"label_errors": suspects} if len(suspects) else {}
 
 
 def _failed(found: list[Answer]) -> Iterator[Finding]:

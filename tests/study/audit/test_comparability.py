@@ -83,6 +83,32 @@ def test_a_planted_difference_is_found_alone_and_its_run_is_named(clean, name):
     assert "\n" not in str(finding)
 
 
+def duplicates(**found: int) -> dict[str, dict[str, int]]:
+    whole = {"images": 719, "repeated": 0, "validation_images": 360, "leaked": 0, "leaked_identical": 0}
+    return {"subset.duplicates": whole | {"disagreeing": 0, "damaged": 0} | found}
+
+
+def test_images_in_both_splits_are_told_with_what_they_may_add_and_that_they_bend_the_curve(tmp_path):
+    write_run(tmp_path, fraction=0.05, planted=duplicates(leaked=1))
+    write_run(tmp_path, fraction=0.5, planted=duplicates(leaked=18, leaked_identical=12))
+    (finding,) = audit(load_study(tmp_path))
+    assert (finding.severity, finding.name) == ("major", "leaks")
+    assert finding.what == (
+        "of the data of digits, 18 of 360 validation images are also in train (12 with the same bytes or pixels, 6 "
+        "alike, resized, saved anew, brightened or mirrored): accuracy may be too good by up to 5 points; in smaller "
+        "subsets fewer, down to 1, which makes the curve too steep"
+    )
+
+
+def test_labels_that_disagree_and_repeated_images_are_told_and_clean_data_are_not(tmp_path):
+    write_run(tmp_path, fraction=0.05, planted=duplicates())
+    write_run(tmp_path, fraction=0.5, planted=duplicates(disagreeing=4, repeated=36))
+    found = {finding.name: finding for finding in audit(load_study(tmp_path))}
+    assert [(name, finding.severity) for name, finding in found.items()] == [("labels", "minor"), ("repeated", "note")]
+    assert found["labels"].what == "of the data of digits, 4 images have a copy with another label"
+    assert found["repeated"].what == "of the data of digits, 36 of 719 training images (5 %) repeat another one"
+
+
 @pytest.mark.parametrize("name", ["content", "weights_sha256"])
 def test_contents_that_differ_are_found_and_those_of_earlier_versions_are_unknown(name, tmp_path):
     path = "sessions.0.content" if name == "content" else name

@@ -1,0 +1,101 @@
+"""Finds images that the data hold more than once: `python -m datavol.audit data=image_folder data.root=...`.
+
+Train and val are looked through for the same files, the same pixels, and pictures that are alike: saved anew, resized,
+brightened, cropped by a little, mirrored or upside down. What was found goes to audits/<data>: pairs (duplicates.csv),
+pictures (duplicates.html), numbers (audit.json), and a list for data.exclude (leave_out.txt).
+"""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from time import monotonic
+from typing import TYPE_CHECKING
+
+from datavol.cli.boundary import Parser, cli_errors
+from datavol.cli.console import announce
+from datavol.cli.text import per_cent, typed
+from datavol.config.compose import compose
+
+if TYPE_CHECKING:
+    from datavol.config.run import Run
+    from datavol.data.duplicates.audited import Audited
+    from datavol.data.subsets import Subset
+
+
+@cli_errors
+def main() -> None:
+    """Print what is there more than once; write pairs, pictures and a list."""
+    parser = Parser(prog="python -m datavol.audit", description=__doc__)
+    parser.add_argument("overrides", nargs="*", metavar="key=value", help="as for python -m datavol.run")
+    parser.add_argument("-m", "--multirun", action="store_true", help="tell of several subsets what is new in each")
+    parser.add_argument("--out", type=Path, help="the folder to write into; by default audits/<data>")
+    arguments = parser.parse_intermixed_args()
+    runs = compose(arguments.overrides, multirun=arguments.multirun)
+    from datavol.data.duplicates.findings import findings
+    from datavol.data.duplicates.pages import write_audit
+    from datavol.runs.files import check_writable
+
+    folder = arguments.out or Path("audits", runs[0].config.data.name)
+    check_writable(folder)
+    start = monotonic()
+    found, subsets = audit_runs(runs)
+    for said in findings(found):
+        print(said)
+    images = len(found.labels) - int(found.excluded.sum())
+    print(f"{len(found.pairs.table):,} pairs among {images:,} images, found in {monotonic() - start:.0f} s")
+    for line in _news(found, subsets):
+        print(line)
+    write_audit(found, folder, " ".join(["python -m datavol.audit", *map(shlex.quote, sys.argv[1:])]))
+    print(f"pictures: {folder / 'duplicates.html'}")
+    if (leave := int((found.to_leave_out & ~found.excluded).sum())) > 0:
+        typed_list = typed("data.exclude", str(folder / "leave_out.txt"))
+        kept = [text for text in arguments.overrides if not text.startswith("data.exclude=")]
+        line = " ".join(["python -m datavol.run", *["-m"] * arguments.multirun, *map(shlex.quote, kept), typed_list])
+        print(f"without {leave:,} of them no two are copies; look at the pictures, then type: {line}")
+
+
+def audit_runs(runs: list[Run]) -> tuple[Audited, list[Subset]]:
+    """Audit the data of runs, and draw their subsets from the same.
+
+    Raises:
+        ConfigError: If the runs are of several data sets, or their data do not allow what is asked for.
+        RunError: If the disk does not give a file.
+    """
+    from datavol.data.duplicates.audited import audit_source
+    from datavol.data.prepare import subset_of
+    from datavol.data.sources.exclude import excluded_positions
+    from datavol.data.sources.open import open_source
+    from datavol.errors import ConfigError
+    from datavol.runs.provenance import cores
+
+    data = runs[0].config.data
+    if any(run.config.data != data for run in runs):
+        raise ConfigError("-m must be given subsets of one data set, got several; audit one at a time")
+    # With what is excluded already, so that images keep their names and a new list holds the old one
+    source = open_source(data.model_copy(update={"exclude": None}))
+    excluded = None if data.exclude is None else excluded_positions(data.exclude, source.train, source.val)  # type: ignore[type-var]
+    whole = source if excluded is None else open_source(data)
+    announce(whole.lines)
+    subsets = [subset_of(run.config, whole) for run in runs]
+    return audit_source(source, data, cores(), excluded), subsets
+
+
+def _news(found: Audited, subsets: list[Subset]) -> Iterator[str]:
+    """Say of each subset below the full set how much of it is new."""
+    import numpy as np
+
+    there = np.flatnonzero(~found.in_val & ~found.excluded)  # the training images that subsets are drawn from
+    for subset in subsets:
+        images, positions = len(subset), there[subset.indices]
+        if images == len(there):
+            continue
+        new, leaked = images - found.repeated(subset=positions), int(found.leaked(positions).sum())
+        name = f"fraction {subset.fraction:g}, draw_seed {subset.draw_seed}"
+        yield f"{name}: {new:,} of {images:,} images ({per_cent(new / images)}) are new, {leaked:,} of val are in it"
+
+
+if __name__ == "__main__":
+    main()

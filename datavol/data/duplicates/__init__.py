@@ -1,0 +1,1 @@
+"""Finds images that a data set holds more than once."""

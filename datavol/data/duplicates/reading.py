@@ -1,0 +1,116 @@
+"""Decodes the images of a split once, and keeps what they hash to beside the file tables."""
+
+import hashlib
+import sys
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from itertools import chain
+
+import numpy as np
+from numpy.typing import NDArray
+from tqdm import tqdm
+
+from datavol.data.duplicates.hashes import HASHES, Hashes, digest, perceptual, pixel_digest, thumbnail
+from datavol.data.duplicates.kept import keep, kept, kept_file
+from datavol.data.duplicates.neighbours import Positions
+from datavol.data.images.decode import decode_pixels
+from datavol.data.images.pixel_rules import PixelRules
+from datavol.data.sources.arrays import ArraySplit
+from datavol.data.sources.files.file_table import DamagedImage, FileSplit
+from datavol.data.sources.split import Split
+
+BATCH, TASK = 1024, 32  # images whose thumbnails are transformed at once, and that a thread looks at
+MISSING = -1  # stamp of a file that is not there
+
+Read = Callable[[int], tuple[np.void, NDArray[np.uint8] | None]]  # hash of the file, and its pixels unless damaged
+
+
+def hash_splits(splits: list[Split], rules: PixelRules, cache_dir: str | None, threads: int) -> Hashes:
+    """Hash the images of train and val, one after the other; those that were not before, or changed since.
+
+    Raises:
+        RunError: If a file is not given by the disk.
+    """
+    return np.concatenate([_hash_split(split, rules, cache_dir, threads) for split in splits])
+
+
+def _hash_split(split: Split, rules: PixelRules, cache_dir: str | None, threads: int) -> Hashes:
+    place = split.files.place if isinstance(split, FileSplit) else ""
+    file = kept_file("hashes", repr((place, split.digest(), rules.text)).encode(), cache_dir)
+    with ThreadPoolExecutor(threads) as pool:
+        stamps = _stamps(split, pool)
+        hashes = kept(file, HASHES, len(split))
+        if hashes is None:
+            hashes = np.zeros(len(split), dtype=HASHES)
+            hashes["side"] = -1
+        # Cached are the images whose files have the size and times that they had
+        todo = np.flatnonzero((hashes["stamp"] != stamps) | (hashes["side"] < 0))
+        if not len(todo):
+            return hashes
+        read: Read = _array_reader(split) if isinstance(split, ArraySplit) else _file_reader(split, rules)
+        silent = len(todo) <= BATCH or not sys.stderr.isatty()
+        with tqdm(total=len(todo), desc="audit", unit="image", leave=False, disable=silent) as bar:
+            for part in np.split(todo, range(BATCH, len(todo), BATCH)):
+                looks = pool.map(lambda some: [_look(*read(i)) for i in some.tolist()], _tasks(part))
+                hashes[part] = _hash(chain.from_iterable(looks), len(part))
+                bar.update(len(part))
+        hashes["stamp"] = stamps
+    keep(file, hashes)
+    return hashes
+
+
+def _tasks(positions: Positions) -> list[Positions]:
+    """Split positions into what a thread does at a time; handing over takes as long as a little image."""
+    return np.split(positions, range(TASK, len(positions), TASK))
+
+
+def _look(content: np.void, pixels: NDArray[np.uint8] | None) -> tuple[np.void, np.void, int, NDArray[np.uint8] | None]:
+    if pixels is None:
+        return content, np.void(16), 0, None
+    return content, pixel_digest(pixels), min(pixels.shape[:2]), thumbnail(pixels)
+
+
+def _hash(looks: Iterator[tuple[np.void, np.void, int, NDArray[np.uint8] | None]], count: int) -> Hashes:
+    """Gather what threads found of a batch, and transform its thumbnails at once."""
+    hashes = np.zeros(count, dtype=HASHES)
+    thumbnails = []
+    for row, (content, pixels, side, small) in zip(hashes, looks, strict=True):
+        row["file"], row["pixels"], row["side"] = content, pixels, side
+        if small is not None:
+            thumbnails.append(small)
+    if thumbnails:
+        sound = hashes["side"] > 0
+        hashes["coarse"][sound], hashes["fine"][sound] = perceptual(np.stack(thumbnails))
+    return hashes
+
+
+def _array_reader(split: ArraySplit) -> Read:
+    def read(i: int) -> tuple[np.void, NDArray[np.uint8]]:
+        return pixel_digest(split.images[i]), split.images[i]
+
+    return read
+
+
+def _file_reader(split: FileSplit, rules: PixelRules) -> Read:
+    def read(i: int) -> tuple[np.void, NDArray[np.uint8] | None]:
+        content = digest(split.content(i))
+        try:
+            return content, decode_pixels(split, i, rules)
+        except DamagedImage:
+            return content, None  # counted; training says what is wrong with it
+
+    return read
+
+
+def _stamps(split: Split, pool: ThreadPoolExecutor) -> NDArray[np.int64]:
+    """Hash each file's size and times to 64 bits; 0 in arrays."""
+    if isinstance(split, ArraySplit):
+        return np.zeros(len(split), dtype=np.int64)
+
+    def stamp(i: int) -> int:
+        if (facts := split.stamp(i)) is None:
+            return MISSING  # reading it says so
+        return int.from_bytes(hashlib.blake2b(repr(facts).encode(), digest_size=8).digest(), "little") >> 1
+
+    stamps = pool.map(lambda some: [stamp(i) for i in some.tolist()], _tasks(np.arange(len(split))))
+    return np.fromiter(chain.from_iterable(stamps), dtype=np.int64, count=len(split))
