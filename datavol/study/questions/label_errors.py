@@ -86,7 +86,7 @@ class LabelErrors:
 
     @property
     def _first(self) -> list[dict[str, object]]:
-        return self.suspects.head(NAMED).to_dict("records")  # type: ignore[return-value]
+        return self.suspects.head(NAMED).to_dict("records")
 
     @property
     def _answer(self) -> str:
