@@ -74,7 +74,10 @@ def hashes_of(images: list[Pixels]) -> NDArray[np.void]:
     """Hash pixels as the audit does."""
     hashes = np.zeros(len(images), dtype=HASHES)
     for row, pixels in zip(hashes, images, strict=True):
-        row["side"], row["file"] = min(pixels.shape[:2]), np.void(hash((pixels.shape, pixels.tobytes())).to_bytes(16, "little", signed=True))
+        row["side"], row["file"] = (
+            min(pixels.shape[:2]),
+            np.void(hash((pixels.shape, pixels.tobytes())).to_bytes(16, "little", signed=True)),
+        )
     hashes["pixels"] = hashes["file"]
     hashes["coarse"], hashes["fine"] = perceptual(np.stack([thumbnail(pixels) for pixels in images]))
     return hashes
@@ -117,7 +120,10 @@ def _times(folder: str) -> None:
     with tempfile.TemporaryDirectory() as place:
         write_photographs(Path(place, "set"), {"train": 300, "val": 20})
         photos = compose(["data=image_folder", f"data.root={place}/set", f"data.cache_dir={place}"])[0].config.data
-        sets = {"Fashion-MNIST": compose(["data=fashion_mnist", f"data.root={folder}"])[0].config.data, "photographs": photos}
+        sets = {
+            "Fashion-MNIST": compose(["data=fashion_mnist", f"data.root={folder}"])[0].config.data,
+            "photographs": photos,
+        }
         for name, data in sets.items():
             source, start = open_source(data), time.monotonic()
             hashes = hash_splits([source.train, source.val], PLAIN, place, 1)
