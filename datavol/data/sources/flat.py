@@ -8,7 +8,7 @@ from datavol.data.sources.files.found import plural
 from datavol.data.sources.files.layout import DRAWN, Layout, beside_train, command, split_role
 from datavol.data.sources.files.tree import Tree, at, holds_images, image_names, images_in, inside
 from datavol.data.sources.place import open_place
-from datavol.data.sources.tables.columns import Table
+from datavol.data.sources.tables.columns import SeveralColumns, Table
 from datavol.data.sources.tables.paths import Paths
 from datavol.data.sources.tables.sheet import Sheet, open_sheet
 from datavol.errors import ConfigError
@@ -63,24 +63,28 @@ def labelling_tables(tree: Tree, folder: str) -> list[str]:
     parts = folder.split("/") if folder else []
     tops = ["/".join(parts[:depth]) for depth in range(len(parts) + 1)]
     files = [(top, name) for top in tops for name in tree.look(top).files if name.lower().endswith(TABLES)]
-    commands = [_command(tree, inside(top, name), folder) for top, name in files if "submission" not in name]
-    return [one for one in commands if one]
+    files = [(top, name) for top, name in files if "submission" not in name]
+    asked: dict[str, str | None] = dict.fromkeys(("path", "label", "split"))
+    return [command for top, name in files for command in _commands(tree, inside(top, name), folder, asked)]
 
 
-def _command(tree: Tree, file: str, folder: str) -> str:
-    """Write the command for a table, if its first row is an image of the folder."""
+def _commands(tree: Tree, file: str, folder: str, asked: dict[str, str | None]) -> list[str]:
+    """Write the command for a table, if its first row is an image of the folder, or one for each reading."""
     path, beside = at(tree, file), os.path.dirname(at(tree, file))
     for root in dict.fromkeys((beside, at(tree, folder))):
         paths = Paths(open_place(root, None), "utf-8")
         try:
-            sheet = open_sheet(Table(path), dict.fromkeys(("path", "label", "split")), None, paths.is_file)
+            sheet = open_sheet(Table(path), asked, None, paths.is_file)
             _, first = next(sheet.rows(), (0, list[str]()))
+        except SeveralColumns as several:
+            choices = [asked | {several.role: name} for name in several.names]
+            return [command for choice in choices for command in _commands(tree, file, folder, choice)]
         except ConfigError:
-            return ""
+            return []
         if first and paths.is_file(first[sheet.columns.path]):
             chosen = [] if root == beside else [typed("data.root", root)]
-            return " ".join(["data=table", typed("data.table", path), *chosen, *_columns(sheet, first)])
-    return ""
+            return [" ".join(["data=table", typed("data.table", path), *chosen, *_columns(sheet, first)])]
+    return []
 
 
 def _columns(sheet: Sheet, first: list[str]) -> list[str]:

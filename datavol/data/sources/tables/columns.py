@@ -44,6 +44,14 @@ class Columns:
     asked: bool = False  # the split column was asked for by its name, or is called `split`
 
 
+class SeveralColumns(ConfigError):
+    """Reports several columns for one role, by their names."""
+
+    def __init__(self, role: str, names: list[str], message: str) -> None:
+        super().__init__(message)
+        self.role, self.names = role, names
+
+
 def usual(name: str) -> str:
     """Write a column's name as `USUAL` does.
 
@@ -96,9 +104,11 @@ def choose_columns(
         if len(found) > 1:
             options = [f"{table.command} {typed(f'data.columns.{role}', header[i])}" for i in found]
             names = " and ".join(shown(header[i]) for i in found)
-            raise ConfigError(
+            raise SeveralColumns(
+                role,
+                [header[i] for i in found],
                 f"{table.key} must have one column of {role}s, got {names} in {shown(table.path)}; try "
-                f"{', or '.join(options)}"
+                f"{', or '.join(options)}",
             )
         if not found and (role != "split" or asked[role] is not None):
             _refuse_missing(header, role, asked, table)
