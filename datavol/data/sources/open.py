@@ -22,13 +22,13 @@ from datavol.data.sources.files.content import content_of
 from datavol.data.sources.files.file_table import FileSplit, join_names
 from datavol.data.sources.files.found import Found, Sizes
 from datavol.data.sources.files.verified import verified_content
+from datavol.data.sources.folders.image_folder import open_image_folder
+from datavol.data.sources.folders.imagenet import open_imagenet
 from datavol.data.sources.groups import Groups, count_groups
 from datavol.data.sources.hugging_face import open_hugging_face
-from datavol.data.sources.image_folder import open_image_folder
-from datavol.data.sources.imagenet import open_imagenet
 from datavol.data.sources.restrict import restrict
 from datavol.data.sources.split import Classes, Opened, Split, hold_out
-from datavol.data.sources.table import open_table
+from datavol.data.sources.tables.table import open_table
 from datavol.data.sources.webdataset import open_webdataset
 
 

@@ -13,7 +13,7 @@ from datavol.cli.text import shown
 from datavol.data.sources.files.class_names import check_class_names, check_same_classes
 from datavol.data.sources.files.file_table import FileSplit, join_names
 from datavol.data.sources.files.found import Found
-from datavol.data.sources.files.layout import split_role
+from datavol.data.sources.files.roles import split_role
 from datavol.data.sources.files.same_files import MISSING, Files, check_same_files, listed_files
 from datavol.data.sources.files.tree import Tree
 from datavol.data.sources.groups import with_groups

@@ -11,7 +11,7 @@ from datavol.cli.text import shown, typed
 from datavol.config.data import WebDatasetConfig
 from datavol.data.sources.files.file_table import cache_path, data_root, join_names, split_names
 from datavol.data.sources.files.image_names import IMAGE_ENDINGS
-from datavol.data.sources.files.layout import split_role
+from datavol.data.sources.files.roles import split_role
 from datavol.data.sources.rows import Rows, open_rows
 from datavol.data.sources.split import Opened
 from datavol.data.sources.storage.archives import Archives, open_archives

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from datavol.config.compose import compose
 from datavol.data.sources.files.file_table import split_names
 from datavol.data.sources.files.tree import FolderTree, ListedTree
-from datavol.data.sources.image_folder import open_tree
+from datavol.data.sources.folders.image_folder import open_tree
 from datavol.data.sources.open import Source, open_source
 from datavol.data.sources.storage.folder import Folder
 from datavol.errors import ConfigError

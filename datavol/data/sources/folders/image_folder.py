@@ -5,15 +5,16 @@ from collections import Counter
 
 from datavol.cli.text import shown, typed
 from datavol.config.data import ImageFolderConfig
-from datavol.data.sources.files.class_folders import ClassFolders, divide_inside, read_classes
 from datavol.data.sources.files.class_names import check_class_names, check_same_classes
 from datavol.data.sources.files.found import FOLDER, plural
-from datavol.data.sources.files.layout import DRAWN, Layout, beside_train, command, find_layout, split_role
+from datavol.data.sources.files.roles import split_role
 from datavol.data.sources.files.tree import Tree, at, images_in, inside
-from datavol.data.sources.flat import check_flat
-from datavol.data.sources.found_in_folders import found_in
+from datavol.data.sources.folders.class_folders import ClassFolders, divide_inside, read_classes
+from datavol.data.sources.folders.flat import check_flat
+from datavol.data.sources.folders.layout import DRAWN, Layout, beside_train, command, find_layout
+from datavol.data.sources.folders.packed import check_packed
+from datavol.data.sources.folders.remarks import found_in
 from datavol.data.sources.groups import with_groups
-from datavol.data.sources.packed import check_packed
 from datavol.data.sources.place import open_place
 from datavol.data.sources.split import Opened, check_one_validation, hold_out
 from datavol.errors import ConfigError

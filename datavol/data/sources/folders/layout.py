@@ -8,21 +8,15 @@ import os
 import re
 from collections import Counter
 from dataclasses import dataclass, field, replace
-from functools import lru_cache
 from itertools import islice
 
 from datavol.cli.text import shown, typed
 from datavol.data.sources.files.found import FOLDER, few
-from datavol.data.sources.files.other_tasks import check_whole_images
+from datavol.data.sources.files.roles import split_role
 from datavol.data.sources.files.tree import DEEP, Tree, at, holds_images, images_in, inside
+from datavol.data.sources.folders.other_tasks import check_whole_images
 from datavol.errors import ConfigError
 
-ROLES = {
-    **dict.fromkeys(("train", "training", "trn", "trainings"), "train"),
-    **dict.fromkeys(("val", "valid", "validation", "validate", "dev", "development"), "val"),
-    **dict.fromkeys(("test", "testing", "tst", "holdout", "evaluation", "eval"), "test"),
-}
-FILLERS = ("", "set", "data", "dataset", "images", "image", "imgs", "img", "pics", "seg", "split", "folder")
 DRAWN = "data.val_fraction=0.2"
 
 
@@ -35,18 +29,6 @@ class Layout:
     test: str | None = None
     left_out: Counter[str] = field(default_factory=Counter)  # what lies beside and around them
     chosen: bool = False  # by the user, so that names mean nothing
-
-
-@lru_cache(4096)  # a table asks for the same few words a million times
-def split_role(name: str) -> str | None:
-    """Return `train`, `val` or `test` for a name that means only it.
-
-    >>> [split_role(name) for name in ("Training", "seg_test", "val2017", "trainset", "train station")]
-    ['train', 'test', 'val', 'train', None]
-    """
-    words = re.split(r"[\W\d_]+", name.lower())
-    words = [re.sub("(set|data|images)$", "", word) for word in words if word not in FILLERS]
-    return ROLES.get(words[0]) if len(words) == 1 else None
 
 
 def command(tree: Tree, train: str | None = None, val: str | None = None, *more: str) -> str:

@@ -4,13 +4,13 @@ import os
 from collections import Counter
 
 from datavol.cli.text import shown, typed
-from datavol.data.sources.files.class_folders import ClassFolders
 from datavol.data.sources.files.class_names import check_class_names
 from datavol.data.sources.files.found import LEFT_BY_TOOLS, Found, count, few, fitting, plural
 from datavol.data.sources.files.image_names import HEIF_ENDINGS, THUMBNAILS, UNREAD_ENDINGS
-from datavol.data.sources.files.layout import split_role
+from datavol.data.sources.files.roles import split_role
 from datavol.data.sources.files.same_files import check_same_files
 from datavol.data.sources.files.tree import Tree, at
+from datavol.data.sources.folders.class_folders import ClassFolders
 
 
 def found_in(tree: Tree, parts: list[ClassFolders], left_out: Counter[str], words: tuple[str, str]) -> Found:

@@ -8,16 +8,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from datavol.config.data import ImageNetConfig
-from datavol.data.sources.files.class_folders import read_classes
 from datavol.data.sources.files.class_names import check_same_classes
 from datavol.data.sources.files.file_table import FileSplit, data_root, split_names
 from datavol.data.sources.files.found import Found
 from datavol.data.sources.files.tree import FolderTree
-from datavol.data.sources.found_in_folders import found_in
+from datavol.data.sources.folders.class_folders import read_classes
+from datavol.data.sources.folders.remarks import found_in
 from datavol.data.sources.groups import with_groups
 from datavol.data.sources.split import Classes, Opened
 from datavol.data.sources.storage.folder import Folder
-from datavol.data.sources.table import read_rows
+from datavol.data.sources.tables.table import read_rows
 from datavol.errors import ConfigError
 
 

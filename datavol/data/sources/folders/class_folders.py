@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from datavol.cli.text import shown
 from datavol.data.sources.files.file_table import FileSplit, split_names
 from datavol.data.sources.files.found import count
-from datavol.data.sources.files.layout import split_role
+from datavol.data.sources.files.roles import split_role
 from datavol.data.sources.files.tree import Tree, at
 from datavol.errors import ConfigError
 

@@ -5,8 +5,9 @@ from itertools import islice
 
 from datavol.cli.text import shown, typed
 from datavol.data.sources.files.found import plural
-from datavol.data.sources.files.layout import DRAWN, Layout, beside_train, command, split_role
+from datavol.data.sources.files.roles import split_role
 from datavol.data.sources.files.tree import Tree, at, holds_images, image_names, images_in, inside
+from datavol.data.sources.folders.layout import DRAWN, Layout, beside_train, command
 from datavol.data.sources.place import open_place
 from datavol.data.sources.tables.columns import SeveralColumns, Table
 from datavol.data.sources.tables.paths import Paths

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from datavol.cli.text import shown, typed
 from datavol.config.data import TableConfig
-from datavol.data.sources.files.layout import split_role
+from datavol.data.sources.files.roles import split_role
 from datavol.data.sources.files.tree import Tree, at
 from datavol.data.sources.place import absolute, open_place
 from datavol.data.sources.rows import Rows, open_rows

@@ -1,0 +1,1 @@
+"""Opens data sets with a folder per class."""
