@@ -166,7 +166,8 @@ def _add_lacking(
 
 
 def _report(line: str) -> None:
-    print(f"image cache: {line}", file=sys.stderr, flush=True)
+    if os.environ.get("LOCAL_RANK", "0") == "0":  # the others meet the same store after it
+        print(f"image cache: {line}", file=sys.stderr, flush=True)
 
 
 def _pack(decode: Decode, side: int, position: int) -> NDArray[np.uint8] | DamagedImage:
