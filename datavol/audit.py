@@ -36,6 +36,7 @@ def main() -> None:
     runs = compose(arguments.overrides, multirun=arguments.multirun)
     from datavol.data.duplicates.findings import findings
     from datavol.data.duplicates.pages import write_audit
+    from datavol.data.sources.files.found import plural
     from datavol.runs.files import check_writable
 
     folder = arguments.out or Path("audits", runs[0].config.data.name)
@@ -45,11 +46,13 @@ def main() -> None:
     for said in findings(found):
         print(said)
     images = len(found.labels) - int(found.excluded.sum())
-    print(f"{len(found.pairs.table):,} pairs among {images:,} images, found in {monotonic() - start:.0f} s")
+    pairs = len(found.pairs.table)
+    print(f"{plural(pairs, 'pair')} of copies among {images:,} images, found in {monotonic() - start:.0f} s")
     for line in _news(found, subsets):
         print(line)
     write_audit(found, folder, " ".join(["python -m datavol.audit", *map(shlex.quote, sys.argv[1:])]))
-    print(f"pictures: {folder / 'duplicates.html'}")
+    if pairs:
+        print(f"pictures: {folder / 'duplicates.html'}")
     if (leave := int((found.to_leave_out & ~found.excluded).sum())) > 0:
         typed_list = typed("data.exclude", str(folder / "leave_out.txt"))
         kept = [text for text in arguments.overrides if not text.startswith("data.exclude=")]

@@ -98,7 +98,7 @@ def test_the_printed_line_leaves_out_all_copies(root, capsys):
     assert "left out: 6 listed in audits/image_folder/leave_out.txt" in source.lines
     lines = audit(capsys, *overrides)
     assert lines[0].startswith("minor: images that do not decode")
-    assert lines[1].startswith("0 pairs among 14 images")
+    assert lines[1].startswith("0 pairs of copies among 14 images")
     assert open_source(compose(overrides)[0].config.data).fingerprint == source.fingerprint  # the list is still whole
 
 
