@@ -1,6 +1,6 @@
 """Plants copies in digits, Fashion-MNIST and photographs, and counts which the audit finds, by kind.
 
-    PYTHONPATH=. python benchmarks/duplicates.py /usr/share/datasets/fashion-mnist
+    python -m benchmarks.duplicates /usr/share/datasets/fashion-mnist
 
 Prints Markdown tables (docs/explanation/leaks.md has them): found of each kind, pairs among images that were not
 planted, and seconds for Fashion-MNIST whole, from which those of 1.28 million photographs are calculated.
@@ -101,7 +101,7 @@ def found_by_kind(images: list[Pixels]) -> tuple[dict[str, float], int]:
 def main() -> None:
     """Print the tables."""
     rng = np.random.default_rng(0)
-    folder = sys.argv[1]
+    folder = sys.argv[1] if len(sys.argv) > 1 else "/usr/share/datasets/fashion-mnist"
     clothes = fashion_mnist(folder, False)[1].images
     sets = {
         "digits, 8 x 8": list(digits()[1].images[:PLANTED]),

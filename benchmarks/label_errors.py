@@ -1,6 +1,6 @@
 """Plants wrong labels among validation images, and counts which a report finds.
 
-    PYTHONPATH=. python benchmarks/label_errors.py
+    python -m benchmarks.label_errors
 
 Of digits with a small network of scikit-learn, and of Fashion-MNIST with the predictions that examples/fashion_mnist
 keeps. Prints a Markdown table, which docs/explanation/leaks.md has.
