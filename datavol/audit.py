@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 @cli_errors
 def main() -> None:
-    """Print what is there more than once; write pairs, pictures and a list."""
+    """Print the findings; write pairs, pictures and the images to leave out."""
     parser = Parser(prog="python -m datavol.audit", description=__doc__)
     parser.add_argument("overrides", nargs="*", metavar="key=value", help="as for python -m datavol.run")
     parser.add_argument("-m", "--multirun", action="store_true", help="tell of several subsets what is new in each")
@@ -87,7 +87,10 @@ def audit_runs(runs: list[Run]) -> tuple[Audited, list[Subset]]:
 
 
 def _news(found: Audited, subsets: list[Subset]) -> Iterator[str]:
-    """Say of each subset below the full set how much of it is new."""
+    """Say for each smaller subset how many of its images are new.
+
+    The line also counts the validation images that are in the subset. The full set gets none.
+    """
     import numpy as np
 
     there = np.flatnonzero(~found.in_val & ~found.excluded)  # the training images that subsets are drawn from

@@ -2,7 +2,10 @@
 
 
 class ConfigError(ValueError):
-    """Reports a mistake by name, rule, value and remedy. Exit code 2, nothing written."""
+    """Reports a mistake by name, rule, value and remedy.
+
+    Exit code 2, nothing written.
+    """
 
 
 HELD = 75
@@ -10,7 +13,10 @@ HELD = 75
 
 
 class RunError(RuntimeError):
-    """Reports a run that had to stop, its measurements kept. Exit code 1."""
+    """Reports a run that had to stop, its measurements kept.
+
+    Exit code 1.
+    """
 
     def __init__(self, message: str) -> None:
         # From a data worker, torch raises it anew with the worker's traceback as its message, and our line as the last

@@ -20,7 +20,7 @@ OWN = "of a CSV file: "
 
 @cli_errors
 def main() -> None:
-    """Report on the studies, or the CSV file of points, of the command line."""
+    """Report on the command line's studies, or its CSV file of points."""
     parser = Parser(prog="python -m datavol.report", description=__doc__)
     folders = "a study's folder, such as studies/digits; or one CSV file of another trainer's points, with columns n "
     folders += "(training images), value, and where there are such, seed and curve"
@@ -93,7 +93,7 @@ def report_points(
     percent: bool = False,
     **known: Any,
 ) -> None:
-    """Print the answers for a CSV file of points; write page, tables and figures.
+    """Print answers for a file of points; write page, tables and figures.
 
     Args:
         file: See `datavol.study.load.points`.

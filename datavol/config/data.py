@@ -149,7 +149,10 @@ class ImageFolderConfig(FilesConfig):
 
 
 class ColumnsConfig(Section):
-    """Declares which columns of a table have what, by their names, or by numbers from 1."""
+    """Declares which columns of a table hold paths, labels and splits.
+
+    Columns are given by their names, or by numbers from 1.
+    """
 
     path: Text | None = key("a column of paths", hashed=True, added=None, remedy="image")
     label: Text | None = key("a column of labels", hashed=True, added=None, remedy="breed")

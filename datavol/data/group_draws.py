@@ -30,7 +30,7 @@ def commonest_classes(labels: Indices, groups: Indices) -> Indices:
 
 
 def spread_over_groups(groups: Indices, *key: object) -> Indices:
-    """Shuffle images so that any stretch of them is spread evenly over their groups.
+    """Shuffle images so that any stretch spreads evenly over their groups.
 
     A group of m of n images has about k m / n images, at most one more or less, among the first k.
 

@@ -17,7 +17,7 @@ from datavol.runs.randomness import permutation
 
 
 def sample_order(subset: NDArray[np.int64], order_seed: int, start: int, stop: int) -> NDArray[np.int64]:
-    """Give samples start .. stop-1 of a run as positions in the training set."""
+    """List the training-set positions of a run's samples start .. stop-1."""
     n = len(subset)
     # All passes that the samples touch, whole, then the samples' part of them
     passes = [subset[permutation(n, "order", order_seed, p)] for p in range(start // n, -(-stop // n))]

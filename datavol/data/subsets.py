@@ -163,7 +163,11 @@ def _missing_class(
     share: Fraction,
     drawn: Callable[[Fraction], Indices],
 ) -> ConfigError:
-    """Name the fraction in hundredths at which a class has images that is the commonest of no group."""
+    """Build the error for classes that no drawn group holds.
+
+    They are the commonest of no group, so that none is drawn for them. The remedy is the least fraction in hundredths
+    at which they have images, or draws of items.
+    """
 
     def works(other: Fraction) -> bool:
         try:
@@ -218,7 +222,10 @@ def _pick(
     partition_seed: int,
     groups: list[Indices] | None = None,
 ) -> Indices:
-    """Draw `counts` of each class's members, sorted; spread over their groups, if these are given."""
+    """Draw `counts` of each class's members, sorted.
+
+    They are spread evenly over their groups, if these are given.
+    """
     # A permutation's key decides what is shared. With the fraction in it, draws are independent; without it, a smaller
     # count takes a prefix of what a larger one takes; without the seed as well, seeds can take disjoint blocks of it
     keys = {"independent": (draw_seed, share), "nested": (draw_seed,), "disjoint": (partition_seed,)}

@@ -21,7 +21,10 @@ Mask = NDArray[np.bool_]  # (images,), training images first, then those of vali
 
 @dataclass(frozen=True, eq=False)
 class Audited:
-    """Holds the pairs among the images of a source; positions count train, then val."""
+    """Holds the pairs of copies among the images of a source.
+
+    Positions count train, then val.
+    """
 
     source: Source
     pairs: Pairs
@@ -50,7 +53,7 @@ class Audited:
         return self._differ(self.labels, self.groups)
 
     def leaked(self, subset: Positions | None = None, identical: bool = False) -> Mask:
-        """Flag validation images that are also in train, or in a subset of it.
+        """Flag validation images with a copy in train (or in `subset`).
 
         With `identical`, only by their file or pixels.
         """
@@ -59,7 +62,10 @@ class Audited:
         return self.in_val & np.isin(groups, trained if subset is None else trained[subset])
 
     def repeated(self, val: bool = False, subset: Positions | None = None) -> int:
-        """Count the images of train, of a subset of it, or of val, that repeat an earlier one there."""
+        """Count the images of a set that repeat an earlier one there.
+
+        The set is train, `subset` of it, or val.
+        """
         groups = self.groups[self.in_val == val]
         groups = groups if subset is None else groups[subset]
         return len(groups) - len(np.unique(groups))
@@ -100,11 +106,13 @@ class Audited:
 
 
 def audit_source(source: Source, data: DataConfig, threads: int, excluded: Positions | None = None) -> Audited:
-    """Look at every image of train and val once; what was found is kept.
+    """Hash every image of train and val once, and pair the copies.
+
+    Hashes and pairs are kept for the next time.
 
     Args:
         source: The opened data.
-        data: Its keys, of which `cache_dir` says where to keep it, as for file tables.
+        data: Its keys, of which `cache_dir` says where to keep what is found, as for file tables.
         threads: Images decoded at a time.
         excluded: Positions that are not looked for copies.
 

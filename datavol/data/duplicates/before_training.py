@@ -55,7 +55,7 @@ def _data_overrides(run: Run) -> list[str]:
 
 
 def _size(source: Source) -> str | None:
-    """Say how much there is to look at, if it is more than `auto` looks at."""
+    """Write the data's size if `data.audit=auto` would skip it; else None."""
     images, size = len(source.train.labels) + len(source.val.labels), 0.0
     for split in (source.train, source.val):
         if isinstance(split, FileSplit):

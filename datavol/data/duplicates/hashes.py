@@ -38,7 +38,10 @@ def digest(content: bytes | memoryview) -> np.void:
 
 
 def pixel_digest(pixels: NDArray[np.uint8]) -> np.void:
-    """Hash pixels, (H, W) or (H, W, 3), and their shape into 16 bytes."""
+    """Hash pixels and their shape into 16 bytes.
+
+    Pixels are (H, W) or (H, W, 3).
+    """
     content = hashlib.blake2b(repr(pixels.shape).encode(), digest_size=16)
     content.update(np.ascontiguousarray(pixels).data)
     return np.void(content.digest())
@@ -52,7 +55,10 @@ def thumbnail(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 
 def perceptual(thumbnails: NDArray[np.uint8]) -> tuple[NDArray[np.uint64], NDArray[np.uint64]]:
-    """Hash thumbnails (n, SIDE, SIDE) to coarse (n, views) and fine (n, views, 4)."""
+    """Hash thumbnails coarsely, to find pairs, and finely, to confirm them.
+
+    Thumbnails are (n, SIDE, SIDE), coarse hashes (n, views), fine ones (n, views, 4).
+    """
     # The low frequencies (n, FINE, FINE), and of each whether it is above their median: what survives other sizes,
     # qualities and brightness. Rounded, since nought is nought in whatever order it was summed
     waves = np.round(WAVES @ thumbnails.astype(np.float64) @ WAVES.T, 6)

@@ -24,7 +24,10 @@ def kept_file(name: str, key: bytes, cache_dir: str | None) -> Path:
 
 
 def kept(file: Path, dtype: np.dtype[np.void], count: int | None = None) -> NDArray[np.void] | None:
-    """Read a table, with `count` rows if given; None where there is none, or it is unreadable."""
+    """Read a kept table; None where there is none that fits.
+
+    It fits if it is of `dtype` and has `count` rows (if given). One that is unreadable or does not fit is warned of.
+    """
     try:
         table = np.load(io.BytesIO(file.read_bytes()), allow_pickle=False)
         if table.dtype == dtype and table.ndim == 1 and count in (None, len(table)):

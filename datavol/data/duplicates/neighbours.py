@@ -27,7 +27,9 @@ CHUNK = 2**20  # comparisons at a time
 
 
 def near(codes: Codes, queries: Codes, confirm: Confirm, threads: int = 1) -> tuple[Positions, Positions]:
-    """Find the pairs of a query and another code within `RADIUS` bits that are confirmed.
+    """Find the confirmed pairs whose codes differ in at most `RADIUS` bits.
+
+    A pair is the query of one image and the code of another.
 
     Args:
         codes: A hash of each image.
@@ -91,7 +93,10 @@ def _quarter(values: Codes, quarter: int) -> Positions:
 def _lookup(
     wanted: Positions, asking: Positions, order: Positions, starts: Positions
 ) -> Iterator[tuple[Positions, Positions]]:
-    """Pair each query of `asking` with the codes whose quarter is the wanted one."""
+    """Pair each query with the codes that have its wanted quarter.
+
+    Queries are `asking`, and `wanted` has the quarter of each. Yields about `CHUNK` pairs at a time.
+    """
     first, counts = starts[wanted], starts[wanted + 1] - starts[wanted]
     ends = np.cumsum(counts)
     cuts = np.searchsorted(ends, np.arange(CHUNK, int(ends[-1]) if len(ends) else 0, CHUNK))

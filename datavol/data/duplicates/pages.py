@@ -50,7 +50,7 @@ class Group:
 
 
 def write_audit(found: Audited, folder: Path, command: str) -> None:
-    """Write pairs, pictures, the list of images to leave out, and all numbers.
+    """Write pairs, pictures, the images to leave out, and all numbers.
 
     Args:
         found: The audit.
@@ -102,7 +102,10 @@ def _page(found: Audited, said: list[Said]) -> str:
 
 
 def _groups(found: Audited) -> list[Positions]:
-    """List the groups of copies, those in both splits or with several labels first."""
+    """List the groups of copies, the gravest first.
+
+    Those in both splits are the gravest, then those with several labels.
+    """
     order = np.argsort(found.groups, kind="stable")
     starts = np.flatnonzero(np.diff(found.groups[order])) + 1
     members = [group for group in np.split(order, starts) if len(group) > 1]

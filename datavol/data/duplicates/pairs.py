@@ -23,13 +23,19 @@ PAIR = np.dtype([("first", "<i8"), ("second", "<i8"), ("kind", "i1"), ("bits", "
 
 @dataclass(frozen=True, eq=False)
 class Pairs:
-    """Holds pairs of images; of images with one content, each is paired with the first."""
+    """Holds pairs of images that are copies of each other.
+
+    Of images with one content, each is paired with the first.
+    """
 
     table: NDArray[np.void]  # (pairs,) of `PAIR`
     images: int  # that were looked at
 
     def groups(self, kinds: int = len(KINDS)) -> Positions:
-        """Number the groups of images that pairs of the first `kinds` connect (images,)."""
+        """Give each image the number of its group, (images,).
+
+        Groups are what pairs of the first `kinds` of `KINDS` connect.
+        """
         of = self.table[self.table["kind"] < kinds]
         edges = np.ones(len(of), dtype=np.int8), (of["first"], of["second"])
         graph = coo_array(edges, shape=(self.images, self.images))

@@ -26,10 +26,12 @@ Read = Callable[[int], tuple[np.void, NDArray[np.uint8] | None]]  # hash of the 
 
 
 def hash_splits(splits: list[Split], rules: PixelRules, cache_dir: str | None, threads: int) -> Hashes:
-    """Hash the images of train and val, one after the other; those that were not before, or changed since.
+    """Hash the images of several splits, reading only new or changed ones.
+
+    The rows of a split follow those of the one before it.
 
     Raises:
-        RunError: If a file is not given by the disk.
+        RunError: If the disk does not give a file.
     """
     return np.concatenate([_hash_split(split, rules, cache_dir, threads) for split in splits])
 
@@ -60,7 +62,10 @@ def _hash_split(split: Split, rules: PixelRules, cache_dir: str | None, threads:
 
 
 def _tasks(positions: Positions) -> list[Positions]:
-    """Split positions into what a thread does at a time; handing over takes as long as a little image."""
+    """Split positions into the tasks of threads.
+
+    A task is several images, as handing one over takes as long as hashing a little image.
+    """
     return np.split(positions, range(TASK, len(positions), TASK))
 
 
@@ -71,7 +76,7 @@ def _look(content: np.void, pixels: NDArray[np.uint8] | None) -> tuple[np.void, 
 
 
 def _hash(looks: Iterator[tuple[np.void, np.void, int, NDArray[np.uint8] | None]], count: int) -> Hashes:
-    """Gather what threads found of a batch, and transform its thumbnails at once."""
+    """Gather what threads found in a batch; hash its thumbnails at once."""
     hashes = np.zeros(count, dtype=HASHES)
     thumbnails = []
     for row, (content, pixels, side, small) in zip(hashes, looks, strict=True):

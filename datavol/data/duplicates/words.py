@@ -10,7 +10,7 @@ MAJOR = 0.001
 
 
 def leak_in_words(leaked: int, identical: int, images: int) -> str:
-    """Write how many validation images are also in train, and what it means."""
+    """Write how many validation images train has, and what it means."""
     alike = leaked - identical
     kinds = [f"{identical:,} with the same bytes or pixels"] if identical else []
     kinds += [f"{alike:,} alike, resized, saved anew, brightened or mirrored"] if alike else []

@@ -29,7 +29,10 @@ INKS = ("CMYK", "YCCK")  # libjpeg does not turn them into RGB
 
 
 def decode_file(split: FileSplit, position: int, rules: PixelRules = PLAIN) -> Tensor:
-    """Decode a split's image to RGB, uint8 (3, H, W), as `decode_pixels` does."""
+    """Decode an image of a split to RGB, uint8 (3, H, W).
+
+    Rules and errors are those of `decode_pixels`.
+    """
     return _tensor(decode_pixels(split, position, rules))
 
 

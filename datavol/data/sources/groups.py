@@ -136,7 +136,13 @@ def _from_column(rule: str, values: Sequence[str]) -> tuple[list[str], tuple[str
 
 
 def _from_folders(paths: Sequence[str], within_classes: bool) -> tuple[list[str], tuple[str, ...]]:
-    """Take the folder of each image, which lies in its class folder or, in a table, anywhere."""
+    """Take the folder of each image as its group.
+
+    It lies in the class folder if `within_classes`; else, in a table, anywhere. Returns the folders, and notes.
+
+    Raises:
+        ConfigError: If an image lies in no such folder, or in several within its class folder.
+    """
     names = [path.rpartition("/")[0] for path in paths]
     depths = [name.count("/") for name in names] if within_classes else [1 if name else 0 for name in names]
     why = "lies in no folder below its class folder" if within_classes else "lies in no folder"

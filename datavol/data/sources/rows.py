@@ -78,7 +78,7 @@ def open_rows(rows: Rows, val_fraction: float | None, split_seed: int, group: st
 def _with_files(
     found: Found, rows: Rows, files: Files | None, splits: list[FileSplit], where: Sequence[NDArray[np.int64] | slice]
 ) -> Found:
-    """Check links between files on the disk; warn of files that are not there."""
+    """Check links between files on the disk; warn of missing files."""
     if files is None:
         return found
     links = check_same_files(rows.key, splits, [files[part] for part in where], held_out=len(splits) == 1)

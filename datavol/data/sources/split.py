@@ -51,7 +51,7 @@ def grouped_split(
 
 
 def hold_out(whole: AnySplit, val_fraction: float, seed: int) -> tuple[AnySplit, AnySplit]:
-    """Divide labelled images into train and val, whole groups if there are such.
+    """Divide labelled images, or whole groups of them, into train and val.
 
     Raises:
         ConfigError: If no class has an image (or a group) to spare, or a class would have no training image.

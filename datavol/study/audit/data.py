@@ -15,7 +15,7 @@ CLEAN = "python -m datavol.audit with the same data shows them, and writes a lis
 
 
 def audit_data(finished: pd.DataFrame) -> Iterator[Finding]:
-    """Report files left out, notes and shared groups, data set by data set."""
+    """Report files left out, notes and shared groups of each data set."""
     yield from _shared_groups(finished)
     for (data, text), runs in finished[finished["found"].notna()].groupby(["data", "found"]):
         found = json.loads(text)
@@ -44,7 +44,10 @@ def _shared_groups(finished: pd.DataFrame) -> Iterator[Finding]:
 
 
 def audit_duplicates(finished: pd.DataFrame) -> Iterator[Finding]:
-    """Report what was there more than once when runs were trained, data set by data set."""
+    """Report copies and disagreeing labels in the data that runs trained on.
+
+    Findings are by data set, as it was when its runs were trained.
+    """
     for data, runs in finished[finished["duplicates"].notna()].groupby("data"):
         found = pd.DataFrame([json.loads(text) for text in runs["duplicates"]], index=runs.index)
         worst = found.loc[found["leaked"].idxmax()]

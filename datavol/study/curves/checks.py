@@ -60,7 +60,7 @@ def check_curve(n: Array, error: Array, chance_error: float) -> None:
 
 
 def warn_of_rise(error: Array) -> None:
-    """Warn of mean errors that rise from the smallest size to the largest, as accuracies would."""
+    """Warn of mean errors that rise with n, as accuracies would."""
     if error[-1] == error.max() > RISEN * error[0] and error[0] == error.min():
         warnings.warn(
             f"error rises with n, from {error[0]:.3g} to {error[-1]:.3g}; if these are accuracies, give 1 - accuracy",
@@ -79,7 +79,11 @@ def checked_sizes(n: Numbers) -> Array:
 
 
 def checked_seeds(seed: Sequence[Hashable] | Array | None, n: Array) -> Array | None:
-    """Number the seeds of runs (runs,), or raise a ConfigError unless there is one per run."""
+    """Number the seeds of runs, (runs,); None without seeds.
+
+    Raises:
+        ConfigError: If there is not one seed per run.
+    """
     if seed is None:
         return None
     if len(seed) != len(n):

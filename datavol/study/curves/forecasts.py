@@ -57,7 +57,7 @@ class ImagesNeeded:
         return float(least) if np.isfinite(least) else None
 
     def cheapest(self, miss: float, owned: float = 0) -> float:
-        """Find the n that costs least if missing the error has a price.
+        """Find the cheapest n if missing the error has a price.
 
         Args:
             miss: The price, in images. The expected cost of n images, of which `owned` cost nothing, is
@@ -117,7 +117,10 @@ def settled(n: Array, excess: Array) -> Array:
 
 
 def check_miss(miss: float) -> None:
-    """Raise a ConfigError unless the price of missing a target is a number of images."""
+    """Raise a ConfigError unless `miss` is a number of images.
+
+    It is the price of missing a target.
+    """
     if not (miss >= 0 and np.isfinite(miss)):
         raise ConfigError(
             f"miss must be a number of images, got {miss:g}; give what missing the target costs, as 20000"

@@ -13,7 +13,10 @@ EXACT = 2000  # groups up to which sign tests are exact; more are near enough to
 
 
 def sums_by_group(values: np.ndarray, groups: Groups | None) -> np.ndarray:
-    """Sum over the images of each group (..., images) -> (..., groups); without groups each image is one."""
+    """Sum over each group's images, (..., images) -> (..., groups).
+
+    Without groups each image is one.
+    """
     if groups is None:
         return values
     _, number = np.unique(groups, return_inverse=True)
@@ -23,9 +26,9 @@ def sums_by_group(values: np.ndarray, groups: Groups | None) -> np.ndarray:
 
 
 def covariance_of_means(right: np.ndarray, groups: Groups | None) -> np.ndarray:
-    """Estimate the covariance of accuracies on the same test images (runs, images) -> (runs, runs).
+    """Estimate the covariance of accuracies on the same test images.
 
-    It is that of means over a sample of groups, whose sizes may differ.
+    It is that of means over a sample of groups, whose sizes may differ: (runs, images) -> (runs, runs).
     """
     sums = sums_by_group(right - right.mean(axis=1, keepdims=True), groups)
     count = sums.shape[1]
@@ -60,10 +63,10 @@ def effective_images(right: np.ndarray, groups: Groups) -> float:
 
 
 def p_of_signs(sums: np.ndarray) -> float:
-    """Test whether whole numbers are above 0 together, by a one-sided sign-flip test.
+    """Test by sign flips whether the sum of whole numbers exceeds 0.
 
-    If the two that are compared were equally good, each group's sum would be as likely with the other sign. Of single
-    images this is McNemar's exact test.
+    The test is one-sided. If the two that are compared were equally good, each group's sum would be as likely with the
+    other sign. Of single images this is McNemar's exact test.
     """
     sizes, total = np.abs(sums[sums != 0]).astype(np.int64), int(sums.sum())
     if len(sizes) == 0:

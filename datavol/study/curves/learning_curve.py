@@ -72,7 +72,10 @@ class LearningCurve:
 
     @property
     def run_noise(self) -> float:
-        """Return the standard deviation of z between runs, without that of the test set."""
+        """Return the standard deviation of z between runs.
+
+        That of the test set is no part of it.
+        """
         return self._posterior.run_noise
 
     @property
@@ -244,7 +247,7 @@ def fit_learning_curve(
 def _measure(
     sizes: Array, errors: Array, seeds: Array | None, chance_error: float, test_size: float | None
 ) -> tuple[Measured, ErrorScale]:
-    """Average the repeats of every size, in z, and say how far they are apart."""
+    """Average the repeats of every size in z; measure their spread."""
     # A mean per distinct size (sizes,); `which` is the number of every run's size (runs,)
     distinct, which, repeats = np.unique(sizes, return_inverse=True, return_counts=True)
     means = np.bincount(which, errors) / repeats

@@ -51,7 +51,10 @@ class Prior:
     lasting: float = 0.0  # share of the wiggle's variance that all runs of a size have in common
 
     def mean(self, x: Array, last: float) -> Array:
-        """Compute the mean of z(x) less the level; the curve ends at z = `last`."""
+        """Compute the mean of z(x) less the level.
+
+        The curve ends at z = `last`.
+        """
         return (self.mean_slope + self.slope_by_z * (last + 1)) * self._bent(x)
 
     def slope_covariance(self, x: Array, y: Array) -> Array:
@@ -72,7 +75,7 @@ class Prior:
         return drift + self.lasting * wiggle
 
     def own_wiggle(self, x: Array) -> Array:
-        """Compute the variance at scale 1 of the wiggle that is a run's own, (points,)."""
+        """Compute the variance at scale 1 of a run's own wiggle, (points,)."""
         return (1 - self.lasting) * self._wiggle_variance(x)
 
     def _bent(self, x: Array) -> Array:
@@ -111,7 +114,11 @@ class SlopeProcess:
     solved: Array
 
     def normals(self, x: Array) -> tuple[Array, Array]:
-        """Forecast z of new runs at `x`, without noise: means, variances (scales, points)."""
+        """Forecast z of new runs at `x`, without noise.
+
+        Returns:
+            Means and variances (scales, points).
+        """
         means, cross = self._means(x)
         before = np.diag(self.prior.slope_covariance(x, x)) + LEVEL_SD**2
         scaled = np.diag(self.prior.drift_covariance(x, x)) + self.prior.own_wiggle(x)
@@ -121,7 +128,9 @@ class SlopeProcess:
         return means, np.maximum(before + SCALES[:, None] ** 2 * scaled - explained, SMALLEST_VARIANCE)
 
     def average_run(self, x: Array, scales: Array) -> tuple[Array, Array]:
-        """Forecast z of the average run jointly at `x`, for some numbers of scales.
+        """Forecast z of the average run jointly at `x`.
+
+        `scales` are numbers of scales.
 
         Returns:
             Means (scales, points) and roots L of the covariances L L' (scales, points, points), lower triangular.
@@ -134,7 +143,10 @@ class SlopeProcess:
         return means[scales], _roots(covariances + SMALLEST_VARIANCE * np.eye(len(x)))
 
     def _means(self, x: Array) -> tuple[Array, Array]:
-        """Compute posterior means (scales, points) and covariances with the measurements (scales, points, sizes)."""
+        """Compute posterior means, and covariances with the measurements.
+
+        Means are (scales, points), covariances (scales, points, sizes).
+        """
         # The level is common to all points and measurements, so its variance is added to every entry
         cross = SCALES[:, None, None] ** 2 * self.prior.drift_covariance(x, self.x)
         cross = cross + self.prior.slope_covariance(x, self.x) + LEVEL_SD**2

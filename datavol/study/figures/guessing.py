@@ -22,7 +22,9 @@ LINE: Any = {"color": GREY, "linestyle": (0, (1, 2)), "linewidth": 1.0, "zorder"
 def guess_lines(
     axes: Axes, shares: Iterable[float], name: str = "guessing", heights: Sequence[float] | None = None
 ) -> list[Any]:
-    """Draw a labelled line for each accuracy that guessing gives; call it last.
+    """Draw a labelled line for each accuracy that guessing gives.
+
+    To be called last, when the axes have their limits.
 
     Args:
         axes: Where the curves are drawn, with their limits.
@@ -69,7 +71,7 @@ def _beyond(axes: Axes, height: float) -> float:
 
 
 def _position(axes: Axes, height: float) -> float:
-    """Return a height as a share of the axis, from its lower end."""
+    """Convert a height to a share of the axis, from its foot."""
     # On the axis's own scale, such as the logarithm of the error, which grows downwards
     scale = axes.yaxis.get_transform()
     low, high, at = (float(scale.transform(value)) for value in (*axes.get_ylim(), height))
@@ -89,7 +91,7 @@ def _extend(axes: Axes, height: float) -> None:
 
 
 def drawn_nowhere(entries: Iterable[Any], panels: Iterable[Axes]) -> list[Any]:
-    """Keep one of the entries with one text, unless a panel has its line."""
+    """Keep one legend entry per text, of lines that no panel has."""
     drawn = {text.get_text() for axes in panels for text in axes.texts}
     hidden = {entry.get_label(): entry for entry in entries}
     return [entry for label, entry in hidden.items() if label.partition("\n")[0] not in drawn]

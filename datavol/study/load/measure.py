@@ -41,7 +41,7 @@ class Measure:
         return f"{article} {self.name} of {self.written(accuracy)}"
 
     def bought(self, points: str) -> str:
-        """Write what a gain of so many points is: `buy 1.2 points of accuracy`."""
+        """Write a gain in points, as in `buy 1.2 points of accuracy`."""
         return f"take {points} off the {self.name}" if self.lower else f"buy {points} of {self.name}"
 
 

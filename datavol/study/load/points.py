@@ -71,7 +71,7 @@ _ALIASES = {
 
 
 def read_points(file: Path) -> pd.DataFrame:
-    """Read the points of a CSV file, as text; the index is the line.
+    """Read the points of a CSV file as text, indexed by line.
 
     Raises:
         ConfigError: If it is no such file.
@@ -131,7 +131,9 @@ def study_of_points(
     full_size: int | None = None,
     name: str = "points",
 ) -> Study:
-    """Make a study of measured points, for `answers` and all that takes a study.
+    """Build a study of measured points.
+
+    `answers` and all else that takes a study can take it.
 
     Args:
         points: Columns `n` (training images) and `value`, and where there are such, `seed` and `curve`.
@@ -206,7 +208,13 @@ def _key(metric: str) -> str:
 
 
 def _checked(points: pd.DataFrame, measure: Measure, percent: bool) -> tuple[pd.DataFrame, list[str]]:
-    """Check the points; return `n`, `accuracy`, `seed`, `curve`, and the columns left out."""
+    """Check the points and convert them to `n`, `accuracy`, `seed` and `curve`.
+
+    Returns these, and the columns left out.
+
+    Raises:
+        ConfigError: If a column is missing, a value is out of place, or a run is there twice.
+    """
     for name in NEEDED:
         if name not in points:
             raise ConfigError(f"points must have the columns n and value, got {', '.join(map(str, points))}")
@@ -264,7 +272,7 @@ def _labels(points: pd.DataFrame, name: str) -> pd.Series:
 
 
 def _check_scale(values: pd.Series, measure: Measure, percent: bool) -> None:
-    """Raise a ConfigError unless all values are on the scale that was named."""
+    """Raise a ConfigError unless all values fit the named scale."""
     low, high, top = float(values.min()), float(values.max()), 100 if percent else 1
     rule = f"value must be {'per cent' if percent else 'a share'} from 0 to {top}"
     if low < 0:
@@ -315,7 +323,10 @@ def _guess(known: _Known, measure: Measure, guess: float | None, percent: bool) 
 
 
 def _against_the_metric(frame: pd.DataFrame, measure: Measure) -> list[str]:
-    """Say so if more data made every curve worse, as of a metric that is the other way round."""
+    """Note if more data made every curve worse.
+
+    The metric may be the other way round.
+    """
     means = frame.groupby(["curve", "n"])["accuracy"].mean()
     ends = [own.iloc[-1] < own.iloc[0] for _, own in means.groupby("curve")]
     if not all(ends):

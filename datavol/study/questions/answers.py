@@ -137,7 +137,10 @@ def answers(
 def _of_groups(
     curve: CurveRuns, curves: Sequence[CurveRuns], gates_of: Mapping[str, Callable[[], tuple[Gate, ...]]], level: float
 ) -> Iterator[Answer]:
-    """Ask of data in groups what rests on two curves: once, beside that of whole groups."""
+    """Ask, of two curves at once, whether groups or images buy more.
+
+    The answer is given once: with the curve of whole groups, if both are there.
+    """
     other = counterpart(curve, curves)
     if other is not None and curve.runs["draw_by"].iloc[0] != "groups":
         return
@@ -184,7 +187,10 @@ def _questions(
 
 
 def _forecast(curve: CurveRuns, gates: Callable[[], tuple[Gate, ...]], level: float) -> Doubling | None:
-    """Forecast what twice the data buys; None where a gate or the data forbid it."""
+    """Forecast what twice the data buys, if gates and data allow.
+
+    None where they do not.
+    """
     try:
         return None if any(gate.refuses for gate in gates()) else doubling(curve, level)
     except InsufficientData:

@@ -58,7 +58,10 @@ def p_of_pairs(right: np.ndarray, guessed: np.ndarray, groups: Groups | None = N
 
 
 def guessed_right(kept: Predictions, metric: Metric) -> np.ndarray:
-    """Find the images of the commonest class, or of the five commonest (images,)."""
+    """Flag the images that guessing the commonest class gets right.
+
+    Top-5 accuracy guesses the five commonest. Returns a flag per image (images,).
+    """
     classes = 1 + int(max(kept.labels.max(), kept.classes.max()))
     counts, named = (np.bincount(of, minlength=classes) for of in (kept.labels, kept.classes[:, 0]))
     # Of equally common classes the guess takes what the network itself names most: a network that always names one
@@ -68,10 +71,10 @@ def guessed_right(kept: Predictions, metric: Metric) -> np.ndarray:
 
 
 def shown_difference(curve: CurveRuns, level: float) -> float:
-    """Compute the least difference of two fractions that test images tell from chance.
+    """Compute the least difference that test images tell from chance.
 
-    From the largest two fractions where their predictions were kept, else from the number of test images. `level` is 1
-    minus the probability of taking chance for a difference, in a two-sided test.
+    It is a difference of two fractions: from the largest two where their predictions were kept, else from the number of
+    test images. `level` is 1 minus the probability of taking chance for a difference, in a two-sided test.
     """
     sizes = np.unique(curve.runs["images"].to_numpy())[-2:]
     runs = [[kept_of(run) for _, run in curve.runs[curve.runs["images"] == size].iterrows()] for size in sizes]
@@ -95,7 +98,9 @@ def shown_difference(curve: CurveRuns, level: float) -> float:
 
 
 def _binomial_difference(curve: CurveRuns) -> float:
-    """Compute the standard error of a difference of two runs from the number of images.
+    """Compute a difference's standard error from the number of images.
+
+    The difference is that of two runs' accuracies.
 
     Returns:
         0 where the number is not known.

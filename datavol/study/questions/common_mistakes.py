@@ -16,7 +16,10 @@ compare Jordan, arXiv 2304.01910."""
 
 
 def kept_of(run: pd.Series) -> Predictions | None:
-    """Read a run's last predictions; None without, or for another number of images."""
+    """Read a run's last predictions; None unless they fit its images.
+
+    They fit if there are as many as the run has validation images.
+    """
     kept = kept_predictions(run["folder"]) if isinstance(run["folder"], str) else None
     # Predictions of another number of images are not those of this accuracy: a file from elsewhere
     return kept if kept is not None and len(kept.labels) == run["validation_images"] else None
@@ -41,7 +44,10 @@ class GroupedImages:
 
 
 def grouped_images(runs: pd.DataFrame, rank: int) -> GroupedImages | None:
-    """Measure as how many images a curve's test images count; None unless runs kept their groups."""
+    """Measure as how many independent images a curve's test images count.
+
+    None unless runs kept groups, and all the same ones.
+    """
     known = [kept for _, run in runs[runs["groups"].notna()].iterrows() if (kept := kept_of(run)) is not None]
     known = [kept for kept in known if kept.groups is not None]
     groups: Groups | None = known[0].groups if known else None
@@ -52,7 +58,7 @@ def grouped_images(runs: pd.DataFrame, rank: int) -> GroupedImages | None:
 
 
 def shared_noise(runs: pd.DataFrame, rank: int) -> float | None:
-    """Measure which share of the test set's noise the runs of a curve have in common.
+    """Measure the share of test-set noise that runs have in common.
 
     Var(a - b) of two runs on the same images is less than Var a + Var b, as they err on the same ones. The share is by
     how much less, over all pairs of runs of different sizes.

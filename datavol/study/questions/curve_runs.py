@@ -61,18 +61,27 @@ class CurveRuns:
 
     @property
     def test_size(self) -> float | None:
-        """Return as how many independent images the validation images count, None if unknown."""
+        """Return as how many independent images the validation images count.
+
+        None if unknown.
+        """
         images = self.test_images
         return images if images is None or self.grouped is None else min(images, self.grouped.effective)
 
     @cached_property
     def grouped(self) -> GroupedImages | None:
-        """Return what the groups of the validation images make of their number, None without groups."""
+        """Return what groups make of the number of validation images.
+
+        None without groups.
+        """
         return grouped_images(self.runs, RANKS[self.metric])
 
     @cached_property
     def shared_noise(self) -> float | None:
-        """Return the share of the test set's noise that all runs have in common, None if unknown."""
+        """Return the share of test-set noise that all runs have in common.
+
+        None if unknown.
+        """
         return shared_noise(self.runs, RANKS[self.metric])
 
     @cached_property

@@ -34,7 +34,7 @@ COMPARED = frozenset(column.name for column in COLUMNS if column.audit)  # findi
 
 @dataclass(frozen=True)
 class Gate:
-    """Stores a reason to give a verdict with care, or not at all.
+    """Stores a reason to weaken or to refuse a verdict.
 
     Attributes:
         name: In a word: `guessing`, `test_set`, `one_seed`, `full_set`, `fractions`, `worse`, `settled`, `audit`;

@@ -24,7 +24,7 @@ OTHERS = [name for name in CURVE_COLUMNS if name != "draw_by"]
 
 @dataclass(frozen=True)
 class GroupsOrImages:
-    """Stores what twice as many images buy, of new groups and of the same ones.
+    """Stores what twice the groups buy, and twice the images of each.
 
     Attributes:
         n: Images of twice the full set.
@@ -56,7 +56,10 @@ class GroupsOrImages:
 
     @property
     def better(self) -> str | None:
-        """Name the way that buys more, `groups` or `images`; None if that can't be told yet."""
+        """Name the way that buys more, `groups` or `images`.
+
+        None if that can't be told yet.
+        """
         if max(self.probability, 1 - self.probability) < self.level:
             return None
         return "groups" if self.probability > 0.5 else "images"
@@ -86,13 +89,19 @@ class GroupsOrImages:
 
     @property
     def numbers(self) -> dict[str, float | None]:
-        """Return the numbers of the sentence, accuracies as shares, named as in the class."""
+        """Return the numbers of the sentence, named as in the class.
+
+        Accuracies are shares.
+        """
         names = ("n", "groups", "gain_groups", "groups_low", "groups_high", "gain_images", "images_low", "images_high")
         return {name: getattr(self, name) for name in (*names, "probability", "more", "more_low", "more_high")}
 
 
 def counterpart(curve: CurveRuns, curves: Sequence[CurveRuns]) -> CurveRuns | None:
-    """Find the curve of the same training on subsets drawn the other way."""
+    """Find the curve that differs only in what its fractions count.
+
+    None if there is none.
+    """
     own = curve.runs[CURVE_COLUMNS].iloc[0]
     for other in curves:
         theirs = other.runs[CURVE_COLUMNS].iloc[0] if len(other.runs) else own
@@ -102,7 +111,7 @@ def counterpart(curve: CurveRuns, curves: Sequence[CurveRuns]) -> CurveRuns | No
 
 
 def groups_or_images(curve: CurveRuns, other: CurveRuns | None, level: float = 0.95) -> GroupsOrImages:
-    """Compare what twice the groups and twice the images of each would buy.
+    """Compare buying twice the groups with twice the images of each.
 
     Args:
         curve: Of runs on data with groups.
@@ -141,7 +150,10 @@ def groups_or_images(curve: CurveRuns, other: CurveRuns | None, level: float = 0
 
 
 def _with_full_set(curve: CurveRuns, other: CurveRuns) -> CurveRuns:
-    """Add the other curve's runs on the full set, which is the same whatever is drawn."""
+    """Add the other curve's runs on the full set.
+
+    That set is the same whatever is drawn.
+    """
     whole = other.runs[other.runs["fraction"] == 1]
     own = curve.runs.loc[curve.runs["fraction"] == 1, SEEDS].apply(tuple, axis=1)
     new = whole[~whole[SEEDS].apply(tuple, axis=1).isin(own)]  # the same run in both ways counts once

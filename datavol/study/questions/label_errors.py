@@ -33,7 +33,7 @@ UNLIKELY = 0.05  # probability of its label below which a contradicted image is 
 
 @dataclass(frozen=True)
 class LabelErrors:
-    """Stores which validation labels are likely or may be wrong, and what they may explain.
+    """Stores which validation labels look wrong, and what they may explain.
 
     Attributes:
         suspects: A row per suspect, the surest first: `image` (its position), `name` (its key, or its position where
@@ -159,7 +159,10 @@ def label_errors(curve: CurveRuns, forecast: Callable[[], Doubling | None], leve
 
 
 def whole(kept: Predictions, classes: int) -> NDArray[np.float64]:
-    """Give every class a probability (images, classes): what is left of the kept ones is spread over the others."""
+    """Give every class a probability, (images, classes).
+
+    What the kept ones leave is spread over the others.
+    """
     top = np.exp(kept.log_probabilities.astype(np.float64))
     left = np.clip(1 - top.sum(axis=1, keepdims=True), 0, None) / max(1, classes - top.shape[1])
     spread = np.repeat(left, classes, axis=1)
@@ -168,10 +171,10 @@ def whole(kept: Predictions, classes: int) -> NDArray[np.float64]:
 
 
 def contradicted(labels: NDArray[np.int64], probabilities: NDArray[np.float64]) -> NDArray[np.int64]:
-    """Find the class that each image confidently has (images,); its label where there is none.
+    """Find the class that each image confidently has, (images,).
 
     An image has a class confidently if it gets at least the mean probability that this class gets where it is the
-    label; of several the likeliest counts.
+    label; of several the likeliest counts. Without one it is the label.
     """
     # Thresholds (classes,); a class that no image is labelled with is none that an image could have
     sums = np.bincount(labels, probabilities[np.arange(len(labels)), labels], minlength=probabilities.shape[1])
@@ -205,7 +208,7 @@ def _table(
 
 
 def _keys(runs: pd.DataFrame) -> list[str]:
-    """List the keys of the validation images; none where the data are not here."""
+    """List the validation images' keys; none where the data are missing."""
     try:
         return validation_keys(runs["folder"].iloc[0])
     except ConfigError:

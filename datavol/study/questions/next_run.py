@@ -168,7 +168,11 @@ def _seconds(runs: pd.DataFrame, images: int) -> float:
 def _draws(
     asked: Asked, fitted: LearningCurve, full: int, images: list[int], delta: float, target: float | None
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Draw what is asked (curves,), and with it the candidates' errors (curves, candidates)."""
+    """Draw what is asked, and with it the candidates' errors.
+
+    Returns:
+        What is asked (curves,), and the errors (curves, candidates).
+    """
     if asked == "target" and target is None:
         raise ConfigError("target must be an accuracy, got None; give a share, 0.9 for 90 %")
     smallest, limit = float(fitted.n[0]), fitted.limit
@@ -186,7 +190,11 @@ def _draws(
 
 
 def _noise(fitted: LearningCurve, images: list[int]) -> np.ndarray:
-    """Estimate the noise of a run per sqrt(e (1 - e)), e its error: (candidates,)."""
+    """Estimate a run's noise per sqrt(e (1 - e)), of error e.
+
+    Returns:
+        The noise of each candidate (candidates,).
+    """
     # One new run differs from the average run of its size by noise: the difference of two variances, each from the
     # width of its central 68 %. Seen at measured sizes, where the average is known well enough; elsewhere as there
     sizes = np.unique(fitted.n)
@@ -223,7 +231,10 @@ def _expected(values: np.ndarray, errors: np.ndarray, noise: float, shares: list
 
 
 def _widths(values: np.ndarray, weights: np.ndarray, shares: list[float]) -> np.ndarray:
-    """Compute the distance of two quantiles of weighted values, for each row of weights."""
+    """Compute the distance of two quantiles of weighted values.
+
+    `weights` has a row per distance; `shares` are the two probabilities.
+    """
     order = np.argsort(values)
     cumulative = np.cumsum(weights[:, order], axis=1)
     places = (cumulative[:, :, None] < cumulative[:, -1:, None] * shares).sum(axis=1)  # (rows, shares)

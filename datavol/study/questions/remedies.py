@@ -28,14 +28,20 @@ def train_command(runs: pd.DataFrame, **changed: Sequence[float | str]) -> str |
 
 
 def longer_command(runs: pd.DataFrame) -> str | None:
-    """Build the command that trains a curve's runs twice as long, as a study of its own."""
+    """Build the command that trains a curve's runs twice as long.
+
+    They become a study of their own. None where epochs are unknown.
+    """
     if runs["epochs"].isna().any():
         return None
     return train_command(runs, epochs=[2 * int(runs["epochs"].max())], study=[f"{runs['study'].iloc[0]}_longer"])
 
 
 def report_command(runs: pd.DataFrame, delta: float) -> str | None:
-    """Build the command that reports on a curve's studies for another delta, a share."""
+    """Build the command that reports on a curve's studies for another delta.
+
+    `delta` is a share. None where the runs have no folder.
+    """
     folders = runs["folder"].dropna()
     if folders.empty:
         return None

@@ -88,7 +88,7 @@ def _against_volume(study: Study) -> Iterator[ReportFigure]:
 
 
 def _grouped(runs: pd.DataFrame) -> str:
-    """Say that bars are those of groups, where the images belong to groups."""
+    """Say that bars are those of groups, if images have any."""
     if runs["groups"].isna().all():
         return ""
     return " Images of one group are right or wrong together, which makes the bars wider than those of single images."

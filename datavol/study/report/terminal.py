@@ -12,7 +12,7 @@ from datavol.study.report.report_data import ReportData
 
 
 def points_lines(report: ReportData, width: int) -> Iterator[str]:
-    """Write notes, answers and values in lines of at most so many letters."""
+    """Write notes, answers and values in lines of at most `width` letters."""
     yield from _paragraph(f"{report.title}: {report.summary}.", width)
     for note in report.notes:
         yield from _paragraph(note, width, "  ")

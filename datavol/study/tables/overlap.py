@@ -245,7 +245,9 @@ def most_images(subsets: pd.DataFrame, counts: Counts, chance: float) -> Counts:
 
 
 def _most_of_groups(subsets: pd.DataFrame, means: Reals, classes: int, chance: float) -> Reals:
-    """Bound the images that draws of whole groups share by chance, shape (subsets, subsets).
+    """Bound the images that draws of whole groups share by chance.
+
+    Returns bounds of shape (subsets, subsets).
 
     The groups that two draws share are a sum over classes as above. No record says which they are, so that each counts
     as large as the group of an average image, which is above the mean of groups.

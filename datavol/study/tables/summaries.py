@@ -263,7 +263,10 @@ def learning_curve_points(runs: pd.DataFrame, measure: Measure = TOP1) -> pd.Dat
 
 
 def _independent_images(finished: pd.DataFrame, labels: pd.Series) -> pd.Series:
-    """Compute as how many images each run's validation images count; of images in groups, fewer."""
+    """Compute as how many independent images a run's validation images count.
+
+    Images in groups count as fewer than they are.
+    """
     images = finished["validation_images"].astype(float)
     for _, curve in finished[finished["groups"].notna()].groupby(labels):
         kept = [one for folder in curve["folder"] if (one := kept_predictions(folder)) and one.groups is not None]
@@ -274,7 +277,10 @@ def _independent_images(finished: pd.DataFrame, labels: pd.Series) -> pd.Series:
 
 
 def _wilson(share: float, count: float) -> tuple[float, float]:
-    """Compute Wilson's interval, in per cent; the count of independent images may be broken."""
+    """Compute Wilson's interval in per cent.
+
+    The count of independent images may be a fraction.
+    """
     z = float(norm.ppf((1 + LEVEL) / 2))
     centre, scale = share + z**2 / (2 * count), 1 + z**2 / count
     half = z * (share * (1 - share) / count + (z / (2 * count)) ** 2) ** 0.5

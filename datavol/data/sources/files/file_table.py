@@ -90,7 +90,7 @@ class FileSplit:
             raise RunError(f"an image must be readable, got {self.path(i)!r} ({reason}); check data.root") from error
 
     def stamp(self, i: int) -> tuple[int, ...] | None:
-        """Give the size of image `i`, and marks of change; None if missing."""
+        """Give image `i`'s size and marks of change; None if missing."""
         try:
             return self.files.stamp(self.key(i))
         except OSError:

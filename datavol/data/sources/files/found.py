@@ -134,7 +134,10 @@ def cut(name: str) -> str:
 
 
 def few(names: Sequence[str], of: int | None = None) -> str:
-    """List the first names, and the number of the others, `of` in all."""
+    """List the first names, and count the others.
+
+    There are `of` in all; by default, those of `names`.
+    """
     others = (len(names) if of is None else of) - len(names[:LISTED])
     more = f" and {others:,} more" if others else ""
     return ", ".join(map(shown, names[:LISTED])) + more
@@ -150,7 +153,7 @@ def fitting(names: Sequence[str]) -> str:
 
 
 def by_tools(kind: str) -> bool:
-    """Return whether a kind of file is nobody's, but hidden or left by tools."""
+    """Return whether files of a kind are hidden or left by tools."""
     return kind.startswith(BY_TOOLS) or kind.endswith(LEFT_BY_TOOLS)
 
 

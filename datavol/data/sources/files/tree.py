@@ -40,7 +40,10 @@ class Names(NamedTuple):
 
 
 class Tree(Protocol):
-    """Gives the folders of a data set; paths are from its top, which is the empty path."""
+    """Gives the folders of a data set, by paths from its top.
+
+    The top itself is the empty path.
+    """
 
     place: str  # the absolute path of its folder, or of its archive
 
@@ -62,7 +65,7 @@ class Tree(Protocol):
 
 @dataclass(frozen=True)
 class Below:
-    """Reads the files of a storage that lie below one of its folders."""
+    """Reads a storage's files that lie below one of its folders."""
 
     files: Storage
     folder: str
@@ -130,7 +133,7 @@ class FolderTree:
         return self._seen[folder]
 
     def holds(self, path: str) -> bool:
-        """Return whether there is such a file, or a link in its place."""
+        """Return whether there is such a file; a broken link counts."""
         return os.path.lexists(at(self, path)) and not os.path.isdir(at(self, path))
 
     def first_bytes(self, path: str) -> bytes:
@@ -156,7 +159,10 @@ class FolderTree:
 
 
 class ListedTree:
-    """Looks into a list of paths, such as an archive's members, with `/` between folders."""
+    """Looks into a list of paths, such as an archive's members.
+
+    Folders in a path are separated by `/`.
+    """
 
     def __init__(self, files: Storage, paths: Iterable[bytes]) -> None:
         self.place, self._files, self._paths = files.place, files, list(paths)
@@ -203,7 +209,10 @@ class ListedTree:
         return Below(self._files, folder) if folder else self._files
 
     def table(self, folder: str) -> FileTable:
-        """List the images below a folder, in the order of a scan of the unpacked folder."""
+        """List the images below a folder, in the order of a scan.
+
+        The scan is that of the unpacked folder.
+        """
         found = _Listing(self)
         paths = found.walk(os.fsencode(folder), b"", deep=False)
         labels = [-1] * len(paths)
@@ -237,7 +246,10 @@ class _Listing:
         self.left_out, self.by_content = Counter[str](), 0
 
     def walk(self, path: bytes, from_root: bytes, deep: bool = True) -> list[bytes]:
-        """List the images in `path` and below, which is `from_root` as the table counts."""
+        """List the images in `path` and below; count what is left out.
+
+        `from_root` is the same folder, from the root of the table. Unless `deep`, folders inside are not entered.
+        """
         self.visited.append(from_root)
         folders, files = self.tree.names(path)
         before = from_root + b"/" if from_root else b""
@@ -250,7 +262,10 @@ class _Listing:
         return images
 
     def _is_image(self, path: bytes, name: bytes) -> bool:
-        """Return whether a file is an image; count it if it is none."""
+        """Return whether a file is an image; count it if not.
+
+        Images without an ending are counted too.
+        """
         stem, _, ending = name.rpartition(b".")
         if stem and ending.lower() in PLAIN and name[:1] != b".":  # nearly all
             return True

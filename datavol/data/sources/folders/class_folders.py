@@ -37,7 +37,7 @@ class ClassFolders:
         return replace(self, split=self.split.take(index), files=self.files[index])
 
     def without(self, name: str) -> ClassFolders:
-        """Take a folder out, which is no class; those behind it are numbered anew."""
+        """Leave out a folder that is no class; renumber those behind it."""
         number = self.classes.index(name)
         kept = self.keep(self.split.labels != number)
         labels = kept.split.labels - (kept.split.labels > number)

@@ -44,7 +44,10 @@ def _remedy(tree: Tree, layout: Layout, folder: str, images: int) -> str:
 
 
 def _class_folders_around(root: str) -> str:
-    """Write the overrides for the folder that holds `root` beside other classes, if there is one."""
+    """Write overrides for the folder around `root`, if it holds classes.
+
+    Empty where it holds no two classes, or cannot be opened.
+    """
     around = os.path.dirname(root)
     try:
         tree = open_place(around, None)
@@ -58,7 +61,10 @@ def _class_folders_around(root: str) -> str:
 
 
 def labelling_tables(tree: Tree, folder: str) -> list[str]:
-    """Write a command for each table beside or around a folder that labels its images."""
+    """Write a command for each table that labels a folder's images.
+
+    Tables are looked for in the folder and in those around it.
+    """
     if not any(image_names(tree, folder)):
         return []
     parts = folder.split("/") if folder else []
@@ -70,7 +76,10 @@ def labelling_tables(tree: Tree, folder: str) -> list[str]:
 
 
 def _commands(tree: Tree, file: str, folder: str, asked: dict[str, str | None]) -> list[str]:
-    """Write the command for a table, if its first row is an image of the folder, or one for each reading."""
+    """Write the commands that read a table of a folder's images.
+
+    Empty unless its first row names a file that is there; one for each reading where several columns would do.
+    """
     path, beside = at(tree, file), os.path.dirname(at(tree, file))
     for root in dict.fromkeys((beside, at(tree, folder))):
         paths = Paths(open_place(root, None), "utf-8")

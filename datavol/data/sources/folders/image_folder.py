@@ -48,7 +48,7 @@ def open_tree(tree: Tree, data: ImageFolderConfig) -> Opened:
 
 
 def _layout(tree: Tree, data: ImageFolderConfig) -> Layout:
-    """Find the folders of train and val, or take those that the user chose."""
+    """Find the folders of train and val, or take the chosen ones."""
     val = None if data.val is None else _chosen_folder(tree, "val", data.val)
     if data.train is None:
         layout = find_layout(tree, "", val)
@@ -64,7 +64,10 @@ def _layout(tree: Tree, data: ImageFolderConfig) -> Layout:
 
 
 def _beside(tree: Tree, train: str) -> str | None:
-    """Find the only folder of validation images beside a chosen one, or that of test images."""
+    """Find the only validation folder beside `train`, else the only test folder.
+
+    None where there are several, or neither.
+    """
     around = os.path.dirname(train)
     named = [(split_role(name), inside(around, name)) for name in tree.look(around).folders]
     for wanted in ("val", "test"):
@@ -93,7 +96,13 @@ def _words(folder: str) -> str:
 
 
 def _validation(tree: Tree, data: ImageFolderConfig, layout: Layout) -> tuple[str | None, tuple[str, str]]:
-    """Choose the folder to evaluate on, and write where train and val lie."""
+    """Choose the folder to evaluate on; write where train and val lie.
+
+    The folder is None where a part of train is held out.
+
+    Raises:
+        ConfigError: If the folder has no class folders, or it and `data.val_fraction` are both given, or neither.
+    """
     train = _words(layout.train)
     around = beside_train(tree.place) if layout.train == "" else ""
     remedy = f"{typed('data.root', around)}, which holds val beside train, or " if around else ""
@@ -132,7 +141,10 @@ def _class_folders(tree: Tree, folder: str, layout: Layout) -> ClassFolders:
 
 
 def _check_no_splits_inside(tree: Tree, folders: ClassFolders, layout: Layout) -> None:
-    """Raise for `cat/train` of some classes, val within train, or data sets side by side."""
+    """Raise a ConfigError for class folders that hold folders of splits.
+
+    These are `cat/train` of some classes, val within train, or data sets side by side.
+    """
     mixed = next((path for path in folders.nested if any(map(split_role, path.split("/")))), None)
     if mixed is None or layout.chosen:
         return

@@ -22,7 +22,10 @@ DRAWN = "data.val_fraction=0.2"
 
 @dataclass(frozen=True)
 class Layout:
-    """Holds the folders of class folders, from the top of a data set."""
+    """Holds the folders of train, val and test that hold class folders.
+
+    Paths are from the top of the data set.
+    """
 
     train: str
     val: str | None = None
@@ -66,7 +69,10 @@ def find_layout(tree: Tree, folder: str = "", val: str | None = None) -> Layout:
 
 
 def _roles_by_word(tree: Tree, folder: str) -> dict[str, str]:
-    """Find the roles of `flowers_train` and `flowers_val`, which are no classes if they hold the same folders."""
+    """Find the roles of folders such as `flowers_train` and `flowers_val`.
+
+    They are splits, not classes, if all of them hold the same folders; else no role is returned.
+    """
     roles: dict[str, str] = {}
     held = set()
     for name in tree.look(folder).folders:
@@ -103,7 +109,10 @@ def _leads_to_splits(tree: Tree, folder: str) -> bool:
 
 
 def _enter(tree: Tree, folder: str, val: str | None) -> Layout | None:
-    """Enter the folder around a data set, if there is one, whatever lies beside it."""
+    """Enter the only folder with images, if it holds the data set.
+
+    What lies beside it is left out. None where no folder is entered.
+    """
     names = tree.look(folder)
     # Two will do: a thousand class folders are not all looked into
     full = list(islice((name for name in names.folders if holds_images(tree, inside(folder, name))), 2))

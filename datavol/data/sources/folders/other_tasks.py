@@ -22,7 +22,7 @@ Role = Callable[[str], str | None]  # the split that a folder's name means
 
 
 def check_whole_images(tree: Tree, folder: str, role: Role) -> None:
-    """Raise a ConfigError if a folder holds boxes or masks for its images."""
+    """Raise a ConfigError if a folder holds detection or segmentation data."""
     if found := next(_detection(tree, folder, role), ""):
         raise ConfigError(
             f"data.root must hold a folder per class, got detection data ({found}) in {shown(at(tree, folder))}; "
@@ -74,7 +74,10 @@ def _segmentation(tree: Tree, folder: str) -> Iterator[str]:
 
 
 def _first_files(tree: Tree, folder: str) -> list[str]:
-    """List the files in a folder, or in the first folder inside it that has some."""
+    """List a folder's files; without any, those of its first folder.
+
+    The first folder is looked into in the same way.
+    """
     names = tree.look(folder)
     if names.files or not names.folders:
         return names.files
@@ -82,7 +85,10 @@ def _first_files(tree: Tree, folder: str) -> list[str]:
 
 
 def _one_kind(tree: Tree, folder: str) -> str:
-    """Return the ending that all files of a folder have, unless they are images."""
+    """Return the one ending of a folder's files, unless they are images.
+
+    Empty where they have several. Files that come with annotations, such as `.yaml`, do not count.
+    """
     kinds = {kind_of(os.fsencode(name)) for name in _first_files(tree, folder)} - {".yaml", ".cache"}
     kinds -= {".txt"} if {".txt", ".xml"} <= kinds or {".txt", ".json"} <= kinds else set()
     return next(iter(kinds)) if len(kinds) == 1 and not images_in(tree, folder) else ""

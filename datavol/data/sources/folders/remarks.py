@@ -47,7 +47,10 @@ def _inside(part: ClassFolders) -> list[str]:
 
 
 def _same_inside(part: ClassFolders) -> list[str]:
-    """Warn of classes that hold folders of the same names, as parts of a data set do."""
+    """Warn of classes that all hold folders of the same names.
+
+    They may be the parts of a data set.
+    """
     held: dict[str, set[str]] = {name: set() for name in part.classes}
     for path in part.nested:
         name, _, rest = path.partition("/")
@@ -63,7 +66,7 @@ def _same_inside(part: ClassFolders) -> list[str]:
 
 
 def of_left_out(left_out: Counter[str]) -> list[str]:
-    """Warn of files left out that may be meant as images, and of folders of tools."""
+    """Warn of images that nothing here reads, and of tools' files."""
     lines = []
     heif = Counter({kind: left_out[kind] for kind in HEIF_ENDINGS if kind in UNREAD_ENDINGS and left_out[kind]})
     unread = Counter({kind: left_out[kind] for kind in UNREAD_ENDINGS - {*HEIF_ENDINGS} if left_out[kind]})

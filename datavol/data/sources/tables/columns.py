@@ -86,7 +86,9 @@ def choose_columns(
     is_path: Callable[[int], bool],
     table: Table,
 ) -> Columns:
-    """Choose a table's columns; of several for paths the one that leads to a file, as `is_path` knows.
+    """Choose a table's columns of paths, labels and splits.
+
+    Of several for paths the one that leads to a file, as `is_path` knows.
 
     Raises:
         ConfigError: If there are none for a role, or several.

@@ -24,9 +24,9 @@ PUNCTUATION = "\u2018\u2019\u201c\u201d\u2013\u2014\u2026\u00b0\u00a0\u00ab\u00b
 
 
 def readings(content: bytes) -> list[str]:
-    """List the encodings that a file may be in, each with another text.
+    """List the encodings that a file may be in.
 
-    Text of 8 bits may be in those encodings of the world that make words of it.
+    Each makes another text of it. Text of 8 bits may be in those encodings of the world that make words of it.
     """
     for mark, known in MARKS:
         if content.startswith(mark):
@@ -80,7 +80,10 @@ def several_readings(content: bytes, table: Table) -> ConfigError:
 
 
 def _older(content: bytes) -> dict[str, str]:
-    """Find the encodings older than UTF-8 that make words of a text, by what they make of it."""
+    """Find encodings older than UTF-8 that make words of a text.
+
+    They are listed by the text that they make of its lines beyond ASCII; of several for one text the first counts.
+    """
     # charset-normalizer needs more text than labels are: of `Kröte` in cp1252 it makes Chinese
     lines = list(dict.fromkeys(line for line in content.splitlines() if not line.isascii()))[:SAMPLED]
     found: dict[str, str] = {}
@@ -95,7 +98,7 @@ def _older(content: bytes) -> dict[str, str]:
 
 
 def _words(text: str) -> Iterator[str]:
-    """Yield the words with letters beyond ASCII, and what is no letter there."""
+    """Yield words with letters beyond ASCII, and other signs beyond it."""
     for word in re.findall(r"[^\W\d_]+|[^\x00-\x7f]", text):
         if not word.isascii():
             yield word

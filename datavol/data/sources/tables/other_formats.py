@@ -28,7 +28,7 @@ PAIRS = (
 
 
 def check_is_text(content: bytes, table: Table) -> None:
-    """Raise a ConfigError for a file that is known not to be a table of text."""
+    """Raise a ConfigError for a file known to be no text table."""
     ending = os.path.splitext(table.path)[1].lower()
     if ending in JSON:
         raise _refused(table, "JSON", PAIRS if ending == ".json" and _is_pairs(content) else JSON[ending])

@@ -13,7 +13,7 @@ from datavol.errors import ConfigError
 
 
 class Paths:
-    """Resolves paths in a tree; counts those that are written otherwise than their files.
+    """Resolves paths in a tree; counts those written unlike their files.
 
     Of a path that needs no help no file is looked at.
     """
@@ -30,7 +30,9 @@ class Paths:
             return False
 
     def resolve(self, path: str, where: str) -> str:
-        """Return a path's file from the root; the path itself if none is there.
+        """Find the file that a path means, from the root.
+
+        Returns the path itself if no file is there.
 
         Raises:
             ConfigError: If it is an address or of a Windows drive, or several files fit; `where` it is listed.

@@ -24,7 +24,7 @@ Record = tuple[int, list[str]]  # the number of its last line, and its fields
 
 @dataclass
 class Sheet:
-    """Holds a table whose columns are known; its rows are read as they are asked for."""
+    """Holds a table whose columns are known; reads its rows on demand."""
 
     table: Table
     text: str
@@ -36,7 +36,10 @@ class Sheet:
 
     @property
     def words(self) -> str:
-        """Say how the table is read, such as `columns image, breed; semicolons; cp1252`."""
+        """Say with which columns, separator and encoding the table is read.
+
+        One such text is `columns image, breed; semicolons; cp1252`.
+        """
         numbers = [self.columns.path, self.columns.label, self.columns.split]
         chosen = [number for number in numbers if number is not None]
         names = [shown(self.header[i]) if self.header else str(i + 1) for i in chosen]
@@ -45,7 +48,9 @@ class Sheet:
         return f"{first}; {SEPARATORS[self.separator]}; {encoding.removesuffix('-SIG')}"
 
     def rows(self) -> Iterator[Record]:
-        """Read the rows; a field that is missing at the end of one is empty.
+        """Read the rows, each with a field for every column.
+
+        Fields that are missing at the end of a row are empty.
 
         Raises:
             ConfigError: If one has more fields than columns.
@@ -86,7 +91,10 @@ def open_sheet(
 
 
 def _leads_to_files(sheet: Sheet, is_file: Callable[[str], bool]) -> bool:
-    """Return whether the paths with letters beyond ASCII are those of files, which speaks for the encoding."""
+    """Return whether paths with letters beyond ASCII are those of files.
+
+    If so, that speaks for the encoding. False without such paths.
+    """
     paths = [row[sheet.columns.path] for _, row in sheet.rows() if not row[sheet.columns.path].isascii()]
     return bool(paths) and all(map(is_file, paths[:PROVEN]))
 
@@ -94,7 +102,10 @@ def _leads_to_files(sheet: Sheet, is_file: Callable[[str], bool]) -> bool:
 def _with_raw_paths(
     content: bytes, table: Table, asked: dict[str, str | None], is_file: Callable[[str], bool]
 ) -> Sheet | None:
-    """Read a table in UTF-8 but for paths, which are those of files as they are."""
+    """Read a UTF-8 table whose paths alone are in another encoding.
+
+    Such paths are the bytes of files' names. None for any other table.
+    """
     text = content.decode("utf-8", "surrogateescape")
     if is_unicode(text) or text.startswith(("\udcff\udcfe", "\udcfe\udcff")):  # or UTF-16
         return None
@@ -136,7 +147,9 @@ def _sheet(
 def _without_names(
     first: Sequence[str], separator: str, table: Table, is_file: Callable[[str], bool]
 ) -> Columns | None:
-    """Take the columns of a list as Caffe has it, which has no line of names.
+    """Take the columns of a list without a line of names.
+
+    Caffe has such lists. None where the first line does not hold one path beside other values.
 
     Raises:
         ConfigError: If a table lacks that line.

@@ -54,7 +54,10 @@ def _open_sheet(data: TableConfig, table: str, tree: Tree) -> Sheet:
 
 
 def _check_folder(sheet: Sheet, paths: Paths, first: str) -> None:
-    """Raise a ConfigError if the first image lies in a folder beside, not where the table says."""
+    """Raise a ConfigError if the first image lies in another folder.
+
+    Looked into are the folders in the one that the table's paths are from.
+    """
     if paths.tree.holds(first):
         return
     folders = [at(paths.tree, name) for name in paths.tree.look("").folders]
