@@ -102,7 +102,10 @@ class Config(Section):
 
     @property
     def run_hash(self) -> str:
-        """Eight hexadecimal digits of the scientific configuration (every key marked `hashed`)."""
+        """Hash the scientific configuration to eight hexadecimal digits.
+
+        It is every key marked `hashed`.
+        """
         return hash_of(self)
 
     @property

@@ -20,12 +20,12 @@ class Budget:
 
     @property
     def iterations(self) -> int:
-        """Optimiser steps of the whole run."""
+        """Count the optimiser steps of the whole run."""
         return self.epochs * self.iterations_per_epoch
 
     @property
     def passes(self) -> float:
-        """Passes of the whole run over its subset."""
+        """Count the passes of the whole run over its subset."""
         return self.iterations * self.batch_size / self.subset_size
 
 
@@ -56,7 +56,7 @@ class ThesisUnits:
 
     @property
     def changed(self) -> tuple[bool, bool, bool]:
-        """Flags for those of the three that rounding changes."""
+        """Flag those of the three that rounding changes."""
         return tuple(abs(a - b) > 1e-9 for a, b in zip(self.exact, self.rounded, strict=True))  # type: ignore[return-value]
 
 

@@ -24,7 +24,7 @@ class TopPredictions(NamedTuple):
 
     @property
     def correct(self) -> Tensor:
-        """Top-1 hits, (B,) bool."""
+        """Flag top-1 hits, (B,) bool."""
         return self.top_classes[:, 0] == self.targets
 
 

@@ -59,16 +59,16 @@ class Classifier(L.LightningModule):
 
     @property
     def iteration(self) -> int:
-        """Optimiser steps done so far, over all sessions of the run."""
+        """Count the optimiser steps so far, over all sessions of the run."""
         return int(self.trainer.global_step)
 
     @property
     def evaluated(self) -> tuple[str, ...]:
-        """Metric prefixes: `val/`, and with a second loader `train/clean_`."""
+        """List metric prefixes: `val/`, and with a second loader `train/clean_`."""
         return EVALUATED[: len(self.trainer.val_dataloaders or ())]
 
     def forward(self, images: Tensor) -> Tensor:
-        """Logits (B, classes) of images (B, 3, H, W)."""
+        """Compute logits (B, classes) of images (B, 3, H, W)."""
         logits: Tensor = self.network(images.to(memory_format=self.format))
         return logits
 

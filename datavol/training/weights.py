@@ -21,7 +21,7 @@ Tensors = Mapping[str, Tensor]
 
 @dataclass(frozen=True)
 class Fitted:
-    """Describes what of a file of weights a network takes."""
+    """Describes which weights of a file a network takes."""
 
     file: str
     under: str  # the key and the prefix that lead to the weights, such as `model` or `state_dict, module.`

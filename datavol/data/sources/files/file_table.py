@@ -123,12 +123,12 @@ class FileTable:
 
     @property
     def classes(self) -> tuple[str, ...]:
-        """Class names: the folders right below the root, in byte order."""
+        """List class names: the folders right below the root, in byte order."""
         return tuple(os.fsdecode(folder) for folder in split_names(self.folders) if folder and b"/" not in folder)
 
     @property
     def nested(self) -> list[str]:
-        """Folders inside class folders, by their paths from the root."""
+        """List folders inside class folders, by their paths from the root."""
         return [os.fsdecode(folder) for folder in split_names(self.folders) if b"/" in folder]
 
     def in_classes(self) -> FileSplit:
@@ -138,7 +138,7 @@ class FileTable:
 
     @property
     def loose(self) -> int:
-        """Images in the root, outside of class folders."""
+        """Count the images in the root, outside of class folders."""
         return int((self.labels < 0).sum())
 
 

@@ -173,7 +173,7 @@ class ListedTree:
 
     @cached_property
     def _folders(self) -> dict[bytes, tuple[set[bytes], list[bytes]]]:
-        """The folders' and files' names in each folder."""
+        """Map each folder to the names of its folders and files."""
         held: dict[bytes, tuple[set[bytes], list[bytes]]] = {b"": (set(), [])}
 
         def enter(folder: bytes) -> tuple[set[bytes], list[bytes]]:
