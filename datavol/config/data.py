@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
@@ -19,7 +20,9 @@ def _class_name(value: Any) -> str:
 def _pixel_range(value: Any) -> Any:
     """Read `[0, 4095]` as 12 bits: a range has one name."""
     if isinstance(value, (list, tuple)):
-        numbers = [one for one in value if isinstance(one, (int, float)) and not isinstance(one, bool)]
+        numbers = [
+            one for one in value if isinstance(one, (int, float)) and not isinstance(one, bool) and math.isfinite(one)
+        ]
         if len(value) != 2 or len(numbers) != 2 or not numbers[0] < numbers[1]:
             raise ValueError("auto, the bits of pixels from 8 to 31, or [low,high]", "[0,4095]")
         bits = int(numbers[1]).bit_length()

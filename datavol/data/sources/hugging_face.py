@@ -12,7 +12,7 @@ from datavol.cli.text import shown, typed
 from datavol.config.data import HuggingFaceConfig
 from datavol.data.sources.files.file_table import cache_path, data_root
 from datavol.data.sources.files.found import few
-from datavol.data.sources.rows import Rows, open_rows
+from datavol.data.sources.rows import NOT_A_LABEL, Rows, open_rows
 from datavol.data.sources.split import Opened
 from datavol.data.sources.storage.arrow import ArrowTables, open_tables
 from datavol.errors import ConfigError
@@ -35,9 +35,13 @@ def open_hugging_face(data: HuggingFaceConfig) -> Opened:
                 f"data.columns.{key} must be a column of the table, got {shown(column)}; its columns are "
                 f"{few(list(features))}"
             )
-    image = columns.path or _only("path", "an image", features, [n for n in features if _is_image(features[n])])
+    images = [name for name in features if _is_image(features[name])]
+    image = columns.path or _only("path", "an image", features, images)
     named = [name for name in features if type(features[name]).__name__ == "ClassLabel"]
     label = columns.label or _only("label", "a label", features, named or [n for n in LABELS if n in features])
+    if not (image in images or _is_bytes(features[image])):
+        remedy = f"try {typed('data.columns.path', images[0])}" if images else "save the images with the table"
+        raise ConfigError(f"data.columns.path must be a column of images or their bytes, got {shown(image)}; {remedy}")
     labels = {name: _labels(table, label, f"split {name} of {root}") for name, table in tables.items()}
     used = {name: found for name, found in labels.items() if found is not None}
     left_out = Counter({f"without labels in split {name}": len(tables[name]) for name in labels.keys() - used})
@@ -65,7 +69,12 @@ def _splits(name: str, table: Dataset, column: str | None, alone: bool) -> Seque
 
 def _is_image(feature: Any) -> bool:
     """Return whether a column holds images, or structures with their bytes."""
-    return type(feature).__name__ == "Image" or (isinstance(feature, dict) and {"bytes", "path"} <= set(feature))
+    return type(feature).__name__ == "Image" or (isinstance(feature, dict) and "bytes" in feature)
+
+
+def _is_bytes(feature: Any) -> bool:
+    """Return whether a column holds bytes, which may be images if it was asked for."""
+    return getattr(feature, "dtype", None) in ("binary", "large_binary")
 
 
 def _only(key: str, kind: str, features: Mapping[str, Any], found: Sequence[str]) -> str:
@@ -92,7 +101,7 @@ def _values(table: Dataset, name: str | None) -> list[Any]:
 def _labels(table: Dataset, name: str, where: str) -> list[str] | None:
     """Read labels by name; None if a split has none at all."""
     values, names = _values(table, name), getattr(table.features[name], "names", None)
-    missing = [value is None or (names is not None and value < 0) for value in values]
+    missing = [_is_missing(value, names) for value in values]
     if values and all(missing):
         return None
     if any(missing):
@@ -102,4 +111,16 @@ def _labels(table: Dataset, name: str, where: str) -> list[str] | None:
         )
     if not all(isinstance(value, (str, int)) for value in values):
         raise ConfigError(f"a label must be text or a whole number, got {values[0]!r} in {where}; try another column")
+    if names is not None and (largest := max(values, default=0)) >= len(names):
+        raise ConfigError(
+            f"a label must be one of the {len(names)} classes of its column, got number {largest} in {where}; mend the "
+            "table, or its names"
+        )
     return [names[value] if names is not None else str(value) for value in values]
+
+
+def _is_missing(value: Any, names: Sequence[str] | None) -> bool:
+    """Return whether a row has no label: nothing, a negative number of a class, or text without any."""
+    if names is not None and isinstance(value, int):
+        return value < 0
+    return value is None or (isinstance(value, str) and (not value.strip() or value.strip().lower() in NOT_A_LABEL))

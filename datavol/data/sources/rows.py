@@ -12,13 +12,16 @@ from numpy.typing import NDArray
 from datavol.cli.text import shown
 from datavol.data.sources.files.class_names import check_class_names, check_same_classes
 from datavol.data.sources.files.file_table import FileSplit, join_names
-from datavol.data.sources.files.found import Found
+from datavol.data.sources.files.found import Found, count, few
 from datavol.data.sources.files.roles import split_role
 from datavol.data.sources.files.same_files import MISSING, Files, check_same_files, listed_files
 from datavol.data.sources.files.tree import Tree
 from datavol.data.sources.groups import with_groups
 from datavol.data.sources.split import Opened, check_one_validation, hold_out
 from datavol.data.sources.storage.folder import Storage
+from datavol.errors import ConfigError
+
+NOT_A_LABEL = ("nan", "#n/a")  # as pandas and spreadsheets write what is missing
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,6 +52,13 @@ def open_rows(rows: Rows, val_fraction: float | None, split_seed: int, group: st
     roles = np.array([split_role(word or "") or "" for word in rows.splits])
     # Without images of val, those of test are what is left to evaluate on
     val_role = "val" if "val" in roles else "test"
+    if given and not {"train", val_role} <= set(roles.tolist()):
+        words = few(sorted({str(word) for word in rows.splits}))
+        others = f" (left out: {count(rows.left_out)})" if rows.left_out else ""
+        raise ConfigError(
+            f"{rows.key} must part images into train and val, got {words} in {shown(rows.place)}{others}; call its "
+            "splits train and val"
+        )
     used = np.flatnonzero(np.isin(roles, ["train", val_role])) if given else np.arange(len(roles))
     left_out = rows.left_out + Counter(f"in split {word}" for word in np.delete(np.array(rows.splits), used).tolist())
     names = [rows.labels[i] for i in used.tolist()]

@@ -1,6 +1,7 @@
 """Tables of Hugging Face's `datasets` are data sets; what is wrong with them is one line."""
 
 import io
+import json
 import sys
 
 import pytest
@@ -31,6 +32,19 @@ def table(labels: list, feature=None, first: int = 0, **columns: list) -> Datase
 
 def saved(root, **tables: Dataset) -> None:
     (DatasetDict(tables) if len(tables) > 1 else next(iter(tables.values()))).save_to_disk(str(root))
+
+
+def parquet(root, **tables: Dataset) -> None:
+    for name, rows in tables.items():
+        rows.to_parquet(str(root / f"{name}.parquet"))
+
+
+def renamed(root, rows: Dataset, names: list[str]) -> None:
+    saved(root, train=rows)
+    info = root / "dataset_info.json"
+    known = json.loads(info.read_text())
+    known["features"]["label"]["names"] = names
+    info.write_text(json.dumps(known))
 
 
 def grays(split) -> list[int]:
@@ -83,6 +97,18 @@ def test_parquet_is_read_by_the_names_of_its_files(opened, root):
     assert grays(opened("hugging_face", root=root).train) == [90, 91, 10, 11]
 
 
+def test_parquet_of_splits_that_are_called_otherwise_is_named(opened, root, capfd):
+    parquet(root, **{"fold a": table([0, 1]), "val": table([0, 1])})
+    with pytest.raises(ConfigError, match=r"must part images into train and val, got fold a, val in"):
+        opened("hugging_face", root=root)
+    (root / "fold a.parquet").rename(root / "train.PARQUET")
+    assert len(opened("hugging_face", root=root).train) == 2
+    (root / "val.parquet").write_bytes(b"PAR1 but no more")
+    with pytest.raises(ConfigError, match="must hold whole tables"):
+        opened("hugging_face", root=root)
+    assert capfd.readouterr().err == ""  # no line of the library's own
+
+
 REFUSED = {
     "two columns of labels": (
         lambda root: saved(root, train=table([0, 1]).add_column("fine", [0, 1], feature=ClassLabel(names=["x", "y"]))),
@@ -113,6 +139,31 @@ REFUSED = {
         lambda root: saved(root, train=table([0.5, 1.5], Value("float64"))),
         NONE | {"label": "label"},
         r"a label must be text or a whole number, got 0\.5",
+    ),
+    "an empty label": (
+        lambda root: saved(root, train=table(["a", " ", "nan"], Value("string"))),
+        NONE | {"label": "label"},
+        r"must have a label, got none in 2 of 3 rows",
+    ),
+    "a number beyond the names of classes": (
+        lambda root: renamed(root, table([0, 1]), ["b"]),
+        NONE,
+        r"must be one of the 1 classes of its column, got number 1 in split train",
+    ),
+    "a column of text for images": (
+        lambda root: saved(root, train=table([0, 1], place=["1.png", "2.png"])),
+        NONE | {"path": "place"},
+        r"must be a column of images or their bytes, got place; try data\.columns\.path=image",
+    ),
+    "Parquet of other columns": (
+        lambda root: parquet(root, train=table([0, 1]), test=table([0, 1]).remove_columns("label")),
+        NONE,
+        r"must have the same columns in all splits, got others in some of",
+    ),
+    "Parquet without rows": (
+        lambda root: parquet(root, train=table([0, 1]), test=table([0]).select([])),
+        NONE,
+        r"must hold rows, got none in .*test\.parquet; remove it",
     ),
     "another folder": (lambda root: None, NONE, "must be a folder that datasets' save_to_disk wrote, or hold Parquet"),
     "damaged Parquet": (

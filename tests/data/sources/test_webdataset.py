@@ -94,6 +94,22 @@ def test_shards_that_changed_are_read_anew(opened, root):
     assert opened("webdataset", root=root).classes == ("x", "y")
 
 
+def test_what_is_no_sample_is_counted(opened, root):
+    shard(root / "train-0.TAR", samples(TWO) | {"9.jxl": b"an image that is not read", "9.cls": "a"})
+    shard(root / "val-0.tar", samples(TWO))
+    (root / "train-1.tar.gz").write_bytes(b"")
+    for _ in range(2):  # from the shards, then from the kept list
+        source = opened("webdataset", root=root)
+        assert len(source.train) == 2
+        assert source.found.left_out == {"samples without an image": 1, ".gz": 1}
+
+
+def test_keys_that_would_do_nothing_are_refused(opened, root):
+    shard(root / "train-0.tar", samples(TWO))
+    with pytest.raises(ConfigError, match=r"data\.columns\.split must be left out .*, got fold; leave it out"):
+        opened("webdataset", root=root, columns={"path": None, "label": None, "split": "fold"})
+
+
 REFUSED = {
     "no shards": ({}, r"must hold shards that end in \.tar, got none"),
     "names of one split alone": (
@@ -115,6 +131,19 @@ REFUSED = {
     ),
     "a list": ({"train-0.tar": {"1.png": photo(), "1.json": "[1]"}}, r"must be text or a whole number, got \[1\]"),
     "nothing": ({"train-0.tar": {"1.png": photo(), "1.cls": " "}}, "must be text or a whole number, got ''"),
+    "half a letter": (
+        {"train-0.tar": {"1.png": photo(), "1.json": r'"\ud800"'}},
+        r"must be text in UTF-8, or JSON, got",
+    ),
+    "JSON that is too deep": ({"train-0.tar": {"1.png": photo(), "1.json": "[" * 10**5}}, "must be text in UTF-8, or"),
+    "two endings that differ in case": (
+        {"train-0.tar": samples(TWO) | {"0000.PNG": photo()}},
+        r"must have each ending once, got train-0\.tar/0000\.PNG and 0000\.png",
+    ),
+    "nothing to evaluate on": (
+        {"train-0.tar": samples(TWO), "val-0.tar": {"1.txt": "a"}},
+        r"must part images into train and val, got train in .* \(left out: 1 samples without an image\)",
+    ),
     "one class": ({"train-0.tar": samples(["a"]), "val-0.tar": samples(["a"])}, "at least 2 classes"),
     "another class in val": (
         {"train-0.tar": samples(TWO), "val-0.tar": samples(["a", "c"])},

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shlex
+import stat
 import tarfile
 import zipfile
 import zlib
@@ -18,12 +20,13 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from datavol.cli.text import shown
 from datavol.data.sources.storage.folder import DamagedFile
 from datavol.data.sources.storage.kept import as_bytes, keep, read_kept
 from datavol.data.sources.storage.names import SortedNames
 from datavol.errors import ConfigError, flat
 
-INDEX_FORMAT = "datavol archive index 1"  # count up when the index changes
+INDEX_FORMAT = "datavol archive index 2"  # count up when the index changes
 MEMBER = np.dtype(
     [("part", "<i4"), ("offset", "<i8"), ("stored", "<i8"), ("size", "<i8"), ("crc", "<u4"), ("method", "<i2")]
 )
@@ -108,10 +111,13 @@ def is_archive(path: str) -> bool:
         if start.startswith(magic):
             raise ConfigError(
                 f"an archive must be a zip or a tar without compression, whose images can be read one by one, got "
-                f"{path}; try `{command} {path}`"
+                f"{path}; try `{command} {shlex.quote(path)}`"
             )
     if start.startswith((b"7z\xbc\xaf", b"Rar!")):
         raise ConfigError(f"an archive must be a zip or a tar, got {path}; unpack it")
+    if path.lower().endswith((".zip", ".tar")):
+        size = os.path.getsize(path)
+        raise ConfigError(f"an archive must be whole, got {path} ({size:,} bytes of no archive); fetch it again")
     return False
 
 
@@ -126,7 +132,12 @@ def open_archives(place: str, parts: Sequence[str], cache_dir: str) -> Archives:
     Raises:
         ConfigError: If one is damaged, encrypted or packed by a method that zlib does not read.
     """
-    stamps = np.array([_stamp(os.stat(part)) for part in parts], dtype=np.int64)
+    try:
+        stamps = np.array([_stamp(os.stat(part)) for part in parts], dtype=np.int64)
+    except OSError as error:
+        raise ConfigError(
+            f"an archive must be readable, got {error.filename} ({error.strerror}); mend or remove it"
+        ) from None
     name = hashlib.sha256("|".join([INDEX_FORMAT, place, *parts]).encode(errors="surrogateescape")).hexdigest()
     path = os.path.join(cache_dir, f"archive-{name[:32]}.npz")
     kept = read_kept(path)
@@ -147,11 +158,22 @@ def _list(place: str, parts: Sequence[str]) -> tuple[SortedNames, NDArray[np.voi
             with open(part, "rb") as file:
                 members = _in_zip(part) if file.read(2) == ZIP else _in_tar(part)
             for name, *facts in members:  # of two members of one name the later one counts, as for unzip and tar
-                found[before + name.removeprefix(b"./")] = (number, *facts)  # type: ignore[assignment]
+                found[before + _from_top(name, part)] = (number, *facts)  # type: ignore[assignment]
         except (tarfile.TarError, zipfile.BadZipFile, OSError, EOFError) as error:
             raise ConfigError(f"an archive must be whole, got {part} ({flat(error)}); fetch it again") from error
     names = sorted(found)
     return SortedNames.of(names), np.array([found[name] for name in names], dtype=MEMBER)
+
+
+def _from_top(name: bytes, part: str) -> bytes:
+    """Write a member's path from the top of its archive: `./a//b` is `a/b`."""
+    names = [one for one in name.split(b"/") if one not in (b"", b".")]
+    if b".." in names:
+        raise ConfigError(
+            f"an archive must have members inside it, got {shown(os.fsdecode(name))} in {part}; pack it anew from the "
+            "folder around the images"
+        )
+    return b"/".join(names)
 
 
 Facts = tuple[bytes, int, int, int, int, int]  # name, offset, bytes as stored, size, checksum, method
@@ -162,14 +184,23 @@ def _in_zip(part: str) -> Iterator[Facts]:
         for member in archive.infolist():
             if member.is_dir():
                 continue
-            fault = "encrypted" if member.flag_bits & 1 else f"packed by method {member.compress_type}"
-            if member.flag_bits & 1 or member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+            if fault := _fault(member):
                 raise ConfigError(
-                    f"a zip must have members that are stored or deflated, got {member.filename!r} in {part}, {fault}; "
+                    f"a zip must have files that are stored or deflated, got {member.filename!r} in {part}, {fault}; "
                     "unpack it, or pack it anew with `zip -r`"
                 )
             sizes = member.compress_size, member.file_size
             yield _name(member), member.header_offset, *sizes, member.CRC, member.compress_type
+
+
+def _fault(member: zipfile.ZipInfo) -> str:
+    """Say why a member's bytes can't be read as they are; nothing if they can."""
+    if member.flag_bits & 1:
+        return "encrypted"
+    if stat.S_ISLNK(member.external_attr >> 16):
+        return "a link"
+    readable = member.compress_type in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+    return "" if readable else f"packed by method {member.compress_type}"
 
 
 def _name(member: zipfile.ZipInfo) -> bytes:
@@ -190,10 +221,34 @@ def _in_tar(part: str) -> Iterator[Facts]:
     with tarfile.open(part, "r:") as archive:
         while (member := archive.next()) is not None:
             archive.members = []  # type: ignore[attr-defined]  # tarfile keeps all it met, a gigabyte for a million
-            if member.isreg() and not member.issparse():
+            if member.issym() or member.islnk() or member.issparse():
+                kind = "a sparse file" if member.issparse() else "a link"
+                raise ConfigError(
+                    f"a tar must hold the bytes of its files, got {kind}, {shown(member.name)}, in {part}; unpack it, "
+                    "or pack it anew with `tar --dereference --hard-dereference`"
+                )
+            if member.isreg():
                 if member.offset_data + member.size > length:
                     raise EOFError(f"cut off in {member.name}")
                 yield os.fsencode(member.name), member.offset_data, member.size, member.size, 0, IN_TAR
+    _check_end(part, archive.offset)
+
+
+def _check_end(part: str, end: int) -> None:
+    """Raise unless a tar has its end, a block of NULs, where no further member was found.
+
+    To tarfile a damaged header in the middle is an end as well.
+    """
+    with open(part, "rb") as file:
+        file.seek(end)
+        if any(block := file.read(tarfile.BLOCKSIZE)) or not block:
+            raise EOFError(f"no member and no end at byte {end:,}")
+        while block := file.read(2**20):
+            if any(block):
+                raise ConfigError(
+                    f"a tar must end where its end is marked, got more in {part}, as of two that were joined; unpack "
+                    f"it with `tar --ignore-zeros -xf {shlex.quote(part)}`"
+                )
 
 
 def _read(file: int, offset: int, length: int) -> bytes:

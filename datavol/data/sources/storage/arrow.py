@@ -14,6 +14,8 @@ from datavol.errors import ConfigError
 if TYPE_CHECKING:
     from datasets import Dataset
 
+PARQUET = ".parquet"
+
 
 @dataclass(frozen=True, eq=False)
 class ArrowTables:
@@ -76,24 +78,45 @@ def open_tables(folder: str, cache_dir: str) -> dict[str, Dataset]:
             "try `pip install 'datavol[hugging_face]'`"
         ) from None
     from datasets.exceptions import DatasetGenerationError
+    from datasets.table import CastError
 
+    datasets.logging.set_verbosity(datasets.logging.CRITICAL)  # its errors are raised as well, and told in one line
     datasets.disable_progress_bars()  # they would be drawn for tables that take no time as well
     parquet = _parquet_files(folder)
     try:
         if not parquet:
             found = datasets.load_from_disk(folder)
         else:
-            found = datasets.load_dataset("parquet", data_files=parquet, cache_dir=os.path.join(cache_dir, "parquet"))
+            found = _load_parquet(parquet, os.path.join(cache_dir, "parquet"))
+    except ConfigError:
+        raise
     except FileNotFoundError:
         raise ConfigError(
             f"data.root must be a folder that datasets' save_to_disk wrote, or hold Parquet files, got {folder}; "
             "check data.root"
         ) from None
     except (OSError, ValueError, DatasetGenerationError) as error:  # what pyarrow raises at damaged files
+        if isinstance(error.__cause__, CastError):
+            raise ConfigError(
+                f"Parquet files must have the same columns in all splits, got others in some of {folder}; set "
+                "data.root to a folder of those that belong together"
+            ) from None
         raise ConfigError(
             f"data.root must hold whole tables, got {folder} ({_first(error)}); fetch them again"
         ) from None
     return dict(found) if isinstance(found, dict) else {"train": found}
+
+
+def _load_parquet(parquet: dict[str, list[str]], cache_dir: str) -> dict[str, Dataset]:
+    """Load the Parquet files of splits, whatever these are called."""
+    import datasets
+    from pyarrow.parquet import read_metadata
+
+    if empty := [path for paths in parquet.values() for path in paths if not read_metadata(path).num_rows]:
+        raise ConfigError(f"a Parquet file must hold rows, got none in {empty[0]}; remove it")
+    files = {f"split{i}": paths for i, paths in enumerate(parquet.values())}  # not all names of splits are taken
+    found = datasets.load_dataset("parquet", data_files=files, cache_dir=cache_dir)
+    return dict(zip(parquet, (found[name] for name in files), strict=True))
 
 
 def _first(error: BaseException) -> str:
@@ -107,9 +130,9 @@ def _parquet_files(folder: str) -> dict[str, list[str]]:
     for around, folders, names in os.walk(folder):
         folders.sort()
         for name in sorted(names):
-            if name.endswith(".parquet") and not name.startswith("."):
+            if name.lower().endswith(PARQUET) and not name.startswith("."):
                 inside = os.path.relpath(around, folder)
-                split = name.split("-")[0].removesuffix(".parquet")
+                split = name[: -len(PARQUET)].split("-")[0]
                 known = inside.split(os.sep)[-1] if inside not in (".", "data", "default") else split
                 found.setdefault(known, []).append(os.path.join(around, name))
     return found

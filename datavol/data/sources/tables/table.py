@@ -10,14 +10,13 @@ from datavol.config.data import TableConfig
 from datavol.data.sources.files.roles import split_role
 from datavol.data.sources.files.tree import Tree, at
 from datavol.data.sources.place import absolute, open_place
-from datavol.data.sources.rows import Rows, open_rows
+from datavol.data.sources.rows import NOT_A_LABEL, Rows, open_rows
 from datavol.data.sources.split import Opened
 from datavol.data.sources.tables.columns import Table, usual
 from datavol.data.sources.tables.paths import Paths
 from datavol.data.sources.tables.sheet import Sheet, open_sheet
 from datavol.errors import ConfigError
 
-NOT_A_LABEL = ("nan", "#n/a")  # as pandas and spreadsheets write what is missing
 TRUTH = {"true": "val", "1": "val", "false": "train", "0": "train"}  # of a column such as `is_valid`
 
 

@@ -175,6 +175,67 @@ def test_what_can_not_be_listed_is_one_line(tmp_path):
     assert not is_archive(str(tmp_path / "d.jpg"))
 
 
+def linked(path: Path, kind: bytes) -> str:
+    tarred(path, FILES)
+    with tarfile.open(path, "a") as archive:
+        link = tarfile.TarInfo("cat/3.jpg")
+        link.type, link.linkname = kind, "cat/1.jpg"
+        archive.addfile(link)
+    return str(path)
+
+
+def joined(path: Path) -> str:
+    path.write_bytes(2 * Path(tarred(path, FILES)).read_bytes())
+    return str(path)
+
+
+def with_damaged_header(path: Path) -> str:
+    raw = bytearray(Path(tarred(path, {"1.jpg": b"1", "2.jpg": b"2"})).read_bytes())
+    raw[raw.rindex(b"2.jpg")] ^= 1
+    path.write_bytes(raw)
+    return str(path)
+
+
+def zipped_link(path: Path) -> str:
+    with zipfile.ZipFile(path, "w") as archive:
+        link = zipfile.ZipInfo("cat/3.jpg")
+        link.external_attr = 0o120777 << 16
+        archive.writestr(link, "1.jpg")
+    return str(path)
+
+
+def of_nothing(path: Path) -> str:
+    path.write_bytes(b"")
+    return str(path)
+
+
+LISTED_IN_PART = {  # what is left out of a list without a word
+    "a symbolic link": (lambda folder: linked(folder / "a.tar", tarfile.SYMTYPE), "got a link, cat/3.jpg, in .*unpack"),
+    "a hard link": (lambda folder: linked(folder / "a.tar", tarfile.LNKTYPE), "got a link, cat/3.jpg, in .*--hard-"),
+    "two tars joined": (lambda folder: joined(folder / "a.tar"), r"as of two .*`tar --ignore-zeros -xf .*a\.tar`"),
+    "a damaged header": (lambda folder: with_damaged_header(folder / "a.tar"), "must be whole, got .*no member and no"),
+    "a link in a zip": (lambda folder: zipped_link(folder / "a.zip"), "got 'cat/3.jpg' in .*, a link; unpack"),
+    "a path that leads out": (
+        lambda folder: zipped(folder / "a.zip", {"../1.jpg": b""}),
+        r"inside it, got \.\./1\.jpg",
+    ),
+    "nothing": (lambda folder: of_nothing(folder / "a.zip"), r"must be whole, got .*a\.zip \(0 bytes of no archive\)"),
+}
+
+
+@pytest.mark.parametrize(("write", "message"), LISTED_IN_PART.values(), ids=LISTED_IN_PART)
+def test_no_member_is_left_out_in_silence(write, message, tmp_path):
+    with pytest.raises(ConfigError, match=message) as error:
+        opened(write(tmp_path), tmp_path)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("write", [zipped, tarred])
+def test_one_path_has_one_name_however_it_is_written(write, tmp_path):
+    path = write(tmp_path / "a", {"./cat//1.jpg": b"1", "/cat/./2.jpg": b"2"})
+    assert names(opened(path, tmp_path)) == ["cat/1.jpg", "cat/2.jpg"]
+
+
 def test_a_damaged_list_is_made_anew(tmp_path, caplog):
     path = WRITERS["deflated"](tmp_path / "a.zip")
     opened(path, tmp_path)
