@@ -121,6 +121,8 @@ MISTAKES = {
     "[low,high], got 7; try data.range=12",
     "data=image_folder data.root=x data.range=[9,1]": "data.range must be auto, the bits of pixels from 8 to 31, or "
     "[low,high], got [9, 1]; try 'data.range=[0,4095]'",
+    "data=image_folder data.root=x data.range=[0,1e400]": "data.range must be auto, the bits of pixels from 8 to 31, "
+    "or [low,high], got [0, Infinity]; try 'data.range=[0,4095]'",
     "data=image_folder data.root=x data.range=12bit": "data.range must be auto, the bits of pixels from 8 to 31, or "
     '[low,high], got "12bit"; try data.range=12',
     "data=image_folder data.root=x data.alpha=red": "data.alpha must be white, black, a colour such as [128,128,128], "

@@ -20,9 +20,8 @@ def _class_name(value: Any) -> str:
 def _pixel_range(value: Any) -> Any:
     """Read `[0, 4095]` as 12 bits: a range has one name."""
     if isinstance(value, (list, tuple)):
-        numbers = [
-            one for one in value if isinstance(one, (int, float)) and not isinstance(one, bool) and math.isfinite(one)
-        ]
+        known = [one for one in value if isinstance(one, (int, float)) and not isinstance(one, bool)]
+        numbers = list(filter(math.isfinite, known))
         if len(value) != 2 or len(numbers) != 2 or not numbers[0] < numbers[1]:
             raise ValueError("auto, the bits of pixels from 8 to 31, or [low,high]", "[0,4095]")
         bits = int(numbers[1]).bit_length()

@@ -156,10 +156,11 @@ def _least(looks: list[_Look], ends: Any, kind: str) -> float | None:
     least, largest = min(look.least for look in looks), max(look.largest for look in looks)
     end = next((end for end in ends if largest <= end), None)
     if least < 0 or end is None:
-        low, high = plain_number(least), plain_number(max(largest, least + 1))  # of one value alone a range as well
+        low, high = plain_number(least), plain_number(largest)
+        wide = plain_number(max(largest, least + 1))  # of one value alone a range as well
         raise ConfigError(
             f"data.range must be given where pixels have no usual range, got {kind} from {low} to {high} in a sample "
-            f"of the training images; try data.range=[{low},{high}]"
+            f"of the training images; try data.range=[{low},{wide}]"
         )
     return float(end)
 

@@ -53,10 +53,10 @@ def open_rows(rows: Rows, val_fraction: float | None, split_seed: int, group: st
     # Without images of val, those of test are what is left to evaluate on
     val_role = "val" if "val" in roles else "test"
     if given and not {"train", val_role} <= set(roles.tolist()):
-        words = few(sorted({str(word) for word in rows.splits}))
+        called = few(sorted({str(word) for word in rows.splits}))
         others = f" (left out: {count(rows.left_out)})" if rows.left_out else ""
         raise ConfigError(
-            f"{rows.key} must part images into train and val, got {words} in {shown(rows.place)}{others}; call its "
+            f"{rows.key} must part images into train and val, got {called} in {shown(rows.place)}{others}; call its "
             "splits train and val"
         )
     used = np.flatnonzero(np.isin(roles, ["train", val_role])) if given else np.arange(len(roles))

@@ -180,6 +180,13 @@ def test_a_sample_of_no_usual_range_is_refused_before_training(values, tmp_path)
     assert {decode_file(split, i, rules).dtype for i in range(3)} == {torch.uint8}
 
 
+def test_a_sample_of_one_value_has_a_remedy_that_is_a_range(tmp_path):
+    split = folder_of(tmp_path, {"0": tiff(np.full((4, 4), -5, dtype=np.int32))})
+    with pytest.raises(ConfigError, match=r"from -5 to -5 in a sample .*; try data\.range=\[-5,-4\]"):
+        rules_of(configured(), split)
+    rules_of(configured(range=[-5, -4]), split)
+
+
 def test_one_image_of_no_numbers_does_not_spoil_the_sample(tmp_path):
     files = {"a": np.float32(GRAY / 15), "b": np.full((4, 4), np.nan, dtype=np.float32)}
     split = folder_of(tmp_path, {name: tiff(values) for name, values in files.items()})

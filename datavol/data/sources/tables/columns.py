@@ -80,6 +80,26 @@ def positions(asked: dict[str, str | None]) -> Columns | None:
     return None if path is None or label is None else Columns(path, label, split, split is not None)
 
 
+def check_numbers(numbered: Columns, asked: dict[str, str | None], width: int, table: Table) -> None:
+    """Raise a ConfigError unless the numbers are those of different columns of a table."""
+    split = asked["split"]
+    if split is not None and (numbered.split is None or numbered.split >= width):
+        raise ConfigError(
+            f"data.columns.split must be a number up to {width}, as the other two are, got {shown(split)}; give its "
+            "number, or leave it out"
+        )
+    if numbered.path == numbered.label:
+        raise ConfigError(
+            f"data.columns.label must be another column than that of paths, got {asked['label']} for both; "
+            f"try data.columns.label={2 if asked['path'] == '1' else 1}"
+        )
+    if max(numbered.path, numbered.label) >= width:
+        raise ConfigError(
+            f"data.columns must be numbers up to {width} in {shown(table.path)}, got {asked['path']} and "
+            f"{asked['label']}; try data.columns.path=1 data.columns.label=2"
+        )
+
+
 def choose_columns(
     header: Sequence[str],
     asked: dict[str, str | None],

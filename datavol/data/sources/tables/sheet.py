@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datavol.cli.text import shown
 from datavol.data.sources.files.image_names import IMAGE_ENDINGS, UNREAD_ENDINGS, kind_of
 from datavol.data.sources.place import read_file
-from datavol.data.sources.tables.columns import Columns, Table, candidates, choose_columns, positions
+from datavol.data.sources.tables.columns import Columns, Table, candidates, check_numbers, choose_columns, positions
 from datavol.data.sources.tables.encoding import decode, readings, several_readings
 from datavol.data.sources.tables.other_formats import check_is_text
 from datavol.errors import ConfigError
@@ -132,12 +132,13 @@ def _sheet(
     lines = records(text, separator, table)
     first, second = ([value.strip() for value in next(lines, (0, []))[1]] for _ in range(2))
     if (numbered := positions(asked)) and not {asked["path"], asked["label"]} <= set(first):
-        if max(numbered.path, numbered.label) >= len(first):
-            raise ConfigError(
-                f"data.columns must be numbers up to {len(first)} in {shown(table.path)}, got {asked['path']} and "
-                f"{asked['label']}; try data.columns.path=1 data.columns.label=2"
-            )
-        return Sheet(table, text, encoding, separator, None, numbered)
+        check_numbers(numbered, asked, len(first), table)
+        # A first line without an image above one with an image has the columns' names
+        above, below = (
+            numbered.path < len(row) and (_is_image(row[numbered.path]) or is_file(row[numbered.path]))
+            for row in (first, second)
+        )
+        return Sheet(table, text, encoding, separator, first if below and not above else None, numbered)
     if not _has_names(first, asked) and (columns := _without_names(first, separator, table, is_file)):
         return Sheet(table, text, encoding, separator, None, columns)
     chosen = choose_columns(first, asked, lambda i: i < len(second) and is_file(second[i]), table)

@@ -98,6 +98,11 @@ def _read_images(data: TableConfig, sheet: Sheet, paths: Paths) -> Images:
             )
         images.notes.append(f"column {shown(header[split])} is not used, as {reason}")
         split = None
+    if data.group is not None and header.count(data.group) > 1:
+        raise ConfigError(
+            f"data.group must be one column, got {shown(data.group)} twice in {shown(sheet.table.path)}; name one "
+            "otherwise"
+        )
     group = header.index(data.group) if data.group in header else None
     seen: dict[str, tuple[int, str]] = {}
     place = shown(sheet.table.path)

@@ -215,10 +215,7 @@ LISTED_IN_PART = {  # what is left out of a list without a word
     "two tars joined": (lambda folder: joined(folder / "a.tar"), r"as of two .*`tar --ignore-zeros -xf .*a\.tar`"),
     "a damaged header": (lambda folder: with_damaged_header(folder / "a.tar"), "must be whole, got .*no member and no"),
     "a link in a zip": (lambda folder: zipped_link(folder / "a.zip"), "got 'cat/3.jpg' in .*, a link; unpack"),
-    "a path that leads out": (
-        lambda folder: zipped(folder / "a.zip", {"../1.jpg": b""}),
-        r"inside it, got \.\./1\.jpg",
-    ),
+    "a path that leads out": (lambda folder: zipped(folder / "a.zip", {"../1": b""}), r"inside it, got \.\./1 in"),
     "nothing": (lambda folder: of_nothing(folder / "a.zip"), r"must be whole, got .*a\.zip \(0 bytes of no archive\)"),
 }
 
