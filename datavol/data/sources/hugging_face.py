@@ -73,7 +73,10 @@ def _is_image(feature: Any) -> bool:
 
 
 def _is_bytes(feature: Any) -> bool:
-    """Return whether a column holds bytes, which may be images if it was asked for."""
+    """Return whether a column holds bytes.
+
+    They may be images, if the column was asked for.
+    """
     return getattr(feature, "dtype", None) in ("binary", "large_binary")
 
 
@@ -120,7 +123,10 @@ def _labels(table: Dataset, name: str, where: str) -> list[str] | None:
 
 
 def _is_missing(value: Any, names: Sequence[str] | None) -> bool:
-    """Return whether a row has no label: nothing, a negative number of a class, or text without any."""
+    """Return whether a row has no label.
+
+    That is nothing, a negative number of a class, or text that is no label.
+    """
     if names is not None and isinstance(value, int):
         return value < 0
     return value is None or (isinstance(value, str) and (not value.strip() or value.strip().lower() in NOT_A_LABEL))

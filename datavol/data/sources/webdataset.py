@@ -55,7 +55,10 @@ def open_webdataset(data: WebDatasetConfig) -> Opened:
 
 
 def _shards(given: str | None) -> tuple[str, list[str], Counter[str]]:
-    """List the shards of a folder, or take the named one; count the files that are none."""
+    """List a folder's shards, or take the named one; count other files.
+
+    Returns the folder, the shards and the other files by kind.
+    """
     if given is not None and os.path.isfile(shard := os.path.abspath(os.path.expanduser(given))):
         return os.path.dirname(shard), [shard], Counter()
     root = data_root(given)
@@ -85,7 +88,10 @@ def _parted(path: bytes) -> tuple[str, bytes]:
 
 
 def _labelled(archives: Archives, column: str | None, cache_dir: str) -> tuple[list[bytes], list[str], int]:
-    """List images and labels, from the cache if no shard changed; count the samples without an image."""
+    """List images and labels; count the samples without an image.
+
+    They come from the cache if no shard changed.
+    """
     facts = [LABELS_FORMAT, archives.place, *archives.parts, str(archives.stamps.tolist()), str(column)]
     name = hashlib.sha256("|".join(facts).encode(errors="surrogateescape")).hexdigest()
     path = os.path.join(cache_dir, f"labels-{name[:32]}.npz")

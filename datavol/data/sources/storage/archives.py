@@ -166,7 +166,11 @@ def _list(place: str, parts: Sequence[str]) -> tuple[SortedNames, NDArray[np.voi
 
 
 def _from_top(name: bytes, part: str) -> bytes:
-    """Write a member's path from the top of its archive: `./a//b` is `a/b`."""
+    """Write a member's path from its archive's top: `a/b` for `./a//b`.
+
+    Raises:
+        ConfigError: If the path leads out of the archive.
+    """
     names = [one for one in name.split(b"/") if one not in (b"", b".")]
     if b".." in names:
         raise ConfigError(
@@ -194,7 +198,7 @@ def _in_zip(part: str) -> Iterator[Facts]:
 
 
 def _fault(member: zipfile.ZipInfo) -> str:
-    """Say why a member's bytes can't be read as they are; nothing if they can."""
+    """Say why a member's bytes can't be read directly; empty otherwise."""
     if member.flag_bits & 1:
         return "encrypted"
     if stat.S_ISLNK(member.external_attr >> 16):
@@ -235,7 +239,9 @@ def _in_tar(part: str) -> Iterator[Facts]:
 
 
 def _check_end(part: str, end: int) -> None:
-    """Raise unless a tar has its end, a block of NULs, where no further member was found.
+    """Raise unless a tar ends where no further member was found.
+
+    Its end is a block of NULs, with nothing else behind it.
 
     To tarfile a damaged header in the middle is an end as well.
     """

@@ -81,7 +81,7 @@ def positions(asked: dict[str, str | None]) -> Columns | None:
 
 
 def check_numbers(numbered: Columns, asked: dict[str, str | None], width: int, table: Table) -> None:
-    """Raise a ConfigError unless the numbers are those of different columns of a table."""
+    """Raise a ConfigError unless numbers name different columns of a table."""
     split = asked["split"]
     if split is not None and (numbered.split is None or numbered.split >= width):
         raise ConfigError(
