@@ -20,7 +20,7 @@ from datavol.study.curves.slope_process import SCALES, Prior, SlopeProcess, cond
 
 @dataclass(frozen=True)
 class Kinds:
-    """Stores the two kinds of curves that are known, and which one to expect.
+    """Stores the two known kinds of curves, and which to expect.
 
     Attributes:
         networks: Curves of networks.
@@ -33,7 +33,7 @@ class Kinds:
     odds: float
 
     def weights(self, largest: float) -> tuple[tuple[Prior, float], ...]:
-        """List both kinds with their probabilities, of a curve that ends at n = `largest`."""
+        """List both kinds with their probabilities, for a curve's largest n."""
         share = float(expit(self.odds + ODDS_PER_DOUBLING * np.log2(largest / 10_000)))
         return (self.networks, share), (self.lcdb, 1 - share)
 
@@ -73,7 +73,7 @@ REPEATS_TO_TELL = 3
 
 @dataclass(frozen=True)
 class Common:
-    """Stores which share of the variance of noise all runs have in common."""
+    """Stores the share of noise variance that all runs have in common."""
 
     test: float  # of what the test images add
     runs: float  # of what runs differ by; above 0 where each seed has its own test images or split
@@ -85,7 +85,9 @@ UNKNOWN = (Common(0.0, 0.0, 0.9), Common(0.8, 0.8, 0.1))
 
 @dataclass(frozen=True, eq=False)
 class Seeds:
-    """Stores what runs of one seed have in common, at all sizes; `paired` makes it.
+    """Stores what runs of one seed have in common at all sizes.
+
+    Made by `paired`.
 
     Attributes:
         shift: Mean effect of the seeds of every size (sizes,); 0 where all sizes have the same seeds.
@@ -123,7 +125,10 @@ class Measured:
     seeds: Seeds | None = None
 
     def run_variance(self, common: Common) -> float:
-        """Estimate the variance of z between runs, without what the test images add."""
+        """Estimate the variance of z between runs.
+
+        What the test images add is no part of it.
+        """
         spare = self.repeats - 1  # degrees of freedom of every size
         # The expected sum of squares of a size is spare * (run variance + test variance that is not in common)
         squares = self.squares.sum() - (1 - common.test) * (spare @ self.test_variance)
@@ -131,7 +136,10 @@ class Measured:
         return float((RUN_NOISE_DOF * RUN_NOISE**2 + max(squares, 0.0)) / (RUN_NOISE_DOF + spare.sum()))
 
     def seed_share(self, between: float, common: Common) -> float:
-        """Estimate the share of the variance between runs, `between`, that their seeds explain."""
+        """Estimate the share of variance between runs that their seeds explain.
+
+        `between` is that variance.
+        """
         if self.seeds is None:
             return 0.0
         test = (1 - common.test) * float(self.test_variance.mean())
@@ -190,7 +198,10 @@ class Posterior:
         return float(np.sqrt(of_parts @ [part.run_variance for part in self.parts]))
 
     def new_run(self, x: Array, test_variance: Array) -> Mixture:
-        """Forecast the z that one run on the same test images would measure at `x` (points,)."""
+        """Forecast z of one new run on the same test images.
+
+        It is forecast at every `x` (points,).
+        """
         means, sds = [], []
         for part in self.parts:
             mean, variance = part.process.normals(x)

@@ -39,7 +39,7 @@ class Target:
 
     @property
     def cheapest(self) -> float | None:
-        """Return the n that costs least at the price of missing; None without one."""
+        """Return the n that costs least; None without a price of missing."""
         return None if self.miss is None else self.needed.cheapest(self.miss, self.full_size)
 
     def __str__(self) -> str:

@@ -42,7 +42,7 @@ class Verdict:
 
     @property
     def lines(self) -> list[str]:
-        """Write the verdict, and below it a line for each gate and command."""
+        """Write the verdict, then a line for each gate and command."""
         texts = [f"{self.curve}: verdict {self.state}: {self.sentence}"]
         for gate in self.gates:
             texts.append(f"  {'refused' if gate.refuses else 'weakened'} by {gate.name}: {gate}")
@@ -58,7 +58,9 @@ def verdicts(
     metric: Metric = "top1",
     level: float = 0.95,
 ) -> list[Verdict]:
-    """Give every learning curve of a study its verdict; arguments as for `answers`.
+    """Give every learning curve of a study its verdict.
+
+    Arguments are those of `answers`.
 
     Raises:
         ConfigError: If an argument is out of range.
