@@ -36,6 +36,7 @@ def main() -> None:
     runs = compose(arguments.overrides, multirun=arguments.multirun)
     from datavol.data.duplicates.findings import findings
     from datavol.data.duplicates.pages import write_audit
+    from datavol.data.sources.exclude import nothing_left
     from datavol.data.sources.files.found import plural
     from datavol.runs.files import check_writable
 
@@ -53,10 +54,13 @@ def main() -> None:
     write_audit(found, folder, " ".join(["python -m datavol.audit", *map(shlex.quote, sys.argv[1:])]))
     if pairs:
         print(f"pictures: {folder / 'duplicates.html'}")
-    if (leave := int((found.to_leave_out & ~found.excluded).sum())) > 0:
+    kept = ~found.to_leave_out
+    if what := nothing_left(found.source.classes, found.labels[kept & ~found.in_val], int(kept[found.in_val].sum())):
+        print(f"{folder / 'leave_out.txt'} leaves {what}; look at the pictures, and take lines out before you use it")
+    elif (leave := int((found.to_leave_out & ~found.excluded).sum())) > 0:
         typed_list = typed("data.exclude", str(folder / "leave_out.txt"))
-        kept = [text for text in arguments.overrides if not text.startswith("data.exclude=")]
-        line = " ".join(["python -m datavol.run", *["-m"] * arguments.multirun, *map(shlex.quote, kept), typed_list])
+        others = [text for text in arguments.overrides if not text.startswith("data.exclude=")]
+        line = " ".join(["python -m datavol.run", *["-m"] * arguments.multirun, *map(shlex.quote, others), typed_list])
         print(f"without {leave:,} of them no two are copies; look at the pictures, then type: {line}")
 
 

@@ -102,6 +102,17 @@ def test_the_printed_line_leaves_out_all_copies(root, capsys):
     assert open_source(compose(overrides)[0].config.data).fingerprint == source.fingerprint  # the list is still whole
 
 
+def test_a_list_that_would_leave_a_class_without_images_is_not_offered(elsewhere, capsys):
+    for name in ("a/1", "a/2", "b/1", "b/2"):
+        (elsewhere / "same" / name).parent.mkdir(parents=True, exist_ok=True)
+        scene(1).save(elsewhere / "same" / f"{name}.png")
+    lines = audit(capsys, "data=image_folder", "data.val_fraction=0.5", "data.root=same")
+    assert lines[-1] == (
+        "audits/image_folder/leave_out.txt leaves no training image of a; look at the pictures, and take lines out "
+        "before you use it"
+    )
+
+
 def test_of_subsets_is_told_how_much_is_new(root, capsys):
     lines = audit(capsys, "-m", "data=image_folder", f"data.root={root}", "fraction=0.5,1", "draw_seed=0,1")
     said = [line for line in lines if line.startswith("fraction ")]

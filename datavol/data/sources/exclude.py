@@ -25,14 +25,20 @@ def exclude(file: str, classes: Classes, train: AnySplit, val: AnySplit) -> tupl
         train.take(left[left < len(train.labels)]),
         val.take(left[left >= len(train.labels)] - len(train.labels)),
     )
-    empty = np.flatnonzero(np.bincount(kept_train.labels, minlength=len(classes)) == 0)
-    if len(empty) or not len(kept_val.labels):
-        what = f"no training image of {shown(classes[empty[0]])}" if len(empty) else "no validation image"
+    if what := nothing_left(classes, kept_train.labels, len(kept_val.labels)):
         raise ConfigError(
             f"data.exclude must leave images of every class to train on and some to evaluate on, got {what} left by "
             f"{file}; take lines out of it"
         )
     return kept_train, kept_val, images - len(left)
+
+
+def nothing_left(classes: Classes, train: NDArray[np.int64], val: int) -> str:
+    """Say what is missing to train or evaluate on, given the labels of train and the images of val."""
+    empty = np.flatnonzero(np.bincount(train, minlength=len(classes)) == 0)
+    if len(empty):
+        return f"no training image of {shown(classes[empty[0]])}"
+    return "" if val else "no validation image"
 
 
 def excluded_positions(file: str, train: AnySplit, val: AnySplit) -> NDArray[np.int64]:

@@ -144,6 +144,7 @@ def test_a_list_is_read_as_the_folder_that_it_unpacks_to(files):
 
 REFUSED = {
     "nothing there": ("memory://nowhere", r"must (be an address that can be listed|hold files).*memory://nowhere"),
+    "an archive that is not there": ("zip://::file:///nope.zip", r"must be an address that fsspec opens, got zip://::"),
     "no such protocol": ("foo://x", r"must be an address that fsspec opens, got foo://x \(Protocol not known: foo\)"),
     "no folder in the archive": ("{root}/x.zip/no", r"must be a folder, got .*x\.zip/no, which does not exist"),
     "another file": ("{root}/a.txt", r"must be a folder, got .*a\.txt, which is a file"),

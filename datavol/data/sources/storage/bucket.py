@@ -73,7 +73,7 @@ def connect(address: str) -> tuple[Any, str]:
 
     try:
         system, root = fsspec.core.url_to_fs(address, skip_instance_cache=True, use_listings_cache=False)
-    except (ImportError, ValueError) as error:
+    except (ImportError, ValueError, OSError) as error:
         remedy = "`pip install 'datavol[s3]'`" if address.startswith("s3") else "an address such as s3://bucket/folder"
         raise ConfigError(
             f"data.root must be an address that fsspec opens, got {address} ({flat(error)}); try {remedy}"
