@@ -171,9 +171,23 @@ def _from_expression(rule: str, paths: Sequence[str], columns: Mapping[str, Sequ
     captured: Callable[[re.Match[str]], str] = (
         (lambda match: "/".join(filter(None, match.groups()))) if expression.groups else (lambda match: match[0])
     )
-    names = [captured(match) if (match := expression.search(path)) else "" for path in paths]
+    matches = [expression.search(path) for path in paths]
+    names = [captured(match) if match else "" for match in matches]
     _check_all(rule, paths, [bool(name) for name in names], "does not match")
+    if expression.groups > 1:
+        _check_one_place(rule, names, [match and match.groups("") for match in matches])
     return names
+
+
+def _check_one_place(rule: str, names: Sequence[str], parts: Sequence[tuple[str, ...] | None]) -> None:
+    """Raise a ConfigError if one name comes from different brackets, as `1` of `p(1)|q(1)`."""
+    first: dict[str, tuple[str, ...] | None] = {}
+    for name, own in zip(names, parts, strict=True):
+        if first.setdefault(name, own) != own:
+            raise ConfigError(
+                f"data.group must name a group by the same brackets in every path, got {shown(name)} by different ones "
+                f"of {shown(rule)}; put into brackets what tells them apart, as (p1|q1) does"
+            )
 
 
 def _rule(columns: Mapping[str, Sequence[str]] | None) -> str:

@@ -54,6 +54,10 @@ def _layout(tree: Tree, data: ImageFolderConfig) -> Layout:
         layout = find_layout(tree, "", val)
         return layout if val is None else Layout(layout.train, val, None, layout.left_out, layout.chosen)
     train = _chosen_folder(tree, "train", data.train)
+    if val == train:
+        raise ConfigError(
+            f"data.val must be another folder than data.train, got {shown(data.val or '')} for both; leave one out"
+        )
     if val is None and data.val_fraction is None:
         val = _beside(tree, train)
     names = tree.look("")
