@@ -61,7 +61,8 @@ def main() -> None:
         typed_list = typed("data.exclude", str(folder / "leave_out.txt"))
         others = [text for text in arguments.overrides if not text.startswith("data.exclude=")]
         line = " ".join(["python -m datavol.run", *["-m"] * arguments.multirun, *map(shlex.quote, others), typed_list])
-        print(f"without {leave:,} of them no two are copies; look at the pictures, then type: {line}")
+        which = "no two are copies and none is damaged" if found.damaged.any() else "no two are copies"
+        print(f"without {leave:,} of them {which}; look at the pictures, then type: {line}")
 
 
 def audit_runs(runs: list[Run]) -> tuple[Audited, list[Subset]]:

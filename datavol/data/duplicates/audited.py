@@ -72,7 +72,7 @@ class Audited:
 
     @cached_property
     def to_leave_out(self) -> Mask:
-        """Flag the images without which no two are copies.
+        """Flag the damaged images, and those without which no two are copies.
 
         Of a group the first validation image stays, else the first of train; none where labels disagree, since nobody
         knows which is right.
@@ -82,7 +82,7 @@ class Audited:
         _, first = np.unique(self.groups[candidates], return_index=True)
         leave = np.ones(len(self.labels), dtype=bool)
         leave[candidates[first]] = False
-        return leave | self.disagreeing
+        return leave | self.disagreeing | self.damaged
 
     def record(self, subset: Positions) -> dict[str, int]:
         """Describe it as `subset.json` does, for one subset."""

@@ -88,7 +88,8 @@ def _table(found: Audited) -> str:
 
 def _leave_out(found: Audited, command: str) -> str:
     where = np.flatnonzero(found.to_leave_out)
-    lines = [f"# {len(where)} images without which no two are copies, for data.exclude; by {shown(command)}"]
+    head = f"# {len(where)} images without which no two are copies and none is damaged, for data.exclude"
+    lines = [f"{head}; by {shown(command)}"]
     lines += [list_line(name_of(found, i)) for i in where.tolist()]
     return "\n".join(lines) + "\n"
 

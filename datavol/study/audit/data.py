@@ -8,7 +8,7 @@ import pandas as pd
 
 from datavol.cli.text import per_cent
 from datavol.data.duplicates.words import leak_in_words, severity_of_leak
-from datavol.data.sources.files.found import by_tools, count, few
+from datavol.data.sources.files.found import TOOLS, by_tools, count, few
 from datavol.study.audit.findings import Finding, run_names
 
 CLEAN = "python -m datavol.audit with the same data shows them, and writes a list for data.exclude"
@@ -24,8 +24,15 @@ def audit_data(finished: pd.DataFrame) -> Iterator[Finding]:
             what = f"of the data of {data}, these were left out: {count(left_out)}"
             yield Finding("note", "left_out", what, run_names(runs), "convert or move them if they belong to it")
         for note in [*found["notes"], *found.get("warnings", ())]:  # which older records lack
+            if note.startswith(TOOLS):  # every folder may have some
+                continue
+            what, _, remedy = note.partition("; ")
             yield Finding(
-                "minor", "data", f"of the data of {data}: {note}", run_names(runs), "see whether that is meant"
+                "minor",
+                "data",
+                f"of the data of {data}: {what}",
+                run_names(runs),
+                remedy or "see whether that is meant",
             )
 
 

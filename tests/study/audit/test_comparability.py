@@ -268,9 +268,20 @@ def test_files_that_were_left_out_and_notes_are_findings(tmp_path):
         "of the data of digits: classes A, a differ in case only",
     )
     assert len(findings["data"].runs) == 2
-    warned = found | {"notes": [], "warnings": ["1 of 2 classes has no validation image: cat"]}  # as newer records have
+    warnings = [  # as newer records have
+        "1 of 2 classes has no validation image: cat",
+        "folders and files of tools lie among the images: @eaDir; they are left out",
+    ]
+    warned = found | {"notes": [], "warnings": warnings}
     write_run(tmp_path / "new", planted={"subset.found": {"train": "train", "val": "val"} | warned})
     assert findings_of(tmp_path / "new")["data"].what.endswith("1 of 2 classes has no validation image: cat")
+
+
+def test_a_warning_of_the_data_keeps_its_own_remedy(tmp_path):
+    found = {"train": "train", "val": "val", "left_out": {}, "notes": [], "warnings": ["thumbnails count; move them"]}
+    write_run(tmp_path / "s", planted={"subset.found": found})
+    finding = findings_of(tmp_path / "s")["data"]
+    assert (finding.what, finding.remedy) == ("of the data of digits: thumbnails count", "move them")
 
 
 def test_groups_in_train_and_val_are_a_major_finding_and_groups_apart_are_none(tmp_path):

@@ -15,6 +15,7 @@ WIDE = 40  # letters of a name in a line that counts
 LETTERS = 50  # of all names in it
 BY_TOOLS = "hidden"
 LEFT_BY_TOOLS = " left by tools"  # what ends the kind of `@eaDir` and its like
+TOOLS = "folders and files of tools lie among the images"  # begins the line that names them
 FOLDER = "the folder "
 ENOUGH = 10  # images of a class, below which a line warns
 UNEQUAL = 100  # times the images of the smallest class in the largest, from which on a line warns

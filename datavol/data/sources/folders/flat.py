@@ -81,17 +81,19 @@ def _commands(tree: Tree, file: str, folder: str, asked: dict[str, str | None]) 
     Empty unless its first row names a file that is there; one for each reading where several columns would do.
     """
     path, beside = at(tree, file), os.path.dirname(at(tree, file))
-    for root in dict.fromkeys((beside, at(tree, folder))):
-        paths = Paths(open_place(root, None), "utf-8")
-        try:
-            sheet = open_sheet(Table(path), asked, None, paths.is_file)
-            _, first = next(sheet.rows(), (0, list[str]()))
-        except SeveralColumns as several:
-            choices = [asked | {several.role: name} for name in several.names]
-            return [command for choice in choices for command in _commands(tree, file, folder, choice)]
-        except ConfigError:
-            return []
+    places = [Paths(open_place(root, None), "utf-8") for root in dict.fromkeys((beside, at(tree, folder)))]
+    named = Table(path, command="data=table")
+    try:
+        sheet = open_sheet(named, asked, None, lambda name: any(paths.is_file(name) for paths in places))
+        _, first = next(sheet.rows(), (0, list[str]()))
+    except SeveralColumns as several:
+        choices = [asked | {several.role: name} for name in several.names]
+        return [command for choice in choices for command in _commands(tree, file, folder, choice)]
+    except ConfigError:
+        return []
+    for paths in places:
         if first and paths.is_file(first[sheet.columns.path]):
+            root = paths.tree.place
             chosen = [] if root == beside else [typed("data.root", root)]
             return [" ".join(["data=table", typed("data.table", path), *chosen, *_columns(sheet, first)])]
     return []

@@ -180,7 +180,7 @@ def _opened(
     parts = [train] if val is None else [train, val]
     if val is not None:
         check_same_classes(train.classes, val.classes, tree.place)
-    found = found_in(tree, parts, left_out, words)
+    found = found_in(tree, parts, left_out, words, grouped=data.group is not None)
     splits, found = with_groups(data.group, [part.split for part in parts], found)
     if val is None:
         return train.classes, *hold_out(splits[0], data.val_fraction or 0, data.split_seed), found

@@ -45,7 +45,7 @@ class Columns:
 
 
 class SeveralColumns(ConfigError):
-    """Reports several columns for one role, by their names."""
+    """Reports several columns that may have a role, by their names."""
 
     def __init__(self, role: str, names: list[str], message: str) -> None:
         super().__init__(message)
@@ -103,12 +103,13 @@ def check_numbers(numbered: Columns, asked: dict[str, str | None], width: int, t
 def choose_columns(
     header: Sequence[str],
     asked: dict[str, str | None],
-    is_path: Callable[[int], bool],
+    first: Sequence[str],
+    is_file: Callable[[str], bool],
     table: Table,
 ) -> Columns:
     """Choose a table's columns of paths, labels and splits.
 
-    Of several for paths the one that leads to a file, as `is_path` knows.
+    Of several for paths the one that leads to a file, by its `first` row.
 
     Raises:
         ConfigError: If there are none for a role, or several.
@@ -121,7 +122,7 @@ def choose_columns(
                 f"{table.key} must have each column once, got {shown(header[found[0]])} twice in {shown(table.path)}; "
                 "name one otherwise"
             )
-        if len(found) > 1 and role == "path" and len(there := [i for i in found if is_path(i)]) == 1:
+        if len(found) > 1 and role == "path" and len(there := _leading(found, first, is_file)) == 1:
             found = there
         if len(found) > 1:
             options = [f"{table.command} {typed(f'data.columns.{role}', header[i])}" for i in found]
@@ -133,7 +134,7 @@ def choose_columns(
                 f"{', or '.join(options)}",
             )
         if not found and (role != "split" or asked[role] is not None):
-            _refuse_missing(header, role, asked, table)
+            _refuse_missing(header, role, asked, table, first, is_file)
         chosen[role] = found[0] if found else None
     if chosen["path"] == chosen["label"]:
         name = shown(header[chosen["path"] or 0])
@@ -145,7 +146,19 @@ def choose_columns(
     return Columns(chosen["path"] or 0, chosen["label"] or 0, split, named)
 
 
-def _refuse_missing(header: Sequence[str], role: str, asked: dict[str, str | None], table: Table) -> NoReturn:
+def _leading(columns: list[int], first: Sequence[str], is_file: Callable[[str], bool]) -> list[int]:
+    """Select the columns that lead to a file in the first row."""
+    return [i for i in columns if i < len(first) and is_file(first[i])]
+
+
+def _refuse_missing(
+    header: Sequence[str],
+    role: str,
+    asked: dict[str, str | None],
+    table: Table,
+    first: Sequence[str],
+    is_file: Callable[[str], bool],
+) -> NoReturn:
     columns, key = ", ".join(map(shown, header)) or "none", f"data.columns.{role}"
     if not table.command:  # another file than data.table, whose columns have one name each
         raise ConfigError(
@@ -159,9 +172,17 @@ def _refuse_missing(header: Sequence[str], role: str, asked: dict[str, str | Non
             f"{key} must be a column of {shown(table.path)}, got {asked[role]!r} beside {columns}{remedy}"
         )
     taken = {i for other in ("path", "label") for i in candidates(header, other, asked[other])}
-    free = [name for i, name in enumerate(header) if i not in taken and name]
-    remedy = ", or ".join(f"{table.command} {typed(key, name)}" for name in free[:2])
-    raise ConfigError(
+    free = [i for i, name in enumerate(header) if i not in taken and name]
+    leading = _leading(free, first, is_file)
+    if role == "path":
+        free = leading or free
+    # A label is rather a word than a number or a path
+    free.sort(key=lambda i: (i in leading, bool(re.fullmatch(r"[\d.,+-]*", first[i] if i < len(first) else ""))))
+    names = [header[i] for i in free[:2]]
+    remedy = ", or ".join(f"{table.command} {typed(key, name)}" for name in names)
+    raise SeveralColumns(
+        role,
+        names,
         f"{table.key} must have a column of {role}s, got {columns} in {shown(table.path)}; "
-        + (f"try {remedy}" if remedy else f"add it, with {role} in the first line")
+        + (f"try {remedy}" if remedy else f"add it, with {role} in the first line"),
     )

@@ -141,7 +141,7 @@ def _sheet(
         return Sheet(table, text, encoding, separator, first if below and not above else None, numbered)
     if not _has_names(first, asked) and (columns := _without_names(first, separator, table, is_file)):
         return Sheet(table, text, encoding, separator, None, columns)
-    chosen = choose_columns(first, asked, lambda i: i < len(second) and is_file(second[i]), table)
+    chosen = choose_columns(first, asked, second, is_file, table)
     return Sheet(table, text, encoding, separator, first, chosen)
 
 

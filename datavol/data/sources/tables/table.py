@@ -49,7 +49,13 @@ def _open_sheet(data: TableConfig, table: str, tree: Tree) -> Sheet:
     words = [typed(key, value) for key, value in pairs if value is not None]
     words += [f"data.val_fraction={data.val_fraction:g}"] if data.val_fraction else []
     named = Table(table, command=" ".join(["data=table", *words]), cache_dir=data.cache_dir)
-    return open_sheet(named, asked, data.encoding, Paths(tree, "utf-8").is_file)
+    paths = Paths(tree, "utf-8")
+    return open_sheet(named, asked, data.encoding, lambda path: paths.is_file(path) or bool(_folders_of(paths, path)))
+
+
+def _folders_of(paths: Paths, path: str) -> list[str]:
+    """List the folders at the top that hold a path."""
+    return [name for name in paths.tree.look("").folders if paths.is_file(os.path.join(name, path))]
 
 
 def _check_folder(sheet: Sheet, paths: Paths, first: str) -> None:
@@ -59,10 +65,7 @@ def _check_folder(sheet: Sheet, paths: Paths, first: str) -> None:
     """
     if paths.tree.holds(first):
         return
-    folders = [at(paths.tree, name) for name in paths.tree.look("").folders]
-    cache_dir = sheet.table.cache_dir
-    there = [folder for folder in folders if Paths(open_place(folder, cache_dir), sheet.encoding).is_file(first)]
-    if there:
+    if there := [at(paths.tree, name) for name in _folders_of(paths, first)]:
         commands = [f"{sheet.table.command} {typed('data.root', folder)}" for folder in there]
         raise ConfigError(
             f"data.table must name its files from {shown(paths.tree.place)}, got {shown(first)}, which lies in "
