@@ -31,7 +31,7 @@ def main() -> None:
     parser = Parser(prog="python -m datavol.audit", description=__doc__)
     parser.add_argument("overrides", nargs="*", metavar="key=value", help="as for python -m datavol.run")
     parser.add_argument("-m", "--multirun", action="store_true", help="tell of several subsets what is new in each")
-    parser.add_argument("--out", type=Path, help="the folder to write into; by default audits/<data>")
+    parser.add_argument("--out", type=Path, help="the folder to write into; by default audits/<data.name>")
     arguments = parser.parse_intermixed_args()
     runs = compose(arguments.overrides, multirun=arguments.multirun)
     from datavol.data.duplicates.findings import findings
@@ -40,10 +40,11 @@ def main() -> None:
     from datavol.data.sources.files.found import plural
     from datavol.runs.files import check_writable
 
-    folder = arguments.out or Path("audits", runs[0].config.data.name)
-    check_writable(folder)
+    named = arguments.out or Path("audits", runs[0].config.data.name)
+    check_writable(named)
     start = monotonic()
     found, subsets = audit_runs(runs)
+    folder = arguments.out or own_folder(named, found.source.fingerprint)
     for said in findings(found):
         print(said)
     images = len(found.labels) - int(found.excluded.sum())
@@ -63,6 +64,15 @@ def main() -> None:
         line = " ".join(["python -m datavol.run", *["-m"] * arguments.multirun, *map(shlex.quote, others), typed_list])
         which = "no two are copies and none is damaged" if found.damaged.any() else "no two are copies"
         print(f"without {leave:,} of them {which}; look at the pictures, then type: {line}")
+
+
+def own_folder(named: Path, fingerprint: str) -> Path:
+    """Choose a folder that holds no audit of other data, whose lists runs may name."""
+    from datavol.runs.files import read_json
+
+    before = named / "audit.json"
+    same = not before.exists() or read_json(before).get("fingerprint") == fingerprint
+    return named if same else named.with_name(f"{named.name}-{fingerprint[:8]}")
 
 
 def audit_runs(runs: list[Run]) -> tuple[Audited, list[Subset]]:

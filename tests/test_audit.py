@@ -102,6 +102,17 @@ def test_the_printed_line_leaves_out_all_copies(root, capsys):
     assert open_source(compose(overrides)[0].config.data).fingerprint == source.fingerprint  # the list is still whole
 
 
+def test_the_audit_of_other_data_has_a_folder_of_its_own(root, elsewhere, capsys):
+    audit(capsys, "data=image_folder", f"data.root={root}")
+    before = Path("audits/image_folder/leave_out.txt").read_bytes()
+    for name in ("a/1", "a/2", "b/1", "b/2"):
+        (elsewhere / "other" / name).parent.mkdir(parents=True, exist_ok=True)
+        scene(1).save(elsewhere / "other" / f"{name}.png")
+    line = audit(capsys, "data=image_folder", "data.val_fraction=0.5", "data.root=other")[-1]
+    assert Path(line.partition(" leaves ")[0]).is_file()
+    assert Path("audits/image_folder/leave_out.txt").read_bytes() == before
+
+
 def test_a_list_that_would_leave_a_class_without_images_is_not_offered(elsewhere, capsys):
     for name in ("a/1", "a/2", "b/1", "b/2"):
         (elsewhere / "same" / name).parent.mkdir(parents=True, exist_ok=True)

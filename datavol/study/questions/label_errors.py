@@ -94,7 +94,7 @@ class LabelErrors:
             "clean": "clean before you buy",
             "buy": "buying helps more than cleaning could",
             "either": "which helps more cannot be told",
-            "unknown": "look at the labels first",
+            "unknown": "look at the labels first" if len(self.suspects) else "cannot be told yet",
         }[self.advice]
 
     @property
