@@ -17,6 +17,7 @@ LIMITS = ((16, 30), (64, 20), (2**31, 60))
 show less that tells one thing from another: `docs/explanation/leaks.md` has what is found so, and what mistaken."""
 
 
+TEXTURED = 8  # bits of 256 that are set at least in the hash of an image that shows something
 PAIR = np.dtype([("first", "<i8"), ("second", "<i8"), ("kind", "i1"), ("bits", "<i2")])
 """Two images by position, the first before the second; which of `KINDS`; bits in which their fine hashes differ."""
 
@@ -53,6 +54,7 @@ def find_pairs(hashes: Hashes, threads: int = 1) -> Pairs:
         copies = np.flatnonzero(of != np.arange(len(left)))
         parts.append((left[of[copies]], left[copies], kind))
         left = np.delete(left, copies)
+    left = left[_bits(hashes["fine"][left, 0], np.uint64(0)) >= TEXTURED]  # no hash tells one blank image from another
     kept = hashes[left]
     parts += [(left[i], left[j], IDENTICAL + view) for view, (i, j) in enumerate(_alike(kept, threads))]
     first, second = (np.concatenate(sides) for sides in ([part[0] for part in parts], [part[1] for part in parts]))

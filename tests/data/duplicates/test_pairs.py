@@ -103,3 +103,9 @@ def test_a_second_audit_reads_what_the_first_one_found(scenes, monkeypatch):
     monkeypatch.setattr("datavol.data.duplicates.reading.thumbnail", None)
     monkeypatch.setattr("datavol.data.duplicates.audited.find_pairs", None)
     assert pairs(audited(scenes[:8], scenes[[0, 9]])) == pairs(first) == {(FILE, 0, 8)}
+
+
+def test_blank_images_are_copies_only_where_their_pixels_are(scenes):
+    blank = np.repeat(np.arange(0, 200, 25, dtype=np.uint8), 80 * 80).reshape(8, 80, 80)
+    found = audited(np.concatenate([blank, scenes[:2]]), np.stack([blank[3], jpeg(scenes[1], 90)]))
+    assert pairs(found) == {(FILE, 3, 10), (ALIKE, 9, 11)}
