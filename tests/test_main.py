@@ -20,7 +20,9 @@ def test_a_command_gets_its_arguments():
     answer = call("run", "fraction=2")
     assert answer.stderr == "datavol: fraction must be a number above 0 and at most 1, got 2; try fraction=0.02\n"
     assert answer.returncode == 2
-    assert len(call("subset", "fraction=0.05").stdout.splitlines()) == 70
+    head, *images = call("subset", "fraction=0.05").stdout.splitlines()
+    assert head.startswith("# datavol list 1: data=digits")
+    assert len(images) == 70
 
 
 def test_an_unknown_command_gets_one_line_that_works_when_typed():

@@ -256,7 +256,9 @@ def learning_curve_points(runs: pd.DataFrame, measure: Measure = TOP1) -> pd.Dat
             "guess": 100 * measure.value(finished["guess_top1"].astype(float)),
         }
     )
-    counted = zip(points["accuracy"] / 100, _independent_images(finished, points["label"]), strict=True)
+    whole = finished["validation_images"]
+    shares = (points["accuracy"] / 100 * whole).round() / whole  # of whole images, whatever digits a record has kept
+    counted = zip(shares, _independent_images(finished, points["label"]), strict=True)
     intervals = [(float("nan"),) * 2 if pd.isna(images) else _wilson(share, images) for share, images in counted]
     points[["low", "high"]] = pd.DataFrame(intervals, index=points.index, columns=["low", "high"])
     return points.reset_index(drop=True)
