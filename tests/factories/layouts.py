@@ -1,4 +1,4 @@
-"""Makes the folders and tables of tests/data/sources/layouts.yaml, and looks at them as `subset --look` does."""
+"""Makes the folders and tables of `layouts.yaml`, and looks at them as `subset --look` does."""
 
 import itertools
 import os
@@ -20,7 +20,7 @@ from datavol.config.compose import compose, override
 from datavol.config.run import Run
 
 CASES: dict[str, dict[str, Any]] = yaml.safe_load(
-    (Path(__file__).parents[1] / "data/sources/layouts.yaml").read_text("utf-8")
+    (Path(__file__).parents[1] / "data/sources/folders/layouts.yaml").read_text("utf-8")
 )
 
 
