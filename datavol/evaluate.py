@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from datavol.cli.boundary import Parser, cli_errors
-from datavol.cli.console import announce, console
+from datavol.cli.console import console
 from datavol.config.compose import compose, override
 from datavol.config.run import Config
 from datavol.errors import ConfigError
@@ -34,7 +34,6 @@ def main() -> None:
     evaluated = evaluate(config, checkpoints, folder.record if folder else {})
     if not evaluated.is_global_zero:  # one of the ranks that Lightning started: the first one prints
         return
-    announce(evaluated.found)
     if folder and folder.manifest["fingerprint"] != evaluated.fingerprint:
         print("datavol: note: these are other data than those of the run's manifest", file=sys.stderr)
     elif folder and folder.manifest.get("content", evaluated.content) != evaluated.content:

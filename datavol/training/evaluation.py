@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from datavol.cli.console import announce
 from datavol.config.run import Config
 from datavol.data.prepare import Prepared, prepare
 from datavol.errors import ConfigError
@@ -27,7 +28,6 @@ class Evaluation(NamedTuple):
     """
 
     rows: list[dict[str, Any]]
-    found: list[str]  # what the data were taken for, in lines
     fingerprint: str  # of the data
     content: str | None  # of its files
     listed: int  # validation images, counted or damaged
@@ -58,6 +58,7 @@ def evaluate(config: Config, checkpoints: Sequence[Path], record: dict[str, Any]
     module = build_module(config, prepared)
     data = build_data(config, prepared, record)
     if trainer.is_global_zero:
+        announce(prepared.source.lines)
         data.tell()
     data.fill_cache(train=False)  # files may have changed since it was filled
     rows = []
@@ -70,7 +71,6 @@ def evaluate(config: Config, checkpoints: Sequence[Path], record: dict[str, Any]
     source = prepared.source
     return Evaluation(
         rows,
-        source.lines,
         source.fingerprint,
         source.content,
         len(source.val),
