@@ -16,7 +16,7 @@ from datavol.training.hardware.device_errors import device_errors
 from datavol.training.hardware.memory import keep_freed_memory
 from datavol.training.hardware.spinning import BriefSpinning
 from datavol.training.module import Classifier
-from datavol.training.resume import read_checkpoint
+from datavol.training.resume import check_is_there, read_checkpoint
 from datavol.training.trainer import build_data, build_module, build_trainer, check_ranks, fewer_warnings
 from datavol.training.weights import fit_weights
 
@@ -46,6 +46,8 @@ def evaluate(config: Config, checkpoints: Sequence[Path], record: dict[str, Any]
     Raises:
         ConfigError: If a file does not match the configuration.
     """
+    for path in checkpoints:
+        check_is_there(path)
     keep_freed_memory()
     # the whole training set instead of the run's subset, which is not trained on here and might not be drawn again
     whole = {"fraction": 1.0, "subset_file": None, "draw": "independent", "evaluate_train": False}

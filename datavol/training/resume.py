@@ -116,14 +116,19 @@ def _check_parent(config: Config, prepared: Prepared, origin: RunFolder) -> None
             )
 
 
+def check_is_there(path: Path) -> None:
+    """Raise a ConfigError unless a checkpoint is a file."""
+    if not path.is_file():
+        raise ConfigError(f"a checkpoint must be a file, got {path}; check the path")
+
+
 def read_checkpoint(path: Path, remedy: str = "it is not loaded") -> dict[str, Any]:
     """Read a checkpoint or torchvision's weights with `weights_only=True`.
 
     Raises:
         ConfigError: If it is missing, damaged, or holds more than weights and plain values; the line ends in `remedy`.
     """
-    if not path.is_file():
-        raise ConfigError(f"a checkpoint must be a file, got {path}; check the path")
+    check_is_there(path)
     try:
         if path.suffix == ".ckpt":  # one of ours, whose checksums torch writes and does not read
             with zipfile.ZipFile(path) as archive:
