@@ -155,7 +155,7 @@ def report(
     from datavol.study.load.study import load_study
     from datavol.study.report.report_data import report_data
     from datavol.study.report.writer import write_report
-    from datavol.study.tables.summaries import results_table
+    from datavol.study.tables.run_tables import results_table
 
     delta = 1 if delta is None else delta
     _check_per_cent("delta", delta, 1)

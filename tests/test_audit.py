@@ -6,6 +6,7 @@ import json
 import shlex
 import shutil
 import sys
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -111,6 +112,25 @@ def test_the_audit_of_other_data_has_a_folder_of_its_own(root, elsewhere, capsys
     line = audit(capsys, "data=image_folder", "data.val_fraction=0.5", "data.root=other")[-1]
     assert Path(line.partition(" leaves ")[0]).is_file()
     assert Path("audits/image_folder/leave_out.txt").read_bytes() == before
+
+
+def test_damaged_members_of_an_archive_are_counted_and_not_copies(elsewhere, capsys):
+    with zipfile.ZipFile("photos.zip", "w") as archive:
+        for i, name in enumerate(
+            f"{part}/{label}/{k}.png" for part in ("train", "val") for label in "ab" for k in "12"
+        ):
+            content = io.BytesIO()
+            scene(i).save(content, "PNG")
+            archive.writestr(name, content.getvalue())
+    raw = bytearray(Path("photos.zip").read_bytes())
+    for name in (b"train/a/1.png", b"val/b/2.png"):
+        raw[raw.index(name) + 100] ^= 0xFF
+    Path("photos.zip").write_bytes(raw)
+    lines = audit(capsys, "data=image_folder", "data.root=photos.zip")
+    assert lines[0].startswith(
+        "minor: images that do not decode, and were not compared: 2 (train/a/1.png, val/b/2.png)"
+    )
+    assert lines[1].startswith("0 pairs of copies among 8 images")
 
 
 def test_a_list_that_would_leave_a_class_without_images_is_not_offered(elsewhere, capsys):

@@ -7,7 +7,8 @@ from rich.console import Console
 
 from datavol.study.figures import STYLE, accuracy_against_volume
 from datavol.study.load.study import load_study
-from datavol.study.tables.summaries import learning_curve_points, results_table
+from datavol.study.tables.run_tables import results_table
+from datavol.study.tables.summaries import learning_curve_points
 
 
 def test_points_are_finished_runs_with_their_wilson_interval(study):

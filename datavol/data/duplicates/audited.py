@@ -8,13 +8,14 @@ from numpy.typing import NDArray
 
 from datavol.config.data import DataConfig, FilesConfig
 from datavol.data.duplicates.hashes import Hashes
-from datavol.data.duplicates.kept import keep, kept, kept_file
+from datavol.data.duplicates.kept import kept_file, kept_table
 from datavol.data.duplicates.neighbours import Positions
 from datavol.data.duplicates.pairs import IDENTICAL, PAIR, Pairs, find_pairs
 from datavol.data.duplicates.reading import hash_splits
 from datavol.data.images.pixel_rules import PLAIN, PixelRules, rules_of
 from datavol.data.sources.files.file_table import FileSplit
 from datavol.data.sources.open import Source
+from datavol.data.sources.storage.kept import keep
 
 Mask = NDArray[np.bool_]  # (images,), training images first, then those of validation
 
@@ -137,8 +138,8 @@ def _pairs(hashes: Hashes, excluded: Mask, cache_dir: str | None, threads: int) 
     looked["side"][excluded] = 0
     looked["stamp"] = 0  # a file that was touched looks as it did
     file = kept_file("pairs", looked.tobytes(), cache_dir)
-    table = kept(file, PAIR)
+    table = kept_table(file, PAIR)
     if table is None:
         table = find_pairs(looked, threads).table
-        keep(file, table)
+        keep(file, {"table": table})
     return Pairs(table, len(hashes))

@@ -1,4 +1,4 @@
-"""Writes what an audit of a data set found: pairs, pictures, and the images to leave out."""
+"""Writes the pairs, pictures and lists of an audited data set."""
 
 import base64
 import csv

@@ -1,6 +1,5 @@
-"""Decodes the images of a split once, and keeps what they hash to beside the file tables."""
+"""Decodes the images of a split once, and keeps their hashes."""
 
-import hashlib
 import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -11,16 +10,17 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from datavol.data.duplicates.hashes import HASHES, Hashes, digest, perceptual, pixel_digest, thumbnail
-from datavol.data.duplicates.kept import keep, kept, kept_file
+from datavol.data.duplicates.kept import kept_file, kept_table
 from datavol.data.duplicates.neighbours import Positions
 from datavol.data.images.decode import decode_pixels
 from datavol.data.images.pixel_rules import PixelRules
 from datavol.data.sources.arrays import ArraySplit
 from datavol.data.sources.files.file_table import DamagedImage, FileSplit
+from datavol.data.sources.files.stamps import file_stamps
 from datavol.data.sources.split import Split
+from datavol.data.sources.storage.kept import keep
 
 BATCH, TASK = 1024, 32  # images whose thumbnails are transformed at once, and that a thread looks at
-MISSING = -1  # stamp of a file that is not there
 
 Read = Callable[[int], tuple[np.void, NDArray[np.uint8] | None]]  # hash of the file, and its pixels unless damaged
 
@@ -40,8 +40,8 @@ def _hash_split(split: Split, rules: PixelRules, cache_dir: str | None, threads:
     place = split.files.place if isinstance(split, FileSplit) else ""
     file = kept_file("hashes", repr((place, split.digest(), rules.text)).encode(), cache_dir)
     with ThreadPoolExecutor(threads) as pool:
-        stamps = _stamps(split, pool)
-        hashes = kept(file, HASHES, len(split))
+        stamps = file_stamps(split, np.arange(len(split)), pool) if isinstance(split, FileSplit) else np.int64(0)
+        hashes = kept_table(file, HASHES, len(split))
         if hashes is None:
             hashes = np.zeros(len(split), dtype=HASHES)
             hashes["side"] = -1
@@ -57,7 +57,7 @@ def _hash_split(split: Split, rules: PixelRules, cache_dir: str | None, threads:
                 hashes[part] = _hash(chain.from_iterable(looks), len(part))
                 bar.update(len(part))
         hashes["stamp"] = stamps
-    keep(file, hashes)
+    keep(file, {"table": hashes})
     return hashes
 
 
@@ -98,24 +98,9 @@ def _array_reader(split: ArraySplit) -> Read:
 
 def _file_reader(split: FileSplit, rules: PixelRules) -> Read:
     def read(i: int) -> tuple[np.void, NDArray[np.uint8] | None]:
-        content = digest(split.content(i))
         try:
-            return content, decode_pixels(split, i, rules)
-        except DamagedImage:
-            return content, None  # counted; training says what is wrong with it
+            return digest(split.content(i)), decode_pixels(split, i, rules)
+        except DamagedImage:  # its bytes or its pixels
+            return np.void(16), None  # counted; training says what is wrong with it
 
     return read
-
-
-def _stamps(split: Split, pool: ThreadPoolExecutor) -> NDArray[np.int64]:
-    """Hash each file's size and times to 64 bits; 0 in arrays."""
-    if isinstance(split, ArraySplit):
-        return np.zeros(len(split), dtype=np.int64)
-
-    def stamp(i: int) -> int:
-        if (facts := split.stamp(i)) is None:
-            return MISSING  # reading it says so
-        return int.from_bytes(hashlib.blake2b(repr(facts).encode(), digest_size=8).digest(), "little") >> 1
-
-    stamps = pool.map(lambda some: [stamp(i) for i in some.tolist()], _tasks(np.arange(len(split))))
-    return np.fromiter(chain.from_iterable(stamps), dtype=np.int64, count=len(split))

@@ -6,7 +6,6 @@ Threads decode; one process at a time, which holds the store's lock, writes.
 from __future__ import annotations
 
 import errno
-import hashlib
 import logging
 import os
 import sys
@@ -35,7 +34,7 @@ from datavol.data.images.cache_reader import (
     write_index,
 )
 from datavol.data.sources.files.file_table import DamagedImage, FileSplit
-from datavol.data.sources.storage.settled import settled
+from datavol.data.sources.files.stamps import file_stamps
 from datavol.runs.files import file_lock
 
 PUBLISH_SECONDS = 30.0  # the work that a crash may cost
@@ -71,7 +70,7 @@ def fill(
     check_store(store.folder)
     wanted = np.unique(np.asarray(positions, dtype=np.int64))
     with ThreadPoolExecutor(threads) as pool:
-        stamps = _stamps(split, wanted, pool)
+        stamps = file_stamps(split, wanted, pool)
         with suppress(UnusableStore):  # nothing to add, the usual case: no lock to wait for
             if not read_index(store).lacks(wanted, stamps).any():
                 return NONE
@@ -105,26 +104,6 @@ def _remove(folder: str) -> None:
         for name in own_files(folder):
             os.unlink(os.path.join(folder, name))
         os.rmdir(folder)
-
-
-def _stamps(split: FileSplit, positions: NDArray[np.int64], pool: ThreadPoolExecutor) -> NDArray[np.int64]:
-    """Hash each file's size and times to 64 bits.
-
-    A file that has changed just now has a negative one, so that it is decoded once more as soon as it has not. A
-    missing file has -1.
-    """
-    now = time.time_ns()
-
-    def stamp(position: int) -> int:
-        if (facts := split.stamp(position)) is None:
-            return -1  # `decode` will report it
-        text = " ".join(map(str, facts)).encode()
-        number = int.from_bytes(hashlib.blake2b(text, digest_size=8).digest(), "little") >> 1  # never negative
-        return number if settled(facts[1:], now) else ~number
-
-    chunks = np.array_split(positions, 1 + len(positions) // 4096)  # in parallel: a network drive takes its time
-    stamps = pool.map(lambda chunk: [stamp(position) for position in chunk.tolist()], chunks)
-    return np.array([one for part in stamps for one in part], dtype=np.int64)
 
 
 @contextmanager

@@ -34,7 +34,10 @@ def exclude(file: str, classes: Classes, train: AnySplit, val: AnySplit) -> tupl
 
 
 def nothing_left(classes: Classes, train: NDArray[np.int64], val: int) -> str:
-    """Say what is missing to train or evaluate on, given the labels of train and the images of val."""
+    """Say what is missing to train or evaluate on.
+
+    `train` are the labels of the images left, `val` their number.
+    """
     empty = np.flatnonzero(np.bincount(train, minlength=len(classes)) == 0)
     if len(empty):
         return f"no training image of {shown(classes[empty[0]])}"

@@ -1,4 +1,4 @@
-"""Opens images that are listed one by one, each with a label and perhaps a split, whatever lists them."""
+"""Opens images that are listed one by one, each with its label."""
 
 from __future__ import annotations
 

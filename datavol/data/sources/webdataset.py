@@ -18,7 +18,7 @@ from datavol.data.sources.files.roles import split_role
 from datavol.data.sources.rows import Rows, open_rows
 from datavol.data.sources.split import Opened
 from datavol.data.sources.storage.archives import Archives, open_archives
-from datavol.data.sources.storage.kept import as_bytes, keep, read_kept
+from datavol.data.sources.storage.kept import Arrays, as_bytes, keep, read_kept
 from datavol.errors import ConfigError
 
 LABELS_FORMAT = "datavol shard labels 2"  # count up when labels are read otherwise
@@ -95,7 +95,7 @@ def _labelled(archives: Archives, column: str | None, cache_dir: str) -> tuple[l
     facts = [LABELS_FORMAT, archives.place, *archives.parts, str(archives.stamps.tolist()), str(column)]
     name = hashlib.sha256("|".join(facts).encode(errors="surrogateescape")).hexdigest()
     path = os.path.join(cache_dir, f"labels-{name[:32]}.npz")
-    kept = read_kept(path)
+    kept = read_kept(path, _fits)
     if kept is not None:
         paths, labels = (split_names(kept[part].tobytes()) for part in ("paths", "labels"))
         return paths, [label.decode() for label in labels], int(kept["bare"])
@@ -103,8 +103,14 @@ def _labelled(archives: Archives, column: str | None, cache_dir: str) -> tuple[l
     pairs = list(_read_labels(archives, samples, column))
     blobs = join_names(image for image, _ in pairs), join_names(label.encode() for _, label in pairs)
     bare = len(samples) - len(pairs)
-    keep(path, {"paths": as_bytes(blobs[0]), "labels": as_bytes(blobs[1]), "bare": np.array(bare)})
+    if archives.settled:
+        keep(path, {"paths": as_bytes(blobs[0]), "labels": as_bytes(blobs[1]), "bare": np.array(bare)})
     return [image for image, _ in pairs], [label for _, label in pairs], bare
+
+
+def _fits(kept: Arrays) -> bool:
+    paths, labels = (kept[part].tobytes().count(b"\0") for part in ("paths", "labels"))
+    return paths == labels and kept["bare"].shape == ()
 
 
 Samples = dict[bytes, dict[str, bytes]]  # the members of each, by their endings

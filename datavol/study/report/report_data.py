@@ -20,13 +20,13 @@ from datavol.study.questions.verdict import Verdict, verdicts_of
 from datavol.study.report.commands import commands_of
 from datavol.study.tables.confidence import class_names
 from datavol.study.tables.image_fates import learned_images, learned_table
+from datavol.study.tables.run_tables import runs_table
 from datavol.study.tables.summaries import (
     benchmark_table,
     full_data_table,
     guesses_of,
     overlap_table,
     points_table,
-    runs_table,
     schedule_table,
     training_time_table,
     volume_table,

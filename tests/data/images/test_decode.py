@@ -1,14 +1,13 @@
 """Decodes files of every mode, and whatever is left of damaged ones."""
 
-import io
 import random
-from pathlib import Path
 
 import numpy as np
-import pillow_heif
 import pytest
 import torch
 from factories.deep_images import deep_png, deep_tiff
+from factories.encoded import encoded
+from factories.sources import split_of
 from PIL import Image, PngImagePlugin
 
 from datavol.data.images import formats
@@ -16,25 +15,11 @@ from datavol.data.images.decode import decode, decode_file
 from datavol.data.images.formats import MOST_PIXELS
 from datavol.data.images.pixel_rules import PLAIN, PixelRules, sample_range
 from datavol.data.images.pixel_values import UNKNOWN, PixelRange
-from datavol.data.sources.files.file_table import DamagedImage, FileSplit, join_names
-from datavol.data.sources.storage.folder import Folder
+from datavol.data.sources.files.file_table import DamagedImage
 from datavol.errors import RunError
 
 RAMP = np.linspace(0, 1, 256).reshape(16, 16)
 COLOURS = Image.fromarray(np.random.default_rng(0).integers(0, 256, (3, 4, 3), dtype=np.uint8)).resize((40, 30), 0)
-
-
-def split_of(root: Path) -> FileSplit:
-    names = sorted(path.name.encode() for path in root.iterdir())
-    return FileSplit(Folder(str(root)), join_names(names), np.zeros(len(names), dtype=np.int64))
-
-
-def encoded(image: Image.Image, form: str, **options) -> bytes:
-    if form == "HEIF":
-        pillow_heif.register_heif_opener()
-    content = io.BytesIO()
-    image.save(content, form, **options)
-    return content.getvalue()
 
 
 def channels_last(image: torch.Tensor) -> np.ndarray:

@@ -1,12 +1,12 @@
 """Opens files of every ending, and tells limits from damage."""
 
-import io
 import struct
 import zlib
 
 import numpy as np
 import pytest
 from factories.deep_images import deep_png
+from factories.encoded import encoded
 from PIL import Image, PngImagePlugin
 
 from datavol.data.images import formats
@@ -24,17 +24,7 @@ LOSSY = {**dict.fromkeys(["jpg", "jpeg", "jpe", "jfif", "jif"], "JPEG"), "avif":
 OF_MODE = {"pbm": ("PPM", "1"), "pgm": ("PPM", "L"), "gif": ("GIF", "P")}
 
 
-def encoded(image: Image.Image, form: str, **options) -> bytes:
-    if form == "HEIF":
-        import pillow_heif
-
-        pillow_heif.register_heif_opener()
-    content = io.BytesIO()
-    image.save(content, form, **options)
-    return content.getvalue()
-
-
-def split_of(tmp_path, content: bytes) -> FileSplit:
+def holding(tmp_path, content: bytes) -> FileSplit:
     (tmp_path / "x").write_bytes(content)
     return FileSplit(Folder(str(tmp_path)), join_names([b"x"]), np.zeros(1, dtype=np.int64))
 
@@ -64,7 +54,7 @@ def test_of_several_frames_the_first_counts_and_it_is_told(form, tmp_path):
     alone, several = (encoded(COLOURS, form, **options, **more) for more in ({}, {"save_all": True}))
     several = encoded(COLOURS, form, save_all=True, append_images=others, **options)
     assert np.abs(pixels(several) - pixels(alone)).max() <= (20 if form == "AVIF" else 0)
-    assert [sample_range(split_of(tmp_path, content)).frames for content in (alone, several)] == [0, 1]
+    assert [sample_range(holding(tmp_path, content)).frames for content in (alone, several)] == [0, 1]
 
 
 @pytest.mark.parametrize("adobe", [True, False])
@@ -99,7 +89,7 @@ DAMAGED = {
 @pytest.mark.parametrize("case", DAMAGED)
 def test_damage_names_the_file(case, tmp_path):
     with pytest.raises(DamagedImage) as caught:
-        decode_file(split_of(tmp_path, DAMAGED[case]), 0)
+        decode_file(holding(tmp_path, DAMAGED[case]), 0)
     file = repr(str(tmp_path / "x"))
     assert str(caught.value).startswith(f"an image must be whole, got {file} (")
     assert str(caught.value).endswith("); mend or remove it, or try data.on_damaged=replace")
@@ -119,6 +109,6 @@ def test_limits_are_told_as_limits(tmp_path, monkeypatch):
         if name == "MAX_TEXT_CHUNK":
             monkeypatch.setattr(formats, "MOST_PIXELS", 10**6)
         with pytest.raises(DamagedImage) as caught:
-            decode_file(split_of(tmp_path, content), 0)
+            decode_file(holding(tmp_path, content), 0)
         assert str(caught.value).startswith("an image may have at most ")
         assert str(caught.value).endswith(f"{line.format(repr(str(tmp_path / 'x')))} try data.on_damaged=replace")

@@ -14,7 +14,8 @@ from datavol.study.audit.comparability import audit
 from datavol.study.load.labels import training_points
 from datavol.study.load.study import load_study
 from datavol.study.report.report_data import report_data
-from datavol.study.tables.summaries import learning_curve_points, results_table
+from datavol.study.tables.run_tables import results_table
+from datavol.study.tables.summaries import learning_curve_points
 
 
 def test_every_run_is_a_row_whatever_its_state(study):

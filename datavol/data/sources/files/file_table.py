@@ -8,19 +8,13 @@ What lies in the files is for those to check who keep something of it.
 from __future__ import annotations
 
 import hashlib
-import io
 import json
-import logging
 import os
 import time
-import zipfile
-import zlib
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,14 +22,15 @@ from numpy.typing import NDArray
 from datavol.cli.text import typed
 from datavol.data.sources.files.image_names import IMAGE_ENDINGS
 from datavol.data.sources.files.scan import Scan, folder_stamp
-from datavol.data.sources.storage.folder import DamagedFile, Folder, Storage
+from datavol.data.sources.storage.folder import DamagedFile, Storage
+from datavol.data.sources.storage.kept import Arrays, as_bytes, keep, read_kept
 from datavol.data.sources.storage.settled import settled
 from datavol.errors import ConfigError, RunError, flat
-from datavol.runs.files import write_whole
 
 CACHE_FORMAT = "datavol file table 4"  # count up when the scan or the file changes
 
-_log = logging.getLogger(__name__)
+COLUMNS = ("stamps", "labels", "files")  # of a kept table, in the order of `FileTable`
+BLOBS = ("folders", "paths", "left_out")
 
 
 class DamagedImage(RunError):
@@ -131,11 +126,6 @@ class FileTable:
         """List folders inside class folders, by their paths from the root."""
         return [os.fsdecode(folder) for folder in split_names(self.folders) if b"/" in folder]
 
-    def in_classes(self) -> FileSplit:
-        """Take the images in class folders, without those in the root."""
-        split = FileSplit(Folder(self.root), self.paths, self.labels.astype(np.int64))
-        return split.take(np.flatnonzero(split.labels >= 0)) if self.loose else split
-
     @property
     def loose(self) -> int:
         """Count the images in the root, outside of class folders."""
@@ -229,34 +219,24 @@ def _unchanged(table: FileTable) -> bool:
 
 def _read(cached: str, root: str) -> FileTable | None:
     """Read a table from a cache file; None if absent or untrustworthy."""
-    try:
-        with np.load(cached, allow_pickle=False) as kept:
-            blobs = {name: kept[name].tobytes() for name in ("folders", "paths", "left_out")}
-            table = FileTable(
-                root, blobs["folders"], kept["stamps"], blobs["paths"], kept["labels"], kept["files"],
-                Counter(json.loads(blobs["left_out"])), int(kept["by_content"]),
-            )  # fmt: skip
-        lengths = len(table.stamps), len(table.labels), len(table.labels)
-        if lengths == (table.folders.count(b"\0"), table.paths.count(b"\0"), len(table.files)):
-            return table
-        reason: object = "its columns differ in length"
-    except FileNotFoundError:
+    if (kept := read_kept(cached, _fits)) is None:
         return None
-    except (OSError, EOFError, ValueError, KeyError, RuntimeError, zipfile.BadZipFile, zlib.error) as error:
-        reason = error  # RuntimeError: zipfile on flags it does not know
-    _log.warning("the file table %s is unreadable (%s); scanning the folder anew", cached, reason)
-    return None
+    folders, paths, left_out = (kept[name].tobytes() for name in BLOBS)
+    stamps, labels, files = (kept[name] for name in COLUMNS)
+    return FileTable(
+        root, folders, stamps, paths, labels, files, Counter(json.loads(left_out)), int(kept["by_content"])
+    )
+
+
+def _fits(kept: Arrays) -> bool:
+    """Return whether the columns of a kept table are of one length."""
+    lengths = [len(kept[name]) for name in COLUMNS]
+    folders, paths = (kept[name].tobytes().count(b"\0") for name in BLOBS[:2])
+    return lengths == [folders, paths, paths]
 
 
 def _write(table: FileTable, cached: str) -> None:
-    """Write a table to a cache file, whole or not at all."""
-    content = io.BytesIO()
-    blobs = {"folders": table.folders, "paths": table.paths, "left_out": json.dumps(table.left_out).encode()}
-    arrays: dict[str, Any] = {"stamps": table.stamps, "labels": table.labels, "files": table.files}
-    arrays["by_content"] = np.int64(table.by_content)
-    arrays |= {name: np.frombuffer(blob, dtype=np.uint8) for name, blob in blobs.items()}
-    np.savez(content, **arrays)
-    try:
-        write_whole(Path(cached), content.getvalue())
-    except OSError as error:
-        _log.warning("the file table could not be kept (%s); try data.cache_dir=/path/to/a/writable/folder", error)
+    blobs = table.folders, table.paths, json.dumps(table.left_out).encode()
+    arrays: Arrays = dict(zip(COLUMNS, (table.stamps, table.labels, table.files), strict=True))
+    arrays |= dict(zip(BLOBS, map(as_bytes, blobs), strict=True))
+    keep(cached, arrays | {"by_content": np.array(table.by_content)})

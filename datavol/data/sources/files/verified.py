@@ -88,9 +88,9 @@ def _hash(split: FileSplit, i: int) -> bytes:
 
 
 def _read_known(kept: str) -> Known:
-    arrays = read_kept(kept) or {}
-    ids, digests = (arrays[name].tobytes() if name in arrays else b"" for name in ("ids", "digests"))
-    if len(ids) // ID != len(digests) // DIGEST:  # damaged: all is read again
+    arrays = read_kept(kept, lambda found: len(found["ids"]) * DIGEST == len(found["digests"]) * ID)
+    if arrays is None:  # nothing yet, or damaged: all is read again
         return {}
+    ids, digests = arrays["ids"].tobytes(), arrays["digests"].tobytes()
     pieces = (digests[at : at + DIGEST] for at in range(0, len(digests), DIGEST))
     return dict(zip((ids[at : at + ID] for at in range(0, len(ids), ID)), pieces, strict=True))

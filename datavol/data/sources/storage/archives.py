@@ -10,6 +10,7 @@ import os
 import shlex
 import stat
 import tarfile
+import time
 import zipfile
 import zlib
 from collections.abc import Iterator, Sequence
@@ -22,8 +23,9 @@ from numpy.typing import NDArray
 
 from datavol.cli.text import shown
 from datavol.data.sources.storage.folder import DamagedFile
-from datavol.data.sources.storage.kept import as_bytes, keep, read_kept
+from datavol.data.sources.storage.kept import Arrays, as_bytes, keep, read_kept
 from datavol.data.sources.storage.names import SortedNames
+from datavol.data.sources.storage.settled import settled
 from datavol.errors import ConfigError, flat
 
 INDEX_FORMAT = "datavol archive index 2"  # count up when the index changes
@@ -53,6 +55,11 @@ class Archives:
 
     def __reduce__(self) -> tuple[type[Archives], tuple[object, ...]]:
         return Archives, (self.place, self.parts, self.stamps, self.names, self.members)  # without open files
+
+    @property
+    def settled(self) -> bool:
+        """Return whether no part changed just now, so that its times identify it."""
+        return settled(self.stamps[:, 1:].ravel().tolist(), time.time_ns())
 
     def read(self, key: str) -> bytes:
         """Read a member."""
@@ -140,13 +147,18 @@ def open_archives(place: str, parts: Sequence[str], cache_dir: str) -> Archives:
         ) from None
     name = hashlib.sha256("|".join([INDEX_FORMAT, place, *parts]).encode(errors="surrogateescape")).hexdigest()
     path = os.path.join(cache_dir, f"archive-{name[:32]}.npz")
-    kept = read_kept(path)
-    if kept is None or not np.array_equal(kept["stamps"], stamps):
-        names, members = _list(place, parts)
-        keep(path, {"stamps": stamps, "names": as_bytes(names.blob), "members": members})
-    else:
-        names, members = SortedNames(kept["names"].tobytes()), kept["members"]
-    return Archives(place, tuple(parts), stamps, names, members)
+    kept = read_kept(path, _fits)
+    if kept is not None and np.array_equal(kept["stamps"], stamps):
+        return Archives(place, tuple(parts), stamps, SortedNames(kept["names"].tobytes()), kept["members"])
+    archives = Archives(place, tuple(parts), stamps, *_list(place, parts))
+    if archives.settled:
+        keep(path, {"stamps": stamps, "names": as_bytes(archives.names.blob), "members": archives.members})
+    return archives
+
+
+def _fits(kept: Arrays) -> bool:
+    members = kept["members"]
+    return members.dtype == MEMBER and len(members) == kept["names"].tobytes().count(b"\0") and "stamps" in kept
 
 
 def _list(place: str, parts: Sequence[str]) -> tuple[SortedNames, NDArray[np.void]]:

@@ -1,10 +1,10 @@
-"""Keeps arrays in the cache folder: what was listed or computed once, and is checked before it is believed."""
+"""Keeps arrays in the cache folder, and checks them before they are believed."""
 
 import io
 import logging
 import zipfile
 import zlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,20 +13,28 @@ from numpy.typing import NDArray
 
 from datavol.runs.files import write_whole
 
+Arrays = dict[str, NDArray[Any]]
+
 _log = logging.getLogger(__name__)
 
 
-def read_kept(path: str) -> dict[str, NDArray[Any]] | None:
-    """Read kept arrays; None if there are none, or damaged ones."""
+def read_kept(path: str, fits: Callable[[Arrays], bool]) -> Arrays | None:
+    """Read kept arrays; None if there are none, or none to be trusted.
+
+    Those that are damaged, or lack what `fits` asks for, are warned of.
+    """
     try:
         with np.load(path, allow_pickle=False) as kept:
-            return {name: kept[name] for name in kept.files}
+            arrays = {name: kept[name] for name in kept.files}
+        if fits(arrays):
+            return arrays
+        reason: object = "its columns differ in length or kind"
     except FileNotFoundError:
         return None
     except (OSError, EOFError, ValueError, KeyError, RuntimeError, zipfile.BadZipFile, zlib.error) as error:
-        # RuntimeError: zipfile on flags it does not know
-        _log.warning("%s is unreadable (%s); making it anew", path, error)
-        return None
+        reason = error  # RuntimeError: zipfile on flags it does not know
+    _log.warning("%s is unreadable (%s); making it anew", path, reason)
+    return None
 
 
 def keep(path: str, arrays: Mapping[str, NDArray[Any]]) -> None:

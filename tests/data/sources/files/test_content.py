@@ -4,21 +4,14 @@ import os
 import shutil
 from pathlib import Path
 
-import numpy as np
 import pytest
+from factories.sources import split_of
 from PIL import Image
 
 from datavol.config.compose import compose
 from datavol.data.prepare import prepare
 from datavol.data.sources.files import content
 from datavol.data.sources.files.content import content_of
-from datavol.data.sources.files.file_table import FileSplit, join_names
-from datavol.data.sources.storage.folder import Folder
-
-
-def split_of(root: Path) -> FileSplit:
-    names = sorted(path.name.encode() for path in root.iterdir())
-    return FileSplit(Folder(str(root)), join_names(names), np.zeros(len(names), dtype=np.int64))
 
 
 @pytest.fixture

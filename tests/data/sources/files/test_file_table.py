@@ -15,6 +15,7 @@ from unittest.mock import Mock
 import numpy as np
 import pytest
 import torch
+from factories.sources import split_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
@@ -25,6 +26,7 @@ from datavol.data.sources.files import file_table as file_tables
 from datavol.data.sources.files.file_table import (
     DamagedImage,
     FileSplit,
+    FileTable,
     cache_path,
     file_table,
     join_names,
@@ -48,8 +50,9 @@ def keys(split: FileSplit) -> list[str]:
     return [split.key(i) for i in range(len(split))]
 
 
-def split_of(root: Path, *names: str) -> FileSplit:
-    return FileSplit(Folder(str(root)), join_names(map(os.fsencode, names)), np.zeros(len(names), dtype=np.int64))
+def in_classes(table: FileTable) -> FileSplit:
+    whole = FileSplit(Folder(table.root), table.paths, table.labels.astype(np.int64))
+    return whole.take(np.flatnonzero(whole.labels >= 0))
 
 
 @pytest.fixture
@@ -80,13 +83,13 @@ def test_a_table_is_ordered_by_class_then_path(images, cache):
     assert loose == "loose.png"
     assert names == ["cat/a.jpg", "cat/b.PNG", "cat/deep/er/c.webp", "dog/a/z.tiff", "dog/y.Jpeg", "dog-2/x.ppm"]
     assert table.labels.tolist() == [-1, 0, 0, 0, 1, 1, 2]
-    split = table.in_classes()
+    split = in_classes(table)
     assert keys(split) == names
     assert (split.labels.tolist(), split.labels.dtype) == ([0, 0, 0, 1, 1, 2], np.int64)
 
 
 def test_the_order_is_not_that_of_the_file_system(images, cache, monkeypatch):
-    expected = keys(file_table(str(images), cache).in_classes())
+    expected = keys(in_classes(file_table(str(images), cache)))
     scandir = os.scandir
 
     def shuffled(place):
@@ -95,7 +98,7 @@ def test_the_order_is_not_that_of_the_file_system(images, cache, monkeypatch):
         return nullcontext(reversed(entries))
 
     monkeypatch.setattr(file_tables.os, "scandir", shuffled)
-    assert keys(file_table(str(images), cache + "2").in_classes()) == expected
+    assert keys(in_classes(file_table(str(images), cache + "2"))) == expected
 
 
 def test_the_files_are_those_of_torchvision(images, cache):
@@ -103,7 +106,7 @@ def test_the_files_are_those_of_torchvision(images, cache):
         Image.new("RGB", (9, 8), (number, 2 * number, 200)).save(images / name)
     peer = ImageFolder(str(images))
     table = file_table(str(images), cache)
-    split = table.in_classes()
+    split = in_classes(table)
     assert set(IMG_EXTENSIONS) < IMAGE_ENDINGS
     assert list(table.classes) == peer.classes
     ours = sorted((split.path(i), int(split.labels[i])) for i in range(len(split)))
@@ -120,7 +123,7 @@ def test_strange_names_survive_scan_cache_and_pickling(images, cache, scans):
         Image.new("RGB", (9, 8)).save(os.fsdecode(os.fsencode(images) + b"/" + name))
     tables = [file_table(str(images), cache) for _ in range(2)]
     assert len(scans) == 1
-    for split in (tables[0].in_classes(), pickle.loads(pickle.dumps(tables[1].in_classes()))):
+    for split in (in_classes(tables[0]), pickle.loads(pickle.dumps(in_classes(tables[1])))):
         found = {os.fsencode(split.key(i)): i for i in range(len(split))}
         assert set(strange) <= set(found)
         assert all(decode_file(split, found[name]).shape == (3, 8, 9) for name in strange)
@@ -254,8 +257,8 @@ def test_a_damaged_cache_file_is_replaced_with_a_warning(images, cache, scans, c
         assert remembered(file_table(str(images), cache)) == remembered(table)
     assert len(scans) == 2
     [record] = caplog.records
-    assert record.getMessage().startswith(f"the file table {kept} is unreadable (")
-    assert record.getMessage().endswith("); scanning the folder anew")
+    assert record.getMessage().startswith(f"{kept} is unreadable (")
+    assert record.getMessage().endswith("); making it anew")
     file_table(str(images), cache)
     assert len(scans) == 2
 
@@ -290,7 +293,7 @@ def test_an_unwritable_cache_is_a_warning(images, tmp_path, caplog):
     table = file_table(str(images), str(tmp_path / "a_file"))
     assert len(table.labels) == len(FILES)
     message = caplog.records[-1].getMessage()
-    assert message.startswith("the file table could not be kept (")
+    assert message.startswith(f"{cache_path(table.root, str(tmp_path / 'a_file'))} could not be kept (")
     assert message.endswith("; try data.cache_dir=/path/to/a/writable/folder")
 
 

@@ -8,18 +8,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from factories.sources import split_of
 
 from datavol.data.sources.files import verified
-from datavol.data.sources.files.file_table import FileSplit, join_names
 from datavol.data.sources.files.verified import verified_content
 from datavol.data.sources.storage import settled
-from datavol.data.sources.storage.folder import Folder
 from datavol.errors import RunError
-
-
-def split_of(root: Path) -> FileSplit:
-    names = sorted(path.name.encode() for path in root.iterdir())
-    return FileSplit(Folder(str(root)), join_names(names), np.zeros(len(names), dtype=np.int64))
 
 
 @pytest.fixture

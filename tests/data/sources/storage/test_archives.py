@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from datavol.data.sources.storage import settled
 from datavol.data.sources.storage.archives import Archives, is_archive, open_archives
 from datavol.data.sources.storage.folder import DamagedFile
 from datavol.errors import ConfigError
@@ -231,6 +232,14 @@ def test_no_member_is_left_out_in_silence(write, message, tmp_path):
 def test_one_path_has_one_name_however_it_is_written(write, tmp_path):
     path = write(tmp_path / "a", {"./cat//1.jpg": b"1", "/cat/./2.jpg": b"2"})
     assert names(opened(path, tmp_path)) == ["cat/1.jpg", "cat/2.jpg"]
+
+
+@pytest.mark.parametrize("write", [WRITERS["deflated"], WRITERS["pax"]], ids=["zip", "tar"])
+def test_the_list_of_an_archive_that_changed_just_now_is_not_kept(write, tmp_path, monkeypatch):
+    monkeypatch.setattr(settled, "TICK", 2 * 10**9)  # a second change in the same tick of its clock shows nowhere
+    path = write(tmp_path / "photos.archive")
+    assert opened(path, tmp_path).read("cat/1.jpg") == FILES["cat/1.jpg"]
+    assert not list(tmp_path.glob("archive-*"))
 
 
 def test_a_damaged_list_is_made_anew(tmp_path, caplog):
