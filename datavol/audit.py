@@ -67,7 +67,7 @@ def main() -> None:
 
 
 def own_folder(named: Path, fingerprint: str) -> Path:
-    """Choose a folder that holds no audit of other data, whose lists runs may name."""
+    """Choose a folder that holds no audit of other data."""
     from datavol.runs.files import read_json
 
     before = named / "audit.json"

@@ -19,7 +19,7 @@ def kept_file(name: str, key: bytes, cache_dir: str | None) -> str:
 
 
 def kept_table(file: str, dtype: np.dtype[np.void], count: int | None = None) -> NDArray[np.void] | None:
-    """Read a kept table; None unless it is of `dtype` and has `count` rows."""
+    """Read a kept table of `dtype` and `count` rows, if any."""
 
     def fits(arrays: Arrays) -> bool:
         table = arrays["table"]

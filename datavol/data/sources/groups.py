@@ -180,7 +180,7 @@ def _from_expression(rule: str, paths: Sequence[str], columns: Mapping[str, Sequ
 
 
 def _check_one_place(rule: str, names: Sequence[str], parts: Sequence[tuple[str, ...] | None]) -> None:
-    """Raise a ConfigError if one name comes from different brackets, as `1` of `p(1)|q(1)`."""
+    """Raise if one name comes from several brackets, as of `p(1)|q(1)`."""
     first: dict[str, tuple[str, ...] | None] = {}
     for name, own in zip(names, parts, strict=True):
         if first.setdefault(name, own) != own:

@@ -58,7 +58,7 @@ class Archives:
 
     @property
     def settled(self) -> bool:
-        """Return whether no part changed just now, so that its times identify it."""
+        """Return whether no part of the archive changed just now."""
         return settled(self.stamps[:, 1:].ravel().tolist(), time.time_ns())
 
     def read(self, key: str) -> bytes:

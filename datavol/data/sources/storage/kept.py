@@ -19,7 +19,7 @@ _log = logging.getLogger(__name__)
 
 
 def read_kept(path: str, fits: Callable[[Arrays], bool]) -> Arrays | None:
-    """Read kept arrays; None if there are none, or none to be trusted.
+    """Read kept arrays; None without any to be trusted.
 
     Those that are damaged, or lack what `fits` asks for, are warned of.
     """
