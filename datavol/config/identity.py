@@ -30,8 +30,8 @@ def hashed_values(section: BaseModel) -> dict[str, Any]:
                 continue
         elif mark["added"] is not NOT_ADDED and value == mark["added"]:
             continue  # a key added later that means what runs did before: their hashes stay
-        values[name] = value
-    return values
+        values[field.alias or name] = value
+    return values | (section.model_extra or {})  # of a section that is open to keys of the user's
 
 
 def canonical(value: Any) -> Any:
