@@ -8,6 +8,10 @@ import sys
 PARENT = "DATAVOL_PARENT"
 """Environment variable with the process id of the one that started this process."""
 
+# A process inherits the environment of the one that starts it, so a variable with a value of the job's own marks all of
+# the job's processes: also those that leave its process group and session, as W&B's service does, or lose their parent.
+JOB = "DATAVOL_JOB"
+
 
 def child_environment(**more: str) -> dict[str, str]:
     """Return the environment of a process that ends with this one."""

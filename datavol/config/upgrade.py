@@ -125,6 +125,6 @@ def _kept(section: type[BaseModel], values: Mapping[str, Any], shipped: Mapping[
 @lru_cache
 def _shipped(file: str) -> dict[str, Any]:
     """Read a YAML file of `conf/`, uncomposed."""
-    values = yaml.safe_load((conf_dir() / f"{file}.yaml").read_text())
+    values = yaml.safe_load((conf_dir() / f"{file}.yaml").read_text(encoding="utf-8"))
     assert isinstance(values, dict)
     return values

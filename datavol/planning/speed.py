@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from datavol.cli.installed import check_installed
 from datavol.cli.lifeline import child_environment
 from datavol.config.run import Run
 from datavol.errors import ConfigError
@@ -75,6 +76,7 @@ def _predict(plan: Plan, can_time: bool, environment: dict[str, str] | None) -> 
 
 def _time(run: Run, what: str, environment: dict[str, str] | None) -> tuple[dict[str, Any], float]:
     """Run `datavol.planning.throughput`; return its figures and start-up seconds."""
+    check_installed("train")
     print(f"timing {run.config.model.name} on {run.config.data.name} ...", file=sys.stderr, flush=True)
     with tempfile.TemporaryDirectory(prefix="datavol-") as folder:
         file = Path(folder) / "run.json"

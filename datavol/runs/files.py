@@ -1,10 +1,10 @@
 """Writes files atomically and locks them: the only module that does."""
 
 import errno
-import fcntl
 import json
 import math
 import os
+import platform
 import tempfile
 import zlib
 from collections.abc import Callable, Iterator, Mapping
@@ -16,6 +16,11 @@ from zipfile import BadZipFile
 import yaml
 
 from datavol.errors import ConfigError, flat
+
+try:
+    import fcntl
+except ModuleNotFoundError:  # Windows, where records are read and questions answered, and nothing is trained
+    fcntl = None  # type: ignore[assignment]
 
 T = TypeVar("T")
 
@@ -40,7 +45,7 @@ def write_whole(path: Path, content: bytes) -> None:
 def put_in_place(unfinished: Path, path: Path) -> None:
     """Rename a written file over another, durably."""
     # The content must be on the disk before the new name is, or a power cut could leave an empty file under that name
-    with unfinished.open("rb") as file:
+    with unfinished.open("r+b") as file:  # not "rb": Windows flushes only what may be written
         os.fsync(file.fileno())
     os.replace(unfinished, path)
 
@@ -97,7 +102,9 @@ def file_lock(path: Path, *, wait: bool = True) -> Iterator[None]:
 
     Raises:
         BlockingIOError: If another process holds it and `wait` is false.
+        ConfigError: Where the system has no such locks.
     """
+    check_lockable()
     path.parent.mkdir(parents=True, exist_ok=True)
     # `lockf` takes a POSIX record lock: the kernel drops it however its owner ends, so that no stale lock stays; forked
     # processes (data workers) do not inherit it; and it holds across machines on NFS 4, Lustre and GPFS, which `flock`
@@ -109,6 +116,15 @@ def file_lock(path: Path, *, wait: bool = True) -> Iterator[None]:
         except PermissionError as error:  # EACCES, which POSIX allows instead of EAGAIN
             raise BlockingIOError(*error.args) from None
         yield
+
+
+def check_lockable() -> None:
+    """Raise a ConfigError where files cannot be locked, as on Windows."""
+    if fcntl is None:
+        raise ConfigError(
+            "a run must be trained where its folder can be locked, as on Linux and macOS, got "
+            f"{platform.system()}; try WSL, or train elsewhere and read the records here"
+        )
 
 
 def check_writable(folder: Path) -> None:

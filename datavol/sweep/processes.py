@@ -10,11 +10,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 
-from datavol.cli.lifeline import PARENT
-
-# A process inherits the environment of the one that starts it, so a variable with a value of the job's own marks all of
-# the job's processes: also those that leave its process group and session, as W&B's service does, or lose their parent.
-MARKER = "DATAVOL_JOB"
+from datavol.cli.lifeline import JOB, PARENT
 
 # which rank the sweep itself is, within a SLURM job or under torchrun: a run must not take it for its own
 OF_RANKS = ("MASTER_ADDR", "MASTER_PORT", "RANK", "LOCAL_RANK", "NODE_RANK", "GROUP_RANK", "WORLD_SIZE")
@@ -27,7 +23,7 @@ class JobProcess:
 
     def __init__(self, file: Path, output: Path, environment: Mapping[str, str]) -> None:
         """Start `python -m datavol.sweep.entry <file>`, and append its output to a file."""
-        self.marker = f"{MARKER}={uuid.uuid4().hex}"
+        self.marker = f"{JOB}={uuid.uuid4().hex}"
         name, _, value = self.marker.partition("=")
         inherited = {key: text for key, text in os.environ.items() if key not in OF_RANKS + OF_SRUN}
         with output.open("ab") as sink:

@@ -8,6 +8,7 @@ keeps no accounts.
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import signal
@@ -17,6 +18,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from datavol.cli.boundary import cli_errors
+from datavol.cli.lifeline import JOB
 from datavol.config.run import Run
 from datavol.config.sweep import SweepConfig
 from datavol.errors import ConfigError, RunError, flat
@@ -41,6 +43,7 @@ class TrainRun:
         from datavol.sweep.job import train_run
 
         signal.signal(signal.SIGTERM, signal.SIG_DFL)  # submitit ignores it
+        os.environ.setdefault(JOB, "slurm")
         cli_errors(lambda: train_run(run))()
 
     def checkpoint(self, run: Run) -> Any:

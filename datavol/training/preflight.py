@@ -4,12 +4,13 @@ import difflib
 import sys
 from pathlib import Path
 
+from datavol.cli.installed import check_installed
 from datavol.config.logger import WandbConfig
 from datavol.config.run import Config, Run, check_batch_shares
 from datavol.config.trainer import TrainerConfig
 from datavol.data.prepare import Prepared, check_manifest, prepare_all
 from datavol.errors import ConfigError
-from datavol.runs.files import check_writable
+from datavol.runs.files import check_lockable, check_writable
 from datavol.runs.folder import RunFolder
 from datavol.runs.integrity import check_replaceable, check_world_size, state_of
 from datavol.tracking.session import check_wandb
@@ -22,6 +23,8 @@ def check_runs(runs: list[Run]) -> list[Prepared]:
     Raises:
         ConfigError: For the first thing that is wrong, in one line.
     """
+    check_installed("train")
+    check_lockable()
     for run in runs:
         _check_folder(run)
         if not run.on_cluster:  # a job's node has other devices than this machine

@@ -8,8 +8,9 @@ import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
+from datavol.cli.lifeline import JOB
 from datavol.runs.folder import Row
-from datavol.sweep.processes import MARKER, processes_with
+from datavol.sweep.processes import processes_with
 
 SMALL = ["data.image_size=16", "data.resize=16", "recipe.batch_size=128"]
 SMALL += ["trainer.precision=32", "trainer.memory_format=channels_last"]  # no times decide what `auto` is
@@ -51,7 +52,7 @@ def jobs(place: Path) -> list[int]:
 
 def _of_a_job(pid: int) -> bool:
     try:
-        return f"{MARKER}=".encode() in Path(f"/proc/{pid}/environ").read_bytes()
+        return f"{JOB}=".encode() in Path(f"/proc/{pid}/environ").read_bytes()
     except OSError:  # it has just ended
         return False
 

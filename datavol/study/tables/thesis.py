@@ -18,7 +18,7 @@ def thesis_numbers() -> pd.DataFrame:
     (passes over the subset, as the thesis counts them; NA where it names none); `quantity`, `value`, `unit` (`share`,
     `s`, `passes`, `images`, `classes`); `approximate` (true where the text rounds it: "approximately 52 minutes").
     """
-    with files(__package__).joinpath("thesis_numbers.csv").open() as file:
+    with files(__package__).joinpath("thesis_numbers.csv").open(encoding="utf-8") as file:
         numbers = pd.read_csv(file, dtype={"epochs": "Int64"})
     return numbers.assign(approximate=numbers["approximate"] == "yes")
 
