@@ -14,9 +14,10 @@ from pathlib import Path
 from time import monotonic
 from typing import TYPE_CHECKING
 
-from datavol.cli.boundary import Parser, cli_errors
+from datavol.cli.boundary import cli_errors
 from datavol.cli.console import announce
 from datavol.cli.text import per_cent, typed
+from datavol.config.arguments import KeyParser
 from datavol.config.compose import compose
 
 if TYPE_CHECKING:
@@ -28,11 +29,10 @@ if TYPE_CHECKING:
 @cli_errors
 def main() -> None:
     """Print the findings; write pairs, pictures and the images to leave out."""
-    parser = Parser(prog="python -m datavol.audit", description=__doc__)
-    parser.add_argument("overrides", nargs="*", metavar="key=value", help="as for python -m datavol.run")
+    parser = KeyParser(("", "data"), prog="python -m datavol.audit", description=__doc__)
     parser.add_argument("-m", "--multirun", action="store_true", help="tell of several subsets what is new in each")
     parser.add_argument("--out", type=Path, help="the folder to write into; by default audits/<data.name>")
-    arguments = parser.parse_intermixed_args()
+    arguments = parser.parse()
     runs = compose(arguments.overrides, multirun=arguments.multirun)
     from datavol.data.duplicates.findings import findings
     from datavol.data.duplicates.pages import write_audit

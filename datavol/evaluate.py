@@ -8,8 +8,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from datavol.cli.boundary import Parser, cli_errors
+from datavol.cli.boundary import cli_errors
 from datavol.cli.console import console
+from datavol.config.arguments import KeyParser
 from datavol.config.compose import compose, override
 from datavol.config.run import Config
 from datavol.errors import ConfigError
@@ -22,12 +23,12 @@ from datavol.runs.integrity import check_configuration
 @cli_errors
 def main() -> None:
     """Evaluate a checkpoint, or all that a run kept."""
-    parser = Parser(prog="python -m datavol.evaluate", description=__doc__)
-    parser.add_argument("target", type=Path, help="a run's folder (all its checkpoints), a .ckpt of a run, or a .pth")
     keys = "e.g. data.root=..., trainer.devices=2; with a .pth also model=... data=..."
-    parser.add_argument("overrides", nargs="*", metavar="key=value", help=keys)
+    groups = ("data", "model", "trainer")
+    parser = KeyParser(groups, keys, prog="python -m datavol.evaluate", description=__doc__)
+    parser.add_argument("target", type=Path, help="a run's folder (all its checkpoints), a .ckpt of a run, or a .pth")
     parser.add_argument("--csv", type=Path, help="write the table to this file as well")
-    arguments = parser.parse_args()
+    arguments = parser.parse()
     config, checkpoints, folder = find(arguments.target, arguments.overrides)
     from datavol.training.evaluation import evaluate  # late: torch and Lightning take seconds
 

@@ -14,16 +14,34 @@ from datavol.config.jobs import distinct_runs
 if TYPE_CHECKING:
     from datavol.planning.plan import Plan
 
+HELP = """\
+usage: datavol plan [-m] [options] [group=name ...] [key=value ...]
+
+Says what the same arguments of datavol run would do and take, before anything
+is trained.
+
+  plan.timing=false                    leaves the timing out
+  plan.images_per_second=1200          takes that figure
+  plan.device_images_per_second=400    is one device's, from which more are
+                                       predicted
+  plan.images=1281167 plan.classes=1000
+                                       plans for data that are not here
+  plan.schedules=lr.png                draws the learning rates
+  --config-dir DIR, --debug, --version as for datavol run
+"""
+OTHERS = ("", "model", "data", "recipe", "trainer", "sweep", "imbalance")
+"""Sections of keys that a plan heeds beside its own."""
+
 
 @cli_errors
 def main() -> None:
     """Print each run's plan and state, and the sweep's cost."""
     arguments = parse(sys.argv[1:])
     if arguments.help:
-        print(f"{__doc__}\n\nplan.timing=false leaves the timing out; plan.images_per_second=1200 takes that figure.")
-        print("plan.device_images_per_second=400 is one device's; more devices than are here are predicted from one.")
-        print("plan.images=1281167 plan.classes=1000 plans for a training set that is not here.")
-        print("plan.schedules=lr.png draws the learning rates of the runs against their iterations.")
+        from datavol.config.meanings import key_help
+
+        print(HELP)
+        print(key_help(compose(arguments.overrides, multirun=True)[0].values, ("plan", *OTHERS)), end="")
         return
     runs = distinct_runs(compose(arguments.overrides, multirun=arguments.multirun))
     from datavol.planning.plan import plan_runs  # after the configuration: it opens the data

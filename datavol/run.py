@@ -1,4 +1,7 @@
-"""Trains a run or a sweep: `python -m datavol.run [-m] key=value ...`."""
+"""Trains a run or a sweep: `python -m datavol.run [-m] key=value ...`.
+
+In Python `datavol.run(...)` trains one run: see `datavol.api.run`.
+"""
 
 from __future__ import annotations
 
@@ -9,20 +12,46 @@ from typing import TYPE_CHECKING, Any
 
 import hydra
 
+from datavol import CallableModule
 from datavol.cli.boundary import cli_errors
-from datavol.cli.console import announce
 from datavol.cli.lifeline import die_with_parent
-from datavol.config.compose import HYDRA_VERSION, compose, parse
+from datavol.config.compose import HYDRA_VERSION, arguments_of, compose, is_of_hydra, parse
 from datavol.config.jobs import distinct_runs
 from datavol.config.run import Run
 from datavol.config.section import conf_dir
 from datavol.runs.folder import RunFolder
 from datavol.runs.integrity import supersede
 from datavol.sweep.job import is_first_rank, train_run
-from datavol.sweep.slurm import check_slurm
 
 if TYPE_CHECKING:
     from datavol.data.prepare import Prepared
+
+USAGE = """\
+usage: datavol run [-m] [options] [group=name ...] [key=value ...]
+
+Trains one run, or with -m a run per combination of values (fraction=0.05,0.25).
+Finished runs are skipped, interrupted ones resumed.
+
+  -m, --multirun      values between commas ask for a run each
+  --config-dir DIR    a folder of your own beside conf/: model/mine.yaml,
+                      recipe/mine.yaml, experiment/mine.yaml, ...
+  --cfg job           print the configuration, and train nothing; --resolve
+                      fills in its references
+  --info [searchpath] print how Hydra composed it; --hydra-help has more
+  --debug             show the traceback of an error (or DATAVOL_DEBUG=1)
+  --version           print datavol's version
+"""
+EXAMPLES = """\
+One run:              python -m datavol.run fraction=0.25
+A sweep:              python -m datavol.run -m model=resnet50,mobilenet_v2 \\
+                          fraction=0.05,0.125,0.25
+Your own images:      python -m datavol.run -m data=image_folder \\
+                          data.root=/path/to/images fraction=0.1,0.2,0.4
+ImageNet, four GPUs:  python -m datavol.run -m data=imagenet \\
+                          data.root=/data/imagenet trainer=ddp \\
+                          fraction=0.05,0.25
+What a run would be:  python -m datavol.run fraction=0.25 --cfg job --resolve
+"""
 
 
 @cli_errors
@@ -31,7 +60,11 @@ def main() -> None:
     if not is_first_rank():  # Lightning started it, and the rank that did may have been killed since
         die_with_parent()
     arguments = parse(sys.argv[1:])
-    if arguments.help or arguments.hydra_help or arguments.shell_completion:
+    if arguments.help:
+        print_help(arguments.overrides)
+        return
+    sys.argv[1:] = arguments_of(arguments)  # Hydra parses them again, and the ranks of a run get them
+    if arguments.hydra_help or arguments.shell_completion:
         print_of_hydra({})  # Hydra answers these itself
         return
     runs = compose(arguments.overrides, multirun=arguments.multirun)
@@ -41,20 +74,21 @@ def main() -> None:
     every, runs = runs, distinct_runs(runs)
     first: Prepared | None = None
     if is_first_rank():  # Lightning starts the other ranks with this line
-        from datavol.data.duplicates.before_training import audit_prepared
-        from datavol.data.prepare import with_subset
-        from datavol.training.preflight import check_runs  # after the configuration: it opens the data
+        from datavol.sweep.prepared import prepare_runs  # after the configuration: it opens the data
 
-        if any(run.on_cluster for run in runs):
-            check_slurm()
-        prepared = check_runs(runs)
-        for lines in dict.fromkeys(tuple(one.source.lines) for one in prepared):  # of each data set
-            announce(lines)
-        prepared, found = audit_prepared(runs, prepared)
-        announce(found)
-        runs, first = [with_subset(*pair) for pair in zip(runs, prepared, strict=True)], prepared[0]
+        runs, first = prepare_runs(runs)
     by_folder = {run.folder: run for run in runs}
-    start_hydra({run.overrides: by_folder[run.folder] for run in every}, first)
+    # by the overrides that Hydra's sweeper hands out, which are none of its own keys
+    ours = {tuple(one for one in run.overrides if not is_of_hydra(one)): by_folder[run.folder] for run in every}
+    start_hydra(ours, first)
+
+
+def print_help(overrides: list[str]) -> None:
+    """List options, choices and keys, with the values that these overrides give them."""
+    from datavol.config.meanings import key_help
+
+    run = compose(overrides, multirun=True)[0]
+    print(USAGE, key_help(run.values), EXAMPLES, sep="\n", end="")
 
 
 def train_alone(run: Run, prepared: Prepared | None) -> None:
@@ -93,6 +127,8 @@ def start_hydra(runs: dict[tuple[str, ...], Run], prepared: Prepared | None) -> 
     task.runs = runs  # type: ignore[attr-defined]
     hydra.main(config_path=str(conf_dir()), config_name="config", version_base=HYDRA_VERSION)(task)()
 
+
+sys.modules[__name__].__class__ = CallableModule
 
 if __name__ == "__main__":
     main()

@@ -12,9 +12,10 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from datavol.cli.boundary import Parser, cli_errors
+from datavol.cli.boundary import cli_errors
 from datavol.cli.console import announce, console
 from datavol.cli.text import shown
+from datavol.config.arguments import KeyParser
 from datavol.config.compose import compose
 from datavol.errors import ConfigError
 
@@ -28,12 +29,11 @@ if TYPE_CHECKING:
 @cli_errors
 def main() -> None:
     """Print a head, then a relative path or index per line."""
-    parser = Parser(prog="python -m datavol.subset", description=__doc__)
-    parser.add_argument("overrides", nargs="*", metavar="key=value", help="as for python -m datavol.run")
+    parser = KeyParser(("", "data", "imbalance", "plan"), prog="python -m datavol.subset", description=__doc__)
     parser.add_argument("--indices", action="store_true", help="print indices for files as well")
     parser.add_argument("--look", action="store_true", help="print what was found in the data, and draw nothing")
     parser.add_argument("-m", "--multirun", action="store_true", help="print what several subsets share instead")
-    arguments = parser.parse_intermixed_args()
+    arguments = parser.parse()
     runs = compose(arguments.overrides, multirun=arguments.multirun)
     if arguments.look:
         _print_found(runs)

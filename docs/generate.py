@@ -23,6 +23,7 @@ from omegaconf import OmegaConf
 from datavol.__main__ import COMMANDS
 from datavol.config.compose import HYDRA_VERSION
 from datavol.config.keys import sections_in
+from datavol.config.meanings import OPEN_GROUPS, meanings
 from datavol.config.run import Config
 from datavol.config.section import NOT_ADDED, Section, conf_dir, marks
 from datavol.runs.columns import COLUMNS, EPOCH_COLUMNS
@@ -39,7 +40,6 @@ NEEDS = {
 }
 """Why the tests only check a command's keys and do not run it: the word in its fence, and what the reader sees."""
 
-OPEN_GROUPS = ("model", "data", "trainer", "logger", "recipe")
 NEEDED = {"model=timm": ["model.name=densenet121"]}
 """Groups of `conf/` whose section depends on the choice, and what a choice cannot be composed without."""
 
@@ -88,7 +88,7 @@ def _keys(section: type[Section], prefix: str, hashed: bool) -> Iterator[Key]:
         choices = _choices(group) if group in OPEN_GROUPS else ("",)
         values = {choice: _flat(_composed(group, choice)) for choice in choices}
         defaults = {choice: value[path] for choice, value in values.items() if path in value}
-        rule, comment = field.description, _comments().get(path, "")
+        rule, comment = field.description, meanings().get(path, "")
         yield Key(path, rule, _in_hash(field, counts), "" if comment in rule else comment, defaults)
 
 
@@ -116,41 +116,6 @@ def _flat(values: Any, prefix: str = "") -> dict[str, Any]:
     if not isinstance(values, dict) or not values:
         return {prefix.removesuffix("."): values}
     return {path: leaf for name, inner in values.items() for path, leaf in _flat(inner, f"{prefix}{name}.").items()}
-
-
-@cache
-def _comments() -> dict[str, str]:
-    """Read the comments beside the keys of `conf/`.
-
-    Of a key that a base sets the base's counts: a choice's remark on its own value says nothing of the key. Of the
-    others one counts that most of the files share that set the key.
-    """
-    bases = _said(["base"])
-    found = {path: said[0] for path, said in bases.items()}
-    for path, said in _said(OPEN_GROUPS).items():
-        most = max(set(said), key=said.count)
-        if path not in bases and 2 * said.count(most) > len(said):
-            found[path] = most
-    return found
-
-
-def _said(folders: Sequence[str]) -> dict[str, list[str]]:
-    """Collect the comments of lines that set a key, by path."""
-    found: dict[str, list[str]] = {}
-    files = [conf_dir() / "config.yaml"]
-    files += [file for folder in folders for file in sorted((conf_dir() / folder).rglob("*.yaml"))]
-    for file in files:
-        parents = [part for part in file.relative_to(conf_dir()).parts[:-1] if part != "base"]
-        indents: list[tuple[int, str]] = []  # the sections that a line lies in, with their indentation
-        for line in file.read_text().splitlines():
-            written = re.match(r"( *)(\w+):(?: +([^#]*?))?(?: +# *(.*))?$", line)
-            if written is None:
-                continue
-            while indents and indents[-1][0] >= len(written[1]):
-                indents.pop()
-            indents.append((len(written[1]), written[2]))
-            found.setdefault(".".join([*parents, *(name for _, name in indents)]), []).append(written[4] or "")
-    return found
 
 
 def key_table(group: str) -> str:
@@ -247,7 +212,8 @@ def command_help(name: str) -> str:
     narrow = mock.patch.dict("os.environ", {"COLUMNS": "100"})
     with arguments, narrow, contextlib.redirect_stdout(out), contextlib.suppress(SystemExit):
         import_module(f"datavol.{name}").main()
-    return f"```text\n{out.getvalue().strip()}\n```"
+    own = out.getvalue().partition("In brackets:")[0]  # the keys stand in the configuration's tables
+    return f"```text\n{own.strip()}\n```"
 
 
 def command_table() -> str:

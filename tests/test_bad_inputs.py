@@ -8,6 +8,7 @@ import sys
 import pytest
 
 from datavol.config.compose import compose, parse
+from datavol.config.keys import all_keys
 from datavol.config.section import conf_dir
 from datavol.errors import ConfigError
 from datavol.run import main
@@ -100,12 +101,38 @@ MISTAKES = {
     "seed=1 extra": "an override must be written name=value, got 'extra'; leave it out",
     "--fraction=0.5": "the command line must be options and name=value pairs, got: unrecognized arguments: "
     "--fraction=0.5; try fraction=0.5",
+    # as other tools would have it
+    "model=vit": "model must be one of ..., got 'vit'; try model=timm model.name=vit_base_patch16_224",
+    "model=ResNet50": "model must be one of ..., got 'ResNet50'; try model=resnet50",
+    "data=cifar": "data must be one of ..., got 'cifar'; try data=cifar10",
+    "data=~/photos": "an override must be written name=value, got 'data=~/photos'; try data=image_folder "
+    "'data.root=\"~/photos\"'",
+    "lr=0.1": "lr must be a key of conf/, got an unknown one; try recipe.optimiser.lr=0.1",
+    "batch_size=8": "batch_size must be a key of conf/, got an unknown one; try recipe.batch_size=8",
+    "gpus=2": "gpus must be a key of conf/, got an unknown one; try trainer.devices=2",
+    "seeds=3": "seeds must be a key of conf/, got an unknown one; try -m seed=0,1,2",
+    "seeds=0,1": "seeds must be a key of conf/, got an unknown one; try -m seed=0,1",
+    "model.pretrained=true": "model.pretrained must be a key of conf/, got an unknown one; try model.weights=imagenet",
+    "wandb=false": "wandb must be a key of conf/, got an unknown one; try logger=csv",
+    "--epochs 3": "the command line must be options and name=value pairs, got: unrecognized arguments: --epochs; try "
+    "epochs=3",
+    "fraction=50%": 'fraction must be a number above 0 and at most 1, got "50%"; try fraction=0.5',
+    "fraction=0.1 0.2": "an override must be written name=value, got '0.2'; try -m fraction=0.1,0.2",
+    "fraction=0.1, 0.2": "an override must be written name=value, got 'fraction=0.1,'; try -m fraction=0.1,0.2",
+    "fraction=[0.1, 0.2]": "an override must be written name=value, got 'fraction=[0.1,'; try -m fraction=0.1,0.2",
+    "fraction==0.1": "an override must be written name=value, got 'fraction==0.1'; try fraction=0.1",
+    "hydra/sweeper=ax": "hydra/sweeper must be one that is installed, got 'ax'; type pip install hydra-ax-sweeper",
+    "hydra/launcher=joblib": "hydra/launcher must be datavol (this machine), slurm_cpu, slurm_gpu, submitit_slurm, got "
+    "'joblib'; leave it out: sweep.parallel says how many runs train at once",
+    "-m --cfg job fraction=0.1,0.2": "--cfg must be asked of one run, got -m, which asks for several; try without -m",
+    "--config-dir nowhere model=mine": "--config-dir must be a folder with model/, recipe/ or the like, got nowhere; "
+    "check the path",
+    "seed=1 -m fraction=0.1,7": FRACTION.format("7").replace("0.25", "0.07"),
+    "fraction=0.1,7 -m": FRACTION.format("7").replace("0.25", "0.07"),
     "experiment=nope": "experiment must be one of ..., got 'nope'; leave experiment out, or try experiment=",
     # of groups
-    r"data=image_folder data.root=x 'data.group=(clip\d+)_'": "an override must be written name=value, got "
-    r"""'data.group=(clip\d+)_'; try 'data.group="(clip\d+)_"'""",
-    "data=image_folder data.root=x 'data.group=[^/]+'": "an override must be written name=value, got "
-    "'data.group=[^/]+'; try 'data.group=\"[^/]+\"'",
+    r"data=image_folder data.root=x 'data.group=(clip\d+)_'": "data.root must be a folder, got x",
+    "data=image_folder data.root=x 'data.group=[^/]+'": "data.root must be a folder, got x",
     "data.group=folder": "data.group must be a key of the chosen data, got one of data=imagenet, image_folder, table, "
     "webdataset, hugging_face; leave data.group out, or try data=image_folder data.group=folder",
     "data=image_folder data.root=x data.group=": "data.group must be null, folder, a column of the table or a regular "
@@ -136,8 +163,15 @@ MISTAKES = {
     "recipe.batch_size=2048": "recipe.batch_size must be at most the 1438 images of a budget epoch, got 2048; "
     "try recipe.batch_size=1024",
     "data=image_folder data.root=nowhere": "data.root must be a folder, got nowhere",
-    "data=image_folder 'data.root=/archive (1)'": "an override must be written name=value, got "
-    "'data.root=/archive (1)'; try 'data.root=\"/archive (1)\"'",
+    "data=image_folder 'data.root=/archive (1)'": "data.root must be a folder, got /archive (1)",
+    "data=image_folder data.root=~/nowhere": "data.root must be a folder, got /",
+    "data=image_folder data.root=/nowhere=é[1]": "data.root must be a folder, got /nowhere=é[1]",
+    "data=image_folder 'data.root=/a, b'": "data.root must be one value without -m, got data.root=/a, b; try -m "
+    "'data.root=/a, b', or 'data.root=\"/a, b\"' if it is one",
+    "data=image_folder data.root=/my photos": "an override must be written name=value, got 'photos'; try "
+    "'data.root=\"/my photos\"'",
+    "data=image_folder data.root=2024": "data.root must be a folder, got 2024",
+    "start_from=~/nowhere.ckpt": "start_from must be a checkpoint's file, got /",
     "data=/photos": "data must be one of ..., got '/photos'; try data=image_folder data.root=/photos",
     "model.weights=imagenet": "model.weights must be a file, got imagenet; try model.weights=null, or of timm, which "
     "downloads them: model=timm model.name=mobilenetv2_100 model.weights=ra_in1k",
@@ -157,6 +191,7 @@ MISTAKES = {
 
 HERE = (
     "/",
+    *("vit_base", "data=cifar10", "model.weights=imagenet"),  # of larger images, a download
     "experiment=",
     "data.classes=[",
     "data.root=x",
@@ -240,8 +275,11 @@ def test_help_and_mistakes_of_the_configuration_are_answered_without_torch(argum
 def test_help_shows_groups_keys_and_examples(command):
     text = command("run", "--help").stdout
 
-    for shown in (f"model: {choices('model')}", "draw_seed", "python -m datavol.run -m model=resnet50"):
+    for shown in (f"model={choices('model')}", "python -m datavol.run -m model=resnet50", "--config-dir DIR"):
         assert shown in text
+    assert max(map(len, text.splitlines())) < 80
+    leaves = [key for key in all_keys() if not any(other.startswith(f"{key}.") for other in all_keys())]
+    assert [key for key in leaves if not re.search(rf"^  {re.escape(key)}(\s|$)", text, re.MULTILINE)] == []
 
 
 GOOD = "n,value\n100,0.5\n200,0.6\n400,0.7\n"

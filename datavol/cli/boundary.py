@@ -9,7 +9,7 @@ import traceback
 from collections.abc import Callable
 from contextlib import suppress
 from functools import wraps
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from datavol import __version__, interrupted
 from datavol.cli.installed import explained
@@ -23,6 +23,9 @@ DEBUG = "DATAVOL_DEBUG"
 
 class Parser(argparse.ArgumentParser):
     """Parses arguments; a mistake is a ConfigError."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(epilog="--version and --debug (the traceback of an error) are taken as well.", **options)
 
     def error(self, message: str) -> NoReturn:
         """Raise instead of printing usage and exiting."""

@@ -4,6 +4,8 @@ import re
 import shlex
 from collections.abc import Iterable
 from decimal import Decimal
+from os import PathLike, fspath
+from typing import Any
 
 
 def shown(name: str) -> str:
@@ -22,9 +24,27 @@ def typed(key: str, value: str) -> str:
     >>> print(typed("data.root", "/data/photos"), typed("data.root", "/archive (1)"))
     data.root=/data/photos 'data.root="/archive (1)"'
     """
-    if re.fullmatch(r"[A-Za-z/._][\w/.-]*", value, re.ASCII) and value.lower() not in ("null", "true", "false"):
-        return f"{key}={value}"
-    return shlex.quote(f"{key}={_quoted(value)}")
+    return shlex.quote(f"{key}={written(value)}")
+
+
+def written(value: Any) -> str:
+    """Write a value for Hydra, so that it reads just this value.
+
+    >>> written("digits"), written("0.5"), written(None), written([1, "a b"])
+    ('digits', '"0.5"', 'null', '[1,"a b"]')
+    """
+    if isinstance(value, PathLike):
+        value = fspath(value)
+    if isinstance(value, str):
+        bare = re.fullmatch(r"[A-Za-z/._][\w/.-]*", value, re.ASCII)
+        return value if bare and value.lower() not in ("null", "true", "false", "nan", "inf") else hydra_string(value)
+    if value is None or isinstance(value, bool):
+        return {None: "null", True: "true", False: "false"}[value]
+    if isinstance(value, (list, tuple, range)):
+        return f"[{','.join(map(written, value))}]"
+    if isinstance(value, dict):
+        return f"{{{','.join(f'{written(name)}: {written(one)}' for name, one in value.items())}}}"
+    return str(value)
 
 
 def typed_list(key: str, values: Iterable[str]) -> str:
@@ -33,11 +53,11 @@ def typed_list(key: str, values: Iterable[str]) -> str:
     >>> print(typed_list("data.classes", ["true", "a b"]))
     'data.classes=["true","a b"]'
     """
-    return shlex.quote(f"{key}=[{','.join(map(_quoted, values))}]")
+    return shlex.quote(f"{key}=[{','.join(map(hydra_string, values))}]")
 
 
-def _quoted(value: str) -> str:
-    """Quote a value for Hydra."""
+def hydra_string(value: str) -> str:
+    """Quote a string for Hydra."""
     # In Hydra's quotes, backslashes count where they stand before a quote (or the end); OmegaConf looks for ${
     escaped = re.sub(r'(\\*)("|$)', lambda m: 2 * m[1] + ('\\"' if m[2] else ""), value).replace("${", r"\${")
     return f'"{escaped}"'

@@ -5,6 +5,7 @@ composes and checks here first: all jobs of a sweep, before anything is written.
 """
 
 import argparse
+import re
 from collections.abc import Mapping, Sequence
 from contextvars import ContextVar
 from pathlib import Path
@@ -21,6 +22,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from pydantic import ValidationError
 
+from datavol.config.arguments import as_meant, searched
 from datavol.config.identity import canonical
 from datavol.config.jobs import JobComposer
 from datavol.config.messages import hydra_message, option_message, schema_message
@@ -64,16 +66,29 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     """Parse Hydra's own options (`-m`, `--cfg` ...); mistakes are ConfigErrors."""
 
     def fail(message: str) -> NoReturn:
-        raise ConfigError(option_message(message))
+        raise ConfigError(option_message(message, arguments))
 
     parser = get_args_parser()
     parser.error = fail  # type: ignore[method-assign]
-    parsed = parser.parse_args(list(arguments))
-    for option in ("config_name", "config_path", "config_dir"):
+    parsed = parser.parse_intermixed_args(list(arguments))
+    for option in ("config_name", "config_path"):
         if getattr(parsed, option):
             name = f"--{option.replace('_', '-')}"
             raise ConfigError(f"{name} must be left out, since conf/ alone is composed, got it; try without {name}")
+    if parsed.multirun and parsed.cfg:
+        raise ConfigError("--cfg must be asked of one run, got -m, which asks for several; try without -m")
+    parsed.overrides = as_meant(parsed.overrides, multirun=parsed.multirun)
+    if parsed.config_dir is not None:
+        parsed.overrides.insert(0, searched(parsed.config_dir))
+        parsed.config_dir = None
     return parsed
+
+
+def arguments_of(parsed: argparse.Namespace) -> list[str]:
+    """Write parsed arguments as a command line, which Hydra and the ranks of a run parse again."""
+    options = {f"--{name.replace('_', '-')}": value for name, value in vars(parsed).items() if name != "overrides"}
+    flags = [name if value is True else f"{name}={value}" for name, value in options.items() if value]
+    return [*flags, *parsed.overrides]
 
 
 def compose(overrides: Sequence[str], *, multirun: bool = False) -> list[Run]:
@@ -117,6 +132,11 @@ def _split(master: DictConfig, overrides: Sequence[str], loader: Any) -> list[li
     if not jobs:
         raise ConfigError(f"a sweep must have at least one run, got none from {' '.join(both)}; give it values")
     return jobs
+
+
+def is_of_hydra(override: str) -> bool:
+    """Return whether an override is of Hydra's own keys, which its sweepers give to no job."""
+    return re.match(r"[+~]*hydra[./=@]", override) is not None
 
 
 def to_run(overrides: tuple[str, ...], composed: DictConfig, *, multirun: bool) -> Run:
@@ -172,10 +192,12 @@ def override(values: dict[str, Any], overrides: Sequence[str]) -> Config:
     OmegaConf.set_struct(changed, True)  # an unknown key is an error
     try:
         parsed = {one.get_key_element(): one for one in OverridesParser.create().parse_overrides(list(overrides))}
+        of_hydra = [one.input_line for one in parsed.values() if one.is_hydra_override()]  # where files are found
+        parsed = {name: one for name, one in parsed.items() if not one.is_hydra_override()}
         groups = [name for name in parsed if (conf_dir() / name).is_dir()]
         for group in groups:  # composed as shipped, then put in whole; `trainer=cpu trainer.threads=2` goes along
             whole = [text for text in overrides if text.partition("=")[0].partition(".")[0] == group]
-            OmegaConf.update(changed, group, compose(whole)[0].values[group], merge=False, force_add=True)
+            OmegaConf.update(changed, group, compose([*of_hydra, *whole])[0].values[group], merge=False, force_add=True)
         for name, one in parsed.items():
             if name.partition(".")[0] not in groups:
                 OmegaConf.update(changed, name, one.value(), merge=False)

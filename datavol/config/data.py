@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from datavol.config.section import Section, Share, Text, at_least, key
+from datavol.config.section import PathText, Section, Share, Text, at_least, key
 from datavol.errors import ConfigError
 
 
@@ -64,7 +64,7 @@ class DataConfig(Section):
     )
     narrow_seed: int = key("a whole number of at least 0", hashed=True, ge=0, remedy="0")
     partition_seed: int = key("a whole number of at least 0", hashed=True, ge=0, remedy="0")
-    exclude: str | None = key(
+    exclude: PathText | None = key(
         "a text file with a line per image to leave out, such as train/cat/1.png, or null", hashed=True, added=None
     )
     audit: bool | Literal["auto"] = key("auto, true or false", hashed=False, remedy="auto", added="auto")
@@ -105,14 +105,14 @@ class DigitsConfig(DataConfig):
 
 class TorchvisionConfig(DataConfig):
     source: Literal["fashion_mnist", "cifar10", "cifar100"] = key("a data set of torchvision", hashed=True)
-    root: str | None = key("a folder", hashed=False, remedy="/path/to/files")
+    root: PathText | None = key("a folder", hashed=False, remedy="/path/to/files")
     download: bool = key("true or false", hashed=False, remedy="true")
 
 
 class FilesConfig(DataConfig):
     """Declares the keys of every source of image files."""
 
-    root: str | None = key("a folder", hashed=False, remedy="/path/to/images")
+    root: PathText | None = key("a folder", hashed=False, remedy="/path/to/images")
     on_damaged: Literal["stop", "replace"] = key("stop or replace", hashed=True, remedy="stop")
     short_side: Annotated[int | Literal["auto"] | None, at_least(8, "auto, null or at least 8 pixels", "256")] = key(
         "auto, null (images as they are) or at least 8 pixels", hashed=True, remedy="256"
@@ -134,18 +134,18 @@ class FilesConfig(DataConfig):
     verify: bool = key("true or false", hashed=False, added=False, remedy="true")
     cache: Literal["auto", "off", "ram", "disk"] = key("auto, off, ram or disk", hashed=False, remedy="disk")
     cache_gb: float = key("gigabytes above 0", hashed=False, gt=0, remedy="100")
-    cache_dir: str | None = key("a folder", hashed=False)
+    cache_dir: PathText | None = key("a folder", hashed=False)
 
 
 class ImageNetConfig(FilesConfig):
     source: Literal["imagenet"] = key("imagenet", hashed=True)
-    val_solution: str | None = key("Kaggle's LOC_val_solution.csv", hashed=False)
+    val_solution: PathText | None = key("Kaggle's LOC_val_solution.csv", hashed=False)
 
 
 class ImageFolderConfig(FilesConfig):
     source: Literal["image_folder"] = key("image_folder", hashed=True)
-    train: str | None = key("a folder in data.root", hashed=True, added=None, remedy="train")
-    val: str | None = key("a folder in data.root", hashed=True, added=None, remedy="val")
+    train: PathText | None = key("a folder in data.root", hashed=True, added=None, remedy="train")
+    val: PathText | None = key("a folder in data.root", hashed=True, added=None, remedy="val")
     val_fraction: float | None = key("a share above 0 and below 1, or null", hashed=True, **VAL_FRACTION)
     split_seed: int = key("a whole number of at least 0", hashed=True, ge=0, remedy="0")
 
@@ -163,7 +163,7 @@ class ColumnsConfig(Section):
 
 class TableConfig(FilesConfig):
     source: Literal["table"] = key("table", hashed=True)
-    table: str | None = key("a CSV file with the columns path, label and split", hashed=False)
+    table: PathText | None = key("a CSV file with the columns path, label and split", hashed=False)
     columns: ColumnsConfig = key("the columns of a table", hashed=True, added={})
     encoding: str | None = key("null (found out) or an encoding of Python's", hashed=False, added=None, remedy="cp1252")
     val_fraction: float | None = key("a share above 0 and below 1, or null", hashed=True, **VAL_FRACTION)

@@ -4,6 +4,7 @@ import difflib
 import re
 import shlex
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Annotated, Any, Literal, get_args, get_origin
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
@@ -12,7 +13,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from datavol.cli.text import typed
 from datavol.config.run import Config
-from datavol.config.section import Section, conf_dir, marks
+from datavol.config.section import PathText, Section, conf_dir, marks
 
 ELSEWHERE = {
     "epochs": ("max_epochs", "num_epochs", "n_epochs", "nb_epochs", "epoch", "num_train_epochs"),
@@ -37,9 +38,17 @@ ELSEWHERE = {
     "data": ("dataset", "datasets"),
     "fraction": ("frac", "subset", "portion", "train_fraction", "data_fraction", "train_size"),
     "seed": ("random_seed", "random_state", "manual_seed"),
+    "logger": ("wandb", "use_wandb", "loggers", "no_wandb"),
     "study": ("project", "experiment_name", "exp_name"),
 }
 """Keys, by what other tools call them; the section in front of a name counts for nothing."""
+
+FAMILIES = {
+    **{"vit": "vit_base_patch16_224", "deit": "deit_small_patch16_224", "swin": "swin_tiny_patch4_window7_224"},
+    **{"convnext": "convnext_tiny", "efficientnet": "efficientnet_b0", "densenet": "densenet121", "vgg": "vgg16"},
+    **{"mobilenet": "mobilenetv3_large_100", "regnet": "regnety_008", "inception": "inception_v3"},
+}
+"""A network of timm for each family's name; timm itself would take seconds to import."""
 
 OTHER_NAMES = {name: key for key, names in ELSEWHERE.items() for name in names}
 
@@ -115,12 +124,14 @@ def remedy(key: str, got: str | None = None) -> str | None:
     return None if common is None else shlex.quote(f"{key}={common}")
 
 
-def choice_of(group: str, got: str) -> str:
-    """Choose a group's option nearest to `got`, or what provides it."""
+def choice_of(group: str, got: str, known: Sequence[str] = ()) -> str:
+    """Choose the option nearest to `got`, or what provides it; by default of what `conf/` has."""
     if group == "data" and re.search(r"[/.~\\]", got):
         return data_at(got)
-    known = choices(group)
-    if group == "model" and re.search(r"[\d_]", got) and not difflib.get_close_matches(got, known, cutoff=0.8):
+    known = known or choices(group)
+    if group == "model" and (network := FAMILIES.get(got.lower())):
+        return f"model=timm model.name={network}"
+    if group == "model" and re.search(r"[\d_]", got) and not difflib.get_close_matches(got.lower(), known, cutoff=0.8):
         return f"model=timm {remedy('model.name', got)}"  # which has a thousand
     return f"{group}={next(iter(difflib.get_close_matches(got.lower(), known, n=1, cutoff=0.4)), known[0])}"
 
@@ -134,14 +145,25 @@ def data_at(path: str) -> str:
 
 def takes_text(key: str) -> bool:
     """Return whether a key takes any text, such as a path."""
+    return bool({str, PathText} & _types(key))
+
+
+def takes_path(key: str) -> bool:
+    """Return whether a key takes a file or a folder."""
+    return PathText in _types(key)
+
+
+def _types(key: str) -> set[Any]:
+    """List the types of a key's field, those of a union one by one."""
     field = field_of(key.split("."))[1]
-    return field is not None and str in (field.annotation, *get_args(field.annotation))
+    return set() if field is None else {field.annotation, *get_args(field.annotation)}
 
 
-def choices(group: str) -> list[str]:
-    """List what `conf/` has in a group."""
-    folder = conf_dir() / group
-    return sorted(path.relative_to(folder).with_suffix("").as_posix() for path in folder.rglob("*.yaml"))
+def choices(group: str, more: Sequence[Path] = ()) -> list[str]:
+    """List what `conf/` and further folders have in a group."""
+    folders = [folder / group for folder in (conf_dir(), *more)]
+    files = ((folder, file) for folder in folders for file in folder.rglob("*.yaml"))
+    return sorted({file.relative_to(folder).with_suffix("").as_posix() for folder, file in files})
 
 
 def usual(key: str) -> str | None:
@@ -189,7 +211,7 @@ def _several(got: str) -> list[str]:
 
 def _near(key: str, got: str) -> Iterator[str]:
     """Guess what a value was meant to be, the likeliest first."""
-    bare = re.sub(r"""^(["'])(.*)\1$""", r"\2", got.strip())
+    bare = re.sub(r"""^(["'])(.*)\1$""", r"\2", got.strip().lstrip("="))
     yield bare
     yield bare.rstrip(", ;")
     if re.fullmatch(r"\d+,\d+", bare):  # a decimal comma

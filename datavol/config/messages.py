@@ -4,8 +4,11 @@ import json
 import re
 import shlex
 from collections.abc import Sequence
+from itertools import takewhile
+from pathlib import Path
 from typing import Any
 
+from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import OverrideParseException
 from omegaconf.errors import InterpolationResolutionError
 from pydantic import ValidationError
@@ -21,6 +24,7 @@ from datavol.config.keys import (
     owners_of,
     remedy,
     sections_in,
+    takes_path,
     takes_text,
 )
 from datavol.config.section import conf_dir
@@ -79,6 +83,12 @@ def _unknown_key(name: str, known: Sequence[str], got: str | None = None, chosen
             f"try {group}={_owner(owners)}" + (f" {remedy(name, got)}" if got else "")
         )
     rule = f"{name} must be a key of conf/, got an unknown one"
+    if name.rpartition(".")[2] == "pretrained" and got == "true":
+        return f"{rule}; try model.weights=imagenet"
+    if (
+        name in ("seeds", "n_seeds", "num_seeds", "repeats", "n_repeats") and (got or "").isdecimal()
+    ):  # how many of them
+        return f"{rule}; try -m seed={','.join(map(str, range(min(int(got or 1), 10)))) or 0}"
     if not (key := meant(name, known)):
         return f"{rule}; --help lists the keys"
     owners = owners_of(key)
@@ -96,6 +106,8 @@ def hydra_message(error: Exception, overrides: Sequence[str] = ()) -> str:
     given = {name.lstrip("+~"): value for name, _, value in (one.partition("=") for one in overrides)}
     if ambiguous := re.search(r"(?:Ambiguous value for argument|Sweep parameters) '([^']*)'", text):
         name, _, value = ambiguous[1].partition("=")
+        if name not in all_keys() and not choices(name):
+            return _unknown_key(name, all_keys(), value)
         return f"{name} must be one value without -m, got {ambiguous[1]}; try {_swept(name, value)}"
     if "does not support sweep type" in text:
         name, value = next((pair for pair in given.items() if pair[1].startswith("interval(")), ("a key", ""))
@@ -106,7 +118,7 @@ def hydra_message(error: Exception, overrides: Sequence[str] = ()) -> str:
         reason, key = text.partition(" full_key:")[0], str(error.full_key)
         return f"{key} must refer to a key or variable that exists, got: {reason}; try {_usual(key)}"
     if choice := re.search(r"Could not find '((?:hydra/)?\w+)/(.*?)'(?: |$)", text):
-        return _unknown_choice(choice[1], choice[2])
+        return _unknown_choice(choice[1], choice[2], _searched(overrides))
     if "Config group override must be a string" in text:
         groups = {name: value for name, value in given.items() if name and (conf_dir() / name).is_dir()}
         group = next((name for name, value in groups.items() if re.fullmatch(r"null|true|false|[\d.]*", value)), None)
@@ -123,12 +135,23 @@ def hydra_message(error: Exception, overrides: Sequence[str] = ()) -> str:
     return f"the configuration must compose, got: {text}; see --help"
 
 
-def option_message(message: str) -> str:
+def _searched(overrides: Sequence[str]) -> list[Path]:
+    """List the folders of `hydra.searchpath`, as --config-dir writes it."""
+    given = OverridesParser.create().parse_overrides([one for one in overrides if one.startswith("hydra.searchpath=")])
+    return [Path(str(folder).removeprefix("file://")) for one in given for folder in one.value()]
+
+
+def option_message(message: str, arguments: Sequence[str] = ()) -> str:
     """Word an error of the command line's own options."""
     rule = f"the command line must be options and name=value pairs, got: {message}"
-    option = re.search(r"unrecognized arguments: -+([\w.]+)(?:=(\S*))?", message)
-    key = option and (option[1] if option[1] in all_keys() else meant(option[1], all_keys()))
-    return f"{rule}; " + (f"try {remedy(key, option[2])}" if option and key else "see --help")
+    option = re.search(r"unrecognized arguments: (-+([\w.-]+))(?:=(\S*))?", message)
+    key = option and (option[2] if option[2] in all_keys() else meant(option[2], all_keys()))
+    if not option or not key:
+        return f"{rule}; see --help"
+    value = option[3]
+    if value is None and option[1] in arguments[:-1]:  # `--epochs 3`
+        value = arguments[list(arguments).index(option[1]) + 1]
+    return f"{rule}; try {remedy(key, value)}"
 
 
 def _swept(name: str, value: str) -> str:
@@ -150,6 +173,10 @@ def _unparsed(got: str, overrides: list[str]) -> str:
     rule = f"an override must be written name=value, got '{got}'"
     name, equals, value = got.partition("=")
     key = name.lstrip("+~") if equals else re.split(r"[:\s]", got)[0]
+    later = overrides[overrides.index(got) + 1 :] if got in overrides else []
+    after = list(takewhile(lambda one: "=" not in one, later))
+    if value.endswith(",") or value.startswith("["):  # `fraction=0.1, 0.2`, `fraction=[0.1, 0.2]`
+        value = "".join([value, *after])
     text = re.sub(r"""^(["'])(.*)\1$""", r"\2", value)
     if equals and key == "data":
         return f"{rule}; try {data_at(text)}"
@@ -160,6 +187,9 @@ def _unparsed(got: str, overrides: list[str]) -> str:
     if not equals and key in all_keys():  # `fraction 0.1`, `fraction = 0.1`, `fraction:0.1`
         rest = " ".join([got[len(key) + 1 :], *overrides[overrides.index(got) + 1 :][:2]] if got in overrides else [])
         return f"{rule}; try {remedy(key, rest.strip(' =:') or None) or f'{key}=...'}"
+    if got in overrides[1:] and takes_path(before := overrides[overrides.index(got) - 1].partition("=")[0]):
+        first = overrides[overrides.index(got) - 1].partition("=")[2].strip('"')
+        return f"{rule}; try {typed(before, ' '.join([first, got, *after]))}"
     before, _, first = overrides[overrides.index(got) - 1].partition("=") if got in overrides[1:] else ("", "", "")
     for value in (f"{first},{got}", f"{first} {got}"):  # several values with a space between, or one that has a space
         if before in all_keys() and (advice := remedy(before, value)) != remedy(before):
@@ -167,8 +197,17 @@ def _unparsed(got: str, overrides: list[str]) -> str:
     return f"{rule}; quote what is special: 'name=\"a b\"'" if equals else f"{rule}; leave it out"
 
 
-def _unknown_choice(group: str, got: str) -> str:
-    if known := choices(group):
+def _unknown_choice(group: str, got: str, folders: Sequence[Path] = ()) -> str:
+    if group == "hydra/launcher":
+        return (
+            f"hydra/launcher must be datavol (this machine), {', '.join(choices(group))}, got '{got}'; leave it out: "
+            "sweep.parallel says how many runs train at once"
+        )
+    if group == "hydra/sweeper":
+        known = got in ("optuna", "ax", "nevergrad")
+        advice = f"type pip install hydra-{got}-sweeper" if known else "leave hydra/sweeper out"
+        return f"hydra/sweeper must be one that is installed, got '{got}'; {advice}"
+    if known := choices(group, folders):
         leave = "leave experiment out, or " if group == "experiment" else ""
-        return f"{group} must be one of {', '.join(known)}, got '{got}'; {leave}try {choice_of(group, got)}"
+        return f"{group} must be one of {', '.join(known)}, got '{got}'; {leave}try {choice_of(group, got, known)}"
     return f"{group} must be one that is installed, got '{got}'; leave {group} out"

@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import model_validator
 
-from datavol.config.section import Section, key
+from datavol.config.section import PathText, Section, key
 from datavol.errors import ConfigError
 
 TORCHVISION_NETWORKS = ("mobilenet_v2", "resnet50")
@@ -16,7 +16,7 @@ class ModelConfig(Section):
     library: Literal["torchvision", "timm"] = key("torchvision or timm", hashed=True)
     name: str | None = key("a network's name", hashed=True, remedy="densenet121")
     stem: Literal["standard", "small"] = key("standard or small", hashed=True, remedy="standard")
-    weights: str | None = key("a file of weights, with model=timm also a tag, or null", hashed=True, remedy="null")
+    weights: PathText | None = key("a file of weights, with model=timm also a tag, or null", hashed=True, remedy="null")
 
     @model_validator(mode="after")
     def _check(self) -> ModelConfig:

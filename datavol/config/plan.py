@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import model_validator
 
-from datavol.config.section import Section, at_least, key
+from datavol.config.section import PathText, Section, at_least, key
 from datavol.errors import ConfigError
 
 
@@ -40,7 +40,7 @@ class PlanConfig(Section):
         "images of a training set that is not here, at least 1, or null", hashed=False, ge=1, remedy="1281167"
     )
     classes: int = key("classes of that set, at least 2", hashed=False, ge=2, remedy="1000")
-    schedules: str | None = key(
+    schedules: PathText | None = key(
         "a file to draw the learning rates into, .png, .pdf or .svg, or null", hashed=False, remedy="lr.png"
     )
     validation_images: int = key("validation images of that set, at least 1", hashed=False, ge=1, remedy="50000")

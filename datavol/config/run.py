@@ -18,7 +18,7 @@ from datavol.config.logger import CsvConfig, WandbConfig
 from datavol.config.model import ModelConfig
 from datavol.config.plan import PlanConfig
 from datavol.config.recipe import RecipeConfig
-from datavol.config.section import Section, Text, key
+from datavol.config.section import PathText, Section, Text, key
 from datavol.config.sweep import SweepConfig
 from datavol.config.trainer import CheckpointConfig, TrainerConfig
 from datavol.errors import ConfigError
@@ -50,10 +50,10 @@ class Config(Section):
     sampling: Literal["uniform", "balanced"] = key(
         "uniform (over images) or balanced (over classes)", hashed=True, remedy="uniform"
     )
-    subset_file: str | None = key("a text file with one index or path per line, or null", hashed=True)
+    subset_file: PathText | None = key("a text file with one index or path per line, or null", hashed=True)
     epochs: int = key("budget epochs, a whole number of at least 1", hashed=True, ge=1, remedy="90")
     budget: Literal["iterations", "epochs"] = key("iterations or epochs", hashed=True, remedy="iterations")
-    start_from: str | None = key("a checkpoint of another run, or null", hashed=True)
+    start_from: PathText | None = key("a checkpoint of another run, or null", hashed=True)
     check_every: int = key(
         "iterations between two looks for a non-finite loss, at least 1", hashed=False, ge=1, remedy="50"
     )

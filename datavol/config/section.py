@@ -1,5 +1,6 @@
 """Declares keys of the schema: rule, remedy, marks."""
 
+from os.path import expanduser
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -19,6 +20,8 @@ def key(rule: str, *, hashed: bool, remedy: str = "", added: Any = NOT_ADDED, **
 
 
 Text = Annotated[str, BeforeValidator(lambda value: str(value) if isinstance(value, (int, float)) else value)]
+PathText = Annotated[str, AfterValidator(expanduser)]
+"""A file or a folder; `~` is the user's home, as in a shell."""
 Share = Annotated[float, Field(ge=0, le=1)]
 
 

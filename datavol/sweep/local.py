@@ -4,6 +4,7 @@ import os
 import shlex
 import signal
 import tempfile
+import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -45,15 +46,23 @@ def launch_here(runs: Sequence[Run], settings: SweepConfig) -> None:
         SystemExit: With code 1 if a run failed, 75 if another process trains one, and 128 + the signal's number after
             SIGINT and SIGTERM.
     """
+    with Display() as display:
+        jobs, number = train_here(runs, settings, display)
+        if number is not None:
+            ended_by_signal(jobs, number, display)
+        conclude(jobs, display)
+
+
+def train_here(runs: Sequence[Run], settings: SweepConfig, display: Display) -> tuple[list[Job], int | None]:
+    """Train the runs; return their jobs, ended, and the signal that stopped them."""
     environments = run_environments(settings.parallel, [run.config for run in runs])
     jobs = jobs_of(runs, settings)
     scratch = tempfile.TemporaryDirectory(prefix="datavol-", ignore_cleanup_errors=True)
-    with scratch as files, Display() as display, signals_noted() as received:
+    with scratch as files, signals_noted() as received:
         _train_all(jobs, environments, settings, Path(files), display, received)
         if received:
             _stop_all(jobs, received[0])
-            ended_by_signal(jobs, received[0], display)
-        conclude(jobs, display)
+        return jobs, received[0] if received else None
 
 
 def jobs_of(runs: Sequence[Run], settings: SweepConfig) -> list[Job]:
@@ -173,6 +182,9 @@ def signals_noted() -> Iterator[list[int]]:
     # An exception raised by a handler could come between a process's start and the line that keeps it, and nobody would
     # stop that job. So signals are only noted, and the loop looks between two polls, where it knows every job
     received: list[int] = []
+    if threading.current_thread() is not threading.main_thread():  # Python gives no other thread signals to note
+        yield received
+        return
 
     def note(number: int, frame: FrameType | None) -> None:
         received.append(number)
