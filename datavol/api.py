@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import html
+import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -204,6 +205,7 @@ def sweep(*overrides: str, **keys: Any) -> Study:
 def _train(overrides: list[str], *, multirun: bool) -> list[Path]:
     """Train runs on this machine; return their folders."""
     from datavol.cli.installed import check_installed
+    from datavol.config.arguments import as_meant
     from datavol.config.compose import compose
     from datavol.config.jobs import distinct_runs
 
@@ -212,7 +214,7 @@ def _train(overrides: list[str], *, multirun: bool) -> list[Path]:
             f"what datavol.run and datavol.sweep get must be no key of hydra, got {of_hydra[0]}; "
             f"type it in a shell: python -m datavol.run {'-m ' * multirun}{of_hydra[0]} ..."
         )
-    runs = distinct_runs(compose(overrides, multirun=multirun))
+    runs = distinct_runs(compose(as_meant(overrides, multirun=multirun), multirun=multirun))
     check_installed("train")
     from datavol.sweep.local import train_here
     from datavol.sweep.prepared import prepare_runs
@@ -223,8 +225,8 @@ def _train(overrides: list[str], *, multirun: bool) -> list[Path]:
     with Display() as display:
         jobs, number = train_here(prepared, prepared[0].config.sweep, display)
         display.show([job.status for job in jobs])
-    if number is not None:
-        raise KeyboardInterrupt
+    if number is not None:  # they have saved themselves
+        raise KeyboardInterrupt if number == signal.SIGINT else SystemExit(128 + number)
     unfinished = [job.status for job in jobs if job.status.state not in ("finished", "skipped") or job.status.elsewhere]
     if unfinished:
         first = unfinished[0]

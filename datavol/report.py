@@ -50,6 +50,9 @@ def main() -> None:
         raise ConfigError(
             f"{option} must be left out with a study's folder, whose records say it, got it; leave it out"
         )
+    for name, usual in (("delta", 1), ("target", 95)):
+        _check_per_cent(name, arguments[name], usual)
+        arguments[name] = None if arguments[name] is None else arguments[name] / 100
     report(**arguments)
 
 
@@ -145,21 +148,18 @@ def report(
 ) -> None:
     """Print answers, audit and results; write report.html, tables/ and figures/.
 
-    A gain counts from `delta` points of top-1 on (1 by default), `target` is per cent of top-1, `miss` images are what
+    A gain counts from `delta` of top-1 on (0.01 by default), `target` is a top-1, both shares; `miss` images are what
     missing it costs, and `out` is by default the first study's folder.
 
     Raises:
-        ConfigError: If a folder is missing or holds no run, `delta` or `target` is no per cent, or `miss` no number of
-            images beside a target.
+        ConfigError: If a folder is missing or holds no run, or `miss` is no number of images beside a target.
     """
     from datavol.study.load.study import load_study
     from datavol.study.report.report_data import report_data
     from datavol.study.report.writer import write_report
     from datavol.study.tables.run_tables import results_table
 
-    delta = 1 if delta is None else delta
-    _check_per_cent("delta", delta, 1)
-    _check_per_cent("target", target, 95)
+    delta = 0.01 if delta is None else delta
     _check_miss(miss, target, 95)
     study = load_study(studies)
     upload = None
@@ -167,7 +167,7 @@ def report(
         from datavol.tracking.publishing import destination, publish
 
         upload = destination(study.runs)  # first, so that a W&B that takes nothing is reported before the work
-    contents = report_data(study, delta=delta / 100, target=None if target is None else target / 100, miss=miss)
+    contents = report_data(study, delta=delta, target=target, miss=miss)
     terminal = console()
 
     def say(line: object) -> None:

@@ -3,7 +3,12 @@
 import subprocess
 import sys
 
-from datavol.__main__ import COMMANDS
+import pytest
+
+from datavol import __version__
+from datavol.__main__ import COMMANDS, main
+from datavol.cli.boundary import DEBUG, cli_errors
+from datavol.cli.lifeline import JOB
 
 
 def call(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -28,3 +33,38 @@ def test_a_command_gets_its_arguments():
 def test_an_unknown_command_gets_one_line_that_works_when_typed():
     assert call("nope").stderr.endswith("got 'nope'; try datavol run\n")
     assert call("fraction=2", "seed=1").stderr.endswith("got 'fraction=2'; try datavol run fraction=2 seed=1\n")
+
+
+@cli_errors
+def slips() -> None:
+    raise KeyError("a\nb")
+
+
+@pytest.mark.parametrize(("arguments", "environment", "traceback"), [
+    ([], {}, False),
+    (["--debug"], {}, True),
+    ([], {DEBUG: "1"}, True),
+    ([], {DEBUG: "0"}, False),
+    ([], {JOB: "of a sweep, which keeps its output"}, True),
+])  # fmt: skip
+def test_an_error_that_nobody_foresaw_is_one_line_and_debug_shows_where(
+    arguments, environment, traceback, monkeypatch, capsys
+):
+    for name in (DEBUG, JOB):
+        monkeypatch.setenv(name, environment.get(name, "0"))
+        if name not in environment:
+            monkeypatch.delenv(name)
+    monkeypatch.setattr(sys, "argv", ["run", *arguments])
+    with pytest.raises(SystemExit, match="1"):
+        slips()
+    *shown, line = capsys.readouterr().err.splitlines()
+    assert line == r"datavol: unexpected KeyError: 'a\nb'; the same command with --debug shows where"
+    assert ("in slips" in "\n".join(shown)) == bool(shown) == traceback
+    assert sys.argv == ["run"]
+
+
+def test_the_version_is_that_of_datavol_for_every_command(monkeypatch, capsys):
+    for arguments in (["--version"], ["run", "--version"], ["report", "--version"]):
+        monkeypatch.setattr(sys, "argv", ["datavol", *arguments])
+        main()
+        assert capsys.readouterr().out == f"datavol {__version__}\n"

@@ -40,7 +40,7 @@ def reported(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
     write_run(study, "resnet50", 0.75).supersede()
     (write_run(study, "resnet50", 0.75).path / "run.json").write_text("{")
     with redirect_stdout(io.StringIO()) as output:
-        report([study], delta=2, target=95)
+        report([study], delta=0.02, target=0.95)
     return study, output.getvalue()
 
 
@@ -126,7 +126,7 @@ def test_the_thesis_s_benchmarks_stand_beside_full_runs_on_imagenet_alone(tmp_pa
 
 @pytest.mark.slow
 def test_the_same_study_gives_the_same_files_wherever_they_are_written(study, tmp_path):
-    report([study], delta=2, target=95, out=tmp_path)
+    report([study], delta=0.02, target=0.95, out=tmp_path)
     again = {path.relative_to(tmp_path): path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
     assert len(again) > 50
     assert again == {path: (study / path).read_bytes() for path in again}

@@ -65,8 +65,8 @@ def test_runs_by_groups_and_by_items_are_two_curves_of_one_study(clips):
     points = learning_curve_points(study.runs)
     assert points["label"].str.endswith(", whole groups").sum() == 1
     size = curve.grouped.effective
-    p = points["accuracy"] / 100
-    assert (points["high"] - points["low"] >= 100 * (p * (1 - p) / size) ** 0.5).all()  # wider than for 100 images
+    p = points["accuracy"]
+    assert (points["high"] - points["low"] >= (p * (1 - p) / size) ** 0.5).all()  # wider than for 100 images
 
 
 def test_a_random_split_is_a_major_finding(clips):

@@ -192,7 +192,7 @@ def override(values: dict[str, Any], overrides: Sequence[str]) -> Config:
     OmegaConf.set_struct(changed, True)  # an unknown key is an error
     try:
         parsed = {one.get_key_element(): one for one in OverridesParser.create().parse_overrides(list(overrides))}
-        of_hydra = [one.input_line for one in parsed.values() if one.is_hydra_override()]  # where files are found
+        of_hydra = [str(one.input_line) for one in parsed.values() if one.is_hydra_override()]  # where files are found
         parsed = {name: one for name, one in parsed.items() if not one.is_hydra_override()}
         groups = [name for name in parsed if (conf_dir() / name).is_dir()]
         for group in groups:  # composed as shipped, then put in whole; `trainer=cpu trainer.threads=2` goes along

@@ -138,7 +138,8 @@ def hydra_message(error: Exception, overrides: Sequence[str] = ()) -> str:
 def _searched(overrides: Sequence[str]) -> list[Path]:
     """List the folders of `hydra.searchpath`, as --config-dir writes it."""
     given = OverridesParser.create().parse_overrides([one for one in overrides if one.startswith("hydra.searchpath=")])
-    return [Path(str(folder).removeprefix("file://")) for one in given for folder in one.value()]
+    values = [one.value() for one in given]
+    return [Path(str(one).removeprefix("file://")) for value in values if isinstance(value, list) for one in value]
 
 
 def option_message(message: str, arguments: Sequence[str] = ()) -> str:
@@ -204,8 +205,8 @@ def _unknown_choice(group: str, got: str, folders: Sequence[Path] = ()) -> str:
             "sweep.parallel says how many runs train at once"
         )
     if group == "hydra/sweeper":
-        known = got in ("optuna", "ax", "nevergrad")
-        advice = f"type pip install hydra-{got}-sweeper" if known else "leave hydra/sweeper out"
+        packaged = got in ("optuna", "ax", "nevergrad")
+        advice = f"type pip install hydra-{got}-sweeper" if packaged else "leave hydra/sweeper out"
         return f"hydra/sweeper must be one that is installed, got '{got}'; {advice}"
     if known := choices(group, folders):
         leave = "leave experiment out, or " if group == "experiment" else ""

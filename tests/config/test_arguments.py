@@ -80,7 +80,5 @@ def test_choices_of_ones_own_change_a_record_and_are_listed(mine):
     values = compose([])[0].values
     search, *_ = parse(["--config-dir", str(mine)]).overrides
     assert override(values, [search, "model=mine"]).model.name == "test_byobnet"
-    with pytest.raises(
-        ConfigError, match=r"^model must be one of mine, mobilenet_v2, .*; try model=mine$"
-    ):
+    with pytest.raises(ConfigError, match=r"^model must be one of mine, mobilenet_v2, .*; try model=mine$"):
         compose([search, "model=mina"])

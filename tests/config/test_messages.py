@@ -2,6 +2,7 @@
 
 import re
 import shlex
+from os.path import expanduser
 
 import pytest
 
@@ -18,7 +19,7 @@ WORDED = {
     "+fraction=0.2": "fraction must be written without +, as conf/ has it, got +fraction=0.2; try fraction=0.2",
     "model=resnet51": "model must be one of mobilenet_v2, resnet50, timm, got 'resnet51'; try model=resnet50",
     "experiment=thesis/nope": "experiment must be one of ",
-    "hydra/sweeper=optuna": "hydra/sweeper must be one that is installed, got 'optuna'; leave hydra/sweeper out",
+    "hydra/sweeper=mine": "hydra/sweeper must be one that is installed, got 'mine'; leave hydra/sweeper out",
     "fractoin=0.5": "fractoin must be a key of conf/, got an unknown one; try fraction=0.5",
     "trainer.devces=2": "trainer.devces must be a key of conf/, got an unknown one; try trainer.devices=2",
     "+colour=red": "colour must be a key of conf/, got an unknown one; --help lists the keys",
@@ -78,7 +79,7 @@ UNQUOTED = ["/x y", "/$x", "C:\\x", "/a\\", "null", "-x"]  # which Hydra takes a
 def test_a_path_is_answered_with_the_form_to_type_which_works(path):
     """The shell takes the outer quotes off, Hydra the inner ones."""
     override = typed("data.root", path)
-    assert compose(["data=image_folder", *shlex.split(override)])[0].config.data.root == path
+    assert compose(["data=image_folder", *shlex.split(override)])[0].config.data.root == expanduser(path)
     if path in UNQUOTED:
         assert compose(["data=image_folder", f"data.root={path}"])[0].config.data.root == (
             None if path == "null" else path

@@ -133,13 +133,13 @@ def test_grids_have_room_for_what_they_hold():
 def test_guessing_is_a_line_where_it_is_near_and_named_in_the_legend_where_it_would_squeeze_the_figure(axes):
     runs = made_up_study(("mobilenet_v2", "resnet50"), epochs=6).runs
     points = learning_curve_points(runs)
-    for guess, near in ((0.1, False), (70.0, True), (50.0, True)):  # accuracies are from 52 to 75 %
+    for guess, near in ((0.1, False), (70.0, True), (50.0, True)):  # per cent; accuracies are from 52 to 75 %
         own = Figure().subplots()
-        low = figures.accuracy_against_volume(points.assign(guess=guess), own).get_ylim()[0]
+        low = figures.accuracy_against_volume(points.assign(guess=guess / 100), own).get_ylim()[0]
         assert (guesses(own) == {f"guessing {guess:g} %": guess}) == near == (low < guess)
         assert (f"guessing {guess:g} %\n(below the axis)" in texts(own.get_legend().get_texts())) != near
         assert near or low > 49
-    two = points.assign(guess=points["label"].map({"mobilenet_v2": 60.0, "resnet50": 65.0}))
+    two = points.assign(guess=points["label"].map({"mobilenet_v2": 0.6, "resnet50": 0.65}))
     assert set(guesses(figures.accuracy_against_volume(two, axes))) == {"guessing 60 %", "guessing 65 %"}
     unknown = Figure().subplots()
     figures.accuracy_against_volume(points.assign(guess=np.nan), unknown)

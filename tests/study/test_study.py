@@ -15,10 +15,10 @@ def test_points_are_finished_runs_with_their_wilson_interval(study):
     points = learning_curve_points(load_study(study).runs)
     assert points["label"].value_counts().to_dict() == {"mobilenet_v2": 3, "resnet50": 3}
     for point in points.itertuples():
-        p, n, z = round(point.accuracy / 100 * 359) / 359, 359, 1.959964
+        p, n, z = round(point.accuracy * 359) / 359, 359, 1.959964
         centre = (p + z**2 / (2 * n)) / (1 + z**2 / n)
         half = z / (1 + z**2 / n) * math.sqrt(p * (1 - p) / n + z**2 / (4 * n**2))
-        assert (point.low, point.high) == pytest.approx((100 * (centre - half), 100 * (centre + half)), abs=1e-4)
+        assert (point.low, point.high) == pytest.approx((centre - half, centre + half), abs=1e-6)
 
 
 def test_the_figure_shows_every_point_with_its_name(study):

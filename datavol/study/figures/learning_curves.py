@@ -56,7 +56,8 @@ def accuracy_against_volume(
         groups: What the lines are of.
     """
     marks = unordered_marks(sorted(points["label"].unique()))
-    for label, runs in points.groupby("label"):
+    drawn = points.assign(**{name: 100 * points[name] for name in ("accuracy", "low", "high")})  # the axis is in %
+    for label, runs in drawn.groupby("label"):
         mark = marks[label]
         means = runs.groupby("images")["accuracy"].mean()  # over seeds
         several = len(runs) > len(means)  # runs per size: fainter marks, so that the line through the means shows
@@ -77,7 +78,7 @@ def accuracy_against_volume(
     volume_axis(points["images"], points["fraction"], axes)
     extra = [] if thesis is None else [full_set_stars(thesis, points, "top1", axes, marks)]
     axes.set_ylabel(ylabel)
-    extra += guess_lines(axes, points["guess"].unique() / 100)
+    extra += guess_lines(axes, points["guess"].unique())
     legend_beside(axes, runs_title(groups, _counts(points), "marks: each run", band=False), extra)
     return axes
 

@@ -1,7 +1,7 @@
 """Tabulates studies for people, the thesis's tables 1 to 6 among them.
 
 Columns of numbers carry their unit. Accuracies are those of the last evaluation, in per cent; the best stands beside
-them. Missing values are NaN or NA.
+them (`learning_curve_points`, which figures draw, has shares in [0, 1]). Missing values are NaN or NA.
 """
 
 import json
@@ -240,7 +240,7 @@ def learning_curve_points(runs: pd.DataFrame, measure: Measure = TOP1) -> pd.Dat
     """Compute learning-curve points with Wilson intervals from finished runs.
 
     Columns: `label` (network, and recipe or data where they differ within the frame), `model`, `images`, `fraction`,
-    and in per cent `guess` (what always guessing gives) and `accuracy` (top-1 of the last evaluation)
+    and, shares in [0, 1], `guess` (what always guessing gives) and `accuracy` (top-1 of the last evaluation)
     with `low` and `high`, its 95 % Wilson interval: the uncertainty from the size of the validation set, without that
     from subsets and seeds. Of another `measure`, `accuracy` and `guess` are its values.
     """
@@ -251,12 +251,12 @@ def learning_curve_points(runs: pd.DataFrame, measure: Measure = TOP1) -> pd.Dat
             "model": finished["model"],
             "images": finished["images"],
             "fraction": finished["fraction"],
-            "accuracy": 100 * measure.value(finished["top1"].astype(float)),
-            "guess": 100 * measure.value(finished["guess_top1"].astype(float)),
+            "accuracy": measure.value(finished["top1"].astype(float)),
+            "guess": measure.value(finished["guess_top1"].astype(float)),
         }
     )
     whole = finished["validation_images"]
-    shares = (points["accuracy"] / 100 * whole).round() / whole  # of whole images, whatever digits a record has kept
+    shares = (points["accuracy"] * whole).round() / whole  # of whole images, whatever digits a record has kept
     counted = zip(shares, _independent_images(finished, points["label"]), strict=True)
     intervals = [(float("nan"),) * 2 if pd.isna(images) else _wilson(share, images) for share, images in counted]
     points[["low", "high"]] = pd.DataFrame(intervals, index=points.index, columns=["low", "high"])
@@ -278,11 +278,11 @@ def _independent_images(finished: pd.DataFrame, labels: pd.Series) -> pd.Series:
 
 
 def _wilson(share: float, count: float) -> tuple[float, float]:
-    """Compute Wilson's interval in per cent.
+    """Compute Wilson's interval.
 
     The count of independent images may be a fraction.
     """
     z = float(norm.ppf((1 + LEVEL) / 2))
     centre, scale = share + z**2 / (2 * count), 1 + z**2 / count
     half = z * (share * (1 - share) / count + (z / (2 * count)) ** 2) ** 0.5
-    return 100 * max(0.0, (centre - half) / scale), 100 * min(1.0, (centre + half) / scale)
+    return max(0.0, (centre - half) / scale), min(1.0, (centre + half) / scale)

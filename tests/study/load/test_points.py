@@ -82,8 +82,8 @@ def test_sentences_figures_and_tables_name_the_metric_s_values(measured):
     assert target.answer.startswith("a word error rate of 10 % is reached ")
     assert seeds.state == "answered"
     drawn = learning_curve_points(study.runs, study.measure)
-    assert drawn["accuracy"].tolist() == pytest.approx(100 * (1 - study.runs["top1"].to_numpy(float)))
-    assert drawn["guess"].unique().tolist() == [100]
+    assert drawn["accuracy"].tolist() == pytest.approx(1 - study.runs["top1"].to_numpy(float))
+    assert drawn["guess"].unique().tolist() == [1]
     assert drawn[["low", "high"]].isna().all(axis=None)
     table = points_table(study.runs, study.measure)
     sizes = points.groupby("n")["value"]
