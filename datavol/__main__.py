@@ -26,6 +26,8 @@ def main() -> None:
     if command in ("-h", "--help"):
         print("usage: datavol <command> [arguments]    (the same as python -m datavol.<command>)\n")
         print("\n".join(f"  {name:<10} {what}" for name, what in COMMANDS.items()))
+        print("\nof every command: --help, --version, --debug (the traceback of an error)")
+        print("in Python: import datavol; datavol.sweep(fraction=[0.05, 0.25]).verdict()")
         return
     if command not in COMMANDS:
         rest = " ".join(["", *sys.argv[1:]]) if "=" in command else ""  # what `datavol` alone took once

@@ -9,12 +9,14 @@ from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import pytest
 
 from datavol.__main__ import COMMANDS
 from datavol.config.compose import compose
 from datavol.config.keys import all_keys
+from datavol.config.keywords import overrides_of
 from datavol.errors import ConfigError
 from datavol.runs.columns import COLUMNS
 
@@ -145,6 +147,20 @@ def test_the_python_of_the_page_on_own_numbers_answers(studies, capsys):
     assert capsys.readouterr().out.count("mAP") > 3
     rows = re.search(r"^```text\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)[1]
     assert (ROOT / "docs/howto/points.csv").read_text().startswith(rows)
+
+
+def test_the_python_of_the_page_on_python_reads_asks_and_draws(studies, capsys):
+    page = (ROOT / "docs/howto/python.md").read_text()
+    read, draw, train = re.findall(r"^```python\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
+    names: dict[str, Any] = {"labels": ["cat", "dog"] * 50}
+    exec(read, names)
+    assert "verdict" in capsys.readouterr().out
+    assert (studies / "curve.png").read_bytes().startswith(b"\x89PNG")
+    exec(draw, names)
+    assert len(names["subset"].indices) == 2 * round(0.25 * 50)
+    for call in re.findall(r"datavol\.(run|sweep)\((.*)\)$", train, re.MULTILINE):
+        keys = eval(f"dict({call[1]})")
+        assert compose(overrides_of(keys, multirun=call[0] == "sweep"), multirun=call[0] == "sweep")
 
 
 @pytest.mark.parametrize("command", MEASURED, ids=str)
