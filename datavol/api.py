@@ -82,7 +82,7 @@ class Study(records.Study):
         from datavol.study.report.report_data import report_data
         from datavol.study.report.writer import write_report
 
-        return write_report(self, report_data(self, delta=delta, target=target), Path(folder))
+        return write_report(self, report_data(self, delta=delta, target=target), Path(folder).expanduser())
 
     def __repr__(self) -> str:
         return "\n".join([f"Study of {self._what()}", *(f"  {line}" for line in self._curves())])
@@ -120,7 +120,8 @@ def load_study(paths: Path | str | Sequence[Path | str]) -> Study:
     Raises:
         ConfigError: If a folder is missing or holds no run.
     """
-    return _asked(records.load_study(paths))
+    studies = [paths] if isinstance(paths, (Path, str)) else paths
+    return _asked(records.load_study([Path(one).expanduser() for one in studies]))
 
 
 def load_points(file: Path | str, metric: str, *, percent: bool = False, **known: Any) -> Study:
@@ -132,7 +133,7 @@ def load_points(file: Path | str, metric: str, *, percent: bool = False, **known
     Raises:
         ConfigError: If the file is not one of points, or something is not known of its metric.
     """
-    file = Path(file)
+    file = Path(file).expanduser()
     return _asked(points.study_of_points(points.read_points(file), metric, percent=percent, name=file.stem, **known))
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from time import monotonic
 from typing import TYPE_CHECKING
 
-from datavol.cli.boundary import cli_errors
+from datavol.cli.boundary import cli_errors, path_of
 from datavol.cli.console import announce
 from datavol.cli.text import per_cent, typed
 from datavol.config.arguments import KeyParser
@@ -31,7 +31,7 @@ def main() -> None:
     """Print the findings; write pairs, pictures and the images to leave out."""
     parser = KeyParser(("", "data"), prog="python -m datavol.audit", description=__doc__)
     parser.add_argument("-m", "--multirun", action="store_true", help="tell of several subsets what is new in each")
-    parser.add_argument("--out", type=Path, help="the folder to write into; by default audits/<data.name>")
+    parser.add_argument("--out", type=path_of, help="the folder to write into; by default audits/<data.name>")
     arguments = parser.parse()
     runs = compose(arguments.overrides, multirun=arguments.multirun)
     from datavol.data.duplicates.findings import findings

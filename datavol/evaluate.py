@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from datavol.cli.boundary import cli_errors
+from datavol.cli.boundary import cli_errors, path_of
 from datavol.cli.console import console
 from datavol.config.arguments import KeyParser
 from datavol.config.compose import compose, override
@@ -26,8 +26,10 @@ def main() -> None:
     keys = "e.g. data.root=..., trainer.devices=2; with a .pth also model=... data=..."
     groups = ("data", "model", "trainer")
     parser = KeyParser(groups, keys, prog="python -m datavol.evaluate", description=__doc__)
-    parser.add_argument("target", type=Path, help="a run's folder (all its checkpoints), a .ckpt of a run, or a .pth")
-    parser.add_argument("--csv", type=Path, help="write the table to this file as well")
+    parser.add_argument(
+        "target", type=path_of, help="a run's folder (all its checkpoints), a .ckpt of a run, or a .pth"
+    )
+    parser.add_argument("--csv", type=path_of, help="write the table to this file as well")
     arguments = parser.parse()
     config, checkpoints, folder = find(arguments.target, arguments.overrides)
     from datavol.training.evaluation import evaluate  # late: torch and Lightning take seconds

@@ -7,7 +7,7 @@ from math import inf
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from datavol.cli.boundary import Parser, cli_errors
+from datavol.cli.boundary import Parser, cli_errors, path_of
 from datavol.cli.console import console
 from datavol.errors import ConfigError
 
@@ -24,14 +24,14 @@ def main() -> None:
     parser = Parser(prog="python -m datavol.report", description=__doc__)
     folders = "a study's folder, such as studies/digits; or one CSV file of another trainer's points, with columns n "
     folders += "(training images), value, and where there are such, seed and curve"
-    parser.add_argument("studies", nargs="+", type=Path, metavar="study", help=folders)
+    parser.add_argument("studies", nargs="+", type=path_of, metavar="study", help=folders)
     delta = "points of top-1 that count as a gain (1); of a CSV file on its own scale"
     parser.add_argument("--delta", type=float, help=delta)
     target = "per cent of top-1 that you need; asks how many images it takes; of a CSV file on its own scale"
     parser.add_argument("--target", type=float, help=target)
     miss = "what missing the target costs, in images' worth of labelling; asks which number of images costs least"
     parser.add_argument("--miss", type=float, metavar="IMAGES", help=miss)
-    parser.add_argument("--out", type=Path, help="the folder to write into; by default the first study's")
+    parser.add_argument("--out", type=path_of, help="the folder to write into; by default the first study's")
     parser.add_argument("--wandb", action="store_true", help="upload page and tables to W&B, into the study's group")
     parser.add_argument("--metric", help=f"{OWN}what value is, such as accuracy, error, mAP, AUROC, F1")
     parser.add_argument("--better", choices=["higher", "lower"], help=f"{OWN}which values are, of a metric not known")

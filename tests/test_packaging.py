@@ -37,6 +37,7 @@ def test_wheel_holds_every_config_and_the_plugin_and_no_tests(wheel: Path):
     assert {f"datavol/{name}" for name in configs} <= names
     assert "hydra_plugins/datavol_launcher/launcher.py" in names
     assert {"datavol/study/tables/thesis_numbers.csv", "datavol/study/report/page.html.jinja"} <= names
+    assert "datavol/py.typed" in names
     assert "hydra_plugins/__init__.py" not in names  # it would hide the plugins of others
     assert {name.split("/")[0] for name in names if ".dist-info/" not in name} == {"datavol", "hydra_plugins"}
 

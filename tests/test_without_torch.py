@@ -1,6 +1,7 @@
 """Reading and answering need neither the training libraries nor file locks (Windows has none)."""
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -57,6 +58,19 @@ main()
     lock = "a run must be trained where its folder can be locked, as on Linux and macOS, got Linux; try WSL, or train "
     assert answer.stdout == f"8\n{lock}elsewhere and read the records here\n", answer.stderr
     assert (answer.stderr, answer.returncode) == (EXTRA.format("torch"), 2)
+
+
+def test_what_is_named_as_missing_is_what_the_extra_brings():
+    tomllib = pytest.importorskip("tomllib")  # of Python 3.11
+    project = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text())["project"]
+
+    def names(requirements: list[str]) -> set[str]:
+        return {re.split(r"[\[<>=]", one)[0] for one in requirements}
+
+    for extra, packages in EXTRAS.items():
+        assert names(project["optional-dependencies"][extra]) == set(packages)
+        assert not names(project["dependencies"]) & set(packages)
+    assert "datavol[train]" in project["optional-dependencies"]["dev"]
 
 
 @pytest.mark.slow

@@ -9,6 +9,7 @@ import traceback
 from collections.abc import Callable
 from contextlib import suppress
 from functools import wraps
+from pathlib import Path
 from typing import Any, NoReturn
 
 from datavol import __version__, interrupted
@@ -30,6 +31,11 @@ class Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         """Raise instead of printing usage and exiting."""
         raise ConfigError(f"the command line must be as --help says, got: {message}; see {self.prog} --help")
+
+
+def path_of(text: str) -> Path:
+    """Read a path of the command line; `~` is the user's home, as in a shell."""
+    return Path(text).expanduser()
 
 
 def exit_code(error: Exception) -> int:
