@@ -13,8 +13,8 @@ def overrides_of(keys: Mapping[str, Any], *, multirun: bool = False) -> list[str
     """Write arguments as overrides; `multirun` takes a list as values to try, one run each.
 
     A name is a key (`fraction`, `recipe.batch_size`), a group (`model`), or the end of one key alone (`batch_size`).
-    A dictionary gives keys of its section: `recipe={"batch_size": 32}`; with a `_target_`, a class or its name, it is an
-    object of the user's, whose further keys are arguments.
+    A dictionary gives keys of its section: `recipe={"batch_size": 32}`; with a `_target_`, which may be a class, it is
+    an object of the user's, whose further keys are arguments.
 
     >>> overrides_of({"model": ["resnet50", "mobilenet_v2"], "fraction": 0.25, "batch_size": 32}, multirun=True)
     ['model=resnet50,mobilenet_v2', 'fraction=0.25', 'recipe.batch_size=32']
