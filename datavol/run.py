@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 USAGE = """\
 usage: datavol run [-m] [options] [group=name ...] [key=value ...]
 
-Trains one run, or with -m a run per combination of values (fraction=0.05,0.25).
+Trains one run, or with -m one per combination of values (fraction=0.05,0.25).
 Finished runs are skipped, interrupted ones resumed.
 
   -m, --multirun      values between commas ask for a run each
