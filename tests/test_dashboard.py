@@ -24,7 +24,7 @@ def panels(spec: dict[str, Any]) -> dict[str, dict[str, Any]]:
 
 def test_learning_curves_are_summaries_against_images_on_a_logarithmic_axis():
     curve = panels(workspace_of("vision", "me")._spec)["top-1, last evaluation, against training images"]
-    assert (curve["xAxis"], curve["yAxis"]) == ("config:size.value", "summary:last/val/top1")
+    assert (curve["xAxis"], curve["yAxis"]) == ("config:size.value", "summary:val/top1")
     assert curve["xAxisLogScale"] is True
 
 
@@ -43,7 +43,7 @@ def test_sections_are_open_and_in_order_and_runs_are_grouped_over_seeds_and_sele
     opened = [(one["name"], one["isOpen"]) for one in section["panelBankConfig"]["sections"]]
     assert opened == [("Learning curves", True), ("Training curves", True), ("Confidence", True)]
     (runs,) = section["runSets"]
-    assert [key["name"] for key in runs["grouping"]] == ["model.value", "fraction.value"]
+    assert [key["name"] for key in runs["grouping"]] == ["model.value.name", "fraction.value"]
     asked = [(one["key"]["name"], one["op"], one["value"]) for one in runs["filters"]["filters"]]
     assert asked == [("jobType", "!=", "report"), ("group", "=", "digits")]
     (runs,) = workspace_of("vision", "me")._spec["spec"]["section"]["runSets"]

@@ -88,18 +88,36 @@ def test_changed_data_are_noticed_before_a_finished_run_is_skipped(on_photos, ph
 
 
 def test_the_offline_wandb_file_holds_curves_summary_and_config(command, elsewhere):
-    assert command("run", "fraction=0.25", "logger.tags=[pilot]", *QUICK, "epochs=2").returncode == 0
+    keys = ["logger.tags=[pilot]", "logger.group=first", "trainer.log_every_n_steps=5"]
+    answer = command("run", "fraction=0.25", *keys, *QUICK, "epochs=2")
+    assert answer.returncode == 0
     ((folder,), (file,)) = runs_of(elsewhere / "studies/digits"), elsewhere.rglob("run-*.wandb")
     wandb = read_wandb_file(file)
 
-    assert [row["iteration"] for row in wandb.rows] == [12, 24]
-    for row, kept in zip(wandb.rows, folder.rows, strict=True):
+    sync = f"`wandb sync {folder.path.relative_to(elsewhere)}/wandb/offline-run-*` sends it"
+    assert answer.stderr.count(f"datavol: W&B: offline; {sync}\n") == 1
+    assert [(row["iteration"], row["epoch"]) for row in wandb.rows] == [
+        (5, 0),
+        (10, 0),
+        (12, 0),
+        (15, 1),
+        (20, 1),
+        (24, 1),
+    ]
+    assert ["train/loss_step" in row for row in wandb.rows] == [True, True, False, True, True, False]
+    for row, kept in zip(wandb.rows[2::3], folder.rows, strict=True):
         assert {name: row[name] for name in kept} == kept
-    for which in ("best", "last"):
-        assert wandb.summary[f"{which}/val/top1"] == folder.record[which]["val/top1"]
-    known = {"fraction": 0.25, "model": "mobilenet_v2", "seed": 0, "data": "digits", "recipe": "small", "epochs": 2}
-    assert known.items() <= wandb.config.items()
-    assert wandb.run.run_group == "digits"
+        assert row["trainer/global_step"] == row["iteration"]
+    assert not {"epoch", "trainer/global_step", "train/loss_step"} & set(folder.rows[0])
+    summary, last = wandb.summary, folder.record["last"]
+    assert {name: summary[name] for name in last} == last
+    assert {name: summary[f"best/{name}"] for name in last} == folder.record["best"]
+    composed = {name: part for name, part in folder.values.items() if name not in ("plan", "sweep", "schema_version")}
+    composed["trainer"] |= {name: folder.record[name] for name in ("compile", "cudnn_benchmark")}  # what `auto` became
+    assert {name: wandb.config[name] for name in composed} == composed
+    assert not {"plan", "sweep"} & set(wandb.config)
+    assert wandb.config["recipe"]["optimiser"]["lr"] == 0.1
+    assert wandb.run.run_group == "first"
     assert "pilot" in wandb.run.tags
     assert wandb.run.display_name == folder.path.name
 

@@ -21,6 +21,9 @@ class TrainerConfig(Section):
     compile: bool | Literal["auto"] = key("auto, true or false", hashed=False, remedy="false")
     cudnn_benchmark: bool | Literal["auto"] = key("auto, true or false", hashed=False, remedy="false")
     threads: Count = key("auto or a whole number of at least 1", hashed=False, remedy="2")
+    log_every_n_steps: int = key(
+        "iterations between two points of the training loss, at least 1", hashed=False, added=50, ge=1, remedy="50"
+    )
 
 
 class CheckpointConfig(Section):

@@ -23,6 +23,7 @@ from datavol.errors import RunLocked, RunPreempted
 from datavol.runs.files import write_whole
 from datavol.runs.folder import RunFolder
 from datavol.runs.integrity import state_of
+from datavol.tracking.training_run import log_again
 
 
 def train_run(run: Run, prepared: Prepared | None = None) -> None:
@@ -35,6 +36,8 @@ def train_run(run: Run, prepared: Prepared | None = None) -> None:
     folder = RunFolder(run.folder)
     if state_of(folder, run.config) == "finished":
         print(f"{run.folder} is finished already")
+        if is_first_rank():
+            log_again(run)
         return
     from datavol.training.trainer import train  # late: torch and Lightning take seconds
 

@@ -23,6 +23,7 @@ from datavol.sweep.devices import run_environments
 from datavol.sweep.job import write_job
 from datavol.sweep.processes import JobProcess
 from datavol.sweep.status import ELSEWHERE, Display, Status
+from datavol.tracking.training_run import log_again
 
 POLL_SECONDS = 0.2
 
@@ -73,7 +74,11 @@ def jobs_of(runs: Sequence[Run], settings: SweepConfig) -> list[Job]:
     """
     if settings.rerun:
         supersede([RunFolder(run.folder) for run in runs])
-    return [Job(run, Status.of(run), number) for number, run in enumerate(runs)]
+    jobs = [Job(run, Status.of(run), number) for number, run in enumerate(runs)]
+    for job in jobs:
+        if job.status.state == "skipped":
+            log_again(job.run)
+    return jobs
 
 
 def _train_all(

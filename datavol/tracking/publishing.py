@@ -5,10 +5,10 @@ from pathlib import Path
 import pandas as pd
 
 from datavol.config.compose import compose
-from datavol.config.logger import WandbConfig
+from datavol.config.logger import REPORT, WandbConfig
 from datavol.errors import ConfigError, flat
 from datavol.runs.folder import RunFolder
-from datavol.tracking.session import NOT_RUNS, check_wandb
+from datavol.tracking.session import check_wandb
 
 PATIENCE_SECONDS = 60.0  # for W&B to answer when the upload begins
 
@@ -46,7 +46,7 @@ def publish(page: Path, study: str, settings: WandbConfig) -> str:
             project=settings.project,
             entity=settings.entity,
             group=study,
-            job_type=NOT_RUNS,
+            job_type=REPORT,
             name=f"report-{study}",
             tags=settings.tags,
             dir=str(page.parent.absolute()),
@@ -58,7 +58,7 @@ def publish(page: Path, study: str, settings: WandbConfig) -> str:
         )
         tables = {f"tables/{file.stem}": wandb.Table(dataframe=pd.read_csv(file)) for file in _files(page, "csv")}
         run.log({"report": wandb.Html(str(page), inject=False), **tables})
-        artifact = wandb.Artifact(f"report-{study}", type=NOT_RUNS)
+        artifact = wandb.Artifact(f"report-{study}", type=REPORT)
         for file in [page, *_files(page, "*")]:
             artifact.add_file(str(file), name=str(file.relative_to(page.parent)))
         run.log_artifact(artifact)

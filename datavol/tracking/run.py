@@ -7,11 +7,14 @@ from __future__ import annotations
 
 import logging
 import os
+import shlex
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from datavol.tracking.session import Mode, check_wandb, describe, is_wandb_failure
+from datavol.cli.console import announce
+from datavol.tracking.keys import SECTIONS
+from datavol.tracking.session import Mode, agents_run, check_wandb, describe, is_wandb_failure
 
 if TYPE_CHECKING:
     import wandb
@@ -28,16 +31,31 @@ class WandbRun:
 
     def __init__(self, run: wandb.Run | None) -> None:
         self._run = run
+        self._held: dict[str, float] = {}  # of a budget epoch's last iteration
 
     def log(self, row: Mapping[str, float]) -> None:
-        """Add a point to every curve.
+        """Add a budget epoch's row to the curves, with Lightning's names beside ours."""
+        self._send({"epoch": row["budget_epoch"] - 1, **self._held, **row})
+        self._held = {}
+
+    def log_step(self, point: Mapping[str, float], *, ends_epoch: bool) -> None:
+        """Add one iteration's point; the last of a budget epoch goes along with its row."""
+        # W&B takes a step once: a run that was killed between the two would lose the row that it measures again
+        if ends_epoch:
+            self._held = dict(point)
+        else:
+            self._send(point)
+
+    def _send(self, point: Mapping[str, float]) -> None:
+        """Send a point.
 
         The iteration is also W&B's own step, so its server drops the points that a resumed training measures again.
         """
         if self._run is None:
             return
         try:
-            self._run.log(dict(row), step=int(row["iteration"]), commit=True)
+            values = {"trainer/global_step": point["iteration"], **point}
+            self._run.log(values, step=int(point["iteration"]), commit=True)
         except Exception as error:
             if not is_wandb_failure(error):
                 raise
@@ -70,15 +88,18 @@ def open_wandb_run(
 ) -> WandbRun:
     """Start or resume the W&B run `run_id`, with its files in `folder`/wandb.
 
-    `run_id` must be new for every folder, and the same again when its training is resumed. `study` becomes the group,
-    and `tags`, of 1 to 64 characters each, join the user's own. The keys of `config` become columns; a key must hold
-    no full stop. When the server does not answer within `PATIENCE_SECONDS`, the run is offline, with a warning.
+    `run_id` must be new for every folder, and the same again when its training is resumed; but a sweep's agent has
+    opened a run already, which is taken. `study` becomes the group unless the settings name one, and `tags`, of 1 to 64
+    characters each, join the user's own. The keys of `config` become columns; a key must hold no full stop. When the
+    server does not answer within `PATIENCE_SECONDS`, the run is offline, with a warning.
     """
+    # wandb takes an agent's run, project and entity from the environment, and warns of others
+    place = {} if agents_run() else {"project": settings.project, "entity": settings.entity, "id": run_id}
     identity = {
-        "project": settings.project,
-        "entity": settings.entity,
-        "group": study,
-        "id": run_id,
+        **place,
+        "group": settings.group or study,
+        "job_type": settings.job_type,
+        "notes": settings.notes,
         "name": name,
         "tags": list(dict.fromkeys([*settings.tags, *tags])),
         "dir": str(folder.absolute()),
@@ -91,8 +112,11 @@ def _open(mode: Mode, identity: dict[str, Any]) -> wandb.Run | None:
     """Open the run in `mode`, else offline, else not at all."""
     if mode == "disabled":
         return None
+    pattern = f"{shlex.quote(os.path.relpath(identity['dir']))}/wandb/offline-run-*"
     try:
-        return _start(mode, identity)
+        run = _start(mode, identity)
+        announce([f"W&B: {run.url}" if mode == "online" else f"W&B: offline; `wandb sync {pattern}` sends it"])
+        return run
     except Exception as error:
         if not is_wandb_failure(error):
             raise
@@ -100,8 +124,7 @@ def _open(mode: Mode, identity: dict[str, Any]) -> wandb.Run | None:
         if mode == "offline":
             logger.warning("W&B cannot write (%s); the training goes on without it", describe(error))
             return None
-        remedy = f"wandb sync {identity['dir']}/wandb/offline-run-*-{identity['id']}*"
-        logger.warning("W&B does not answer (%s); it goes on offline, and `%s` sends it later", describe(error), remedy)
+        logger.warning("W&B does not answer (%s); the training goes on offline", describe(error))
         return _open("offline", identity)
 
 
@@ -124,9 +147,12 @@ def _start(mode: Mode, identity: dict[str, Any]) -> wandb.Run:
     # resume="allow": continue the run if the server knows its id, else start it. create_new: do not return a run that
     # somebody else left open in this process.
     run = wandb.init(**identity, mode=mode, resume="allow", reinit="create_new")
-    # No automatic summary: it would put the last value of every curve beside the best and last that we set.
-    run.define_metric("iteration", hidden=True, summary="none")
-    run.define_metric("*", step_metric="iteration", summary="none")
+    run.define_metric("iteration", hidden=True)
+    run.define_metric("*", step_metric="iteration")  # of each the summary has the last value
+    sections = {name: identity["config"].get(name) for name in SECTIONS}
+    # an agent that proposes `model=resnet50` has W&B hold fast to it as `model` (`keys.named_as_today`)
+    held = [name for name, section in sections.items() if section and not isinstance(run.config[name], Mapping)]
+    run.config.update({f"{name}_settings": sections[name] for name in held})
     return run
 
 

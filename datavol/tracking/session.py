@@ -16,8 +16,6 @@ if TYPE_CHECKING:
 
     from datavol.config.logger import WandbConfig
 
-NOT_RUNS = "report"  # the job type of what `python -m datavol.report --wandb` uploads, which is no training
-
 Mode = Literal["online", "offline", "disabled"]
 
 
@@ -49,6 +47,11 @@ def check_wandb(settings: WandbConfig) -> Mode:
             "try `wandb login`, or logger.mode=offline"
         )
     return asked or ("online" if logged_in else "offline")
+
+
+def agents_run() -> str | None:
+    """Return the id of the W&B run that a sweep's agent opened for this process."""
+    return os.environ.get("WANDB_RUN_ID") if os.environ.get("WANDB_SWEEP_ID") else None
 
 
 def logged_in_api() -> Any:

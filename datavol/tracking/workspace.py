@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from datavol.config.logger import REPORT
 from datavol.errors import ConfigError
-from datavol.tracking.session import NOT_RUNS
 
 if TYPE_CHECKING:
     from wandb_workspaces.reports.v2.interface import PanelTypes
@@ -17,10 +17,10 @@ if TYPE_CHECKING:
 
 # keys as `datavol.training` logs them -> panel titles; the first are values of a run's summary, the others histories
 LEARNING_CURVES = {
-    "last/val/top1": "top-1, last evaluation",
+    "val/top1": "top-1, last evaluation",
     "best/val/top1": "top-1, best evaluation",
-    "last/val/top5": "top-5, last evaluation",
-    "last/val/loss": "loss, last evaluation",
+    "val/top5": "top-5, last evaluation",
+    "val/loss": "loss, last evaluation",
 }
 TRAINING_CURVES = {
     "val/top1": "validation top-1",
@@ -35,7 +35,10 @@ CONFIDENCE = {
     "val/margin_incorrect": "confidence margin where incorrect",
     "val/calibration_error": "calibration error",
 }
-COLUMNS = ("config:model", "config:fraction", "config:seed", "summary:last/val/top1", "summary:best/val/top1")
+COLUMNS = (
+    *("config:model.value.name", "config:fraction.value", "config:seed.value"),  # `.value` as W&B has it inside
+    *("summary:val/top1", "summary:best/val/top1"),
+)
 MOST_RUNS = 200  # lines in a panel; W&B's default is 10
 
 
@@ -88,8 +91,8 @@ def _runs(study: str | None) -> RunsetSettings:
 
     ours = [] if study is None else [expr.Metric("Group") == study]  # `==` builds a filter, and `!=` below
     return ws.RunsetSettings(
-        filters=expr.And(expr.Metric("JobType") != NOT_RUNS, *ours),
-        groupby=[expr.Config("model"), expr.Config("fraction")],
+        filters=expr.And(expr.Metric("JobType") != REPORT, *ours),
+        groupby=[expr.Config("model.name"), expr.Config("fraction")],
         order=[expr.Ordering(expr.Config("fraction"), ascending=True)],
         pinned_columns=list(COLUMNS),
     )

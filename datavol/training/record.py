@@ -16,12 +16,12 @@ from datavol.data.budget import thesis_units
 from datavol.data.prepare import Prepared
 from datavol.errors import RunError, flat, trouble_of
 from datavol.runs import provenance
-from datavol.runs.columns import place
 from datavol.runs.folder import RunFolder, now
-from datavol.tracking.keys import sent_to_wandb
-from datavol.tracking.run import open_wandb_run
+from datavol.tracking.session import agents_run
+from datavol.tracking.training_run import open_for, summary_of
 from datavol.training.callbacks.checkpoints import RunWriter
 from datavol.training.callbacks.damage import guess_among
+from datavol.training.callbacks.monitoring import StepLoss
 from datavol.training.callbacks.signals import Signals
 from datavol.training.changes import weights_sha256
 from datavol.training.hardware.autotune import STEP_KEYS
@@ -58,7 +58,7 @@ def _facts(run: Run, prepared: Prepared, start: Start) -> dict[str, Any]:
         "name": config.run_name,
         "hash": config.run_hash,
         "study": config.study,
-        "wandb_id": f"{config.run_hash}-{secrets.token_hex(4)}",
+        "wandb_id": agents_run() or f"{config.run_hash}-{secrets.token_hex(4)}",
         "config": run.values,
         "subset": {key: value for key, value in prepared.manifest.items() if key != "images_per_class"},
         "classes": list(prepared.source.classes),
@@ -155,29 +155,13 @@ def _fail(folder: RunFolder, reason: RunError) -> str:
 
 
 @contextmanager
-def wandb_curves(run: Run, writer: RunWriter, is_global_zero: bool) -> Iterator[None]:
-    """Send every row to W&B as well, if that is the logger."""
-    settings, config = run.config.logger, run.config
-    if not isinstance(settings, WandbConfig) or not is_global_zero:
+def wandb_curves(run: Run, writer: RunWriter, steps: StepLoss, is_global_zero: bool) -> Iterator[None]:
+    """Send every row to W&B as well, and the loss in between, if that is the logger."""
+    if not isinstance(run.config.logger, WandbConfig) or not is_global_zero:
         yield
         return
-    record = writer.folder.record
-    # Whole sections beside the flat keys: W&B groups and filters runs by either
-    sections = {f"{name}_settings": dict(run.values[name]) for name in ("model", "data", "recipe", "trainer")}
-    sections["trainer_settings"] |= {name: record[name] for name in STEP_KEYS if name in record}
-    knobs = run.values | sections | {"logger": settings.name, "schema_version": record.get("schema_version", 1)}
-    for path, value in sent_to_wandb(record):
-        place(knobs, path, value)
-    wandb_run = open_wandb_run(
-        settings,
-        folder=run.folder,
-        run_id=record["wandb_id"],
-        name=config.run_name,
-        study=config.study,
-        tags=[str(config.model.name), config.data.name, config.recipe.name],
-        config=knobs,
-    )
-    writer.send = wandb_run.log
+    wandb_run = open_for(run, writer.folder.record)
+    writer.send, steps.send = wandb_run.log, wandb_run.log_step
     for row in writer.rows:  # W&B may not have got what a killed run had kept; of a step that it has it takes no other
         wandb_run.log(row)
     exit_code = 1
@@ -185,6 +169,4 @@ def wandb_curves(run: Run, writer: RunWriter, is_global_zero: bool) -> Iterator[
         yield
         exit_code = 0
     finally:
-        record = writer.folder.record
-        metrics = [(which, *pair) for which in ("best", "last", "guess") for pair in record.get(which, {}).items()]
-        wandb_run.finish({f"{which}/{name}": value for which, name, value in metrics}, exit_code)  # "best/val/top1"
+        wandb_run.finish(summary_of(writer.folder.record), exit_code)

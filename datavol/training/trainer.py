@@ -21,7 +21,7 @@ from datavol.runs.folder import RunFolder
 from datavol.runs.integrity import check_world_size
 from datavol.training.callbacks.checkpoints import RunWriter
 from datavol.training.callbacks.damage import Damage
-from datavol.training.callbacks.monitoring import Margins, Progress, StopOnNonFinite, Threads, Timing
+from datavol.training.callbacks.monitoring import Margins, Progress, StepLoss, StopOnNonFinite, Threads, Timing
 from datavol.training.callbacks.predictions import PredictionWriter
 from datavol.training.callbacks.signals import Signals
 from datavol.training.hardware.autotune import resolve_auto
@@ -56,7 +56,8 @@ def train(run: Run, prepared: Prepared) -> None:
     # Lightning calls callbacks in this order: `Signals` replaces Lightning's handlers before any work begins, and the
     # writers come last, when the others have logged their metrics of the budget epoch
     damage = Damage(folder, prepared.source)
-    watching = [threads, Margins(), StopOnNonFinite(config.check_every), Timing(), damage, Progress(title)]
+    steps = StepLoss(config.trainer.log_every_n_steps)  # before what stops at a loss that is not finite
+    watching = [threads, Margins(), steps, StopOnNonFinite(config.check_every), Timing(), damage, Progress(title)]
     writing = [PredictionWriter(folder, config.predictions, prepared.source.val.groups), writer]
     trainer = build_trainer(config.trainer, [signals, *watching, *writing], max_epochs=config.epochs)
     check_ranks(trainer, prepared)
@@ -67,7 +68,7 @@ def train(run: Run, prepared: Prepared) -> None:
         open_record(run, folder, prepared, trainer, start, config, data.facts)
         data.tell()
         writer.catch_up()
-    curves = wandb_curves(run, writer, trainer.is_global_zero)
+    curves = wandb_curves(run, writer, steps, trainer.is_global_zero)
     mended = device_errors(trainer.strategy.root_device, trainer.world_size, config.recipe)
     try:
         with curves, recorded(folder, trainer, signals), mended, fewer_warnings(), BriefSpinning():

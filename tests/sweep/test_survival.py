@@ -36,9 +36,8 @@ def on_wandb(run: RunFolder) -> list[Row]:
     """The curves of the W&B run that `wandb sync` would make of what all sessions left: a step counts once."""
     files = [read_wandb_file(path) for path in sorted(run.path.glob("wandb/offline-run-*/run-*.wandb"))]
     assert {file.run.run_id for file in files if file.run} == {run.record["wandb_id"]}
-    rows = {row["_step"]: row for file in files for row in file.rows}
-    ours = [{name: rows[step][name] for name in rows[step] if not name.startswith("_")} for step in sorted(rows)]
-    return known(ours)
+    rows = {row["_step"]: row for file in files for row in file.rows if "budget_epoch" in row}
+    return known([{name: rows[step][name] for name in run.rows[0]} for step in sorted(rows)])
 
 
 @pytest.mark.slow

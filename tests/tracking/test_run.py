@@ -109,6 +109,7 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
 
 def settings(mode: str = "auto", **changes: Any) -> WandbConfig:
     values = {"name": "wandb", "mode": mode, "project": "datavol", "entity": None, "tags": ["pilot"]}
+    values |= {"notes": "a first look", "group": None, "job_type": "train"}
     return WandbConfig.model_validate({**values, **changes})
 
 
@@ -121,11 +122,15 @@ def start(folder: Path, mode: str = "auto", config: dict[str, Any] | None = None
 
 def train(run: WandbRun, iterations: tuple[int, ...] = (10, 20, 30)) -> None:
     for iteration in iterations:
-        run.log({"iteration": iteration, "val/top1": iteration / 100, "lr": 0.1})
+        run.log_step(
+            {"iteration": iteration - 5, "epoch": iteration // 10 - 1, "train/loss_step": 1.0}, ends_epoch=False
+        )
+        run.log_step({"iteration": iteration, "epoch": iteration // 10 - 1, "train/loss_step": 0.5}, ends_epoch=True)
+        run.log({"iteration": iteration, "budget_epoch": iteration // 10, "val/top1": iteration / 100, "lr": 0.1})
 
 
 def finish(run: WandbRun) -> None:
-    run.finish({"best/val/top1": 0.3, "last/val/top1": 0.2}, exit_code=0)
+    run.finish({"best/val/top1": 0.4}, exit_code=0)
 
 
 def train_once(folder: Path, mode: str = "auto", iterations: tuple[int, ...] = (10, 20, 30)) -> None:
@@ -139,7 +144,7 @@ def files(folder: Path) -> list[WandbFile]:
 
 
 def curve(file: WandbFile) -> list[tuple[int, float]]:
-    return [(row["iteration"], row["val/top1"]) for row in file.rows]
+    return [(row["iteration"], row["val/top1"]) for row in file.rows if "val/top1" in row]
 
 
 def warnings(caplog: pytest.LogCaptureFixture) -> list[str]:
@@ -166,20 +171,24 @@ def family() -> set[int]:
     return found - {os.getpid()}
 
 
-def test_an_offline_run_holds_config_curves_and_summary_and_prints_and_warns_nothing(folder, capfd, caplog):
+def test_an_offline_run_holds_config_curves_and_summary_and_prints_how_to_sync(folder, capfd, caplog):
     train_once(folder)
-    assert capfd.readouterr() == ("", "")
+    assert capfd.readouterr() == ("", "datavol: W&B: offline; `wandb sync run/wandb/offline-run-*` sends it\n")
     assert not warnings(caplog)
     (file,) = files(folder)
     assert (file.run.run_id, file.run.run_group, list(file.run.tags)) == ("run1", "volumes", ["pilot", "cpu"])
     assert (file.run.project, file.run.display_name, file.exit_code) == ("datavol", "densenet 50 %", 0)
+    assert (file.run.notes, file.run.job_type) == ("a first look", "train")
     assert (file.config["fraction"], file.config["seed"], file.config["recipe"]["epochs"]) == (0.5, 0, 90)
     assert curve(file) == [(10, 0.1), (20, 0.2), (30, 0.3)]
-    assert [row["_step"] for row in file.rows] == [10, 20, 30]
+    steps = [(row["iteration"], row["epoch"], row["train/loss_step"]) for row in file.rows]
+    assert steps == [(5, 0, 1.0), (10, 0, 0.5), (15, 1, 1.0), (20, 1, 0.5), (25, 2, 1.0), (30, 2, 0.5)]
+    assert all(row["_step"] == row["iteration"] == row["trainer/global_step"] for row in file.rows)
     assert ("*", "iteration") in [(metric.glob_name, metric.step_metric) for metric in file.metrics]
     assert [metric.name for metric in file.metrics if metric.options.hidden] == ["iteration"]
     ours = {key: value for key, value in file.summary.items() if not key.startswith("_")}
-    assert ours == {"best/val/top1": 0.3, "last/val/top1": 0.2}
+    last = {"iteration": 30, "budget_epoch": 3, "epoch": 2, "trainer/global_step": 30, "train/loss_step": 0.5}
+    assert ours == last | {"val/top1": 0.3, "lr": 0.1, "best/val/top1": 0.4}
 
 
 def test_the_reader_joins_records_that_span_blocks(folder):
@@ -212,21 +221,26 @@ def test_a_resumed_training_goes_on_in_the_same_offline_run(folder, server):
     assert first.run.run_id == second.run.run_id
     assert curve(first) + curve(second) == [(10, 0.1), (20, 0.2), (30, 0.3), (40, 0.4)]
     sync(*folder.glob("wandb/offline-run-*"))
-    assert server.iterations() == [10, 20, 30, 40]
+    assert server.iterations() == [5, 10, 15, 20, 25, 30, 35, 40]
 
 
-def test_a_resumed_training_goes_on_in_the_same_online_run(folder, server, capfd):
-    for iterations in ((10, 20, 30), (30, 40)):  # stopped after row 30, but its last checkpoint is from 20
-        train_once(folder, iterations=iterations)
-    assert server.iterations() == [10, 20, 30, 40]
-    assert capfd.readouterr() == ("", "")
+def test_a_resumed_training_goes_on_in_the_same_online_run_and_loses_no_row(folder, server, capfd):
+    run = start(folder)
+    train(run, (10, 20))
+    run.log_step({"iteration": 25, "epoch": 2, "train/loss_step": 1.0}, ends_epoch=False)
+    run.log_step({"iteration": 30, "epoch": 2, "train/loss_step": 0.5}, ends_epoch=True)  # ended while it evaluated
+    finish(run)
+    train_once(folder, iterations=(20, 30, 40))  # row 20 is sent again, and 25 measured again
+    assert server.iterations() == [5, 10, 15, 20, 25, 30, 35, 40]
+    assert [json.loads(line).get("val/top1") for line in server.lines][1::2] == [0.1, 0.2, 0.3, 0.4]
+    assert capfd.readouterr() == ("", f"datavol: W&B: {server.url}/me/datavol/runs/run1\n" * 2)
 
 
 def test_a_run_that_somebody_left_open_is_not_ours(folder):
     theirs = wandb.init(mode="offline", id="theirs", settings=wandb.Settings(silent=True, console="off"))
     train_once(folder)
     assert theirs is not None
-    assert len(files(folder)[0].rows) == 3
+    assert len(curve(files(folder)[0])) == 3
 
 
 MODES: dict[str, tuple[str, dict[str, str], str]] = {
@@ -310,7 +324,7 @@ def test_a_service_process_that_ends_badly_does_not_end_ours(folder, monkeypatch
 def test_our_own_mistakes_are_not_taken_for_failures_of_wandb(folder):
     run = start(folder)
     with pytest.raises(KeyError):
-        run.log({"val/top1": 0.5})
+        run.log({"budget_epoch": 1, "val/top1": 0.5})
     finish(run)
 
 
@@ -320,7 +334,7 @@ def test_a_closed_port_costs_one_warning(folder, monkeypatch, caplog, capfd):
     monkeypatch.setenv("WANDB_API_KEY", API_KEY)
     train_once(folder, "online")
     assert len(warnings(caplog)) == 1
-    assert capfd.readouterr() == ("", "")
+    assert capfd.readouterr().err.count("`wandb sync run/wandb/offline-run-*` sends it") == 1
     (file,) = files(folder)
     assert curve(file) == [(10, 0.1), (20, 0.2), (30, 0.3)]
 
@@ -337,14 +351,14 @@ def test_wandb_waits_for_its_server_no_longer_than_our_patience(folder, monkeypa
     assert os.environ["WANDB_ERROR_REPORTING"] == "false"  # else they would wait for the server at exit
 
 
-def test_an_offline_run_can_be_synced_later(folder, server, monkeypatch, caplog):
+def test_an_offline_run_can_be_synced_later(folder, server, monkeypatch, capfd):
     monkeypatch.setattr(wandb_run, "PATIENCE_SECONDS", 1.0)
     monkeypatch.setenv("WANDB_BASE_URL", CLOSED_PORT)
     train_once(folder)
     monkeypatch.setenv("WANDB_BASE_URL", server.url)
-    pattern = warnings(caplog)[0].partition("`wandb sync ")[2].partition("`")[0]
-    sync(*Path("/").glob(pattern.removeprefix("/")))
-    assert server.iterations() == [10, 20, 30]
+    pattern = capfd.readouterr().err.partition("`wandb sync ")[2].partition("`")[0]
+    sync(*Path().glob(pattern))
+    assert server.iterations() == [5, 10, 15, 20, 25, 30]
 
 
 def test_a_server_that_dies_costs_one_warning_and_no_row(folder, server, monkeypatch, caplog):
@@ -358,7 +372,7 @@ def test_a_server_that_dies_costs_one_warning_and_no_row(folder, server, monkeyp
     again = Server()
     monkeypatch.setenv("WANDB_BASE_URL", again.url)
     sync(Path(warnings(caplog)[0].partition("--include-online ")[2].partition("`")[0]))
-    assert again.iterations() == [10, 20, 30]
+    assert again.iterations() == [5, 10, 15, 20, 25, 30]
     again.close()
 
 
@@ -377,7 +391,7 @@ def test_a_server_that_never_answers_does_not_hold_up_the_exit(folder, monkeypat
         root = Path(__file__).parents[2]
         monkeypatch.setenv("PYTHONPATH", f"{root}{os.pathsep}{root / 'tests'}")
         subprocess.run([sys.executable, "-c", code], check=True, timeout=HANG_SECONDS)
-    assert len(files(folder)[0].rows) == 3
+    assert len(curve(files(folder)[0])) == 3
 
 
 def test_importing_the_module_is_cheap():

@@ -9,6 +9,7 @@ from typing import Any
 
 import pandas as pd
 
+from datavol.config.logger import REPORT
 from datavol.data.budget import plan_budget
 from datavol.errors import ConfigError, flat
 from datavol.runs.columns import WHOLE_EPOCH_COLUMNS, Value
@@ -17,8 +18,8 @@ from datavol.study.load.epochs import together
 from datavol.study.load.guessing import GUESSES, with_guesses
 from datavol.study.load.run_row import partial_row
 from datavol.study.load.study import Study, runs_frame, with_evaluations
-from datavol.tracking.keys import record_from_wandb
-from datavol.tracking.session import NOT_RUNS, logged_in_api
+from datavol.tracking.keys import WANDB_ALONE, named_as_today, record_from_wandb
+from datavol.tracking.session import logged_in_api
 
 STATES = {"finished": "finished", "running": "running", "pending": "running", "preempting": "running"}
 """W&B's states as datavol's; any other, such as `crashed` or `killed`, is a failure."""
@@ -38,7 +39,7 @@ def load_wandb(project: str, api: Any = None) -> Study:
 
     try:
         api = api or logged_in_api()
-        loaded = [_loaded(run) for run in api.runs(project, lazy=False) if run.job_type != NOT_RUNS]
+        loaded = [_loaded(run) for run in api.runs(project, lazy=False) if run.job_type != REPORT]
     except ConfigError:
         raise
     except (wandb.Error, ValueError) as error:
@@ -58,7 +59,7 @@ def _loaded(run: Any) -> tuple[dict[str, Value], pd.DataFrame]:
     known: dict[str, Value] = {"run": run.name, "study": run.group}
     try:
         rows = _rows(run)
-        return partial_row(_record(run, rows)) | known, pd.DataFrame(rows)
+        return partial_row(_record(run, rows)) | {"run": run.name}, pd.DataFrame(rows)
     except (KeyError, TypeError, AttributeError) as error:
         reason = f"W&B must hold a run that datavol logged, got one without {error}"
     except ConfigError as error:
@@ -67,30 +68,36 @@ def _loaded(run: Any) -> tuple[dict[str, Value], pd.DataFrame]:
 
 
 def _rows(run: Any) -> list[Row]:
-    """Read the history without W&B's own columns."""
-    # Only rows with a budget epoch are datavol's. W&B spells NaN and infinities as text, which `float` reads
-    scan = [row for row in run.scan_history() if "budget_epoch" in row]
-    rows = [{name: float(value) for name, value in row.items() if name[0] != "_" and value is not None} for row in scan]
+    """Read the evaluations' rows of the history, without what W&B alone has."""
+    # Other rows are of the loss in between, or not datavol's. W&B spells NaN and infinities as text: `float` reads it
+    known = [{name: value for name, value in row.items() if value is not None} for row in run.scan_history()]
+    evaluations = [row for row in known if "budget_epoch" in row]
+    rows = [
+        {name: float(value) for name, value in row.items() if name[0] != "_" and name not in WANDB_ALONE}
+        for row in evaluations
+    ]
     for row in rows:
         row |= {name: int(row[name]) for name in WHOLE_EPOCH_COLUMNS}
-    if len(rows) < (sent := run.summary.get("last/budget_epoch", 0)):
+    if len(rows) < (sent := _evaluations_sent(run)):
         raise ConfigError(f"W&B must hold the {sent} evaluations of the run's summary, got {len(rows)}")
     return rows
 
 
+def _evaluations_sent(run: Any) -> int:
+    return int(run.summary.get("budget_epoch", run.summary.get("last/budget_epoch", 0)))  # older runs: the second
+
+
 def _record(run: Any, rows: list[Row]) -> dict[str, Any]:
     """Rebuild as much of the run's record as W&B holds."""
-    config = run.config
+    config = named_as_today({"hash": run.id.partition("-")[0], **run.config})  # older runs have it in their id alone
     record = record_from_wandb(config)
     last, best = (rows[-1], best_of(rows)) if rows else ({}, {})
     if config["subset_file"] is not None and record["schema_version"] < 2:  # sent as asked for: a list is no draw
         share = config["size"] / config["full_size"]
         record["subset"] |= {"fraction": share, "draw": "listed", "draw_seed": 0}
-    batch = config["recipe_settings"]["batch_size"]
+    batch = config["recipe"]["batch_size"]
     iterations = plan_budget(config["budget"], config["epochs"], batch, config["full_size"], config["size"]).iterations
     return record | {
-        "study": run.group,
-        "hash": run.id.partition("-")[0],
         "state": STATES.get(run.state, "failed"),
         "reason": None if run.state in STATES else f"W&B says {run.state}",
         "parent": config["start_from"],

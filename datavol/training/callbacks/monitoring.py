@@ -3,6 +3,7 @@
 import math
 import sys
 import time
+from collections.abc import Callable
 from typing import Any
 
 import lightning as L
@@ -96,6 +97,25 @@ class Threads(Callback):
         set_threads(self.threads, trainer.num_devices)
         if trainer.is_global_zero:
             self.folder.update(threads=torch.get_num_threads())
+
+
+class StepLoss(Callback):
+    """Sends the training loss of every n-th iteration: of rank 0's share of its batch."""
+
+    def __init__(self, every: int) -> None:
+        self.every = every
+        self.send: Callable[..., None] | None = None  # where to, on rank 0 alone
+        self.sent = -1
+
+    def on_train_batch_end(self, trainer: L.Trainer, pl_module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
+        """Send a point; reading the loss waits for the device, hence only every n iterations."""
+        iteration = pl_module.iteration
+        if self.send is None or iteration % self.every or iteration == self.sent:  # which accumulation stands at
+            return
+        self.sent = iteration
+        loss = float(outputs["loss"]) * trainer.accumulate_grad_batches  # by which Lightning has divided it
+        point = {"iteration": iteration, "epoch": trainer.current_epoch, "train/loss_step": loss}
+        self.send(point, ends_epoch=trainer.is_last_batch)
 
 
 class StopOnNonFinite(Callback):

@@ -15,7 +15,9 @@ from datavol.study.audit.comparability import audit
 from datavol.study.load.study import load_study
 from datavol.study.load.wandb_project import load_wandb
 from datavol.study.tables.summaries import learning_curve_points
-from datavol.training import record as recording
+from datavol.tracking import training_run
+from datavol.tracking.run import WandbRun
+from datavol.training.record import wandb_curves
 
 UNSENT = ["folder", "fingerprint", "subset_sha256", "threads", "commit", "code_changed"]
 UNSENT += ["versions", "groups", "grouped_by", "machine", "processor", "listed_images", "started", "ended", "study"]
@@ -37,21 +39,39 @@ class FakeApi:
         (run,) = compose([*overrides, "logger=wandb"])
         rows: list[dict[str, Any]] = []
 
-        def opened(settings: Any, *, run_id: str, name: str, study: str, config: dict[str, Any], **_: Any) -> Any:
+        def opened(settings: Any, *, run_id: str, name: str, study: str, config: dict[str, Any], **_: Any) -> WandbRun:
             known = {"id": run_id, "name": folder.path.name, "group": study, "config": config, "state": state}
             known |= {"job_type": None, "created_at": "2026-01-01T00:00:00Z", "scan_history": lambda: rows}
             self.sent.append(SimpleNamespace(**known, summary={}))
-            return SimpleNamespace(
-                log=lambda row: rows.append({"_step": row["iteration"], "_runtime": 1.5} | row),
-                finish=lambda summary, code: self.sent[-1].summary.update(summary),
-            )
 
-        monkeypatch.setattr(recording, "open_wandb_run", opened)
-        keeper = SimpleNamespace(folder=folder, send=None, rows=[])
-        with recording.wandb_curves(run, keeper, True):  # type: ignore[arg-type]
+            def log(row: dict[str, Any], step: int, commit: bool) -> None:
+                rows.append({"_step": step, "_runtime": 1.5} | row)
+                self.sent[-1].summary.update(row)  # as W&B does
+
+            server: Any = SimpleNamespace(log=log, finish=lambda code: None, summary=self.sent[-1].summary)
+            return WandbRun(server)
+
+        monkeypatch.setattr(training_run, "open_wandb_run", opened)
+        keeper: Any = SimpleNamespace(folder=folder, send=None, rows=[])
+        steps: Any = SimpleNamespace(send=None)
+        with wandb_curves(run, keeper, steps, True):
             for row in folder.rows:
+                first = row["iteration"] - row["iteration"] // row["budget_epoch"] + 1
+                steps.send({"iteration": first, "epoch": 0, "train/loss_step": 1.0}, ends_epoch=False)
                 keeper.send(row)
         return self.sent[-1]
+
+
+def as_sent_before(run: Any) -> None:
+    """Name a run's keys as older versions of datavol did."""
+    config, rows = run.config, [row for row in run.scan_history() if "budget_epoch" in row]
+    sections = {f"{name}_settings": config[name] for name in ("model", "data", "recipe", "trainer")}
+    names = {name: config[name]["name"] for name in ("model", "data", "recipe")}
+    run.config = {key: value for key, value in config.items() if key != "hash"} | names | sections
+    apart = ("epoch", "trainer/global_step")
+    run.scan_history = lambda: [{key: value for key, value in row.items() if key not in apart} for row in rows]
+    guesses = {key: value for key, value in run.summary.items() if key.startswith("guess/")}
+    run.summary = guesses | {"last/budget_epoch": len(rows)}
 
 
 @pytest.fixture
@@ -74,6 +94,15 @@ def test_the_frames_are_those_of_the_folder_where_it_is_sent_and_can_be_audited_
     assert online.runs[UNSENT[:8]].isna().all(axis=None)
     assert [(finding.name, finding.severity) for finding in audit(online)] == [("subsets", "minor")]
     same(learning_curve_points(online.runs), learning_curve_points(study.runs))
+
+
+def test_a_project_of_an_older_version_is_read_beside_runs_of_this_one(both):
+    study, api = both
+    as_sent_before(api.sent[0])
+    as_sent_before(api.sent[3])
+    online = load_wandb("me/here", api)
+    pd.testing.assert_frame_equal(online.runs.drop(columns=UNSENT), study.runs.drop(columns=UNSENT), check_dtype=False)
+    pd.testing.assert_frame_equal(online.epochs, study.epochs, check_dtype=False, check_like=True)
 
 
 def test_every_run_is_a_row_whatever_its_state(both, tmp_path, monkeypatch):

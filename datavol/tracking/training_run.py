@@ -1,0 +1,56 @@
+"""Opens, fills and closes the W&B run of a training's record."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from datavol.config.logger import WandbConfig
+from datavol.config.run import Config, Run
+from datavol.errors import ConfigError
+from datavol.runs.columns import Json
+from datavol.runs.folder import RunFolder
+from datavol.tracking.keys import wandb_config
+from datavol.tracking.run import WandbRun, open_wandb_run
+from datavol.tracking.session import agents_run
+
+
+def open_for(run: Run, record: Json) -> WandbRun:
+    """Start or resume the W&B run of a record that has been opened."""
+    config = run.config
+    assert isinstance(config.logger, WandbConfig)
+    return open_wandb_run(
+        config.logger,
+        folder=run.folder,
+        run_id=record["wandb_id"],
+        name=config.run_name,
+        study=config.study,
+        tags=[str(config.model.name), config.data.name, config.recipe.name],
+        config=wandb_config(run.values, record),
+    )
+
+
+def summary_of(record: Json) -> dict[str, Any]:
+    """List what W&B does not know by itself, as `best/val/top1`: of the last row it keeps each value."""
+    return {f"{which}/{name}": value for which in ("best", "guess") for name, value in record.get(which, {}).items()}
+
+
+def log_again(run: Run) -> None:
+    """Log a finished run to the W&B run that a sweep's agent has opened for it.
+
+    An agent may propose a configuration that it, or somebody before it, has trained already.
+    """
+    if agents_run() is None or not isinstance(run.config.logger, WandbConfig):
+        return
+    folder = RunFolder(run.folder)
+    wandb_run = open_for(run, folder.record)
+    for row in folder.rows:
+        wandb_run.log(row)
+    wandb_run.finish(summary_of(folder.record), exit_code=0)
+
+
+def check_agents_proposal(configs: Sequence[Config]) -> None:
+    """Raise a ConfigError if an agent's one W&B run were to take several trainings."""
+    if agents_run() and len(configs) > 1 and isinstance(configs[0].logger, WandbConfig):
+        raise ConfigError(
+            f"a W&B agent's proposal must be one run, got {len(configs)}; leave -m out, and let the sweep's file list "
+            "the values"
+        )
