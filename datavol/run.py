@@ -6,6 +6,7 @@ In Python `datavol.run(...)` trains one run: see `datavol.api.run`.
 from __future__ import annotations
 
 import io
+import os
 import sys
 from contextlib import redirect_stdout
 from typing import TYPE_CHECKING, Any
@@ -125,6 +126,7 @@ def start_hydra(runs: dict[tuple[str, ...], Run], prepared: Prepared | None) -> 
 
     # The launcher gets the task function alone, and trains the runs that it carries rather than compose them again
     task.runs = runs  # type: ignore[attr-defined]
+    os.environ["HYDRA_FULL_ERROR"] = "1"  # errors come to `cli_errors`, which words them
     hydra.main(config_path=str(conf_dir()), config_name="config", version_base=HYDRA_VERSION)(task)()
 
 

@@ -99,8 +99,6 @@ MISTAKES = {
     "colour=[": "an override must be written name=value, got 'colour=['; quote what is special: 'name=\"a b\"'",
     "fraction": "an override must be written name=value, got 'fraction'; try fraction=0.25",
     "seed=1 extra": "an override must be written name=value, got 'extra'; leave it out",
-    "--fraction=0.5": "the command line must be options and name=value pairs, got: unrecognized arguments: "
-    "--fraction=0.5; try fraction=0.5",
     # as other tools would have it
     "model=vit": "model must be one of ..., got 'vit'; try model=timm model.name=vit_base_patch16_224",
     "model=ResNet50": "model must be one of ..., got 'ResNet50'; try model=resnet50",
@@ -129,6 +127,16 @@ MISTAKES = {
     "check the path",
     "seed=1 -m fraction=0.1,7": FRACTION.format("7").replace("0.25", "0.07"),
     "fraction=0.1,7 -m": FRACTION.format("7").replace("0.25", "0.07"),
+    "logger.job_type=report": "logger.job_type must be a kind of run other than report, which marks uploaded reports, "
+    'got "report"; try logger.job_type=train',
+    "objective=top1": "objective must be a column of metrics.csv such as val/top1, or of the best evaluation, "
+    'best/val/top1, got "top1"; try objective=val/top1',
+    "trainer.log_every_n_steps=0": "trainer.log_every_n_steps must be iterations between two points of the training "
+    "loss, at least 1, got 0; try trainer.log_every_n_steps=50",
+    "hydra/sweeper=optuna fraction=0.1,0.2 -m": "hydra.sweeper.direction must be maximize for objective=val/top1, got "
+    "minimize; try hydra.sweeper.direction=maximize",
+    "-m hydra/sweeper=optuna hydra/launcher=basic fraction=0.1,0.2": "hydra/launcher must be datavol or one of SLURM's "
+    "beside a sweeper that makes its jobs up, got ...; leave hydra/launcher out",
     "experiment=nope": "experiment must be one of ..., got 'nope'; leave experiment out, or try experiment=",
     # of groups
     r"data=image_folder data.root=x 'data.group=(clip\d+)_'": "data.root must be a folder, got x",

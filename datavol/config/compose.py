@@ -22,6 +22,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from pydantic import ValidationError
 
+from datavol.cli.agents import as_overrides
 from datavol.config.arguments import as_meant, searched
 from datavol.config.identity import canonical
 from datavol.config.jobs import JobComposer
@@ -29,6 +30,7 @@ from datavol.config.messages import hydra_message, option_message, schema_messag
 from datavol.config.model import TORCHVISION_NETWORKS
 from datavol.config.run import Config, Run
 from datavol.config.section import conf_dir
+from datavol.config.sweepers import check_sweeper, one_of, splits_as_hydra
 from datavol.errors import ConfigError
 
 HYDRA_VERSION = "1.3"
@@ -70,7 +72,7 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
 
     parser = get_args_parser()
     parser.error = fail  # type: ignore[method-assign]
-    parsed = parser.parse_intermixed_args(list(arguments))
+    parsed = parser.parse_intermixed_args(as_overrides(arguments))
     for option in ("config_name", "config_path"):
         if getattr(parsed, option):
             name = f"--{option.replace('_', '-')}"
@@ -112,6 +114,7 @@ def compose(overrides: Sequence[str], *, multirun: bool = False) -> list[Run]:
                 raise ConfigError("-m must be given with an experiment that is a sweep, got a single run; try -m")
             if not multirun:
                 return [to_run(tuple(overrides), master, multirun=False)]
+            check_sweeper(master)
             jobs, compose_job = _split(master, overrides, hydra.config_loader), JobComposer(hydra.config_loader, master)
             return [to_run(tuple(job), compose_job(job), multirun=True) for job in jobs]
         except ConfigError:  # a ValueError, in one line already
@@ -123,11 +126,12 @@ def compose(overrides: Sequence[str], *, multirun: bool = False) -> list[Run]:
 
 def _split(master: DictConfig, overrides: Sequence[str], loader: Any) -> list[list[str]]:
     """Split a sweep into the overrides of its jobs."""
-    # Split as Hydra's basic sweeper will once it starts, so that `datavol.run` finds these runs again by their
-    # overrides. Jobs that another sweeper, such as Optuna's, makes up while it runs are checked by the launcher
     parameters = master.hydra.sweeper.get("params") or {}
     both = [f"{name}={value}" for name, value in parameters.items()] + list(overrides)
     parsed = OverridesParser.create(config_loader=loader).parse_overrides(both)
+    if not splits_as_hydra(master):  # Optuna's makes its jobs up while it runs; here one is checked, and then each
+        return [[one_of(override) for override in parsed]]
+    # Split as Hydra's basic sweeper will once it starts, so that `datavol.run` finds these runs by their overrides
     jobs = BasicSweeper.split_arguments(parsed, max_batch_size=None)[0]
     if not jobs:
         raise ConfigError(f"a sweep must have at least one run, got none from {' '.join(both)}; give it values")

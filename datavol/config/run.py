@@ -63,6 +63,13 @@ class Config(Section):
     predictions: Literal["last", "all", "none"] = key(
         "last, all or none: whose top-5 classes and probabilities are kept, image by image", hashed=False, remedy="last"
     )
+    objective: Text = key(
+        "a column of metrics.csv such as val/top1, or of the best evaluation, best/val/top1",
+        hashed=False,
+        added="val/top1",
+        remedy="val/top1",
+        pattern=r"^(best/)?(val|train)/.+$",
+    )
     checkpoint: CheckpointConfig = key("a section", hashed=False)
     plan: PlanConfig = key("a section", hashed=False)
     sweep: SweepConfig = key("a section", hashed=False)

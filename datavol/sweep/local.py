@@ -13,7 +13,7 @@ from pathlib import Path
 from types import FrameType
 from typing import NoReturn
 
-from datavol.cli.console import say
+from datavol.cli.console import announce, say
 from datavol.config.run import Run
 from datavol.config.sweep import SweepConfig
 from datavol.errors import HELD, flat
@@ -23,7 +23,7 @@ from datavol.sweep.devices import run_environments
 from datavol.sweep.job import write_job
 from datavol.sweep.processes import JobProcess
 from datavol.sweep.status import ELSEWHERE, Display, Status
-from datavol.tracking.training_run import log_again
+from datavol.tracking.training_run import log_again, places_of_a_sweep
 
 POLL_SECONDS = 0.2
 
@@ -78,6 +78,7 @@ def jobs_of(runs: Sequence[Run], settings: SweepConfig) -> list[Job]:
     for job in jobs:
         if job.status.state == "skipped":
             log_again(job.run)
+    announce(places_of_a_sweep([job.run for job in jobs if job.status.state == "waiting"]))
     return jobs
 
 

@@ -54,6 +54,16 @@ def agents_run() -> str | None:
     return os.environ.get("WANDB_RUN_ID") if os.environ.get("WANDB_SWEEP_ID") else None
 
 
+def address_of(settings: WandbConfig) -> str:
+    """Return a project's address, as far as it is known without the network."""
+    from wandb.util import app_url
+
+    in_force = _settings_in_force()
+    entity = settings.entity or in_force.entity
+    site = app_url(in_force.base_url)
+    return f"{site}/{entity}/{settings.project}" if entity else f"{site}, project {settings.project}"
+
+
 def logged_in_api() -> Any:
     """Open a `wandb.Api`, which never asks for a key at the terminal.
 

@@ -1,6 +1,7 @@
 """Opens, fills and closes the W&B run of a training's record."""
 
-from collections.abc import Sequence
+import shlex
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from datavol.config.logger import WandbConfig
@@ -10,7 +11,7 @@ from datavol.runs.columns import Json
 from datavol.runs.folder import RunFolder
 from datavol.tracking.keys import wandb_config
 from datavol.tracking.run import WandbRun, open_wandb_run
-from datavol.tracking.session import agents_run
+from datavol.tracking.session import address_of, agents_run, check_wandb
 
 
 def open_for(run: Run, record: Json) -> WandbRun:
@@ -45,6 +46,20 @@ def log_again(run: Run) -> None:
     for row in folder.rows:
         wandb_run.log(row)
     wandb_run.finish(summary_of(folder.record), exit_code=0)
+
+
+def places_of_a_sweep(runs: Sequence[Run]) -> Iterator[str]:
+    """Say where the runs of a sweep go on W&B, a line per study."""
+    for run in {(run.folder.parent, run.config.logger.model_dump_json()): run for run in runs}.values():
+        settings = run.config.logger
+        if not isinstance(settings, WandbConfig):
+            continue
+        mode = check_wandb(settings)
+        if mode == "offline":
+            pattern = f"{shlex.quote(str(run.folder.parent))}/*/wandb/offline-run-*"
+            yield f"W&B: offline; `wandb sync {pattern}` sends the runs"
+        elif mode == "online":
+            yield f"W&B: {address_of(settings)}, group {settings.group or run.config.study}"
 
 
 def check_agents_proposal(configs: Sequence[Config]) -> None:

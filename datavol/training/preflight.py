@@ -14,6 +14,7 @@ from datavol.runs.files import check_lockable, check_writable
 from datavol.runs.folder import RunFolder
 from datavol.runs.integrity import check_replaceable, check_world_size, state_of
 from datavol.tracking.session import check_wandb
+from datavol.tracking.training_run import check_agents_proposal
 from datavol.training.changes import check_files_stayed, check_weights_stayed
 
 
@@ -25,6 +26,7 @@ def check_runs(runs: list[Run]) -> list[Prepared]:
     """
     check_installed("train")
     check_lockable()
+    check_agents_proposal([run.config for run in runs])
     for run in runs:
         _check_folder(run)
         if not run.on_cluster:  # a job's node has other devices than this machine

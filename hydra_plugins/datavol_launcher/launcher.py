@@ -5,6 +5,8 @@ Hydra imports every launcher at every start, so slow imports stand inside functi
 
 from __future__ import annotations
 
+import logging
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,6 +18,9 @@ from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf
 
 from datavol.cli.boundary import cli_errors
+from datavol.cli.console import say
+from datavol.config.sweepers import splits_as_hydra
+from datavol.errors import ConfigError, RunError
 
 if TYPE_CHECKING:
     from datavol.config.run import Run
@@ -28,16 +33,31 @@ ConfigStore.instance().store(
 )
 
 
+class Spoken(logging.Handler):
+    """Prints log messages as plain lines."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Print a message."""
+        say(record.getMessage(), sys.stderr)
+
+
 class DatavolLauncher(Launcher):
     """Composes all runs of a sweep, then trains each in a process."""
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
         """Keep Hydra's loader and configuration, and the runs already checked."""
         self._loader, self._master = hydra_context.config_loader, config
+        self._all_known = splits_as_hydra(config)
+        if not self._all_known:  # what the sweeper says in the log, such as the best parameters, is its result
+            logging.getLogger("hydra_plugins").setLevel(logging.INFO)
+            logging.getLogger("hydra_plugins").handlers = [Spoken()]
         self._checked: dict[tuple[str, ...], Run] = getattr(task_function, "runs", {})
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
-        """Train the runs; exit with code 1 if one of them failed."""
+        """Train the runs, and return their objectives.
+
+        Exit with code 1 if one of them failed; another sweeper, such as Optuna's, gets the error and judges by itself.
+        """
         from datavol.config.jobs import distinct_runs
 
         # all before the first one starts: an error in the last is reported at once
@@ -45,8 +65,25 @@ class DatavolLauncher(Launcher):
         # Hydra's sweeper has written the sweep's first configuration here; every run keeps its own
         (Path(self._master.hydra.sweep.dir) / "multirun.yaml").unlink(missing_ok=True)
         different = list({id(run): run for run in runs}.values())  # one that was asked for twice is the same object
-        cli_errors(lambda: self._train(distinct_runs(different)))()  # Hydra would print a traceback
-        return [JobReturn(overrides=overrides, status=JobStatus.COMPLETED) for overrides in job_overrides]
+        try:
+            cli_errors(lambda: self._train(distinct_runs(different)))()  # Hydra would print a traceback
+        except SystemExit as ended:
+            if self._all_known or ended.code != 1:
+                raise
+        return [self._returned(run) for run in runs]
+
+    def _returned(self, run: Run) -> JobReturn:
+        """Report a run to the sweeper, with its objective or why it has none."""
+        if self._all_known:  # nobody asks
+            return JobReturn(overrides=run.overrides, status=JobStatus.COMPLETED)
+        from datavol.sweep.objective import objective_of
+
+        try:
+            value = objective_of(run)
+        except (ConfigError, RunError) as error:
+            return JobReturn(overrides=run.overrides, status=JobStatus.FAILED, _return_value=error)
+        say(f"{run.folder}: {run.config.objective} is {value:.6g}")
+        return JobReturn(overrides=run.overrides, status=JobStatus.COMPLETED, _return_value=value)
 
     def _composed(self, overrides: Sequence[str]) -> Run:
         """Compose a run chosen by another sweeper, such as Optuna's."""

@@ -38,6 +38,8 @@ def read_wandb_file(path: Path) -> WandbFile:
         match record.WhichOneof("record_type"):
             case "run":
                 file.run, file.config = record.run, file.config | _values(record.run.config.update)
+            case "config":
+                file.config |= _values(record.config.update)
             case "history":
                 file.rows.append(_values(record.history.item))
             case "summary":

@@ -5,6 +5,7 @@ What is not sent to W&B is missing: `folder`, `fingerprint`, `subset_sha256`, `t
 at subsets and code; load the study's folder where that is at hand.
 """
 
+from collections.abc import Iterator
 from typing import Any
 
 import pandas as pd
@@ -45,6 +46,7 @@ def load_wandb(project: str, api: Any = None) -> Study:
     except (wandb.Error, ValueError) as error:
         got = f"{project}: {flat(error)}"
         raise ConfigError(f"project must be a W&B project that you can read, got {got}; try entity/project") from None
+    loaded = list(_once(loaded))
     if not loaded:
         raise ConfigError(f"project must be a W&B project with runs in it, got {project}; check its name")
     # `runs_frame` sorts: until they are counted, `evaluations` holds each run's index before that, to find its table
@@ -52,6 +54,19 @@ def load_wandb(project: str, api: Any = None) -> Study:
     tables = [loaded[i][1].assign(run=index) for index, i in enumerate(runs["evaluations"])]
     epochs = together([table[["run", *table.columns.drop("run")]] for table in tables])
     return Study(with_guesses(with_evaluations(runs, epochs)), epochs)
+
+
+def _once(loaded: list[tuple[dict[str, Value], pd.DataFrame]]) -> Iterator[tuple[dict[str, Value], pd.DataFrame]]:
+    """Mark runs that were logged again, as to a sweep's agent that proposed one twice."""
+    known: set[tuple[Value, str]] = set()
+    for row, epochs in loaded:
+        run = (row.get("hash"), epochs.to_csv())  # two trainings differ at least in the seconds that they took
+        if len(epochs) and run in known:
+            again = {"state": "copied", "reason": "the same run, by hash and measurements, as another there"}
+            yield row | again, pd.DataFrame()
+        else:
+            known.add(run)
+            yield row, epochs
 
 
 def _loaded(run: Any) -> tuple[dict[str, Value], pd.DataFrame]:
