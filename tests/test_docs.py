@@ -69,7 +69,7 @@ def check_keys(command: Command) -> None:
     sweep = "-m" in command.words
     for which in (0, -1):
         split = [word.partition("=") for word in command.overrides]
-        values = [f"{name}={v if '[' in v or not sweep else v.split(',')[which]}" for name, _, v in split]
+        values = [f"{name}={v if '[' in v or '(' in v or not sweep else v.split(',')[which]}" for name, _, v in split]
         assert compose(values, multirun=sweep)
         if values == command.overrides:
             return

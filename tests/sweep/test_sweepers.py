@@ -75,7 +75,8 @@ def test_a_failing_run_ends_the_sweep_in_one_line(trained, capfd):
         trained("recipe.optimiser.lr=choice(0.95,0.96)", "hydra.sweeper.direction=maximize")
     assert ended.value.code == 1
     last = capfd.readouterr().err.splitlines()[-1]
-    assert last.startswith("datavol: studies/digits/") and last.endswith("has not finished: the loss was not finite")
+    assert last.startswith("datavol: studies/digits/")
+    assert last.endswith("has not finished: the loss was not finite")
 
 
 def test_failures_are_allowed_as_the_sweeper_says(trained, elsewhere):

@@ -62,7 +62,10 @@ def _once(loaded: list[tuple[dict[str, Value], pd.DataFrame]]) -> Iterator[tuple
     for row, epochs in loaded:
         run = (row.get("hash"), epochs.to_csv())  # two trainings differ at least in the seconds that they took
         if len(epochs) and run in known:
-            again = {"state": "copied", "reason": "the same run, by hash and measurements, as another there"}
+            again: dict[str, Value] = {
+                "state": "copied",
+                "reason": "the same run, by hash and measurements, as another there",
+            }
             yield row | again, pd.DataFrame()
         else:
             known.add(run)

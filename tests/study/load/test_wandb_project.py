@@ -105,6 +105,16 @@ def test_a_project_of_an_older_version_is_read_beside_runs_of_this_one(both):
     pd.testing.assert_frame_equal(online.epochs, study.epochs, check_dtype=False, check_like=True)
 
 
+def test_a_run_that_was_logged_twice_counts_once(both):
+    study, api = both
+    again = SimpleNamespace(**vars(api.sent[0]) | {"id": "an agent's"})
+    api.sent.append(again)
+    online = load_wandb("me/here", api)
+    assert online.runs["state"].value_counts().to_dict() == {"finished": 4, "copied": 1}
+    assert len(online.epochs) == len(study.epochs)
+    assert [(found.name, found.severity) for found in audit(online)] == [("subsets", "minor"), ("copied", "note")]
+
+
 def test_every_run_is_a_row_whatever_its_state(both, tmp_path, monkeypatch):
     _, api = both
     api.send(write_run(tmp_path / "more", done=0), monkeypatch, state="running")
