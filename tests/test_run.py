@@ -106,7 +106,8 @@ def test_the_offline_wandb_file_holds_curves_summary_and_config(command, elsewhe
     assert {name: summary[name] for name in last} == last
     assert {name: summary[f"best/{name}"] for name in last} == folder.record["best"]
     composed = {name: part for name, part in folder.values.items() if name not in ("plan", "sweep", "schema_version")}
-    composed["trainer"] |= {name: folder.record[name] for name in ("compile", "cudnn_benchmark")}  # what `auto` became
+    settled = ("precision", "compile", "cudnn_benchmark")
+    composed["trainer"] |= {name: folder.record[name] for name in settled}
     assert {name: wandb.config[name] for name in composed} == composed
     assert not {"plan", "sweep"} & set(wandb.config)
     assert wandb.config["recipe"]["optimiser"]["lr"] == 0.1

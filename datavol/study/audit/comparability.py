@@ -150,6 +150,6 @@ def _left_out(runs: pd.DataFrame) -> Iterator[Finding]:
     for state, severity, remedy in rules:
         unused = runs[runs["state"] == state]
         if len(unused):
-            place = unused["folder"].fillna(unused["run"]).iloc[0]  # W&B has no folders
+            place = unused["folder"].astype(object).fillna(unused["run"]).iloc[0]  # W&B has no folders
             first = f": {place} is {unused['reason'].iloc[0]}" if state == "copied" else ""
             yield Finding(severity, state, f"{len(unused)} {state} left out{first}", run_names(unused), remedy)

@@ -62,11 +62,8 @@ def _once(loaded: list[tuple[dict[str, Value], pd.DataFrame]]) -> Iterator[tuple
     for row, epochs in loaded:
         run = (row.get("hash"), epochs.to_csv())  # two trainings differ at least in the seconds that they took
         if len(epochs) and run in known:
-            again: dict[str, Value] = {
-                "state": "copied",
-                "reason": "the same run, by hash and measurements, as another there",
-            }
-            yield row | again, pd.DataFrame()
+            reason = "the same run, by hash and measurements, as another there"
+            yield {**row, "state": "copied", "reason": reason}, pd.DataFrame()
         else:
             known.add(run)
             yield row, epochs
