@@ -119,6 +119,21 @@ MISTAKES = {
     "fraction=0.1, 0.2": "an override must be written name=value, got 'fraction=0.1,'; try -m fraction=0.1,0.2",
     "fraction=[0.1, 0.2]": "an override must be written name=value, got 'fraction=[0.1,'; try -m fraction=0.1,0.2",
     "fraction==0.1": "an override must be written name=value, got 'fraction==0.1'; try fraction=0.1",
+    "-m fraction=0.1;0.2": "an override must be written name=value, got 'fraction=0.1;0.2'; try -m fraction=0.1,0.2",
+    "-m seed=0-2": 'seed must be a whole number of at least 0, got "0-2"; try -m seed=0,1,2',
+    "fraction 0.1 0.2": "an override must be written name=value, got 'fraction'; try -m fraction=0.1,0.2",
+    "data=[digits]": "data must be one of ..., got 'digits'; try data=digits",
+    "data=digits,": "an override must be written name=value, got 'data=digits,'; try data=digits",
+    "resume=true": "resume must be a key of conf/, got an unknown one; leave it out: runs resume by themselves",
+    "debug=true": "debug must be a key of conf/, got an unknown one; try --debug",
+    "jobs=2": "jobs must be a key of conf/, got an unknown one; try sweep.parallel=2",
+    "name=mine": "name must be a key of conf/, got an unknown one; try study=mine",
+    "trainer=cuda": "trainer must be one of auto, cpu, ddp, gpu, got 'cuda'; try trainer=gpu",
+    "trainer=2": "trainer must be one of auto, cpu, ddp, gpu, got '2'; try trainer.devices=2",
+    "trainer.devices=all": 'trainer.devices must be auto or a whole number of at least 1, got "all"; try '
+    "trainer.devices=auto",
+    "trainer.precision=fp16": 'trainer.precision must be auto, 32, 16-mixed, bf16-mixed or 64, got "fp16"; try '
+    "trainer.precision=16-mixed",
     "hydra/sweeper=ax": "hydra/sweeper must be one that is installed, got 'ax'; type pip install hydra-ax-sweeper",
     "hydra/launcher=joblib": "hydra/launcher must be datavol (this machine), slurm_cpu, slurm_gpu, submitit_slurm, got "
     "'joblib'; leave it out: sweep.parallel says how many runs train at once",
@@ -199,7 +214,7 @@ MISTAKES = {
 
 HERE = (
     "/",
-    *("vit_base", "data=cifar10", "model.weights=imagenet"),  # of larger images, a download
+    *("vit_base", "data=cifar10", "model.weights=imagenet", "trainer=gpu"),  # of larger images, a GPU
     "experiment=",
     "data.classes=[",
     "data.root=x",

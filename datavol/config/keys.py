@@ -39,7 +39,8 @@ ELSEWHERE = {
     "fraction": ("frac", "subset", "portion", "train_fraction", "data_fraction", "train_size"),
     "seed": ("random_seed", "random_state", "manual_seed"),
     "logger": ("wandb", "use_wandb", "loggers", "no_wandb"),
-    "study": ("project", "experiment_name", "exp_name"),
+    "study": ("project", "experiment_name", "exp_name", "exp", "name", "run_name", "output_dir", "out_dir", "save_dir"),
+    "sweep.parallel": ("jobs", "n_jobs", "num_jobs", "max_workers"),
 }
 """Keys, by what other tools call them; the section in front of a name counts for nothing."""
 
@@ -49,6 +50,14 @@ FAMILIES = {
     **{"mobilenet": "mobilenetv3_large_100", "regnet": "regnety_008", "inception": "inception_v3"},
 }
 """A network of timm for each family's name; timm itself would take seconds to import."""
+
+INSTEAD = {
+    "resume": "leave it out: runs resume by themselves",
+    "multirun": "try -m",
+    "debug": "try --debug",
+    "config_dir": "try --config-dir DIR",
+}
+"""Names of what datavol does without a key."""
 
 OTHER_NAMES = {name: key for key, names in ELSEWHERE.items() for name in names}
 
@@ -129,6 +138,8 @@ def choice_of(group: str, got: str, known: Sequence[str] = ()) -> str:
     if group == "data" and re.search(r"[/.~\\]", got):
         return data_at(got)
     known = known or choices(group)
+    if group == "trainer" and (got.isdecimal() or got in ("cuda", "mps")):
+        return f"trainer.devices={got}" if got.isdecimal() else "trainer=gpu" if got == "cuda" else "trainer=auto"
     if group == "model" and (network := FAMILIES.get(got.lower())):
         return f"model=timm model.name={network}"
     if group == "model" and re.search(r"[\d_]", got) and not difflib.get_close_matches(got.lower(), known, cutoff=0.8):
@@ -204,8 +215,10 @@ def _options(annotation: Any) -> list[str]:
 
 
 def _several(got: str) -> list[str]:
-    """Split `0.1,0.2` or `[0.1,0.2]` into its values; none of one value."""
-    values = [value.strip() for value in got.strip("[]()").split(",")]
+    """Split `0.1,0.2`, `[0.1,0.2]`, `0.1;0.2` or `0-4` into its values; none of one value."""
+    if (ends := re.fullmatch(r"(\d+)(?:-|:|\.\.)(\d+)", got.strip())) and 0 < int(ends[2]) - int(ends[1]) < 20:
+        return [str(one) for one in range(int(ends[1]), int(ends[2]) + 1)]
+    values = [value.strip() for value in re.split("[,;]", got.strip("[]()"))]
     return values if len(values) > 1 and all(values) else []
 
 
@@ -224,7 +237,9 @@ def _near(key: str, got: str) -> Iterator[str]:
     if several := _several(bare):
         yield f"[{','.join(several)}]"
     words = _options(_annotation(key))
-    yield from [word for word in words if bare and word.startswith(bare)]
+    yield {"all": "auto", "-1": "auto"}.get(bare, bare)
+    start = re.sub(r"^(fp|float)(?=\d)", "", bare)  # fp16
+    yield from [word for word in words if start and word.startswith(start)]
     yield from difflib.get_close_matches(bare.lower(), words, n=1)
     if bare not in ("", "null", "true", "false"):  # a path or a name with letters that Hydra does not take bare
         yield shlex.split(typed(key, bare))[0].partition("=")[2]

@@ -15,10 +15,10 @@ from pydantic import ValidationError
 
 from datavol.cli.text import typed
 from datavol.config.keys import (
+    INSTEAD,
     all_keys,
     choice_of,
     choices,
-    data_at,
     field_of,
     meant,
     owners_of,
@@ -83,6 +83,8 @@ def _unknown_key(name: str, known: Sequence[str], got: str | None = None, chosen
             f"try {group}={_owner(owners)}" + (f" {remedy(name, got)}" if got else "")
         )
     rule = f"{name} must be a key of conf/, got an unknown one"
+    if name in INSTEAD:
+        return f"{rule}; {INSTEAD[name]}"
     if name.rpartition(".")[2] == "pretrained" and got == "true":
         return f"{rule}; try model.weights=imagenet"
     if (
@@ -114,6 +116,9 @@ def hydra_message(error: Exception, overrides: Sequence[str] = ()) -> str:
         return f"{name} must be values or a range with -m, got {value}; try -m {_usual(name)}"
     if isinstance(error, OverrideParseException):
         return _unparsed(str(error.override), list(overrides))
+    lists = [(name, value.strip("[]")) for name, value in given.items() if value.startswith("[") and choices(name)]
+    if lists and "interpolation" in text:  # `data=[digits]`: other choices refer to it
+        return _unknown_choice(*lists[0])
     if isinstance(error, InterpolationResolutionError) and error.full_key:
         reason, key = text.partition(" full_key:")[0], str(error.full_key)
         return f"{key} must refer to a key or variable that exists, got: {reason}; try {_usual(key)}"
@@ -180,14 +185,15 @@ def _unparsed(got: str, overrides: list[str]) -> str:
         value = "".join([value, *after])
     text = re.sub(r"""^(["'])(.*)\1$""", r"\2", value)
     if equals and key == "data":
-        return f"{rule}; try {data_at(text)}"
+        return f"{rule}; try {choice_of(key, text.strip(',; '))}"
     if equals and key in all_keys() and takes_text(key) and key != "study":
         return f"{rule}; try {typed(key, text)}"
     if equals and key in all_keys():
         return f"{rule}; try {remedy(key, value) or typed(key, text)}"
     if not equals and key in all_keys():  # `fraction 0.1`, `fraction = 0.1`, `fraction:0.1`
-        rest = " ".join([got[len(key) + 1 :], *overrides[overrides.index(got) + 1 :][:2]] if got in overrides else [])
-        return f"{rule}; try {remedy(key, rest.strip(' =:') or None) or f'{key}=...'}"
+        values = [one for one in (got[len(key) :].strip(" :"), *(one.strip("= ") for one in later)) if one]
+        rest = (" " if takes_text(key) else ",").join(takewhile(lambda one: "=" not in one, values))
+        return f"{rule}; try {remedy(key, rest or None) or f'{key}=...'}"
     if got in overrides[1:] and takes_path(before := overrides[overrides.index(got) - 1].partition("=")[0]):
         first = overrides[overrides.index(got) - 1].partition("=")[2].strip('"')
         return f"{rule}; try {typed(before, ' '.join([first, got, *after]))}"

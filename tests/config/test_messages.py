@@ -26,7 +26,7 @@ WORDED = {
     "~colour": "colour must be a key of conf/, got an unknown one; --help lists the keys",
     "model=null": "model must be one of mobilenet_v2, resnet50, timm, got 'null'; try model=mobilenet_v2",
     "logger=false": "logger must be one of csv, wandb, got 'false'; try logger=csv",
-    "trainer=2": "trainer must be one of auto, cpu, ddp, gpu, got '2'; try trainer=auto",
+    "trainer=2": "trainer must be one of auto, cpu, ddp, gpu, got '2'; try trainer.devices=2",
     "=3": "an override must be written name=value, got '=3'",
 }
 
