@@ -43,7 +43,10 @@ def main() -> None:
         print(HELP)
         print(key_help(compose(arguments.overrides, multirun=True)[0].values, ("plan", *OTHERS)), end="")
         return
-    runs = distinct_runs(compose(arguments.overrides, multirun=arguments.multirun))
+    compose(arguments.overrides, multirun=arguments.multirun)  # a mistake is told before the slow imports
+    from datavol.training.own_images import compose_own
+
+    runs = distinct_runs(compose_own(arguments.overrides, multirun=arguments.multirun))
     from datavol.planning.plan import plan_runs  # after the configuration: it opens the data
     from datavol.planning.speed import find_speeds, wall_seconds
     from datavol.planning.tables import print_plan

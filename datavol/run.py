@@ -72,7 +72,10 @@ def main() -> None:
     if arguments.cfg or arguments.info:
         print_of_hydra({run.overrides: run for run in runs})
         return
-    every, runs = runs, distinct_runs(runs)
+    from datavol.training.own_images import compose_own  # after the configuration: it opens the data
+
+    every = compose_own(arguments.overrides, multirun=arguments.multirun)
+    runs = distinct_runs(every)
     first: Prepared | None = None
     if is_first_rank():  # Lightning starts the other ranks with this line
         from datavol.sweep.prepared import prepare_runs  # after the configuration: it opens the data

@@ -16,7 +16,7 @@ class ModelConfig(Section):
     library: Literal["torchvision", "timm"] = key("torchvision or timm", hashed=True)
     name: str | None = key("a network's name", hashed=True, remedy="densenet121")
     stem: Literal["standard", "small"] = key("standard or small", hashed=True, remedy="standard")
-    weights: PathText | None = key("a file of weights, with model=timm also a tag, or null", hashed=True, remedy="null")
+    weights: PathText | None = key("imagenet, a file, with model=timm also a tag, or null", hashed=True, remedy="null")
 
     @model_validator(mode="after")
     def _check(self) -> ModelConfig:

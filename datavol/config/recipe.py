@@ -83,6 +83,18 @@ class EvaluateConfig(Section):
 class RecipeConfig(Section):
     name: str = key("the recipe's name", hashed=True, remedy="mine")
     epochs: int = key("the recipe's own number of budget epochs, at least 1", hashed=False, ge=1, remedy="90")
+    iterations: int = key(
+        "iterations that small sets train for at least, unless epochs is given", hashed=False, added=0, ge=0, remedy="0"
+    )
+    weights: str | None = key(
+        "what model.weights is unless given: imagenet or null", hashed=False, added=None, remedy="imagenet"
+    )
+    on_features: bool = key(
+        "true or false: the network stays, and a linear layer learns from its features, extracted once",
+        hashed=True,
+        added=False,
+        remedy="false",
+    )
     batch_size: int = key("images of a global batch, at least 1", hashed=True, ge=1, remedy="128")
     optimiser: OptimiserConfig = key("a section", hashed=True)
     schedule: ScheduleConfig = key("a section", hashed=True)

@@ -105,7 +105,26 @@ class Config(Section):
                 f"fraction must be left at 1 when subset_file names the subset, got {self.fraction:g}; "
                 "leave fraction out"
             )
+        self._check_pretrained()
         return self
+
+    def _check_pretrained(self) -> None:
+        recipe = self.recipe
+        if recipe.weights is not None and self.model.weights is None:
+            raise ConfigError(
+                f"model.weights must be given with recipe={recipe.name}, which starts from pretrained ones, got null; "
+                f"try model.weights={recipe.weights}, or recipe=small from scratch"
+            )
+        if not recipe.on_features:
+            return
+        off = {"crop_scale": 1.0, "flip": 0.0, "auto": None, "erase": 0.0, "mixup_alpha": 0.0, "cutmix_alpha": 0.0}
+        for name, value in off.items():
+            if (got := getattr(recipe.augment, name)) != value:
+                words = "null" if value is None else f"{value:g}"
+                raise ConfigError(
+                    f"recipe.augment.{name} must be {words} with recipe.on_features, whose features are of whole images, "
+                    f"got {got}; try recipe.augment.{name}={words} or recipe=fine_tune"
+                )
 
     @property
     def run_hash(self) -> str:

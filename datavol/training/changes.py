@@ -13,14 +13,15 @@ from datavol.data.prepare import Prepared
 from datavol.data.sources.open import Source
 from datavol.errors import ConfigError
 from datavol.runs.folder import RunFolder, runs_of
+from datavol.training.pretrained import weights_file
 
 NAMED = 3  # runs that a warning names
 
 
 def weights_sha256(model: ModelConfig) -> str | None:
     """Hash the file of `model.weights`; None if it names no file."""
-    path = Path(str(model.weights)).expanduser()
-    if model.weights is None or not path.is_file():
+    path = weights_file(model)
+    if path is None:
         return None
     found = path.stat()
     return _file_sha256(str(path), found.st_size, found.st_mtime_ns, found.st_ctime_ns)

@@ -9,6 +9,7 @@ from torch import nn
 from datavol.config.model import ModelConfig
 from datavol.config.run import Config
 from datavol.errors import ConfigError, flat
+from datavol.training.pretrained import IMAGENET, fetch, weights_file
 from datavol.training.weights import Fitted, fit_weights
 
 
@@ -106,6 +107,9 @@ def check_weights_exist(model: ModelConfig) -> None:
     """Raise a ConfigError unless `model.weights` is a file or timm's tag."""
     if model.weights is None or _file(model).is_file():
         return
+    if isinstance(model, ModelConfig) and model.weights == IMAGENET:
+        fetch(model)
+        return
     if model.library != "timm" or _file(model).is_dir():
         kind = "the folder " if _file(model).is_dir() else ""
         raise ConfigError(
@@ -122,35 +126,37 @@ def check_weights_exist(model: ModelConfig) -> None:
 
 
 def _offer(model: ModelConfig) -> str:
-    """Offer a timm network with the weights named by a word."""
-    asked = str(model.weights)
-    if asked.lower() not in ("imagenet", "default", "pretrained", "true") and not asked.startswith("IMAGENET"):
-        return ""
-    name = {"resnet50": "resnet50 model.weights=tv_in1k", "mobilenet_v2": "mobilenetv2_100 model.weights=ra_in1k"}
-    return f", or of timm, which downloads them: model=timm model.name={name[str(model.name)]}"
+    """Offer ImageNet's weights where another word names them."""
+    asked = str(model.weights).lower()
+    by_word = asked in ("default", "pretrained", "true") or asked.startswith("imagenet")
+    return f", or model.weights={IMAGENET}" if by_word else ""
 
 
 def _file(model: ModelConfig) -> Path:
-    return Path(str(model.weights)).expanduser()
+    return weights_file(model) or Path(str(model.weights)).expanduser()
 
 
 def _is_tag(model: ModelConfig) -> bool:
-    return model.library == "timm" and not _file(model).is_file()
+    by_file = _file(model).is_file() and model.weights != IMAGENET
+    return model.library == "timm" and not by_file
 
 
 def _timm_network(model: ModelConfig, classes: int, dropout: float | None) -> nn.Module:
     import timm
 
     tagged = model.weights is not None and _is_tag(model)  # then timm downloads them, and replaces the last layer
-    name = f"{model.name}.{model.weights}" if tagged else str(model.name)
+    name = f"{model.name}.{model.weights}" if tagged and model.weights != IMAGENET else str(model.name)
     options: dict[str, Any] = {} if dropout is None else {"drop_rate": dropout}
+    if model.weights == IMAGENET and (file := weights_file(model)):  # the cached file, so that no network is asked
+        options["pretrained_cfg_overlay"] = {"file": str(file)}
     try:
         try:
             network: nn.Module = timm.create_model(name, pretrained=tagged, num_classes=classes, **options)
         except TypeError as error:  # not every network has a rate to set
             if "drop_rate" not in str(error):
                 raise
-            network = timm.create_model(name, pretrained=tagged, num_classes=classes)
+            options.pop("drop_rate")
+            network = timm.create_model(name, pretrained=tagged, num_classes=classes, **options)
     except Exception as error:  # a constructor or a download may raise anything
         raise ConfigError(
             f"model.name must be a network that timm can build, got {name} ({type(error).__name__}: "

@@ -19,6 +19,10 @@ Classes = tuple[str, ...]
 Opened = tuple[Classes, Split, Split, Found]  # the classes, the training and the validation images
 
 
+class NoValidation(ConfigError):
+    """Reports data without validation images, of which val_fraction could hold some out."""
+
+
 def stratified_split(
     labels: NDArray[np.int64], val_fraction: float, seed: int, purpose: str = "datavol split"
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
@@ -92,7 +96,7 @@ def check_one_validation(
 ) -> None:
     """Raise unless the data or `val_fraction` choose the validation images, not both."""
     if not given and val_fraction is None:
-        raise ConfigError(
+        raise (ConfigError if remedy else NoValidation)(  # with a remedy there are validation images, elsewhere
             f"data.val_fraction must be given when {key} has no {part}, got null with {place}; "
             f"try {remedy}data.val_fraction=0.2"
         )
