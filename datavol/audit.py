@@ -33,7 +33,10 @@ def main() -> None:
     parser.add_argument("-m", "--multirun", action="store_true", help="tell of several subsets what is new in each")
     parser.add_argument("--out", type=path_of, help="the folder to write into; by default audits/<data.name>")
     arguments = parser.parse()
-    runs = compose(arguments.overrides, multirun=arguments.multirun)
+    compose(arguments.overrides, multirun=arguments.multirun)  # a mistake is told before the slow imports
+    from datavol.training.own_images import compose_own
+
+    runs = compose_own(arguments.overrides, multirun=arguments.multirun, data_alone=True)
     from datavol.data.duplicates.findings import findings
     from datavol.data.duplicates.pages import write_audit
     from datavol.data.sources.exclude import nothing_left

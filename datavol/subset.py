@@ -34,7 +34,10 @@ def main() -> None:
     parser.add_argument("--look", action="store_true", help="print what was found in the data, and draw nothing")
     parser.add_argument("-m", "--multirun", action="store_true", help="print what several subsets share instead")
     arguments = parser.parse()
-    runs = compose(arguments.overrides, multirun=arguments.multirun)
+    compose(arguments.overrides, multirun=arguments.multirun)  # a mistake is told before the slow imports
+    from datavol.training.own_images import compose_own
+
+    runs = compose_own(arguments.overrides, multirun=arguments.multirun, data_alone=True)
     if arguments.look:
         _print_found(runs)
         return
