@@ -117,6 +117,11 @@ class Config(Section):
             )
         if not recipe.on_features:
             return
+        if getattr(self.data, "on_damaged", "stop") != "stop":
+            raise ConfigError(
+                "data.on_damaged must be stop with recipe.on_features, got replace; try data.on_damaged=stop, and leave "
+                "damaged images out by data.exclude"
+            )
         off = {"crop_scale": 1.0, "flip": 0.0, "auto": None, "erase": 0.0, "mixup_alpha": 0.0, "cutmix_alpha": 0.0}
         for name, value in off.items():
             if (got := getattr(recipe.augment, name)) != value:

@@ -51,7 +51,8 @@ def evaluate(config: Config, checkpoints: Sequence[Path], record: dict[str, Any]
     keep_freed_memory()
     # the whole training set instead of the run's subset, which is not trained on here and might not be drawn again
     whole = {"fraction": 1.0, "subset_file": None, "draw": "independent", "evaluate_train": False}
-    bare = {"model": config.model.model_copy(update={"weights": None})}  # the checkpoint's replace them
+    # the checkpoint's replace them, but for a head on the features of those
+    bare = {} if config.recipe.on_features else {"model": config.model.model_copy(update={"weights": None})}
     config = recorded_auto(config.model_copy(update=whole | bare), record)
     prepared = prepare(config)
     _check_files(record.get("subset", {}), prepared)

@@ -41,7 +41,7 @@ class Classifier(L.LightningModule):
         self,
         network: nn.Module,
         classes: int,
-        finish: DeviceTransform,
+        finish: nn.Module,
         recipe: RecipeConfig,
         budget: Budget,
         mix: Mixing | None = None,

@@ -24,6 +24,7 @@ from datavol.training.callbacks.damage import Damage
 from datavol.training.callbacks.monitoring import Margins, Progress, StepLoss, StopOnNonFinite, Threads, Timing
 from datavol.training.callbacks.predictions import PredictionWriter
 from datavol.training.callbacks.signals import Signals
+from datavol.training.features import FeatureData, Untransformed, feature_head
 from datavol.training.hardware.autotune import resolve_auto
 from datavol.training.hardware.device_errors import device_errors, unused_gpu
 from datavol.training.hardware.memory import keep_freed_memory
@@ -133,18 +134,22 @@ def build_trainer(trainer: TrainerConfig, callbacks: list[Any], **options: Any) 
 def build_module(config: Config, prepared: Prepared) -> Classifier:
     """Build the network with its recipe."""
     classes = len(prepared.source.classes)
-    network = build_network(config.model, classes, config.recipe.dropout, config.init_seed)
+    features = config.recipe.on_features
+    if features:
+        network = feature_head(config, classes)
+    else:
+        network = build_network(config.model, classes, config.recipe.dropout, config.init_seed)
     if config.trainer.compile is True:
         network.compile()
     return Classifier(
         network,
         classes,
-        DeviceTransform(config.data.mean, config.data.std),
+        Untransformed() if features else DeviceTransform(config.data.mean, config.data.std),
         config.recipe,
         prepared.budget,
         mixing(config.recipe.augment, classes),
         config.order_seed,
-        config.trainer.memory_format,
+        "contiguous" if features else config.trainer.memory_format,
     )
 
 
@@ -152,7 +157,8 @@ def build_data(config: Config, prepared: Prepared, record: Mapping[str, Any] = N
     """Build the loaders of a run, which read pixels as recorded."""
     data = prepared.source, prepared.subset, prepared.budget, config.recipe, config.data
     before = next(iter(record.get("sessions", ())), None)
-    return SubsetDataModule(*data, config.order_seed, config.evaluate_train, config.sampling == "balanced", before)
+    arguments = *data, config.order_seed, config.evaluate_train, config.sampling == "balanced", before
+    return FeatureData(config, *arguments) if config.recipe.on_features else SubsetDataModule(*arguments)
 
 
 def check_ranks(trainer: L.Trainer, prepared: Prepared) -> None:

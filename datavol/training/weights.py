@@ -135,12 +135,17 @@ def _prefix(theirs: Tensors, ours: Tensors) -> str:
     return counts[0][0]
 
 
-def _classifier(network: nn.Module) -> tuple[str, ...]:
-    """List the prefixes of the last layer, which depends on the classes."""
+def last_layers(network: nn.Module) -> dict[str, nn.Module]:
+    """Find the last layer, which depends on the classes; some networks have two."""
     get = getattr(network, "get_classifier", None)  # timm's networks have it
     last = get() if get else [module for module in network.modules() if isinstance(module, nn.Linear)][-1]
     heads = last if isinstance(last, (tuple, list)) else (last,)
-    return tuple(f"{name}." for name, module in network.named_modules() if any(module is head for head in heads))
+    return {name: module for name, module in network.named_modules() if any(module is head for head in heads)}
+
+
+def _classifier(network: nn.Module) -> tuple[str, ...]:
+    """List the prefixes of the last layer, which depends on the classes."""
+    return tuple(f"{name}." for name in last_layers(network))
 
 
 def _of_another(name: str) -> _Unfit:
