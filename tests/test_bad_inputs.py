@@ -196,8 +196,14 @@ MISTAKES = {
     "data=image_folder data.root=2024": "data.root must be a folder, got 2024",
     "start_from=~/nowhere.ckpt": "start_from must be a checkpoint's file, got /",
     "data=/photos": "data must be one of ..., got '/photos'; try data=image_folder data.root=/photos",
-    "model.weights=imagenet": "model.weights must be a file, got imagenet; try model.weights=null, or of timm, which "
-    "downloads them: model=timm model.name=mobilenetv2_100 model.weights=ra_in1k",
+    "model.weights=imagenet": "model.weights must be weights that are here, got imagenet, and mobilenet_v2 of torchvision "
+    "is not in ...",
+    "model.weights=pretrained": "model.weights must be a file, got pretrained; try model.weights=null, or "
+    "model.weights=imagenet",
+    "recipe=fine_tune model.weights=null": "model.weights must be given with recipe=fine_tune, which starts from "
+    "pretrained ones, got null; try model.weights=imagenet, or recipe=small from scratch",
+    "recipe=frozen model.weights=x recipe.augment.flip=0.5": "recipe.augment.flip must be 0 with recipe.on_features, "
+    "whose features are of whole images, got 0.5; try recipe.augment.flip=0",
     "start_from=nowhere.ckpt": "start_from must be a checkpoint's file, got nowhere.ckpt; check the path",
     "subset_file=list.txt": "subset_file must be a text file with one index or path per line, got list.txt; "
     "check the path",

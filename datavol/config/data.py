@@ -142,12 +142,36 @@ class ImageNetConfig(FilesConfig):
     val_solution: PathText | None = key("Kaggle's LOC_val_solution.csv", hashed=False)
 
 
-class ImageFolderConfig(FilesConfig):
+class DividedConfig(FilesConfig):
+    """Declares how images are divided into train and val where the data do not say."""
+
+    val_fraction: float | None = key("a share above 0 and below 1, or null", hashed=True, **VAL_FRACTION)
+    split_seed: int = key("a whole number of at least 0", hashed=True, ge=0, remedy="0")
+    folds: int | None = key(
+        "null, or in how many parts every image is validated on once, at least 2",
+        hashed=True,
+        added=None,
+        ge=2,
+        remedy="5",
+    )
+    fold: int = key("which of data.folds is validated on, from 0", hashed=True, added=0, ge=0, remedy="0")
+
+    @model_validator(mode="after")
+    def _check_folds(self) -> DividedConfig:
+        if self.folds is not None and self.val_fraction is not None:
+            raise ConfigError(
+                f"data.val_fraction must be null with data.folds, got {self.val_fraction:g}; leave data.val_fraction out"
+            )
+        if self.fold >= (self.folds or 1):
+            rule = f"below data.folds ({self.folds})" if self.folds else "0 without data.folds"
+            raise ConfigError(f"data.fold must be {rule}, got {self.fold}; try data.fold=0")
+        return self
+
+
+class ImageFolderConfig(DividedConfig):
     source: Literal["image_folder"] = key("image_folder", hashed=True)
     train: PathText | None = key("a folder in data.root", hashed=True, added=None, remedy="train")
     val: PathText | None = key("a folder in data.root", hashed=True, added=None, remedy="val")
-    val_fraction: float | None = key("a share above 0 and below 1, or null", hashed=True, **VAL_FRACTION)
-    split_seed: int = key("a whole number of at least 0", hashed=True, ge=0, remedy="0")
 
 
 class ColumnsConfig(Section):
@@ -161,27 +185,21 @@ class ColumnsConfig(Section):
     split: Text | None = key("a column of splits", hashed=True, added=None, remedy="fold")
 
 
-class TableConfig(FilesConfig):
+class TableConfig(DividedConfig):
     source: Literal["table"] = key("table", hashed=True)
     table: PathText | None = key("a CSV file with the columns path, label and split", hashed=False)
     columns: ColumnsConfig = key("the columns of a table", hashed=True, added={})
     encoding: str | None = key("null (found out) or an encoding of Python's", hashed=False, added=None, remedy="cp1252")
-    val_fraction: float | None = key("a share above 0 and below 1, or null", hashed=True, **VAL_FRACTION)
-    split_seed: int = key("a whole number of at least 0", hashed=True, ge=0, remedy="0")
 
 
-class WebDatasetConfig(FilesConfig):
+class WebDatasetConfig(DividedConfig):
     source: Literal["webdataset"] = key("webdataset", hashed=True)
     columns: ColumnsConfig = key("what the columns are called", hashed=True, added={})
-    val_fraction: float | None = key("a share above 0 and below 1, or null", hashed=True, **VAL_FRACTION)
-    split_seed: int = key("a whole number of at least 0", hashed=True, ge=0, remedy="0")
 
 
-class HuggingFaceConfig(FilesConfig):
+class HuggingFaceConfig(DividedConfig):
     source: Literal["hugging_face"] = key("hugging_face", hashed=True)
     columns: ColumnsConfig = key("what the columns are called", hashed=True, added={})
-    val_fraction: float | None = key("a share above 0 and below 1, or null", hashed=True, **VAL_FRACTION)
-    split_seed: int = key("a whole number of at least 0", hashed=True, ge=0, remedy="0")
 
 
 AnyData = Annotated[

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -42,3 +43,17 @@ class Predictions:
             labels, classes = (arrays[name].astype(np.int64) for name in ("labels", "classes"))
             groups = arrays["groups"].astype(np.int64) if "groups" in arrays else None
             return cls(labels, classes, arrays["log_probabilities"], groups)
+
+
+def together(parts: Sequence[Predictions]) -> Predictions:
+    """Join predictions for different images, one part after another."""
+    if len(parts) == 1:
+        return parts[0]
+    width = min(part.classes.shape[1] for part in parts)
+    groups = [part.groups for part in parts if part.groups is not None]
+    return Predictions(
+        np.concatenate([part.labels for part in parts]),
+        np.concatenate([part.classes[:, :width] for part in parts]),
+        np.concatenate([part.log_probabilities[:, :width] for part in parts]),
+        np.concatenate(groups) if len(groups) == len(parts) else None,
+    )

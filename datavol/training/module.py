@@ -9,7 +9,6 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from datavol.config.recipe import RecipeConfig
-from datavol.data.augment.device import DeviceTransform
 from datavol.data.budget import Budget
 from datavol.data.images.dataset import Batch
 from datavol.runs.randomness import seed_for

@@ -25,7 +25,8 @@ from datavol.training.pretrained import IMAGENET, at_hand, pretrained_of
 OWN = ("image_folder", "table", "webdataset", "hugging_face")
 VAL_FRACTION = 0.2
 FRACTIONS = (0.125, 0.25, 0.5, 1.0)
-FEW_PER_CLASS = (0.5, 0.75, 1.0)  # where a quarter of the smallest class is no image
+LEAST_PER_CLASS = 10  # images of the rarest class in the smallest subset
+FEW_PER_CLASS, VERY_FEW_PER_CLASS = (0.25, 0.5, 1.0), (0.6, 0.8, 1.0)  # otherwise; a class of 2 has one image at 0.6
 SEEDS = ("seed", "draw_seed", "init_seed", "order_seed")
 LEAST_BATCH = 8  # images, over which a network normalises
 FEW = 5_000  # images, fewer than which are trained from scratch at `QUICK_SIZE`
@@ -83,7 +84,7 @@ def choose(
     runs = _with(overrides, runs, chosen, _size(given, images, recipe), multirun)
     runs = _with(overrides, runs, chosen, _batch(runs, given, images, ours), multirun)
     runs = _with(overrides, runs, chosen, _epochs(runs, given, images, ours), multirun)
-    return _with(overrides, runs, chosen, _grid(given, rarest) if multirun else [], multirun), chosen
+    return _with(overrides, runs, chosen, _grid(runs, given, rarest) if multirun else [], multirun), chosen
 
 
 def _with(
@@ -186,12 +187,18 @@ def _epochs(runs: list[Run], given: set[str], images: int, ours: bool) -> list[C
     return [Choice((f"epochs={epochs}",), f"for {epochs * per_epoch:,} iterations")]
 
 
-def _grid(given: set[str], rarest: int) -> list[Choice]:
-    """Sweep over fractions and seeds where neither is given."""
+def _grid(runs: list[Run], given: set[str], rarest: int) -> list[Choice]:
+    """Sweep over fractions and seeds where neither is given, and over all folds."""
+    chosen, folds = [], {getattr(run.config.data, "folds", None) for run in runs}
+    if "data.fold" not in given and len(folds) == 1 and (of := folds.pop()):
+        every = ",".join(map(str, range(of)))
+        chosen.append(Choice((f"data.fold={every}",), "so that every image is validated on once"))
     if given & {"fraction", "subset_file", *SEEDS}:
-        return []
-    fractions = [one for one in FRACTIONS if one * rarest >= 1]
-    fractions = fractions if len(fractions) > 2 else list(FEW_PER_CLASS)
-    return [
-        Choice((f"fraction={','.join(f'{one:g}' for one in fractions)}", "seed=0,1,2"), "as a sweep needs several")
-    ]
+        return chosen
+    values = [one for one in FRACTIONS if one * rarest >= LEAST_PER_CLASS]
+    if len(values) < 3:
+        values = [*(FEW_PER_CLASS if FEW_PER_CLASS[0] * rarest > 0.5 else VERY_FEW_PER_CLASS)]
+    fractions = f"fraction={','.join(f'{one:g}' for one in values)}"
+    if chosen:  # each fraction is trained on as many sets as there are folds
+        return [*chosen, Choice((fractions,), "as a curve needs several; seed=0,1 trains each twice")]
+    return [Choice((fractions, "seed=0,1,2"), "as a curve needs several")]

@@ -71,10 +71,19 @@ def _facts(run: Run, prepared: Prepared, start: Start) -> dict[str, Any]:
                 ("epochs", "step_size", "warmup_epochs"), units.exact, units.rounded, units.changed, strict=True
             )
         },
+        **_folds(config),
         "parent": start.parent,
         "weights_sha256": weights_sha256(config.model),
         **({"weights": fitted.facts} if (fitted := taken_weights(config, len(prepared.source.classes))) else {}),
     }
+
+
+def _folds(config: Config) -> dict[str, Any]:
+    """Name the fold, and the hash that the runs of all folds share."""
+    if getattr(config.data, "folds", None) is None:
+        return {}
+    first = config.model_copy(update={"data": config.data.model_copy(update={"fold": 0})})
+    return {"folds": {"of": config.data.folds, "fold": config.data.fold, "hash": first.run_hash}}
 
 
 def _place(

@@ -13,7 +13,7 @@ from datavol.config.data import HuggingFaceConfig
 from datavol.data.sources.files.file_table import cache_path, data_root
 from datavol.data.sources.files.found import few
 from datavol.data.sources.rows import NOT_A_LABEL, Rows, open_rows
-from datavol.data.sources.split import Opened
+from datavol.data.sources.split import Division, Opened
 from datavol.data.sources.storage.arrow import ArrowTables, open_tables
 from datavol.errors import ConfigError
 
@@ -57,7 +57,7 @@ def open_hugging_face(data: HuggingFaceConfig) -> Opened:
         {name: list(chain(*groups)) if name == data.group else [] for name in features},
         left_out,
     )
-    return open_rows(rows, data.val_fraction, data.split_seed, data.group)
+    return open_rows(rows, Division.of(data), data.group)
 
 
 def _splits(name: str, table: Dataset, column: str | None, alone: bool) -> Sequence[str | None]:

@@ -27,7 +27,7 @@ from datavol.data.sources.folders.imagenet import open_imagenet
 from datavol.data.sources.groups import Groups, count_groups
 from datavol.data.sources.hugging_face import open_hugging_face
 from datavol.data.sources.restrict import restrict
-from datavol.data.sources.split import Classes, Opened, Split, hold_out
+from datavol.data.sources.split import Classes, Division, Opened, Split, hold_out
 from datavol.data.sources.tables.table import open_table
 from datavol.data.sources.webdataset import open_webdataset
 
@@ -98,8 +98,8 @@ def _open(data: AnyData) -> Opened:
     match data:
         case DigitsConfig():
             classes, whole = digits()
-            found = Found(data.source, val=f"{data.val_fraction:g} of it, drawn")
-            return classes, *hold_out(whole, data.val_fraction, data.split_seed), found
+            division = Division(data.val_fraction, data.split_seed)
+            return classes, *hold_out(whole, division), Found(data.source, val=str(division))
         case TorchvisionConfig(source="fashion_mnist"):
             return *fashion_mnist(data.root, data.download), Found(data.source)
         case TorchvisionConfig():

@@ -17,7 +17,7 @@ from datavol.data.sources.files.roles import split_role
 from datavol.data.sources.files.same_files import MISSING, Files, check_same_files, listed_files
 from datavol.data.sources.files.tree import Tree
 from datavol.data.sources.groups import with_groups
-from datavol.data.sources.split import Opened, check_one_validation, hold_out
+from datavol.data.sources.split import Division, Opened, check_one_validation, hold_out
 from datavol.data.sources.storage.folder import Storage
 from datavol.errors import ConfigError
 
@@ -41,14 +41,14 @@ class Rows:
     tree: Tree | None = None  # of files, which may be missing, or one file through links
 
 
-def open_rows(rows: Rows, val_fraction: float | None, split_seed: int, group: str | None) -> Opened:
-    """Part listed images by their splits, or by val_fraction.
+def open_rows(rows: Rows, division: Division, group: str | None) -> Opened:
+    """Part listed images by their splits, or by a division.
 
     Raises:
         ConfigError: If neither or both part them, or classes are missing on one side.
     """
     given = any(word is not None for word in rows.splits)
-    check_one_validation(given, val_fraction, rows.key, "split", rows.place)
+    check_one_validation(given, division, rows.key, "split", rows.place)
     roles = np.array([split_role(word or "") or "" for word in rows.splits])
     # Without images of val, those of test are what is left to evaluate on
     val_role = "val" if "val" in roles else "test"
@@ -71,10 +71,10 @@ def open_rows(rows: Rows, val_fraction: float | None, split_seed: int, group: st
     found = Found(rows.place, read=rows.read, left_out=left_out, notes=rows.notes, warnings=warnings)
     files = None if rows.tree is None else listed_files(whole, rows.tree)
     (whole,), found = with_groups(group, [whole], found, columns)
-    if val_fraction is not None:
+    if division.given:
         found = _with_files(found, rows, files, [whole], [slice(None)])
-        found = replace(found, val=f"{val_fraction:g} of it, drawn")
-        return classes, *hold_out(whole, val_fraction, split_seed), found
+        found = replace(found, val=str(division))
+        return classes, *hold_out(whole, division), found
     sides = [np.flatnonzero(roles[used] == role) for role in ("train", val_role)]
     train, val = (whole.take(side) for side in sides)
     has_train, has_val = ([classes[i] for i in np.unique(split.labels)] for split in (train, val))

@@ -16,7 +16,7 @@ from datavol.data.sources.files.file_table import cache_path, data_root, join_na
 from datavol.data.sources.files.image_names import IMAGE_ENDINGS, kind_of
 from datavol.data.sources.files.roles import split_role
 from datavol.data.sources.rows import Rows, open_rows
-from datavol.data.sources.split import Opened
+from datavol.data.sources.split import Division, Opened
 from datavol.data.sources.storage.archives import Archives, open_archives
 from datavol.data.sources.storage.kept import Arrays, as_bytes, keep, read_kept
 from datavol.errors import ConfigError
@@ -51,7 +51,7 @@ def open_webdataset(data: WebDatasetConfig) -> Opened:
     splits = [roles[_parted(paths[i])[0]] for i in order]
     ordered = [paths[i] for i in order], [labels[i] for i in order]
     rows = Rows(root, "data.root", archives, *ordered, splits, left_out=left_out)
-    return open_rows(rows, data.val_fraction, data.split_seed, data.group)
+    return open_rows(rows, Division.of(data), data.group)
 
 
 def _shards(given: str | None) -> tuple[str, list[str], Counter[str]]:

@@ -142,6 +142,7 @@ def _left_out(runs: pd.DataFrame) -> Iterator[Finding]:
     """List unused runs by state."""
     rules: tuple[tuple[str, Severity, str], ...] = (
         ("unreadable", "minor", "see the reasons below"),
+        ("incomplete", "minor", "train the other folds, with data.fold=0,1,2 and so on"),
         ("failed", "note", "see the reasons below; the same command tries again"),
         ("running", "note", "wait, or type the command again if nothing trains them"),
         ("copied", "note", "each run counts once; report the folders that hold all of them alone"),

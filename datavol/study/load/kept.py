@@ -12,15 +12,18 @@ import pandas as pd
 
 from datavol.errors import ConfigError, flat
 from datavol.runs.folder import RunFolder
-from datavol.runs.predictions import Predictions
+from datavol.runs.predictions import Predictions, together
+from datavol.study.load.folds import parts_of
 
 
 def kept_predictions(folder: Path | str, evaluation: str = "last") -> Predictions | None:
-    """Read a run's predictions; None if missing or damaged."""
+    """Read a run's predictions, or those of all folds; None if one is missing or damaged."""
     try:
-        return _predictions(Path(folder), evaluation)
+        parts = [_predictions(part, evaluation) for part in parts_of(folder)]
     except ConfigError:
         return None
+    whole = [part for part in parts if part is not None]
+    return together(whole) if len(whole) == len(parts) else None
 
 
 def _predictions(folder: Path, evaluation: str = "last") -> Predictions | None:

@@ -22,13 +22,13 @@ from datavol.runs import columns
 from datavol.runs.columns import Value
 from datavol.runs.folder import RunFolder, folders_in
 from datavol.study.load.epochs import check_table, stacked
+from datavol.study.load.folds import INCOMPLETE, ORDER, pooled
 from datavol.study.load.guessing import with_guesses
 from datavol.study.load.measure import TOP1, Measure
 from datavol.study.load.run_row import columns_of, run_row
 
-ORDER = ["data", "model", "recipe", "fraction", "seed", "folder"]
-STATES = ("finished", "running", "failed", "copied", "superseded", "unreadable")
-UNUSED = ("copied", "superseded", "unreadable")
+STATES = ("finished", INCOMPLETE, "running", "failed", "copied", "superseded", "unreadable")
+UNUSED = (INCOMPLETE, "copied", "superseded", "unreadable")
 """States of runs that nothing may be concluded from."""
 
 
@@ -100,7 +100,8 @@ def load_study(paths: Path | str | Sequence[Path | str]) -> Study:
             f"a study must have a run that can be read, got {len(runs)} unreadable ones in "
             f"{', '.join(map(str, studies))}: {first['run']}: {first['reason']}"
         )
-    return Study(with_guesses(with_evaluations(runs, epochs)), epochs)
+    runs, epochs = pooled(with_evaluations(runs, epochs), epochs)
+    return Study(with_guesses(runs), epochs)
 
 
 def _without_copies(rows: Sequence[dict[str, Value]]) -> list[dict[str, Value]]:

@@ -16,6 +16,7 @@ from datavol.errors import ConfigError, flat
 from datavol.runs.columns import WHOLE_EPOCH_COLUMNS, Value
 from datavol.runs.folder import Row, best_of
 from datavol.study.load.epochs import together
+from datavol.study.load.folds import pooled
 from datavol.study.load.guessing import GUESSES, with_guesses
 from datavol.study.load.run_row import partial_row
 from datavol.study.load.study import Study, runs_frame, with_evaluations
@@ -53,7 +54,8 @@ def load_wandb(project: str, api: Any = None) -> Study:
     runs = runs_frame([{**row, "evaluations": i} for i, (row, _) in enumerate(loaded)])
     tables = [loaded[i][1].assign(run=index) for index, i in enumerate(runs["evaluations"])]
     epochs = together([table[["run", *table.columns.drop("run")]] for table in tables])
-    return Study(with_guesses(with_evaluations(runs, epochs)), epochs)
+    runs, epochs = pooled(with_evaluations(runs, epochs), epochs)
+    return Study(with_guesses(runs), epochs)
 
 
 def _once(loaded: list[tuple[dict[str, Value], pd.DataFrame]]) -> Iterator[tuple[dict[str, Value], pd.DataFrame]]:

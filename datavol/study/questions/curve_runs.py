@@ -23,7 +23,7 @@ Column = Literal["error", "best_error"]
 RANKS: dict[str, int] = {"top1": 1, "top5": 5}  # how many of the likeliest classes may be the true one
 
 SEEDS = ["draw_seed", "init_seed", "order_seed"]
-CURVE_COLUMNS = ["data", "model", "recipe", "budget", "draw", "draw_by"]
+CURVE_COLUMNS = ["data", "model", "recipe", "budget", "draw", "draw_by", "folds"]
 """Columns that the runs of a learning curve have in common; fractions and seeds vary along it."""
 
 
@@ -169,10 +169,11 @@ def curves_of_study(study: Study, metric: Metric = "top1") -> list[CurveRuns]:
         raise ConfigError(f"metric must be one of {', '.join(RANKS)}, got {metric!r}")
     all_runs = with_guesses(study.runs)  # a study that was not loaded may lack them, and how its subsets were drawn
     all_runs = all_runs.assign(draw_by=all_runs["draw_by"].astype(object).fillna("items"))
+    all_runs = all_runs.assign(folds=all_runs["folds"].fillna(0) if "folds" in all_runs else 0)  # 0: val is one set
     unreadable = all_runs[CURVE_COLUMNS].isna().any(axis=1)
     known, lost = all_runs[~unreadable], all_runs[unreadable]
     # Only what varies is part of the names
-    varied = [name for name in ("budget", "draw", "draw_by") if known[name].nunique() > 1]
+    varied = [name for name in ("budget", "draw", "draw_by", "folds") if known[name].nunique() > 1]
     curves = []
     for _, runs in known.groupby(CURVE_COLUMNS):
         run = runs.iloc[0]

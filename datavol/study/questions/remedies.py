@@ -21,6 +21,8 @@ def train_command(runs: pd.DataFrame, **changed: Sequence[float | str]) -> str |
     if overrides is None:
         return None
     grid = {name: sorted(runs[name].unique()) for name in ("fraction", "seed")} | changed
+    if "folds" in runs and runs["folds"].fillna(0).gt(0).all():  # a pooled row is of all folds
+        grid |= {"data.fold": range(int(runs["folds"].max()))}
     kept = [shlex.quote(text) for text in overrides if text.partition("=")[0] not in grid]
     varied = [_typed(key, values) for key, values in grid.items()]
     sweep = ["-m"] if any(len(values) > 1 for values in grid.values()) else []

@@ -40,7 +40,7 @@ def over_runs(
     """
     frames = []
     for run in labelled(runs).itertuples():
-        predictions = kept_predictions(str(run.folder), evaluation)
+        predictions = kept_predictions(run.folder, evaluation)
         if predictions is not None:
             keys = {"label": run.label, "model": run.model, "fraction": run.fraction, "seed": run.seed, "run": run.run}
             frame = what(predictions)

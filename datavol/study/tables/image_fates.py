@@ -23,6 +23,7 @@ from datavol.errors import ConfigError
 from datavol.runs.predictions import Predictions
 from datavol.study.load.kept import kept_predictions, no_predictions
 from datavol.study.load.labels import comparable_labels
+from datavol.study.load.folds import parts_of
 from datavol.study.load.run_data import source_of
 from datavol.study.load.study import finished_of
 
@@ -173,5 +174,5 @@ def validation_keys(folder: Path | str) -> list[str]:
     Raises:
         ConfigError: If the run's data have been moved or changed.
     """
-    split = source_of(folder).val
-    return [split.key(position) for position in range(len(split.labels))]
+    splits = [source_of(part).val for part in parts_of(folder)]
+    return [split.key(position) for split in splits for position in range(len(split.labels))]

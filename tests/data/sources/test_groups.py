@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from datavol.data.group_draws import commonest_classes
-from datavol.data.sources.split import grouped_split, stratified_split
+from datavol.data.sources.split import Division, grouped_split, stratified_split
 from datavol.errors import ConfigError
 
 CLIPS = [f"{name}/clip{clip}/{i}.png" for name in ("cat", "dog") for clip in range(5) for i in range(clip + 2)]
@@ -46,7 +46,7 @@ def test_a_group_counts_for_its_commonest_class(data):
 @given(grouped(), st.floats(0.05, 0.95), st.integers(0, 5))
 def test_a_split_parts_whole_groups_per_class(data, val_fraction, seed):
     labels, groups = data
-    train, val = grouped_split(labels, groups, val_fraction, seed)
+    train, val = grouped_split(labels, groups, Division(val_fraction, seed))
     assert sorted([*train, *val]) == list(range(len(labels)))
     assert not set(groups[train]) & set(groups[val])
     strata = commonest_classes(labels, groups)
@@ -60,21 +60,21 @@ def test_a_split_parts_whole_groups_per_class(data, val_fraction, seed):
 def test_the_order_of_images_changes_no_group_of_a_split(data, seed):
     labels, groups = data
     order = np.random.default_rng(seed).permutation(len(labels))
-    first = grouped_split(labels, groups, 0.3, seed)[1]
-    again = grouped_split(labels[order], groups[order], 0.3, seed)[1]
+    first = grouped_split(labels, groups, Division(0.3, seed))[1]
+    again = grouped_split(labels[order], groups[order], Division(0.3, seed))[1]
     assert set(groups[first]) == set(groups[order][again])
 
 
 def test_images_that_are_groups_of_their_own_split_as_evenly_as_without_groups():
     labels = np.repeat([0, 1], [30, 50])
-    held = [grouped_split(labels, np.arange(80), 0.2, 0)[1], stratified_split(labels, 0.2, 0)[1]]
+    held = [grouped_split(labels, np.arange(80), Division(0.2, 0))[1], stratified_split(labels, 0.2, 0)[1]]
     assert [np.bincount(labels[val]).tolist() for val in held] == [[6, 10], [6, 10]]
 
 
 def test_a_split_of_groups_is_the_same_on_every_machine():
     """Pin a split: one that moves would mix val into train."""
     groups = np.repeat(np.arange(12), 3)
-    _, val = grouped_split(groups % 2, groups, 0.3, 0)
+    _, val = grouped_split(groups % 2, groups, Division(0.3, 0))
     assert sorted(set(groups[val].tolist())) == [0, 2, 7, 9]
 
 

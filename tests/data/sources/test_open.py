@@ -13,7 +13,7 @@ from PIL import Image
 from datavol.data.images.decode import decode_file
 from datavol.data.sources.arrays import ArraySplit, digits
 from datavol.data.sources.files.file_table import FileSplit
-from datavol.data.sources.split import stratified_split
+from datavol.data.sources.split import fold_split, stratified_split
 from datavol.errors import ConfigError
 
 labels_lists = st.lists(st.integers(0, 4), min_size=1, max_size=200)
@@ -261,3 +261,15 @@ def test_imagenet_needs_train_and_val(opened, root):
     touch(root, "train/n01440764/a.JPEG")
     with says(f"data.root must hold train and val of ImageNet, got no {root}/val; try data.root=/data/imagenet"):
         opened("imagenet", root=root)
+
+
+@given(st.lists(st.integers(0, 3), min_size=12, max_size=60), st.integers(2, 5), st.integers(0, 3))
+def test_folds_validate_each_image_once_and_classes_evenly(labels, folds, seed):
+    labels = np.array(labels)
+    parts = [fold_split(labels, folds, fold, seed, "x") for fold in range(folds)]
+    held = np.concatenate([val for _, val in parts])
+    assert sorted(held) == list(range(len(labels)))
+    assert all(sorted([*train, *val]) == list(range(len(labels))) for train, val in parts)
+    for counts in (np.bincount(labels[val], minlength=4) for _, val in parts):
+        assert (np.abs(counts - np.bincount(labels, minlength=4) / folds) < 1).all()
+    assert np.ptp([len(val) for _, val in parts]) <= 1

@@ -16,7 +16,7 @@ from datavol.data.sources.folders.packed import check_packed
 from datavol.data.sources.folders.remarks import found_in
 from datavol.data.sources.groups import with_groups
 from datavol.data.sources.place import open_place
-from datavol.data.sources.split import Opened, check_one_validation, hold_out
+from datavol.data.sources.split import Division, Opened, check_one_validation, hold_out
 from datavol.errors import ConfigError
 
 ONE_CLASS = "give each class a folder, and set data.root to the folder around these"
@@ -30,12 +30,12 @@ def open_image_folder(data: ImageFolderConfig) -> Opened:
 def open_tree(tree: Tree, data: ImageFolderConfig) -> Opened:
     """Open the class folders of a folder, or of an archive."""
     check_packed(tree)
-    layout = _layout(tree, data)
+    layout, division = _layout(tree, data), Division.of(data)
     check_flat(tree, layout)
     train = _class_folders(tree, layout.train, layout)
     if halves := None if layout.chosen else divide_inside(train):
         train, val, left_out, words = halves
-        check_one_validation(True, data.val_fraction, "data.root", "folder val in each class", tree.place)
+        check_one_validation(True, division, "data.root", "folder val in each class", tree.place)
         return _opened(tree, data, train, val, layout.left_out + left_out, words)
     _check_no_splits_inside(tree, train, layout)
     val_folder, words = _validation(tree, data, layout)
@@ -58,7 +58,7 @@ def _layout(tree: Tree, data: ImageFolderConfig) -> Layout:
         raise ConfigError(
             f"data.val must be another folder than data.train, got {shown(data.val or '')} for both; leave one out"
         )
-    if val is None and data.val_fraction is None:
+    if val is None and not Division.of(data).given:
         val = _beside(tree, train)
     names = tree.look("")
     used = {path.partition("/")[0] for path in (train, val or "")}
@@ -107,7 +107,7 @@ def _validation(tree: Tree, data: ImageFolderConfig, layout: Layout) -> tuple[st
     Raises:
         ConfigError: If the folder has no class folders, or it and `data.val_fraction` are both given, or neither.
     """
-    train = _words(layout.train)
+    train, division = _words(layout.train), Division.of(data)
     around = beside_train(tree.place) if layout.train == "" else ""
     remedy = f"{typed('data.root', around)}, which holds val beside train, or " if around else ""
     if layout.val is not None:
@@ -117,13 +117,13 @@ def _validation(tree: Tree, data: ImageFolderConfig, layout: Layout) -> tuple[st
                 f"val must hold a folder per class, as train does, got {images} and no folder in "
                 f"{shown(at(tree, layout.val))}; sort them, or try {command(tree, layout.train or '.', None, DRAWN)}"
             )
-        check_one_validation(True, data.val_fraction, "data.root", "folder val", tree.place)
+        check_one_validation(True, division, "data.root", "folder val", tree.place)
         return layout.val, (train, layout.val)
     # A test folder is what is left to evaluate on where there is no other
-    if layout.test is not None and data.val_fraction is None and tree.look(layout.test).folders:
+    if layout.test is not None and not division.given and tree.look(layout.test).folders:
         return layout.test, (train, f"{layout.test}, as there is no other")
-    check_one_validation(False, data.val_fraction, "data.root", "folder val", tree.place, remedy)
-    return None, (train, f"{data.val_fraction:g} of it, drawn")
+    check_one_validation(False, division, "data.root", "folder val", tree.place, remedy)
+    return None, (train, str(division))
 
 
 def _test_left_out(tree: Tree, data: ImageFolderConfig, layout: Layout, val: str | None) -> Counter[str]:
@@ -183,5 +183,5 @@ def _opened(
     found = found_in(tree, parts, left_out, words, grouped=data.group is not None)
     splits, found = with_groups(data.group, [part.split for part in parts], found)
     if val is None:
-        return train.classes, *hold_out(splits[0], data.val_fraction or 0, data.split_seed), found
+        return train.classes, *hold_out(splits[0], Division.of(data)), found
     return train.classes, splits[0], splits[1], found

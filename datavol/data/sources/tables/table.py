@@ -11,7 +11,7 @@ from datavol.data.sources.files.roles import split_role
 from datavol.data.sources.files.tree import Tree, at
 from datavol.data.sources.place import absolute, open_place
 from datavol.data.sources.rows import NOT_A_LABEL, Rows, open_rows
-from datavol.data.sources.split import Opened
+from datavol.data.sources.split import Division, Opened
 from datavol.data.sources.tables.columns import Table, usual
 from datavol.data.sources.tables.paths import Paths
 from datavol.data.sources.tables.sheet import Sheet, open_sheet
@@ -38,7 +38,7 @@ def open_table(data: TableConfig) -> Opened:
         table, "data.table", tree.storage(""), images.paths, images.labels, images.splits, columns, sheet.skipped,
         sheet.words, (*images.notes, *paths.notes), tree,
     )  # fmt: skip
-    return open_rows(rows, data.val_fraction, data.split_seed, data.group)
+    return open_rows(rows, Division.of(data), data.group)
 
 
 def _open_sheet(data: TableConfig, table: str, tree: Tree) -> Sheet:
@@ -94,7 +94,7 @@ def _read_images(data: TableConfig, sheet: Sheet, paths: Paths) -> Images:
     split = columns.split
     truth = TRUTH if split is not None and header and usual(header[split]) in ("isvalid", "isval") else {}
     if split is not None and not columns.asked and (reason := _no_split(data, sheet, split, truth)):
-        if data.val_fraction is None:
+        if not Division.of(data).given:
             raise ConfigError(
                 f"data.val_fraction must be given when no column parts the images, got null and column "
                 f"{shown(header[split])}, in which {reason}; try {sheet.table.command} data.val_fraction=0.2"
@@ -137,8 +137,8 @@ def _read_images(data: TableConfig, sheet: Sheet, paths: Paths) -> Images:
 
 def _no_split(data: TableConfig, sheet: Sheet, split: int, truth: dict[str, str]) -> str:
     """Say why a column that may be one of splits is none."""
-    if data.val_fraction is not None:
-        return "data.val_fraction is given"
+    if Division.of(data).given:
+        return "data.val_fraction is given" if data.folds is None else "data.folds is given"
     words = dict.fromkeys(row[split] for _, row in sheet.rows())
     strange = next((word for word in words if split_role(truth.get(word.lower(), word)) is None), None)
     return "" if strange is None else f"{shown(strange) or 'nothing'} is neither train nor val"
