@@ -55,8 +55,7 @@ def main() -> None:
 
     check_settings(runs)
     plans, config = plan_runs(runs), runs[0].config
-    for lines in dict.fromkeys(tuple(plan.prepared.source.lines) for plan in plans):  # of each data set
-        announce(lines)
+    announce(line for plan in plans for line in plan.prepared.source.lines)  # what several data sets share, once
     check_weights(runs, [plan.prepared for plan in plans])
     if config.plan.schedules is not None:
         draw_schedules(plans, Path(config.plan.schedules))

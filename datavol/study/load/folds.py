@@ -62,13 +62,14 @@ def pooled(runs: pd.DataFrame, epochs: pd.DataFrame) -> tuple[pd.DataFrame, pd.D
         rows.append(_row(folds))
         tables.append(_epochs(folds, epochs).assign(run=-len(rows)))
         used += [*group.index]
+    of_parts = runs.index[runs["state"] == INCOMPLETE]
+    epochs = epochs[~epochs["run"].isin([*used, *of_parts])]
     kept = runs.drop(index=used).reset_index(names="before")
     whole = pd.DataFrame(rows).assign(before=[-number for number in range(1, len(rows) + 1)]) if rows else kept[:0]
     every = pd.concat([kept.astype(object), whole.astype(object)], ignore_index=True).astype(kept.dtypes)
     every = every.sort_values(ORDER, ignore_index=True)
     number = dict(zip(every["before"], every.index, strict=True))
-    left = [epochs[~epochs["run"].isin(used)], *tables]
-    stacked = pd.concat(left, ignore_index=True)
+    stacked = pd.concat([epochs, *tables], ignore_index=True)
     return every.drop(columns="before"), stacked.assign(run=stacked["run"].map(number)).astype({"run": int})
 
 
@@ -100,4 +101,5 @@ def _joined(values: pd.Series) -> str:
 def _epochs(folds: pd.DataFrame, epochs: pd.DataFrame) -> pd.DataFrame:
     """Average the folds' budget epochs."""
     own = epochs[epochs["run"].isin(folds.index)]
-    return own.drop(columns="run").groupby("budget_epoch", as_index=False).mean().astype({"budget_epoch": int})
+    means = own.drop(columns="run").groupby("budget_epoch", as_index=False).mean().astype({"budget_epoch": int})
+    return means.assign(**{"val/images": means["val/images"] * len(folds)}) if "val/images" in means else means
