@@ -205,6 +205,7 @@ def sweep(*overrides: str, **keys: Any) -> Study:
 
 def _train(overrides: list[str], *, multirun: bool) -> list[Path]:
     """Train runs on this machine; return their folders."""
+    from datavol.cli.console import announce
     from datavol.cli.installed import check_installed
     from datavol.config.arguments import as_meant
     from datavol.config.compose import compose
@@ -215,12 +216,17 @@ def _train(overrides: list[str], *, multirun: bool) -> list[Path]:
             f"what datavol.run and datavol.sweep get must be no key of hydra, got {of_hydra[0]}; "
             f"type it in a shell: python -m datavol.run {'-m ' * multirun}{of_hydra[0]} ..."
         )
-    runs = distinct_runs(compose(as_meant(overrides, multirun=multirun), multirun=multirun))
+    given = as_meant(overrides, multirun=multirun)
+    compose(given, multirun=multirun)  # a mistake is told first
     check_installed("train")
     from datavol.sweep.local import train_here
     from datavol.sweep.prepared import prepare_runs
     from datavol.sweep.status import Display
+    from datavol.training.own_images import compose_own
 
+    every, chosen = compose_own(given, multirun=multirun)
+    announce(map(str, chosen))
+    runs = distinct_runs(every)
     prepared, _ = prepare_runs(runs)
     _say_where(prepared)
     with Display() as display:

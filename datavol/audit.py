@@ -34,9 +34,11 @@ def main() -> None:
     parser.add_argument("--out", type=path_of, help="the folder to write into; by default audits/<data.name>")
     arguments = parser.parse()
     compose(arguments.overrides, multirun=arguments.multirun)  # a mistake is told before the slow imports
-    from datavol.training.own_images import compose_own
+    from datavol.training.own_images import compose_own, overrides_in
 
-    runs = compose_own(arguments.overrides, multirun=arguments.multirun, data_alone=True)
+    runs, chosen = compose_own(arguments.overrides, multirun=arguments.multirun, data_alone=True)
+    announce(map(str, chosen))
+    sys.argv += overrides_in(chosen)  # which the audit's page tells
     from datavol.data.duplicates.findings import findings
     from datavol.data.duplicates.pages import write_audit
     from datavol.data.sources.exclude import nothing_left

@@ -46,7 +46,9 @@ def main() -> None:
     compose(arguments.overrides, multirun=arguments.multirun)  # a mistake is told before the slow imports
     from datavol.training.own_images import compose_own
 
-    runs = distinct_runs(compose_own(arguments.overrides, multirun=arguments.multirun))
+    every, chosen = compose_own(arguments.overrides, multirun=arguments.multirun)
+    announce(map(str, chosen))
+    runs = distinct_runs(every)
     from datavol.planning.plan import plan_runs  # after the configuration: it opens the data
     from datavol.planning.speed import find_speeds, wall_seconds
     from datavol.planning.tables import print_plan

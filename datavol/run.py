@@ -72,14 +72,16 @@ def main() -> None:
     if arguments.cfg or arguments.info:
         print_of_hydra({run.overrides: run for run in runs})
         return
-    from datavol.training.own_images import compose_own  # after the configuration: it opens the data
+    from datavol.training.own_images import compose_own, overrides_in  # after the configuration: it opens the data
 
-    every = compose_own(arguments.overrides, multirun=arguments.multirun)
+    every, chosen = compose_own(arguments.overrides, multirun=arguments.multirun)
+    sys.argv += overrides_in(chosen)  # for Hydra, and for the ranks of a run
     runs = distinct_runs(every)
     first: Prepared | None = None
     if is_first_rank():  # Lightning starts the other ranks with this line
-        from datavol.sweep.prepared import prepare_runs  # after the configuration: it opens the data
+        from datavol.sweep.prepared import prepare_runs
 
+        announce(map(str, chosen))
         runs, first = prepare_runs(runs)
     by_folder = {run.folder: run for run in runs}
     # by the overrides that Hydra's sweeper hands out, which are none of its own keys

@@ -37,7 +37,8 @@ def main() -> None:
     compose(arguments.overrides, multirun=arguments.multirun)  # a mistake is told before the slow imports
     from datavol.training.own_images import compose_own
 
-    runs = compose_own(arguments.overrides, multirun=arguments.multirun, data_alone=True)
+    runs, chosen = compose_own(arguments.overrides, multirun=arguments.multirun, data_alone=True)
+    announce(map(str, chosen))
     if arguments.look:
         _print_found(runs)
         return

@@ -196,14 +196,19 @@ MISTAKES = {
     "data=image_folder data.root=2024": "data.root must be a folder, got 2024",
     "start_from=~/nowhere.ckpt": "start_from must be a checkpoint's file, got /",
     "data=/photos": "data must be one of ..., got '/photos'; try data=image_folder data.root=/photos",
-    "model.weights=imagenet": "model.weights must be weights that are here, got imagenet, and mobilenet_v2 of torchvision "
-    "is not in ...",
+    "model.weights=imagenet": "model.weights must be weights that are here, got imagenet, and mobilenet_v2 of "
+    "torchvision is not in ...",
     "model.weights=pretrained": "model.weights must be a file, got pretrained; try model.weights=null, or "
     "model.weights=imagenet",
     "recipe=fine_tune model.weights=null": "model.weights must be given with recipe=fine_tune, which starts from "
     "pretrained ones, got null; try model.weights=imagenet, or recipe=small from scratch",
     "recipe=frozen model.weights=x recipe.augment.flip=0.5": "recipe.augment.flip must be 0 with recipe.on_features, "
-    "whose features are of whole images, got 0.5; try recipe.augment.flip=0",
+    "which sees whole images, got 0.5; try recipe.augment.flip=0 or recipe=fine_tune",
+    "data=image_folder data.root=x data.folds=5 data.val_fraction=0.2": "data.val_fraction must be null with "
+    "data.folds, got 0.2; leave one of them out",
+    "data=image_folder data.root=x data.folds=5 data.fold=5": "data.fold must be below data.folds (5), got 5; try "
+    "data.fold=0",
+    "data=image_folder data.root=x data.fold=1": "data.fold must be 0 without data.folds, got 1; try data.fold=0",
     "start_from=nowhere.ckpt": "start_from must be a checkpoint's file, got nowhere.ckpt; check the path",
     "subset_file=list.txt": "subset_file must be a text file with one index or path per line, got list.txt; "
     "check the path",
@@ -228,6 +233,8 @@ HERE = (
     "data.table=x",
     "data.group=",
     "data=fashion_mnist",
+    "model.weights=",
+    "data.fold",
     "model.name=resnet51",
     "model.name=mobilenetv2_100",
     "wandb",

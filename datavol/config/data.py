@@ -160,7 +160,7 @@ class DividedConfig(FilesConfig):
     def _check_folds(self) -> DividedConfig:
         if self.folds is not None and self.val_fraction is not None:
             raise ConfigError(
-                f"data.val_fraction must be null with data.folds, got {self.val_fraction:g}; leave data.val_fraction out"
+                f"data.val_fraction must be null with data.folds, got {self.val_fraction:g}; leave one of them out"
             )
         if self.fold >= (self.folds or 1):
             rule = f"below data.folds ({self.folds})" if self.folds else "0 without data.folds"

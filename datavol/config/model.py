@@ -16,13 +16,7 @@ class ModelConfig(Section):
     library: Literal["torchvision", "timm"] = key("torchvision or timm", hashed=True)
     name: str | None = key("a network's name", hashed=True, remedy="densenet121")
     stem: Literal["standard", "small"] = key("standard or small", hashed=True, remedy="standard")
-<<<<<<< HEAD
     weights: PathText | None = key("imagenet, a file, with model=timm also a tag, or null", hashed=True, remedy="null")
-=======
-    weights: str | None = key(
-        "imagenet, a file of weights, with model=timm also a tag, or null", hashed=True, remedy="null"
-    )
->>>>>>> 0a770c6 (data.folds: every image is validated on once; a study pools the runs of all folds)
 
     @model_validator(mode="after")
     def _check(self) -> ModelConfig:

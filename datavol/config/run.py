@@ -119,16 +119,16 @@ class Config(Section):
             return
         if getattr(self.data, "on_damaged", "stop") != "stop":
             raise ConfigError(
-                "data.on_damaged must be stop with recipe.on_features, got replace; try data.on_damaged=stop, and leave "
-                "damaged images out by data.exclude"
+                "data.on_damaged must be stop with recipe.on_features, got replace; leave damaged images out by "
+                "data.exclude, and try data.on_damaged=stop"
             )
         off = {"crop_scale": 1.0, "flip": 0.0, "auto": None, "erase": 0.0, "mixup_alpha": 0.0, "cutmix_alpha": 0.0}
         for name, value in off.items():
             if (got := getattr(recipe.augment, name)) != value:
                 words = "null" if value is None else f"{value:g}"
                 raise ConfigError(
-                    f"recipe.augment.{name} must be {words} with recipe.on_features, whose features are of whole images, "
-                    f"got {got}; try recipe.augment.{name}={words} or recipe=fine_tune"
+                    f"recipe.augment.{name} must be {words} with recipe.on_features, which sees whole images, got "
+                    f"{got}; try recipe.augment.{name}={words} or recipe=fine_tune"
                 )
 
     @property

@@ -22,8 +22,7 @@ def prepare_runs(runs: Sequence[Run]) -> tuple[list[Run], Prepared]:
     if any(run.on_cluster for run in runs):
         check_slurm()
     prepared = check_runs(list(runs))
-    for lines in dict.fromkeys(tuple(one.source.lines) for one in prepared):  # of each data set
-        announce(lines)
+    announce(line for one in prepared for line in one.source.lines)  # what several data sets share, once
     prepared, found = audit_prepared(runs, prepared)
     announce(found)
     return [with_subset(*pair) for pair in zip(runs, prepared, strict=True)], prepared[0]

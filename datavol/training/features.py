@@ -139,8 +139,8 @@ def feature_head(config: Config, classes: int) -> nn.Module:
     (layer, *_) = last_layers(meta_network(config.model, 2)).values()
     if not isinstance(layer, nn.Linear):
         raise ConfigError(
-            f"model.name must be a network that ends in a linear layer with recipe.on_features, got {config.model.name} "
-            f"with a {type(layer).__name__}; try recipe=fine_tune"
+            f"model.name must end in a linear layer with recipe.on_features, got {config.model.name} with a "
+            f"{type(layer).__name__}; try recipe=fine_tune"
         )
     torch.manual_seed(config.init_seed)
     # as in He et al., Masked Autoencoders, 2021: features differ by orders of magnitude between networks

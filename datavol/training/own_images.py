@@ -6,7 +6,6 @@ could have typed, and that have the same hash as if typed.
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -14,7 +13,6 @@ from typing import Any
 import numpy as np
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
-from datavol.cli.console import announce
 from datavol.config.compose import compose, recipe_for
 from datavol.config.model import TORCHVISION_NETWORKS
 from datavol.config.run import Config, Run
@@ -44,29 +42,18 @@ class Choice:
         return f"{' '.join(self.overrides)}, {self.why}"
 
 
-def compose_own(overrides: Sequence[str], *, multirun: bool, data_alone: bool = False) -> list[Run]:
-    """Compose runs, and choose what is left open; the choices are said and added to `sys.argv`.
+def compose_own(
+    overrides: Sequence[str], *, multirun: bool, data_alone: bool = False
+) -> tuple[list[Run], list[Choice]]:
+    """Compose runs and choose what they leave open; with `data_alone` nothing for training.
 
-    Hydra, and the ranks that Lightning starts, read them there. With `data_alone` nothing is chosen for training.
+    Returns:
+        The runs, as chosen, and the choices.
 
     Raises:
         ConfigError: For the first thing that is wrong, in one line.
     """
     runs = compose(overrides, multirun=multirun)
-    runs, chosen = choose(overrides, runs, multirun=multirun, data_alone=data_alone)
-    announce(map(str, chosen))
-    sys.argv += [one for choice in chosen for one in choice.overrides]
-    return runs
-
-
-def choose(
-    overrides: Sequence[str], runs: list[Run], *, multirun: bool, data_alone: bool = False
-) -> tuple[list[Run], list[Choice]]:
-    """Choose what composed runs leave open; return them with it, and the choices.
-
-    Raises:
-        ConfigError: If the data are not there, or a choice makes the command line wrong.
-    """
     if any(run.config.data.source not in OWN or run.config.plan.images for run in runs):
         return runs, []
     chosen: list[Choice] = []
@@ -80,11 +67,16 @@ def choose(
     images, rarest = min(len(source.train.labels) for source in sources), int(sizes[sizes > 0].min())
     recipe = _recipe(runs, given)
     runs = _with(overrides, runs, chosen, recipe, multirun)
-    ours = bool(recipe) or any(run.config.recipe.weights for run in runs)  # else a recipe's own values stay
+    ours = bool(recipe) or all(_for_few(run.config) for run in runs)  # else a recipe's own values stay
     runs = _with(overrides, runs, chosen, _size(given, images, recipe), multirun)
     runs = _with(overrides, runs, chosen, _batch(runs, given, images, ours), multirun)
     runs = _with(overrides, runs, chosen, _epochs(runs, given, images, ours), multirun)
     return _with(overrides, runs, chosen, _grid(runs, given, rarest) if multirun else [], multirun), chosen
+
+
+def overrides_in(chosen: Sequence[Choice]) -> list[str]:
+    """List the overrides of choices, as the end of a command line."""
+    return [one for choice in chosen for one in choice.overrides]
 
 
 def _with(
@@ -94,7 +86,7 @@ def _with(
     if not more:
         return runs
     chosen += more
-    return compose([*overrides, *(one for choice in chosen for one in choice.overrides)], multirun=multirun)
+    return compose([*overrides, *overrides_in(chosen)], multirun=multirun)
 
 
 def _opened(runs: list[Run]) -> list[Source]:
@@ -133,6 +125,11 @@ def _recipe(runs: list[Run], given: set[str]) -> list[Choice]:
         found = [str(one.name) for model in models if (one := at_hand(model))]
         return [Choice(("recipe=fine_tune",), f"as there are ImageNet weights: {', '.join(found)}")]
     return [Choice(("recipe=small",), f"from scratch, as {_why_lacking(lacking[0])}")]
+
+
+def _for_few(config: Config) -> bool:
+    """Return whether a recipe was made for pretrained networks and few images."""
+    return config.recipe.weights is not None and config.recipe.iterations > 0
 
 
 def _usual(config: Config) -> str:

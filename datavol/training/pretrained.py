@@ -74,8 +74,9 @@ def fetch(model: ModelConfig) -> None:
         _download(model)
     except Exception as error:  # what networks and libraries raise
         raise ConfigError(
-            f"model.weights must be weights that are here, got {IMAGENET}, and {found.name} is not in {found.cache} and "
-            f"cannot be downloaded ({type(error).__name__}: {flat(error)[:80]}); with a network type: {found.command}"
+            f"model.weights must be weights that are here, got {IMAGENET}, and {found.name} is not in {found.cache} "
+            f"and cannot be downloaded ({type(error).__name__}: {flat(error)[:80]}); with a network type: "
+            f"{found.command}"
         ) from None
 
 

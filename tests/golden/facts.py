@@ -50,6 +50,9 @@ SINGLE = [
 ]  # fmt: skip
 """Command lines of single runs whose names are pinned, hash included."""
 ADDED_COLUMNS = [
+    "folds",
+    "fold",
+    "folds_hash",
     "weights",
     "found",
     "listed_images",

@@ -78,7 +78,7 @@ ORDER = ["data", "model", "recipe", "fraction", "seed", "folder"]
 
 def _row(folds: pd.DataFrame) -> dict[str, Any]:
     """Make one row of a configuration's folds."""
-    row = folds.iloc[0].to_dict()
+    row: dict[str, Any] = {str(name): value for name, value in folds.iloc[0].items()}
     weights = folds["validation_images"].to_numpy(float)
     for name in MEANS:
         row[name] = float(np.average(folds[name].to_numpy(float), weights=weights))

@@ -21,9 +21,9 @@ from numpy.typing import NDArray
 from datavol.cli.text import per_cent
 from datavol.errors import ConfigError
 from datavol.runs.predictions import Predictions
+from datavol.study.load.folds import parts_of
 from datavol.study.load.kept import kept_predictions, no_predictions
 from datavol.study.load.labels import comparable_labels
-from datavol.study.load.folds import parts_of
 from datavol.study.load.run_data import source_of
 from datavol.study.load.study import finished_of
 
