@@ -15,6 +15,7 @@ import hydra
 
 from datavol import CallableModule
 from datavol.cli.boundary import cli_errors
+from datavol.cli.console import announce
 from datavol.cli.lifeline import die_with_parent
 from datavol.config.compose import HYDRA_VERSION, arguments_of, compose, is_of_hydra, parse
 from datavol.config.jobs import distinct_runs

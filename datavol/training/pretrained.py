@@ -114,12 +114,13 @@ def _of_timm(name: str) -> Pretrained | None:
 
     if not timm.is_model(name):  # its own message comes later
         return None
-    tag = name if "." in name else None
-    known = timm.get_pretrained_cfg(name, allow_unregistered=tag is not None)
-    if known is None or not (known.hf_hub_id or known.url):
+    known = timm.get_pretrained_cfg(name)
+    if known is None:
         return None
     full = f"{known.architecture or name}.{known.tag}" if known.tag else name
-    return _on_hub(full, known.hf_hub_id) if known.hf_hub_id else _at_url(full, known.url)
+    if known.hf_hub_id:
+        return _on_hub(full, known.hf_hub_id)
+    return _at_url(full, known.url) if isinstance(known.url, str) and known.url else None
 
 
 def _on_hub(name: str, repository: str) -> Pretrained:

@@ -9,6 +9,7 @@ from typing import Any
 import lightning as L
 import torch
 
+from datavol.config.data import DividedConfig
 from datavol.config.logger import WandbConfig
 from datavol.config.run import Config, Run
 from datavol.config.upgrade import SCHEMA_VERSION
@@ -80,10 +81,11 @@ def _facts(run: Run, prepared: Prepared, start: Start) -> dict[str, Any]:
 
 def _folds(config: Config) -> dict[str, Any]:
     """Name the fold, and the hash that the runs of all folds share."""
-    if getattr(config.data, "folds", None) is None:
+    data = config.data
+    if not isinstance(data, DividedConfig) or data.folds is None:
         return {}
-    first = config.model_copy(update={"data": config.data.model_copy(update={"fold": 0})})
-    return {"folds": {"of": config.data.folds, "fold": config.data.fold, "hash": first.run_hash}}
+    first = config.model_copy(update={"data": data.model_copy(update={"fold": 0})})
+    return {"folds": {"of": data.folds, "fold": data.fold, "hash": first.run_hash}}
 
 
 def _place(

@@ -8,6 +8,7 @@ shares in [0, 1].
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import pandas as pd
@@ -40,7 +41,7 @@ def over_runs(
     """
     frames = []
     for run in labelled(runs).itertuples():
-        predictions = kept_predictions(run.folder, evaluation)
+        predictions = kept_predictions(cast(str, run.folder), evaluation)
         if predictions is not None:
             keys = {"label": run.label, "model": run.model, "fraction": run.fraction, "seed": run.seed, "run": run.run}
             frame = what(predictions)
