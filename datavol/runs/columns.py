@@ -199,8 +199,6 @@ COLUMNS: tuple[Column, ...] = (
     Column("hash", str, "eight digits of the hash of the scientific configuration", "hash", wandb="hash"),
     Column("state", str, "`finished`, `running`, `failed`, `incomplete` (lacks other folds), `copied`, `superseded` or "
            "`unreadable`", "state"),
-    Column("state", str, "`finished`, `running`, `failed`, `incomplete` (lacks other folds), `copied`, `superseded` or "
-           "`unreadable`", "state"),
     Column("reason", str, "why the run is in that state", "reason", optional=True),
     Column("model", str, "name of the network", "config.model.name", wandb="model.name"),
     Column("model_settings", str, "all keys of the network, as JSON", "config.model", json_text, wandb="model",
