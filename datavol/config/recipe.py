@@ -2,26 +2,43 @@
 
 from __future__ import annotations
 
-from typing import Literal
+import math
+from typing import Annotated, Any, Literal
 
-from pydantic import model_validator
+from pydantic import ConfigDict, Field, model_validator
 
 from datavol.config.section import Section, Share, key
 from datavol.errors import ConfigError
 
+Library = Literal["torch", "timm"] | None
+LIBRARY_RULE = "torch, timm or null (torch's where both have the name)"
+
 
 class OptimiserConfig(Section):
-    name: Literal["sgd", "adamw"] = key("sgd or adamw", hashed=True)
+    """Declares the optimiser; further keys are arguments of its class."""
+
+    model_config = ConfigDict(extra="allow")
+
+    name: str = key("sgd, adamw, or another optimiser of torch or timm", hashed=True, remedy="sgd")
+    library: Library = key(LIBRARY_RULE, hashed=True, added=None, remedy="null")
     lr: float = key("above 0", hashed=True, gt=0, remedy="0.1")
     momentum: float = key(
         "at least 0 and below 1 (adamw takes it as its first beta)", hashed=True, ge=0, lt=1, remedy="0.9"
     )
-    nesterov: bool = key("true or false (sgd only)", hashed=True)
+    nesterov: bool = key("true or false (of optimisers that take it)", hashed=True)
     weight_decay: float = key("at least 0", hashed=True, ge=0, remedy="0.0001")
+    decay: Literal["all", "weights"] = key(
+        "all, or weights (without the parameters of normalisations, and without biases)", hashed=True, added="all"
+    )
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """Return the keys that the schema does not know."""
+        return dict(self.model_extra or {})
 
     @model_validator(mode="after")
     def _check(self) -> OptimiserConfig:
-        if self.nesterov and (self.name != "sgd" or self.momentum == 0):
+        if self.nesterov and (self.name == "adamw" or self.momentum == 0):
             raise ConfigError(
                 "recipe.optimiser.nesterov must be false unless the optimiser is sgd with momentum, got true; "
                 "try recipe.optimiser.nesterov=false"
@@ -30,9 +47,15 @@ class OptimiserConfig(Section):
 
 
 class ScheduleConfig(Section):
-    """Declares the schedule; durations are in budget epochs."""
+    """Declares the schedule; durations are in budget epochs.
 
-    name: Literal["step", "cosine", "constant"] = key("step, cosine or constant", hashed=True)
+    Further keys are arguments of a schedule of torch or timm.
+    """
+
+    model_config = ConfigDict(extra="allow")
+
+    name: str = key("step, cosine, constant, or another schedule of torch or timm", hashed=True, remedy="cosine")
+    library: Library = key(LIBRARY_RULE, hashed=True, added=None, remedy="null")
     interval: Literal["epoch", "iteration"] = key("epoch or iteration", hashed=True)
     step_size: float = key("budget epochs between two decays, above 0", hashed=True, gt=0, remedy="30")
     gamma: float = key("the factor of a decay, above 0 and at most 1", hashed=True, gt=0, le=1, remedy="0.1")
@@ -41,6 +64,11 @@ class ScheduleConfig(Section):
     warmup_start: float = key(
         "the share of the LR at which warm-up starts, above 0, at most 1", hashed=True, gt=0, le=1, remedy="0.01"
     )
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """Return the keys that the schema does not know."""
+        return dict(self.model_extra or {})
 
     @model_validator(mode="after")
     def _check(self) -> ScheduleConfig:
@@ -51,6 +79,27 @@ class ScheduleConfig(Section):
                     f"recipe.schedule.{name} must be whole budget epochs when the LR moves once an epoch, got {value}; "
                     "try recipe.schedule.interval=iteration"
                 )
+        return self
+
+
+class EmaConfig(Section):
+    """Declares a moving average of the weights, counted in iterations."""
+
+    decay: float | None = key(
+        "above 0 and below 1, or null (no average)", hashed=True, added=None, gt=0, lt=1, remedy="0.999"
+    )
+    every: int = key("iterations between two updates, at least 1", hashed=True, added=1, ge=1, remedy="1")
+    start: float = key(
+        "budget epochs during which it copies the weights, at least 0", hashed=True, added=0.0, ge=0, remedy="0"
+    )
+
+    @model_validator(mode="after")
+    def _check(self) -> EmaConfig:
+        if self.decay is None and (self.every, self.start) != (1, 0):
+            raise ConfigError(
+                "recipe.ema.decay must be given with recipe.ema.every or recipe.ema.start, got null; "
+                "try recipe.ema.decay=0.999"
+            )
         return self
 
 
@@ -100,7 +149,33 @@ class RecipeConfig(Section):
     schedule: ScheduleConfig = key("a section", hashed=True)
     augment: AugmentConfig = key("a section", hashed=True)
     evaluate: EvaluateConfig = key("a section", hashed=True)
+    accumulate: int = key(
+        "micro-batches that a global batch is split into, at least 1", hashed=True, added=1, ge=1, remedy="1"
+    )
+    clip_norm: float | None = key("the largest norm of the gradients, above 0, or null", hashed=True, added=None, gt=0)
+    clip_value: float | None = key("the largest size of a gradient, above 0, or null", hashed=True, added=None, gt=0)
+    ema: EmaConfig = key("a section", hashed=True, added={"decay": None, "every": 1, "start": 0.0})
+    layer_decay: float | None = key(
+        "the LR of a layer over that of the next, above 0 and at most 1, or null", hashed=True, added=None, gt=0, le=1
+    )
+    freeze: Annotated[int, Field(ge=1)] | Literal["body"] | None = key(
+        "null, body (all but the last layer) or the number of first stages", hashed=True, added=None, remedy="body"
+    )
     label_smoothing: float = key("at least 0 and below 1", hashed=True, ge=0, lt=1, remedy="0.1")
     dropout: float | None = key(
         "null (the network's own) or at least 0 and below 1", hashed=True, ge=0, lt=1, remedy="0.2"
     )
+
+    @model_validator(mode="after")
+    def _check(self) -> RecipeConfig:
+        if self.clip_norm is not None and self.clip_value is not None:
+            raise ConfigError(
+                f"recipe.clip_norm must be null with recipe.clip_value, got {self.clip_norm:g}; "
+                "try recipe.clip_value=null"
+            )
+        if self.batch_size % self.accumulate:
+            raise ConfigError(
+                f"recipe.accumulate must divide recipe.batch_size ({self.batch_size}), got {self.accumulate}; "
+                f"try recipe.accumulate={math.gcd(self.batch_size, self.accumulate)}"
+            )
+        return self

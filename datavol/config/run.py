@@ -87,6 +87,11 @@ class Config(Section):
                 f"epochs must be above the {warmup:g} budget epochs of recipe.schedule.warmup_epochs, got "
                 f"{self.epochs}; try epochs={int(warmup) + 1} or recipe.schedule.warmup_epochs=0"
             )
+        if self.recipe.freeze is not None and getattr(self.model, "weights", "") is None and self.start_from is None:
+            raise ConfigError(
+                f"recipe.freeze must be null without model.weights, since random layers learn nothing, got "
+                f"{self.recipe.freeze}; try recipe.freeze=null"
+            )
         if self.draw_by == "groups" and getattr(self.data, "group", None) is None:
             remedy = "try data.group=folder, or " if "group" in type(self.data).model_fields else ""
             raise ConfigError(
@@ -149,12 +154,14 @@ class Config(Section):
         return f"{name}-{volume}-{seed}-{self.run_hash}"
 
 
-def check_batch_shares(batch_size: int, world_size: int) -> None:
+def check_batch_shares(recipe: RecipeConfig, world_size: int) -> None:
     """Raise a ConfigError unless ranks get equal shares of a batch."""
-    if batch_size % world_size:
+    parts = world_size * recipe.accumulate
+    if recipe.batch_size % parts:
+        micro = f" with {recipe.accumulate} micro-batches each" if recipe.accumulate > 1 else ""
         raise ConfigError(
-            f"recipe.batch_size must divide evenly among {world_size} devices, got {batch_size}; "
-            f"try recipe.batch_size={max(1, round(batch_size / world_size)) * world_size}"
+            f"recipe.batch_size must divide evenly among {world_size} devices{micro}, got {recipe.batch_size}; "
+            f"try recipe.batch_size={max(1, round(recipe.batch_size / parts)) * parts}"
         )
 
 

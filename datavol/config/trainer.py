@@ -1,10 +1,13 @@
 """Declares the keys of `conf/trainer/` and of checkpoints."""
 
+from __future__ import annotations
+
 from typing import Annotated, Literal
 
-from pydantic import BeforeValidator
+from pydantic import BeforeValidator, model_validator
 
 from datavol.config.section import Count, Section, key
+from datavol.errors import ConfigError
 
 
 class TrainerConfig(Section):
@@ -20,10 +23,26 @@ class TrainerConfig(Section):
     )
     compile: bool | Literal["auto"] = key("auto, true or false", hashed=False, remedy="false")
     cudnn_benchmark: bool | Literal["auto"] = key("auto, true or false", hashed=False, remedy="false")
+    sync_batchnorm: bool = key(
+        "true or false: batch normalisation over the global batch, on GPUs", hashed=True, added=False
+    )
     threads: Count = key("auto or a whole number of at least 1", hashed=False, remedy="2")
     log_every_n_steps: int = key(
         "iterations between two points of the training loss, at least 1", hashed=False, added=50, ge=1, remedy="50"
     )
+
+    @model_validator(mode="after")
+    def _check(self) -> TrainerConfig:
+        self.check_synchronised(on_cpu=self.accelerator == "cpu")
+        return self
+
+    def check_synchronised(self, *, on_cpu: bool) -> None:
+        """Raise a ConfigError if a CPU shall normalise over all ranks."""
+        if self.sync_batchnorm and on_cpu:
+            raise ConfigError(
+                "trainer.sync_batchnorm must be false on a CPU, for which torch has none, got true; "
+                "try trainer.sync_batchnorm=false"
+            )
 
 
 class CheckpointConfig(Section):

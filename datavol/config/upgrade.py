@@ -84,6 +84,18 @@ def _with_added(section: type[BaseModel], values: dict[str, Any]) -> dict[str, A
     return filled
 
 
+def without_added(section: type[BaseModel], values: Mapping[str, Any]) -> dict[str, Any]:
+    """Leave out keys that later versions introduced, where they mean what runs did before."""
+    kept: dict[str, Any] = {}
+    for name, value in values.items():
+        field = section.model_fields.get(name)
+        added = marks(field)["added"] if field else NOT_ADDED
+        if added is NOT_ADDED or value != added:
+            inner = _section_of(field, value) if field and isinstance(value, dict) else None
+            kept[name] = value if inner is None else without_added(inner, value)
+    return kept
+
+
 def _section_of(field: Any, values: dict[str, Any]) -> type[BaseModel] | None:
     """Choose the section of a union that the values name."""
     sections = sections_in(field.annotation)

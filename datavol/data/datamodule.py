@@ -124,7 +124,7 @@ class SubsetDataModule(L.LightningDataModule):
         sampler = BudgetSampler(self.subset.indices, self.budget, self.order_seed, *self._rank(), self.balanced_by)
         # Lightning sets the epoch only after it has started the workers, which read ahead at once
         sampler.set_iteration(self.trainer.global_step if self.trainer else 0)
-        return self._loader(self.training_images, sampler, sampler.share)
+        return self._loader(self.training_images, sampler, sampler.share // self.recipe.accumulate)
 
     def val_dataloader(self) -> list[DataLoader[Any]]:
         """Load the validation set, and with `evaluate_train` the unaugmented training subset."""

@@ -26,10 +26,14 @@ def count_parameters(model: ModelConfig, classes: int) -> int:
 
 
 def checkpoint_bytes(config: Config, classes: int) -> int | None:
-    """Estimate the bytes of all checkpoints of a run."""
+    """Estimate the bytes of all checkpoints of a run; None if unknown."""
     weights = known_parameters(config.model, classes)
     if weights is None:
         return None
-    moments = {"sgd": 1 if config.recipe.optimiser.momentum else 0, "adamw": 2}[config.recipe.optimiser.name]
+    optimiser = config.recipe.optimiser
+    moments = {"sgd": 1 if optimiser.momentum else 0, "adamw": 2}.get(optimiser.name)
+    if moments is None:  # of any other, how much it keeps is not known
+        return None
+    moments += config.recipe.ema.decay is not None
     kept = 2 + (config.epochs if config.checkpoint.keep == "all" else 0)  # last, best, and one per budget epoch
     return weights * 4 * (1 + moments) * kept  # 4 bytes each: single precision, whatever the step computes in

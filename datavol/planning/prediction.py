@@ -66,12 +66,14 @@ def one_device(config: Config) -> Config:
     if _on_cpu(trainer) and threads == "auto":
         threads = max(1, cores() // _per_node(trainer))  # what Lightning leaves each rank
     alone = trainer.model_copy(update={"devices": 1, "num_nodes": 1, "strategy": "auto", "threads": threads})
-    return with_batch(config.model_copy(update={"trainer": alone}), _share(config))
+    micro = _share(config) // config.recipe.accumulate  # what the device holds at once
+    return with_batch(config.model_copy(update={"trainer": alone}), micro)
 
 
 def with_batch(config: Config, batch_size: int) -> Config:
-    """Replace the batch size of a run."""
-    return config.model_copy(update={"recipe": config.recipe.model_copy(update={"batch_size": batch_size})})
+    """Replace the batch size of a run, in one part."""
+    changed = {"batch_size": batch_size, "accumulate": 1}
+    return config.model_copy(update={"recipe": config.recipe.model_copy(update=changed)})
 
 
 def scale(config: Config, prepared: Prepared, steps: Steps, decode_per_core: float | None) -> Scaling:
@@ -164,5 +166,5 @@ def _devices(trainer: TrainerConfig) -> int:
 
 
 def _share(config: Config) -> int:
-    check_batch_shares(config.recipe.batch_size, _devices(config.trainer))
+    check_batch_shares(config.recipe, _devices(config.trainer))
     return config.recipe.batch_size // _devices(config.trainer)

@@ -28,7 +28,7 @@ from datavol.training.callbacks.monitoring import Margins, StopOnNonFinite, set_
 from datavol.training.hardware.autotune import resolve_auto
 from datavol.training.hardware.memory import keep_freed_memory
 from datavol.training.hardware.spinning import BriefSpinning
-from datavol.training.trainer import build_data, build_module, build_trainer, fewer_warnings
+from datavol.training.trainer import build_data, build_module, build_trainer, fewer_warnings, step_options
 
 WARM_UP_BATCHES = 5
 SECONDS = 10.0
@@ -77,7 +77,7 @@ def measure_run(run: Run) -> dict[str, Any]:
     clock = Clock(config.trainer.threads)
     _fit(config, prepared, build_data(config, prepared), clock, MOST_BATCHES // 4)
     return {
-        "train": _rate(clock.train, WARM_UP_BATCHES) * run.config.recipe.batch_size,
+        "train": _rate(clock.train, WARM_UP_BATCHES) * config.recipe.batch_size / config.recipe.accumulate,
         "val": _rate(clock.val, 1) * clock.val_images * clock.ranks,
         "first_iteration": clock.first,
     }
@@ -126,7 +126,7 @@ def _time_steps(config: Config) -> Clock:
 def _fit(config: Config, prepared: Prepared, data: SubsetDataModule, clock: Clock, val_batches: int) -> None:
     """Train until the clock stops training, then evaluate."""
     watching = [Margins(), StopOnNonFinite(config.check_every), clock]  # with the costs of a real run's callbacks
-    trainer = build_trainer(config.trainer, watching, max_epochs=1)
+    trainer = build_trainer(config.trainer, watching, max_epochs=1, **step_options(config.recipe))
     clock.ranks = trainer.world_size
     trainer.limit_train_batches = MOST_BATCHES if trainer.world_size == 1 else BATCHES_OF_RANKS
     trainer.limit_val_batches = val_batches

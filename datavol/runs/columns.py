@@ -13,6 +13,8 @@ from operator import getitem
 from typing import Any, Literal
 
 from datavol.config.identity import canonical
+from datavol.config.recipe import RecipeConfig
+from datavol.config.upgrade import without_added
 
 Json = Mapping[str, Any]
 Value = str | int | float | bool | None
@@ -111,8 +113,9 @@ def short_side_in_words(short_side: int | None) -> str:
 
 
 def _recipe_json(recipe: Json) -> str:
-    settings = {name: value for name, value in recipe.items() if name not in ("name", "epochs")}
-    return json.dumps(settings, sort_keys=True)  # without `epochs`, a default that the run's own `epochs` replaces
+    # without `epochs`, a default that the run's own `epochs` replaces, and without keys that are newer than the record
+    settings = without_added(RecipeConfig, recipe)
+    return json.dumps({name: settings[name] for name in settings if name not in ("name", "epochs")}, sort_keys=True)
 
 
 def _recipe_hash(recipe: Json) -> str:

@@ -13,7 +13,9 @@ from datavol.data.budget import Budget
 from datavol.data.images.dataset import Batch
 from datavol.runs.randomness import seed_for
 from datavol.training.metrics import Accuracy, top_predictions
-from datavol.training.optimisation import build_optimiser, build_schedule
+from datavol.training.optimisation import build_optimiser
+from datavol.training.parameter_groups import frozen_norms, parameter_groups
+from datavol.training.schedules import build_schedule
 
 EVALUATED = ("val/", "train/clean_")  # metric prefix of each evaluation loader, in the loaders' order
 Mixing = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
@@ -55,11 +57,23 @@ class Classifier(L.LightningModule):
         self.train_accuracy = Accuracy(classes)
         self.val_accuracy, self.clean_accuracy = Accuracy(classes), Accuracy(classes)
         self.measured: dict[str, float] = {}
+        self.train()
+
+    def train(self, mode: bool = True) -> "Classifier":
+        """Change to training, but for the batch normalisations of frozen layers."""
+        super().train(mode)
+        for norm in frozen_norms(self.network):
+            norm.eval()
+        return self
 
     @property
     def iteration(self) -> int:
         """Count the optimiser steps so far, over all sessions of the run."""
         return int(self.trainer.global_step)
+
+    def stepped(self, batch_idx: int) -> bool:
+        """Return whether a batch completed an iteration, not only a micro-batch."""
+        return (batch_idx + 1) % self.recipe.accumulate == 0
 
     @property
     def evaluated(self) -> tuple[str, ...]:
@@ -75,7 +89,8 @@ class Classifier(L.LightningModule):
         """Compute a batch's loss, which Lightning propagates back."""
         # seeded anew at every iteration, so that mixing and dropout are the same in a resumed run as in an undisturbed
         # one; with the rank, so that ranks drop different units
-        seed_generators(seed_for("step", self.order_seed, self.iteration, self.global_rank), self.device)
+        micro = (batch_idx % self.recipe.accumulate,) if self.recipe.accumulate > 1 else ()
+        seed_generators(seed_for("step", self.order_seed, self.iteration, self.global_rank, *micro), self.device)
         images, labels = self.finish(batch.images, batch.erased), batch.labels  # (B, 3, H, W) normalised, (B,)
         if self.mix is not None:
             images, labels = self.mix(images, labels)  # labels become shares of classes, (B, classes)
@@ -125,7 +140,11 @@ class Classifier(L.LightningModule):
 
     def configure_optimizers(self) -> Any:
         """Build the recipe's optimiser and schedule."""
-        optimiser = build_optimiser(self.network.parameters(), self.recipe.optimiser)
+        clipped = self.recipe.clip_norm or self.recipe.clip_value
+        # a fused step unscales mixed precision's gradients itself, too late for a clip
+        optimiser = build_optimiser(
+            parameter_groups(self.network, self.recipe), self.recipe.optimiser, fused=clipped is None
+        )
         schedule = self.recipe.schedule
         scheduler = build_schedule(optimiser, schedule, self.budget.epochs, self.budget.iterations_per_epoch)
         interval = "step" if schedule.interval == "iteration" else "epoch"  # Lightning's epoch is a budget epoch

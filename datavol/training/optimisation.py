@@ -1,51 +1,168 @@
-"""Builds a recipe's optimiser and learning-rate schedule from torch's own classes."""
+"""Builds a recipe's optimiser, of torch or of timm, by its name."""
 
-from collections.abc import Iterable
+import inspect
+import io
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
 
+import torch
 from torch import nn
 from torch.optim import SGD, AdamW, Optimizer
-from torch.optim.lr_scheduler import ConstantLR, CosineAnnealingLR, LinearLR, LRScheduler, SequentialLR, StepLR
 
-from datavol.config.recipe import OptimiserConfig, ScheduleConfig
+from datavol.config.recipe import OptimiserConfig
+from datavol.config.user_code import near
+from datavol.errors import ConfigError, flat
+
+Parameters = Iterable[nn.Parameter] | list[dict[str, Any]]
+
+KEY = "recipe.optimiser"
+UNFIT = {"lbfgs": "asks for the loss several times in a step", "sparseadam": "takes sparse gradients alone"}
+USUAL_MOMENTUM = 0.9  # of the recipes in `conf/`
 
 
-def build_optimiser(parameters: Iterable[nn.Parameter], optimiser: OptimiserConfig) -> Optimizer:
-    """Build SGD or AdamW; weight decay covers all parameters (thesis)."""
-    # fused: one kernel updates all parameters, which saves a launch for each on a GPU
+def build_optimiser(parameters: Parameters, optimiser: OptimiserConfig, *, fused: bool = True) -> Optimizer:
+    """Build an optimiser; `fused` updates all parameters in one kernel, where SGD or AdamW can.
+
+    Raises:
+        ConfigError: If there is none of this name, or it does not take what it is given.
+    """
+    groups = _scaled(parameters, optimiser.lr)
+    if optimiser.library != "timm" and optimiser.name in ("sgd", "adamw"):
+        return _usual(groups, optimiser, fused)
+    made, kind = _found(optimiser)
+    options = _arguments(optimiser, kind)
+    return _built(kind, optimiser, lambda: made(groups, **options))
+
+
+def _scaled(parameters: Parameters, lr: float) -> Parameters:
+    """Give groups of parameters their own learning rates."""
+    first, *others = list(parameters)
+    if not isinstance(first, dict):
+        return [first, *others]
+    return [{**group, "lr": lr * group.get("lr_scale", 1.0)} for group in (first, *others)]
+
+
+def _usual(parameters: Parameters, optimiser: OptimiserConfig, fused: bool) -> Optimizer:
+    """Build SGD or AdamW; by default weight decay covers all parameters (thesis)."""
+    kind: type[Optimizer] = AdamW if optimiser.name == "adamw" else SGD
+    given: dict[str, Any] = {"lr": optimiser.lr, "weight_decay": optimiser.weight_decay, "fused": fused}
     if optimiser.name == "adamw":
-        betas = (optimiser.momentum, 0.999)
-        return AdamW(parameters, lr=optimiser.lr, betas=betas, weight_decay=optimiser.weight_decay, fused=True)
-    return SGD(
-        parameters,
-        lr=optimiser.lr,
-        momentum=optimiser.momentum,
-        nesterov=optimiser.nesterov,
-        weight_decay=optimiser.weight_decay,
-        fused=True,
+        given["betas"] = (optimiser.momentum, 0.999)
+    else:
+        given |= {"momentum": optimiser.momentum, "nesterov": optimiser.nesterov}
+    _check_options(optimiser, kind)
+    return _built(kind, optimiser, lambda: kind(parameters, **given | optimiser.options))
+
+
+def _built(kind: Callable[..., Any], optimiser: OptimiserConfig, build: Callable[[], Optimizer]) -> Optimizer:
+    try:
+        return build()
+    except Exception as error:  # a constructor may raise anything
+        other = "; try recipe.optimiser.library=timm" if "Muon" in str(error) and optimiser.library != "timm" else ""
+        raise ConfigError(
+            f"{KEY} must be what {kind.__name__} takes, got {type(error).__name__}: {flat(error)[:200]}"
+            f"{other or f'; check the keys of {KEY}'}"
+        ) from None
+
+
+def _found(optimiser: OptimiserConfig) -> tuple[Callable[..., Optimizer], type[Optimizer]]:
+    """Find how to make an optimiser by its name, and its class."""
+    from timm.optim import create_optimizer_v2, get_optimizer_info, list_optimizers  # late: they take a second
+
+    name, of_torch = optimiser.name, torch_optimisers()
+    if name in UNFIT:
+        raise _unfit(name, UNFIT[name])
+    if name in of_torch and optimiser.library != "timm":
+        return of_torch[name], of_torch[name]
+    known = [] if optimiser.library == "torch" else list_optimizers()
+    if name.removeprefix("lookahead_") not in known:
+        libraries = optimiser.library or "torch or timm"
+        fitting = near(name.lower(), sorted({*known, *(of_torch if optimiser.library != "timm" else ())}))
+        raise ConfigError(
+            f"{KEY}.name must be an optimiser of {libraries}, got '{name}'; try {KEY}.name={fitting or 'sgd'}"
+        )
+    info = get_optimizer_info(name.removeprefix("lookahead_"))
+    if info.second_order:
+        raise _unfit(name, "takes second derivatives")
+    kind = info.opt_class
+    if isinstance(kind, str):
+        package = kind.partition(".")[0]
+        raise ConfigError(f"{KEY}.name must be installed, got {name} of {package}; try {KEY}.name=adamw")
+    return lambda groups, **options: create_optimizer_v2(groups, name, **options), kind
+
+
+def torch_optimisers() -> dict[str, type[Optimizer]]:
+    """List torch's optimisers by their names in lower case."""
+    kinds = (one for one in vars(torch.optim).values() if isinstance(one, type) and issubclass(one, Optimizer))
+    return {kind.__name__.lower(): kind for kind in kinds if kind is not Optimizer}
+
+
+def _unfit(name: str, why: str) -> ConfigError:
+    return ConfigError(
+        f"{KEY}.name must be an optimiser that steps on the gradients of a batch, got {name}, which {why}; "
+        f"try {KEY}.name=adamw"
     )
 
 
-def build_schedule(
-    optimiser: Optimizer, schedule: ScheduleConfig, epochs: int, iterations_per_epoch: int
-) -> LRScheduler:
-    """Build a scheduler, to be stepped once per `schedule.interval`.
+def _arguments(optimiser: OptimiserConfig, kind: type[Optimizer]) -> dict[str, Any]:
+    """Collect what an optimiser's class takes of the recipe.
 
-    Durations are in budget epochs. With `interval: iteration` they are counted in iterations (rounded), so that a
-    cosine and a warm-up move smoothly and a step may fall inside a budget epoch. Warm-up rises linearly from
-    `warmup_start` and is followed by the schedule over the remaining time (torchvision's reference train.py).
+    Raises:
+        ConfigError: If a key of the recipe would be without effect, or is no argument of the class.
     """
-    scale = iterations_per_epoch if schedule.interval == "iteration" else 1  # scheduler steps per budget epoch
-    warmup = round(schedule.warmup_epochs * scale)
-    main = _main_schedule(optimiser, schedule, epochs * scale - warmup, scale)
-    if warmup == 0:
-        return main
-    rise = LinearLR(optimiser, start_factor=schedule.warmup_start, total_iters=warmup)
-    return SequentialLR(optimiser, [rise, main], milestones=[warmup])  # `main` counts from 0 at the milestone
+    takes = _check_options(optimiser, kind)
+    given: dict[str, Any] = {"lr": optimiser.lr}
+    values = {
+        "weight_decay": (optimiser.weight_decay, 0.0),
+        "momentum": (optimiser.momentum, USUAL_MOMENTUM),
+        "nesterov": (optimiser.nesterov, False),
+    }
+    for name, (value, without) in values.items():
+        if name in takes:
+            given[name] = value
+        elif value != without:
+            betas = " or +recipe.optimiser.betas=[...]" if name == "momentum" and "betas" in takes else ""
+            raise ConfigError(
+                f"{KEY}.{name} must be {without} with {optimiser.name}, which takes no {name}, got {value}; "
+                f"try {KEY}.{name}={str(without).lower()}{betas}"
+            )
+    if not optimiser.nesterov:  # timm's sgd has it of its own
+        given.pop("nesterov", None)
+    return given | optimiser.options
 
 
-def _main_schedule(optimiser: Optimizer, schedule: ScheduleConfig, duration: int, scale: int) -> LRScheduler:
-    if schedule.name == "step":
-        return StepLR(optimiser, step_size=max(1, round(schedule.step_size * scale)), gamma=schedule.gamma)
-    if schedule.name == "cosine":
-        return CosineAnnealingLR(optimiser, T_max=duration, eta_min=schedule.min_lr)
-    return ConstantLR(optimiser, factor=1.0)  # torch's default factor of 1/3 is a warm-up
+def _check_options(optimiser: OptimiserConfig, kind: type[Optimizer]) -> list[str]:
+    """Check that options are arguments of a class; list those that it takes."""
+    takes = [name for name in inspect.signature(kind).parameters if name not in ("self", "params")]
+    for name, value in optimiser.options.items():
+        if name not in takes:
+            fitting = near(name, takes)
+            remedy = f"try +{KEY}.{fitting}={value}" if fitting else f"it takes {', '.join(takes)}"
+            raise ConfigError(f"{KEY}.{name} must be an argument of {kind.__name__}, got an unknown one; {remedy}")
+    return takes
+
+
+def check_optimiser(optimiser: OptimiserConfig) -> Optimizer:
+    """Take a step on a few numbers, and read the state back as a checkpoint does.
+
+    Raises:
+        ConfigError: If either fails.
+    """
+    shapes = ((4, 3, 3, 3), (4, 4), (4,))  # of a convolution, a linear layer, and a bias
+    parameters = [nn.Parameter(torch.linspace(-1, 1, torch.Size(one).numel()).reshape(one)) for one in shapes]
+    built = build_optimiser(parameters, optimiser)
+    try:
+        for parameter in parameters:
+            parameter.grad = torch.ones_like(parameter)
+        built.step()
+        file = io.BytesIO()
+        torch.save(built.state_dict(), file)
+        file.seek(0)
+        state: Mapping[str, Any] = torch.load(file, weights_only=True)
+        build_optimiser(parameters, optimiser).load_state_dict(dict(state))
+    except Exception as error:  # an optimiser may raise anything
+        raise ConfigError(
+            f"{KEY} must take a step and keep its state as plain values, got {optimiser.name} with "
+            f"{type(error).__name__}: {flat(error)[:200]}; check the keys of {KEY}"
+        ) from None
+    return built

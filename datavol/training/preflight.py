@@ -45,6 +45,7 @@ def check_runs(runs: list[Run]) -> list[Prepared]:
 def check_settings(runs: list[Run]) -> None:
     """Check what takes neither the data nor this machine's devices."""
     networks: list[object] = []  # a network is built once, however many runs train it
+    recipes: list[object] = []
     for run in runs:
         _check_ranks(run)
         recipe = run.config.recipe
@@ -52,6 +53,9 @@ def check_settings(runs: list[Run]) -> None:
         if network not in networks:
             _check_network(run.config)
             networks.append(network)
+        if (run.config.model, recipe) not in recipes:
+            _check_recipe(run.config)
+            recipes.append((run.config.model, recipe))
         _check_shares(run.config)
         if run.config.start_from is not None and not Path(run.config.start_from).is_file():
             raise ConfigError(f"start_from must be a checkpoint's file, got {run.config.start_from}; check the path")
@@ -99,7 +103,7 @@ def _check_ranks(run: Run) -> None:
     trainer = run.config.trainer
     if isinstance(trainer.devices, int):
         world_size = trainer.devices * trainer.num_nodes
-        check_batch_shares(run.config.recipe.batch_size, world_size)
+        check_batch_shares(run.config.recipe, world_size)
         folder = RunFolder(run.folder)
         if not run.config.sweep.rerun and folder.state != "finished":
             check_world_size(folder, world_size)
@@ -117,18 +121,40 @@ def _check_shares(config: Config) -> None:
 
 def _check_devices(trainer: TrainerConfig) -> None:
     """Raise a ConfigError if this machine lacks the GPUs."""
-    if trainer.accelerator not in ("gpu", "cuda"):
+    if trainer.accelerator not in ("gpu", "cuda") and not trainer.sync_batchnorm:
         return
     import torch  # late: it takes seconds, and is not needed without GPUs
 
     from datavol.training.hardware.device_errors import why_no_gpu
 
+    if trainer.accelerator not in ("gpu", "cuda"):
+        trainer.check_synchronised(on_cpu=not torch.cuda.is_available())
+        return
     gpus, asked = torch.cuda.device_count(), trainer.devices if isinstance(trainer.devices, int) else 1
     if gpus < asked:
         raise ConfigError(
             f"trainer.devices must be at most the {gpus} GPUs of this machine, got {asked}"
             + ("; try trainer=auto" if gpus else f" ({why_no_gpu()}); try trainer=cpu")
         )
+
+
+def _check_recipe(config: Config) -> None:
+    """Raise a ConfigError unless torch or timm can do what the recipe asks."""
+    recipe, optimiser, schedule = config.recipe, config.recipe.optimiser, config.recipe.schedule
+    usual = optimiser.name in ("sgd", "adamw") and schedule.name in ("step", "cosine", "constant")
+    own = [one.library or one.options for one in (optimiser, schedule)]
+    if usual and not any(own) and (optimiser.decay, recipe.layer_decay, recipe.freeze) == ("all", None, None):
+        return
+    from datavol.training.networks import meta_network  # late: it imports torch
+    from datavol.training.optimisation import check_optimiser
+    from datavol.training.parameter_groups import freeze, parameter_groups
+    from datavol.training.schedules import check_schedule
+
+    network = meta_network(config.model, 10, recipe.dropout)
+    if recipe.freeze is not None:
+        freeze(network, recipe.freeze)
+    parameter_groups(network, recipe)
+    check_schedule(check_optimiser(optimiser), schedule, config.epochs)
 
 
 def _check_network(config: Config) -> None:

@@ -11,6 +11,7 @@ import torch
 from lightning.pytorch.plugins.environments import SLURMEnvironment
 from lightning.pytorch.utilities.exceptions import MisconfigurationException
 
+from datavol.config.recipe import RecipeConfig
 from datavol.config.run import Config, Run, check_batch_shares
 from datavol.config.trainer import TrainerConfig
 from datavol.data.augment.device import DeviceTransform, mixing
@@ -19,6 +20,7 @@ from datavol.data.prepare import Prepared
 from datavol.errors import ConfigError, flat
 from datavol.runs.folder import RunFolder
 from datavol.runs.integrity import check_world_size
+from datavol.training.callbacks.averaging import MovingAverage
 from datavol.training.callbacks.checkpoints import RunWriter
 from datavol.training.callbacks.damage import Damage
 from datavol.training.callbacks.monitoring import Margins, Progress, StepLoss, StopOnNonFinite, Threads, Timing
@@ -31,6 +33,7 @@ from datavol.training.hardware.memory import keep_freed_memory
 from datavol.training.hardware.spinning import BriefSpinning
 from datavol.training.module import Classifier
 from datavol.training.networks import build_network
+from datavol.training.parameter_groups import freeze
 from datavol.training.record import open_record, recorded, wandb_curves
 from datavol.training.resume import find_start
 
@@ -59,12 +62,16 @@ def train(run: Run, prepared: Prepared) -> None:
     damage = Damage(folder, prepared.source)
     steps = StepLoss(config.trainer.log_every_n_steps)  # before what stops at a loss that is not finite
     watching = [threads, Margins(), steps, StopOnNonFinite(config.check_every), Timing(), damage, Progress(title)]
+    averaging = [MovingAverage(config.recipe.ema)] if config.recipe.ema.decay is not None else []
     writing = [PredictionWriter(folder, config.predictions, prepared.source.val.groups), writer]
-    trainer = build_trainer(config.trainer, [signals, *watching, *writing], max_epochs=config.epochs)
+    callbacks = [signals, *averaging, *watching, *writing]
+    trainer = build_trainer(config.trainer, callbacks, max_epochs=config.epochs, **step_options(config.recipe))
     check_ranks(trainer, prepared)
-    check_batch_shares(config.recipe.batch_size, trainer.world_size)
+    check_batch_shares(config.recipe, trainer.world_size)
     check_world_size(folder, trainer.world_size)
-    module = build_module(config, prepared)
+    config.trainer.check_synchronised(on_cpu=trainer.strategy.root_device.type == "cpu")
+    synchronised = config.trainer.sync_batchnorm and trainer.world_size > 1
+    module = build_module(config, prepared, synchronised=synchronised)
     if trainer.is_global_zero:  # the other ranks write only the reason of a failure, within `recorded`
         open_record(run, folder, prepared, trainer, start, config, data.facts)
         data.tell()
@@ -76,6 +83,15 @@ def train(run: Run, prepared: Prepared) -> None:
             trainer.fit(module, data, ckpt_path=start.checkpoint, weights_only=True)
     finally:
         data.teardown("fit")  # Lightning calls it after a run that ends; an error that is kept would hold the arrays
+
+
+def step_options(recipe: RecipeConfig) -> dict[str, Any]:
+    """Name what Lightning does to gradients for a recipe."""
+    return {
+        "accumulate_grad_batches": recipe.accumulate,
+        "gradient_clip_val": recipe.clip_norm or recipe.clip_value,
+        "gradient_clip_algorithm": "value" if recipe.clip_value else "norm",
+    }
 
 
 @contextmanager
@@ -131,7 +147,7 @@ def build_trainer(trainer: TrainerConfig, callbacks: list[Any], **options: Any) 
     return built
 
 
-def build_module(config: Config, prepared: Prepared) -> Classifier:
+def build_module(config: Config, prepared: Prepared, *, synchronised: bool = False) -> Classifier:
     """Build the network with its recipe."""
     classes = len(prepared.source.classes)
     features = config.recipe.on_features
@@ -139,6 +155,12 @@ def build_module(config: Config, prepared: Prepared) -> Classifier:
         network = feature_head(config, classes)
     else:
         network = build_network(config.model, classes, config.recipe.dropout, config.init_seed)
+    if synchronised:  # by timm, since Lightning's way drops the activations within timm's batch normalisations
+        from timm.layers import convert_sync_batchnorm  # late: it takes a second
+
+        network = convert_sync_batchnorm(network)
+    if config.recipe.freeze is not None:
+        freeze(network, config.recipe.freeze)
     if config.trainer.compile is True:
         network.compile()
     return Classifier(

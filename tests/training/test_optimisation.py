@@ -10,7 +10,8 @@ from torch.optim.lr_scheduler import CosineAnnealingLR, LinearLR, SequentialLR, 
 
 from datavol.config.compose import compose
 from datavol.data.budget import plan_budget
-from datavol.training.optimisation import build_optimiser, build_schedule
+from datavol.training.optimisation import build_optimiser
+from datavol.training.schedules import build_schedule
 
 IMAGENET = 1_281_167
 

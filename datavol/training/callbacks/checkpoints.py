@@ -47,11 +47,12 @@ class RunWriter(Checkpoint):
 
     def on_train_batch_start(self, trainer: L.Trainer, pl_module: Any, batch: Any, batch_idx: int) -> None:
         """Note the learning rate of this iteration."""
-        self.lr = trainer.optimizers[0].param_groups[0]["lr"]  # at the end of the budget epoch it is the next one's
+        # of the layers that learn fastest, where they differ; at the end of the budget epoch it is the next one's
+        self.lr = max(group["lr"] for group in trainer.optimizers[0].param_groups)
 
     def on_train_batch_end(self, trainer: L.Trainer, pl_module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
         """Save inside a budget epoch, every `every_minutes` or when SLURM has warned."""
-        if trainer.is_last_batch or pl_module.iteration % self.check_every:
+        if trainer.is_last_batch or not pl_module.stepped(batch_idx) or pl_module.iteration % self.check_every:
             return
         minutes = self.settings.every_minutes
         due = minutes > 0 and time.monotonic() - self.saved >= 60 * minutes

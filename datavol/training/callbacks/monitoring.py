@@ -137,7 +137,7 @@ class StopOnNonFinite(Callback):
             self.first = torch.full((), self.NEVER, dtype=torch.int64, device=loss.device)
         # `if not loss.isfinite()` would copy a flag to the host, which has to wait until the GPU has finished this
         # iteration before it can queue the next. Tensor operations only join the queue.
-        now = self.first.new_full((), pl_module.iteration)
+        now = self.first.new_full((), pl_module.iteration + (not pl_module.stepped(batch_idx)))
         self.first = torch.where(torch.isfinite(loss), self.first, torch.minimum(self.first, now))
         if pl_module.iteration % self.check_every == 0 or trainer.is_last_batch:
             self._check(self.first)
@@ -217,7 +217,7 @@ class Progress(Callback):
 
     def on_train_batch_end(self, trainer: L.Trainer, pl_module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
         """Move the bar."""
-        if self.bar is not None:
+        if self.bar is not None and pl_module.stepped(batch_idx):
             self.bar.update(1)
 
     def on_validation_end(self, trainer: L.Trainer, pl_module: Any) -> None:
