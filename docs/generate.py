@@ -25,7 +25,7 @@ from datavol.config.compose import HYDRA_VERSION
 from datavol.config.keys import sections_in
 from datavol.config.meanings import OPEN_GROUPS, meanings
 from datavol.config.run import Config
-from datavol.config.section import NOT_ADDED, Section, conf_dir, marks
+from datavol.config.section import NOT_ADDED, Section, conf_dir, keys_of, marks
 from datavol.runs.columns import COLUMNS, EPOCH_COLUMNS
 
 MARK = re.compile(r"^<!-- table: (.+) -->$", re.MULTILINE)
@@ -74,7 +74,7 @@ def schema_keys() -> tuple[Key, ...]:
 
 def _keys(section: type[Section], prefix: str, hashed: bool) -> Iterator[Key]:
     """Walk a section; inside an unhashed one nothing is hashed."""
-    for name, field in section.model_fields.items():
+    for name, field in keys_of(section).items():
         path, counts = f"{prefix}{name}", hashed and marks(field)["hashed"]
         if inner := sections_in(field.annotation):
             found = [key for one in inner for key in _keys(one, f"{path}.", counts)]

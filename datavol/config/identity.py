@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from datavol.config.section import NOT_ADDED, marks
+from datavol.config.section import NOT_ADDED, keys_of, marks
 
 
 def hash_of(config: BaseModel) -> str:
@@ -19,7 +19,7 @@ def hash_of(config: BaseModel) -> str:
 def hashed_values(section: BaseModel) -> dict[str, Any]:
     """Collect the keys marked `hashed`, nested sections included."""
     values: dict[str, Any] = {}
-    for name, field in type(section).model_fields.items():
+    for name, (key, field) in zip(type(section).model_fields, keys_of(type(section)).items(), strict=True):
         mark = marks(field)
         if not mark["hashed"]:
             continue
@@ -30,7 +30,7 @@ def hashed_values(section: BaseModel) -> dict[str, Any]:
                 continue
         elif mark["added"] is not NOT_ADDED and value == mark["added"]:
             continue  # a key added later that means what runs did before: their hashes stay
-        values[field.alias or name] = value
+        values[key] = value
     return values | (section.model_extra or {})  # of a section that is open to keys of the user's
 
 

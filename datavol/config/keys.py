@@ -13,7 +13,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from datavol.cli.text import typed
 from datavol.config.run import Config
-from datavol.config.section import PathText, Section, conf_dir, marks
+from datavol.config.section import PathText, Section, conf_dir, keys_of, marks
 
 ELSEWHERE = {
     "epochs": ("max_epochs", "num_epochs", "n_epochs", "nb_epochs", "epoch", "num_train_epochs"),
@@ -80,7 +80,7 @@ def field_of(path: Sequence[str]) -> tuple[list[type[Section]], Any]:
     """Return the sections that a path ends in, and its field."""
     sections: list[type[Section]] = [Config]
     for depth, part in enumerate(path):
-        fields = [section.model_fields[part] for section in sections if part in section.model_fields]
+        fields = [keys_of(section)[part] for section in sections if part in keys_of(section)]
         if not fields or depth == len(path) - 1:
             return sections, fields[0] if fields else None
         sections = [inner for field in fields for inner in sections_in(field.annotation)]  # several for a union
@@ -90,7 +90,7 @@ def field_of(path: Sequence[str]) -> tuple[list[type[Section]], Any]:
 def all_keys(section: type[Section] = Config, prefix: str = "") -> list[str]:
     """List every key of the schema by its path."""
     keys = []
-    for name, field in section.model_fields.items():
+    for name, field in keys_of(section).items():
         inner = sections_in(field.annotation)
         keys += [prefix + name, *(key for one in inner for key in all_keys(one, f"{prefix}{name}."))]
     return keys
@@ -127,7 +127,7 @@ def remedy(key: str, got: str | None = None) -> str | None:
     if (conf_dir() / key).is_dir():
         return choice_of(key, got or "")
     if inner := sections_in(_annotation(key)):  # a value was given to a section: one of its keys takes it, or its first
-        keys = [f"{key}.{name}" for name in inner[0].model_fields]
+        keys = [f"{key}.{name}" for name in keys_of(inner[0])]
         return next((remedy(one, got) for one in keys if got and takes(one, got)), remedy(keys[0], got))
     if got is not None:
         several = list(dict.fromkeys(_several(got)))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, Field, model_validator
@@ -11,16 +10,19 @@ from datavol.config.section import Section, Share, key
 from datavol.errors import ConfigError
 
 Library = Literal["torch", "timm"] | None
+Target = str | None
+TARGET_RULE = "a class or function by its module, or null"
 LIBRARY_RULE = "torch, timm or null (torch's where both have the name)"
 
 
 class OptimiserConfig(Section):
     """Declares the optimiser; further keys are arguments of its class."""
 
-    model_config = ConfigDict(extra="allow")
+    model_config = ConfigDict(extra="allow", populate_by_name=True)
 
     name: str = key("sgd, adamw, or another optimiser of torch or timm", hashed=True, remedy="sgd")
     library: Library = key(LIBRARY_RULE, hashed=True, added=None, remedy="null")
+    target: Target = key(TARGET_RULE, hashed=True, added=None, alias="_target_", remedy="null")
     lr: float = key("above 0", hashed=True, gt=0, remedy="0.1")
     momentum: float = key(
         "at least 0 and below 1 (adamw takes it as its first beta)", hashed=True, ge=0, lt=1, remedy="0.9"
@@ -52,10 +54,11 @@ class ScheduleConfig(Section):
     Further keys are arguments of a schedule of torch or timm.
     """
 
-    model_config = ConfigDict(extra="allow")
+    model_config = ConfigDict(extra="allow", populate_by_name=True)
 
     name: str = key("step, cosine, constant, or another schedule of torch or timm", hashed=True, remedy="cosine")
     library: Library = key(LIBRARY_RULE, hashed=True, added=None, remedy="null")
+    target: Target = key(TARGET_RULE, hashed=True, added=None, alias="_target_", remedy="null")
     interval: Literal["epoch", "iteration"] = key("epoch or iteration", hashed=True)
     step_size: float = key("budget epochs between two decays, above 0", hashed=True, gt=0, remedy="30")
     gamma: float = key("the factor of a decay, above 0 and at most 1", hashed=True, gt=0, le=1, remedy="0.1")
@@ -104,15 +107,51 @@ class EmaConfig(Section):
 
 
 class AugmentConfig(Section):
+    """Declares the augmentation; further keys are arguments of `auto`'s class or of the user's."""
+
+    model_config = ConfigDict(extra="allow", populate_by_name=True)
+
     crop_size: int = key("pixels, at least 8", hashed=True, ge=8, remedy="32")
     crop_scale: float = key(
         "the smallest area of a random crop, above 0 and at most 1", hashed=True, gt=0, le=1, remedy="0.08"
     )
     flip: Share = key("a probability from 0 to 1", hashed=True, remedy="0.5")
-    auto: Literal["ta_wide"] | None = key("ta_wide or null", hashed=True, remedy="null")
+    auto: (
+        Literal["ta_wide", "randaugment", "autoaugment", "autoaugment_cifar10", "autoaugment_svhn", "augmix"] | None
+    ) = key(
+        "ta_wide, randaugment, autoaugment (of ImageNet), autoaugment_cifar10, autoaugment_svhn, augmix or null",
+        hashed=True,
+        remedy="ta_wide",
+    )
     erase: Share = key("a probability from 0 to 1", hashed=True, remedy="0.1")
     mixup_alpha: float = key("at least 0", hashed=True, ge=0, remedy="0.2")
     cutmix_alpha: float = key("at least 0", hashed=True, ge=0, remedy="1.0")
+    target: Target = key(TARGET_RULE, hashed=True, added=None, alias="_target_", remedy="null")
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """Return the keys that the schema does not know."""
+        return dict(self.model_extra or {})
+
+    @property
+    def of_pixels(self) -> bool:
+        """Return whether a transform changes the pixels of each crop."""
+        return self.auto is not None or self.target is not None
+
+    @model_validator(mode="after")
+    def _check(self) -> AugmentConfig:
+        if self.auto is not None and self.target is not None:
+            raise ConfigError(
+                f"recipe.augment.auto must be null with recipe.augment._target_, in whose place it works, got "
+                f"{self.auto}; try recipe.augment.auto=null"
+            )
+        if self.options and not self.of_pixels:
+            name, value = next(iter(self.options.items()))
+            raise ConfigError(
+                f"recipe.augment.{name} must be an argument of recipe.augment.auto, got it without; "
+                f"try recipe.augment.auto=randaugment +recipe.augment.{name}={value}"
+            )
+        return self
 
 
 class EvaluateConfig(Section):
@@ -127,6 +166,10 @@ class EvaluateConfig(Section):
                 f"got {self.crop_size}; try recipe.evaluate.crop_size={self.resize}"
             )
         return self
+
+
+def _divisors(number: int) -> list[int]:
+    return [one for one in range(1, number + 1) if number % one == 0]
 
 
 class RecipeConfig(Section):
@@ -176,6 +219,6 @@ class RecipeConfig(Section):
         if self.batch_size % self.accumulate:
             raise ConfigError(
                 f"recipe.accumulate must divide recipe.batch_size ({self.batch_size}), got {self.accumulate}; "
-                f"try recipe.accumulate={math.gcd(self.batch_size, self.accumulate)}"
+                f"try recipe.accumulate={min(_divisors(self.batch_size), key=lambda one: abs(one - self.accumulate))}"
             )
         return self

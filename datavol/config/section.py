@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic.fields import FieldInfo
 
 NOT_ADDED: Any = object()  # marks the keys that every record has
 
@@ -43,6 +44,11 @@ class Section(BaseModel):
     """Groups keys: frozen, strictly typed, closed to unknown ones."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False, protected_namespaces=())
+
+
+def keys_of(section: type[BaseModel]) -> dict[str, FieldInfo]:
+    """Return a section's fields by their keys, as YAML has them (`_target_`)."""
+    return {field.alias or name: field for name, field in section.model_fields.items()}
 
 
 def marks(field: Any) -> dict[str, Any]:

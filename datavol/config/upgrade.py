@@ -10,7 +10,7 @@ from pydantic import BaseModel, ValidationError
 
 from datavol.config.keys import sections_in
 from datavol.config.run import Config
-from datavol.config.section import NOT_ADDED, conf_dir, marks
+from datavol.config.section import NOT_ADDED, conf_dir, keys_of, marks
 from datavol.errors import ConfigError
 
 SCHEMA_VERSION = 2
@@ -74,7 +74,7 @@ def _moved(values: dict[str, Any], old: str, new: str | None) -> dict[str, Any]:
 def _with_added(section: type[BaseModel], values: dict[str, Any]) -> dict[str, Any]:
     """Add the keys that later versions introduced, at any depth."""
     filled = dict(values)
-    for name, field in section.model_fields.items():
+    for name, field in keys_of(section).items():
         added = marks(field)["added"]
         if name not in filled and added is not NOT_ADDED:
             filled[name] = added
@@ -88,7 +88,7 @@ def without_added(section: type[BaseModel], values: Mapping[str, Any]) -> dict[s
     """Leave out keys that later versions introduced, where they mean what runs did before."""
     kept: dict[str, Any] = {}
     for name, value in values.items():
-        field = section.model_fields.get(name)
+        field = keys_of(section).get(name)
         added = marks(field)["added"] if field else NOT_ADDED
         if added is NOT_ADDED or value != added:
             inner = _section_of(field, value) if field and isinstance(value, dict) else None

@@ -43,8 +43,8 @@ class ArrayBatch(NamedTuple):
 
 
 def augmented_on_device(split: Split, augment: AugmentConfig) -> bool:
-    """Return whether a device makes training batches: of small arrays, without TrivialAugment."""
-    return evaluated_on_device(split) and augment.auto is None  # TrivialAugment is Pillow's, on the host
+    """Return whether a device makes training batches: of small arrays, with whole crops."""
+    return evaluated_on_device(split) and not augment.of_pixels  # they are changed by Pillow, on the host
 
 
 def evaluated_on_device(split: Split) -> bool:

@@ -14,13 +14,19 @@ from datavol.config.recipe import ScheduleConfig
 from datavol.config.run import Config
 from datavol.planning.plan import Plan
 
+OWN = ("step", "cosine", "constant")  # computed here, the others by the libraries
 DRAWN = 2000  # iterations of a run at which its learning rate is drawn, evenly spread
 
 
 def learning_rates(
     lr: float, schedule: ScheduleConfig, epochs: int, iterations_per_epoch: int, iterations: NDArray[np.int64]
 ) -> NDArray[np.float64]:
-    """Compute the learning rates of `iterations`, counted from 0, of any shape."""
+    """Compute the learning rates of `iterations`, counted from 0, of any shape.
+
+    Schedules of torch, timm or the user are stepped from the first to the last: that imports torch.
+    """
+    if schedule.name not in OWN or schedule.library == "timm" or schedule.target is not None:
+        return _stepped(lr, schedule, epochs, iterations_per_epoch, iterations)
     # time in scheduler steps: iterations, or budget epochs, of which a scale of 1 makes one step
     by_iteration = schedule.interval == "iteration"
     scale = iterations_per_epoch if by_iteration else 1
@@ -31,6 +37,17 @@ def learning_rates(
     main = _main(lr, schedule, np.maximum(time - warmup, 0), epochs * scale - warmup, scale)
     rates: NDArray[np.float64] = np.where(time < warmup, lr * rise, main)
     return rates
+
+
+def _stepped(
+    lr: float, schedule: ScheduleConfig, epochs: int, iterations_per_epoch: int, iterations: NDArray[np.int64]
+) -> NDArray[np.float64]:
+    """Step a library's schedule along the whole run, of one parameter."""
+    from datavol.training.schedules import stepped_rates  # late: it imports torch
+
+    steps = epochs * (iterations_per_epoch if schedule.interval == "iteration" else 1)
+    rates = np.array(stepped_rates(lr, schedule, epochs, iterations_per_epoch, steps))
+    return rates[iterations if schedule.interval == "iteration" else iterations // iterations_per_epoch]
 
 
 def _main(
@@ -84,7 +101,9 @@ def _schedule_text(config: Config) -> str:
     }
     warmup = f"warm-up {schedule.warmup_epochs:g}, " if schedule.warmup_epochs else ""
     smooth = ", by iteration" if schedule.interval == "iteration" else ""
-    return f"{config.recipe.optimiser.lr:g}: {warmup}{texts[schedule.name]}{smooth}"
+    named = f"{schedule.target or schedule.name} to {config.epochs}"
+    text = named if schedule.target else texts.get(schedule.name, named)
+    return f"{config.recipe.optimiser.lr:g}: {warmup}{text}{smooth}"
 
 
 def _fractions_text(plans: list[Plan]) -> str:

@@ -9,8 +9,9 @@ import torch
 from torch import nn
 from torch.optim import SGD, AdamW, Optimizer
 
+from datavol.config.objects import build_object, takes_argument
 from datavol.config.recipe import OptimiserConfig
-from datavol.config.user_code import near
+from datavol.config.user_code import find_object, near
 from datavol.errors import ConfigError, flat
 
 Parameters = Iterable[nn.Parameter] | list[dict[str, Any]]
@@ -27,11 +28,27 @@ def build_optimiser(parameters: Parameters, optimiser: OptimiserConfig, *, fused
         ConfigError: If there is none of this name, or it does not take what it is given.
     """
     groups = _scaled(parameters, optimiser.lr)
+    if optimiser.target is not None:
+        return _own(groups, optimiser, optimiser.target)
     if optimiser.library != "timm" and optimiser.name in ("sgd", "adamw"):
         return _usual(groups, optimiser, fused)
     made, kind = _found(optimiser)
-    options = _arguments(optimiser, kind)
-    return _built(kind, optimiser, lambda: made(groups, **options))
+    given = _arguments(optimiser, kind)
+    return _built(kind, optimiser, lambda: made(groups, **given | optimiser.options))
+
+
+def _own(groups: Parameters, optimiser: OptimiserConfig, target: str) -> Optimizer:
+    """Build the user's optimiser, with the recipe's keys that it takes."""
+    kind = find_object(target, KEY)
+    given = _arguments(optimiser, kind)
+    # as Hydra's partial object, since Hydra copies what it is called with, and parameters must stay themselves
+    made = build_object(KEY, target, optimiser.options | {"_partial_": True})
+    built = _built(kind, optimiser, lambda: made(groups, **given))
+    if not isinstance(built, Optimizer):
+        raise ConfigError(
+            f"{KEY}._target_ must be a torch.optim.Optimizer, got a {type(built).__name__} of {target}; name its class"
+        )
+    return built
 
 
 def _scaled(parameters: Parameters, lr: float) -> Parameters:
@@ -110,36 +127,36 @@ def _arguments(optimiser: OptimiserConfig, kind: type[Optimizer]) -> dict[str, A
     Raises:
         ConfigError: If a key of the recipe would be without effect, or is no argument of the class.
     """
-    takes = _check_options(optimiser, kind)
+    _check_options(optimiser, kind)
     given: dict[str, Any] = {"lr": optimiser.lr}
     values = {
-        "weight_decay": (optimiser.weight_decay, 0.0),
+        "weight_decay": (optimiser.weight_decay, 0),
         "momentum": (optimiser.momentum, USUAL_MOMENTUM),
         "nesterov": (optimiser.nesterov, False),
     }
     for name, (value, without) in values.items():
-        if name in takes:
+        if takes_argument(kind, name):
             given[name] = value
-        elif value != without:
-            betas = " or +recipe.optimiser.betas=[...]" if name == "momentum" and "betas" in takes else ""
+        elif value != without and name not in optimiser.options:
+            betas = inspect.signature(kind).parameters.get("betas") if name == "momentum" else None
+            instead = f" '+{KEY}.betas={[value, *betas.default[1:]]}'".replace(" 0", "0") if betas else ""
             raise ConfigError(
-                f"{KEY}.{name} must be {without} with {optimiser.name}, which takes no {name}, got {value}; "
-                f"try {KEY}.{name}={str(without).lower()}{betas}"
+                f"{KEY}.{name} must be {without} with {optimiser.target or optimiser.name}, which takes none, got "
+                f"{value}; try {KEY}.{name}={str(without).lower()}{instead}"
             )
     if not optimiser.nesterov:  # timm's sgd has it of its own
         given.pop("nesterov", None)
-    return given | optimiser.options
+    return {name: value for name, value in given.items() if name not in optimiser.options}
 
 
-def _check_options(optimiser: OptimiserConfig, kind: type[Optimizer]) -> list[str]:
-    """Check that options are arguments of a class; list those that it takes."""
-    takes = [name for name in inspect.signature(kind).parameters if name not in ("self", "params")]
+def _check_options(optimiser: OptimiserConfig, kind: Callable[..., Any]) -> None:
+    """Raise a ConfigError unless options are arguments of a class."""
     for name, value in optimiser.options.items():
-        if name not in takes:
+        if not takes_argument(kind, name):
+            takes = [one for one in inspect.signature(kind).parameters if one not in ("self", "params")]
             fitting = near(name, takes)
             remedy = f"try +{KEY}.{fitting}={value}" if fitting else f"it takes {', '.join(takes)}"
             raise ConfigError(f"{KEY}.{name} must be an argument of {kind.__name__}, got an unknown one; {remedy}")
-    return takes
 
 
 def check_optimiser(optimiser: OptimiserConfig) -> Optimizer:
@@ -162,7 +179,7 @@ def check_optimiser(optimiser: OptimiserConfig) -> Optimizer:
         build_optimiser(parameters, optimiser).load_state_dict(dict(state))
     except Exception as error:  # an optimiser may raise anything
         raise ConfigError(
-            f"{KEY} must take a step and keep its state as plain values, got {optimiser.name} with "
+            f"{KEY} must take a step and keep its state as plain values, got {optimiser.target or optimiser.name} with "
             f"{type(error).__name__}: {flat(error)[:200]}; check the keys of {KEY}"
         ) from None
     return built

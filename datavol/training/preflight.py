@@ -142,7 +142,11 @@ def _check_recipe(config: Config) -> None:
     """Raise a ConfigError unless torch or timm can do what the recipe asks."""
     recipe, optimiser, schedule = config.recipe, config.recipe.optimiser, config.recipe.schedule
     usual = optimiser.name in ("sgd", "adamw") and schedule.name in ("step", "cosine", "constant")
-    own = [one.library or one.options for one in (optimiser, schedule)]
+    if recipe.augment.options or recipe.augment.target:
+        from datavol.data.augment.automatic import check_pixel_changes
+
+        check_pixel_changes(recipe.augment)
+    own = [one.library or one.target or one.options for one in (optimiser, schedule)]
     if usual and not any(own) and (optimiser.decay, recipe.layer_decay, recipe.freeze) == ("all", None, None):
         return
     from datavol.training.networks import meta_network  # late: it imports torch

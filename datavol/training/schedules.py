@@ -3,19 +3,22 @@
 import inspect
 from typing import Any
 
-from torch.optim import Optimizer
+import torch
+from torch import nn
+from torch.optim import SGD, Optimizer
 from torch.optim import lr_scheduler as of_torch
 from torch.optim.lr_scheduler import ConstantLR, CosineAnnealingLR, LinearLR, LRScheduler, SequentialLR, StepLR
 
+from datavol.config.objects import build_object, takes_argument
 from datavol.config.recipe import ScheduleConfig
-from datavol.config.user_code import near
+from datavol.config.user_code import find_object, near
 from datavol.errors import ConfigError, flat
 
 KEY = "recipe.schedule"
 OWN = ("step", "cosine", "constant")
 OF_TIMM = ("cosine", "tanh", "step", "multistep", "poly", "wsd", "rsqrt", "constant")
 WHOLE = ("onecycle", "cyclic")  # they warm up themselves, and set momentum
-UNFIT = ("chainedscheduler", "reducelronplateau", "lambda", "multiplicative", "sequential", "_lrscheduler", "")
+UNFIT = ("chained", "reducelronplateau", "lambda", "multiplicative", "sequential", "_", "")
 DURATIONS = ("T_0", "T_max", "milestones", "step_size_up", "step_size_down", "total_iters", "total_steps")
 """Arguments of torch's classes that count scheduler steps; here, as all durations, budget epochs."""
 FEW = 20  # iterations of a budget epoch, to try a schedule
@@ -33,7 +36,8 @@ def build_schedule(
     Raises:
         ConfigError: If there is none of this name, or it does not take what it is given.
     """
-    if schedule.library == "timm" or (schedule.name in OF_TIMM and schedule.name not in (*OWN, *torch_schedules())):
+    of_timm = schedule.name in OF_TIMM and schedule.name not in (*OWN, *torch_schedules())
+    if schedule.target is None and (of_timm or schedule.library == "timm"):
         return _of_timm(optimiser, schedule, epochs, iterations_per_epoch)
     scale = iterations_per_epoch if schedule.interval == "iteration" else 1  # scheduler steps per budget epoch
     warmup = round(schedule.warmup_epochs * scale)
@@ -42,12 +46,12 @@ def build_schedule(
             f"{KEY}.min_lr must be 0 with recipe.layer_decay, whose layers end at learning rates of their own, got "
             f"{schedule.min_lr:g}; try {KEY}.min_lr=0 or {KEY}.library=timm"
         )
-    if schedule.name == "exponential" and scale > 1:
+    if schedule.name == "exponential" and schedule.target is None and scale > 1:
         raise ConfigError(
             f"{KEY}.interval must be epoch with exponential, which decays at every step, got iteration; "
             f"try {KEY}.interval=epoch"
         )
-    if warmup and schedule.name in WHOLE:
+    if warmup and schedule.name in WHOLE and schedule.target is None:
         raise ConfigError(
             f"{KEY}.warmup_epochs must be 0 with {schedule.name}, which has a warm-up of its own, got "
             f"{schedule.warmup_epochs:g}; try {KEY}.warmup_epochs=0"
@@ -60,6 +64,8 @@ def build_schedule(
 
 
 def _main_schedule(optimiser: Optimizer, schedule: ScheduleConfig, duration: int, scale: int) -> LRScheduler:
+    if schedule.target is not None:
+        return _own(optimiser, schedule, schedule.target, _known(optimiser, schedule, duration))
     if schedule.name not in OWN:
         return _of_torch(optimiser, schedule, duration, scale)
     if schedule.options:
@@ -74,7 +80,7 @@ def _main_schedule(optimiser: Optimizer, schedule: ScheduleConfig, duration: int
 def torch_schedules() -> dict[str, type[LRScheduler]]:
     """List torch's schedules by their names in lower case, without LR."""
     kinds = [one for one in vars(of_torch).values() if isinstance(one, type) and issubclass(one, LRScheduler)]
-    named = {kind.__name__.lower().removesuffix("lr"): kind for kind in kinds}
+    named = {kind.__name__.lower().removesuffix("scheduler").removesuffix("lr"): kind for kind in kinds}
     return {name: kind for name, kind in named.items() if name not in UNFIT}
 
 
@@ -87,16 +93,44 @@ def _of_torch(optimiser: Optimizer, schedule: ScheduleConfig, duration: int, sca
     for name in schedule.options:
         if name not in takes:
             raise _unknown_argument(schedule, name, takes)
-    lrs = [group["lr"] for group in optimiser.param_groups]
-    known: dict[str, Any] = {"total_iters": duration, "total_steps": duration, "eta_min": schedule.min_lr}
-    known |= {"max_lr": lrs, "base_lr": [schedule.min_lr] * len(lrs)}
-    known |= {"gamma": schedule.gamma} if schedule.name != "cyclic" else {}  # where it is another thing
+    known = _known(optimiser, schedule, duration)
+    if schedule.name == "cyclic":
+        known.pop("gamma")  # another thing there
     given = {name: value for name, value in known.items() if name in takes}
     own = {name: _steps(name, value, scale) if name in DURATIONS else value for name, value in schedule.options.items()}
     try:
         return kind(optimiser, **given | own)
     except Exception as error:  # a constructor may raise anything
         raise _refused(schedule, error) from None
+
+
+def _known(optimiser: Optimizer, schedule: ScheduleConfig, duration: int) -> dict[str, Any]:
+    """Name what the recipe says as the arguments of torch's classes do."""
+    lrs = [group["lr"] for group in optimiser.param_groups]
+    return {
+        **dict.fromkeys(("total_iters", "total_steps", "T_max"), duration),
+        "eta_min": schedule.min_lr,
+        "gamma": schedule.gamma,
+        "max_lr": lrs,
+        "base_lr": [schedule.min_lr] * len(lrs),
+    }
+
+
+def _own(optimiser: Optimizer, schedule: ScheduleConfig, target: str, known: dict[str, Any]) -> LRScheduler:
+    """Build the user's schedule, with the recipe's keys that it takes; durations count scheduler steps."""
+    kind = find_object(target, KEY)
+    made = build_object(KEY, target, schedule.options | {"_partial_": True})  # Hydra would copy the optimiser
+    given = {name: one for name, one in known.items() if takes_argument(kind, name) and name not in schedule.options}
+    try:
+        built = made(optimiser, **given)
+    except Exception as error:  # a class of the user's may raise anything
+        raise _refused(schedule, error) from None
+    if not isinstance(built, LRScheduler):
+        raise ConfigError(
+            f"{KEY}._target_ must be a torch.optim.lr_scheduler.LRScheduler, got a {type(built).__name__} of {target}; "
+            "name its class"
+        )
+    return built
 
 
 def _steps(name: str, epochs: Any, scale: int) -> Any:
@@ -181,8 +215,8 @@ def _unknown_argument(schedule: ScheduleConfig, name: str, takes: list[str]) -> 
 
 def _refused(schedule: ScheduleConfig, error: Exception) -> ConfigError:
     return ConfigError(
-        f"{KEY} must be what {schedule.name} takes, got {type(error).__name__}: {flat(error)[:200]}; "
-        f"check the keys of {KEY}"
+        f"{KEY} must be what {schedule.target or schedule.name} takes, got {type(error).__name__}: "
+        f"{flat(error)[:200]}; check the keys of {KEY}"
     )
 
 
@@ -199,3 +233,16 @@ def check_schedule(optimiser: Optimizer, schedule: ScheduleConfig, epochs: int) 
             built.step()
     except Exception as error:  # a schedule may raise anything
         raise _refused(schedule, error) from None
+
+
+def stepped_rates(
+    lr: float, schedule: ScheduleConfig, epochs: int, iterations_per_epoch: int, steps: int
+) -> list[float]:
+    """Step a schedule of one parameter, and list its learning rates."""
+    optimiser = SGD([nn.Parameter(torch.zeros(1))], lr=lr, momentum=0.9)
+    built, rates = build_schedule(optimiser, schedule, epochs, iterations_per_epoch), []
+    for _ in range(steps):
+        rates.append(optimiser.param_groups[0]["lr"])
+        optimiser.step()
+        built.step()
+    return rates

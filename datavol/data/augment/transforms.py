@@ -11,15 +11,14 @@ from typing import NamedTuple
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from PIL import Image
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn.functional import interpolate
-from torchvision.transforms import v2
 from torchvision.transforms.v2 import functional as F
 
 from datavol.config.recipe import AugmentConfig, EvaluateConfig
+from datavol.data.augment.automatic import PixelChanges
 from datavol.data.augment.random_boxes import CHANCES, Boxes, erasures, random_crops
-from datavol.runs.randomness import seed_for, uniforms
+from datavol.runs.randomness import uniforms
 
 Images = Tensor | Sequence[Tensor]  # (B, C, H, W), or B times (3, H, W) of any sizes; uint8
 
@@ -40,7 +39,7 @@ class Augmentation:
 
     def __init__(self, augment: AugmentConfig, order_seed: int) -> None:
         self.augment, self.order_seed = augment, order_seed
-        self.auto = v2.TrivialAugmentWide() if augment.auto == "ta_wide" else None
+        self.change_pixels = PixelChanges(augment, order_seed) if augment.of_pixels else None
 
     def __call__(self, images: Images, samples: NDArray[np.int64]) -> tuple[Tensor, Boxes | None]:
         """Augment images with their numbers in the run's order, (B,).
@@ -49,8 +48,8 @@ class Augmentation:
         """
         drawn = self.draw(samples, *np.array([image.shape[-2:] for image in images]).T)
         views = resized_crops(images, drawn.boxes, drawn.flips, self.augment.crop_size)
-        if self.auto is not None:
-            views = self._augment_automatically(self.auto, views, samples)
+        if self.change_pixels is not None:
+            views = self.change_pixels(views, samples)
         return views, drawn.erased
 
     def draw(self, samples: NDArray[np.int64], heights: NDArray[np.int64], widths: NDArray[np.int64]) -> Draws:
@@ -65,18 +64,6 @@ class Augmentation:
             flip[:, 0] < augment.flip,
             erasures(erase, sides, sides, augment.erase) if augment.erase else None,
         )
-
-    def _augment_automatically(self, auto: nn.Module, views: Tensor, samples: NDArray[np.int64]) -> Tensor:
-        """Apply TrivialAugment to Pillow images, where it is faster than on tensors."""
-        pixels = views.expand(-1, 3, -1, -1).permute(0, 2, 3, 1).numpy()  # (B, H, W, 3); gray is replicated
-        changed = np.empty_like(pixels, order="C")
-        # TrivialAugment draws from torch's global generator: seeded per sample, and put back after the batch. Seeding
-        # it directly avoids `torch.manual_seed`, which would queue a call for CUDA at every image in a worker.
-        with torch.random.fork_rng(devices=[]):
-            for i, sample in enumerate(samples.tolist()):
-                torch.default_generator.manual_seed(seed_for("augment", self.order_seed, sample))
-                changed[i] = np.asarray(auto(Image.fromarray(pixels[i])))
-        return torch.from_numpy(changed).permute(0, 3, 1, 2)
 
 
 def pixel_by_pixel(image: Tensor) -> Tensor:
