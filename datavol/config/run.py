@@ -154,14 +154,14 @@ class Config(Section):
         return f"{name}-{volume}-{seed}-{self.run_hash}"
 
 
-def check_batch_shares(recipe: RecipeConfig, world_size: int) -> None:
+def check_batch_shares(batch_size: int, world_size: int, accumulate: int = 1) -> None:
     """Raise a ConfigError unless ranks get equal shares of a batch."""
-    parts = world_size * recipe.accumulate
-    if recipe.batch_size % parts:
-        micro = f" with {recipe.accumulate} micro-batches each" if recipe.accumulate > 1 else ""
+    parts = world_size * accumulate
+    if batch_size % parts:
+        micro = f" with {accumulate} micro-batches each" if accumulate > 1 else ""
         raise ConfigError(
-            f"recipe.batch_size must divide evenly among {world_size} devices{micro}, got {recipe.batch_size}; "
-            f"try recipe.batch_size={max(1, round(recipe.batch_size / parts)) * parts}"
+            f"recipe.batch_size must divide evenly among {world_size} devices{micro}, got {batch_size}; "
+            f"try recipe.batch_size={max(1, round(batch_size / parts)) * parts}"
         )
 
 

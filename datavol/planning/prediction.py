@@ -166,5 +166,5 @@ def _devices(trainer: TrainerConfig) -> int:
 
 
 def _share(config: Config) -> int:
-    check_batch_shares(config.recipe, _devices(config.trainer))
+    check_batch_shares(config.recipe.batch_size, _devices(config.trainer), config.recipe.accumulate)
     return config.recipe.batch_size // _devices(config.trainer)

@@ -49,8 +49,11 @@ def _natural_size(network: nn.Module, size: int) -> str:
     return f"data.image_size={natural} data.resize={natural}" if natural != size else f"data.image_size={2 * size}"
 
 
-def check_single_images(config: Config, devices: int) -> None:
-    """Raise a ConfigError if the network cannot train on single images."""
+def check_single_images(config: Config, parts: int) -> None:
+    """Raise a ConfigError if the network cannot train on single images.
+
+    `parts` are those of a batch: devices, times micro-batches.
+    """
     size = config.recipe.augment.crop_size
     with torch.device("meta"):
         network = meta_network(config.model, 10, config.recipe.dropout).train()
@@ -59,7 +62,7 @@ def check_single_images(config: Config, devices: int) -> None:
         except ValueError:  # batch norm of one number per channel: its deviation is nought
             raise ConfigError(
                 f"recipe.batch_size must give each device 2 images or more, over which {config.model.name} normalises, "
-                f"got {config.recipe.batch_size} on {devices}; try recipe.batch_size={2 * devices}"
+                f"got {config.recipe.batch_size} on {parts}; try recipe.batch_size={2 * parts}"
             ) from None
 
 

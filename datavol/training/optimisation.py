@@ -53,10 +53,10 @@ def _own(groups: Parameters, optimiser: OptimiserConfig, target: str) -> Optimiz
 
 def _scaled(parameters: Parameters, lr: float) -> Parameters:
     """Give groups of parameters their own learning rates."""
-    first, *others = list(parameters)
-    if not isinstance(first, dict):
-        return [first, *others]
-    return [{**group, "lr": lr * group.get("lr_scale", 1.0)} for group in (first, *others)]
+    parts: list[Any] = list(parameters)
+    if not isinstance(parts[0], dict):
+        return parts
+    return [{**group, "lr": lr * group.get("lr_scale", 1.0)} for group in parts]
 
 
 def _usual(parameters: Parameters, optimiser: OptimiserConfig, fused: bool) -> Optimizer:
@@ -91,7 +91,7 @@ def _found(optimiser: OptimiserConfig) -> tuple[Callable[..., Optimizer], type[O
         raise _unfit(name, UNFIT[name])
     if name in of_torch and optimiser.library != "timm":
         return of_torch[name], of_torch[name]
-    known = [] if optimiser.library == "torch" else list_optimizers()
+    known = [] if optimiser.library == "torch" else [str(one) for one in list_optimizers()]
     if name.removeprefix("lookahead_") not in known:
         libraries = optimiser.library or "torch or timm"
         fitting = near(name.lower(), sorted({*known, *(of_torch if optimiser.library != "timm" else ())}))

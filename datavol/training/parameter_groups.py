@@ -99,8 +99,9 @@ def _layers(network: nn.Module, key: str, *, coarse: bool) -> dict[str, int]:
 
 
 def _matcher(network: nn.Module, key: str, coarse: bool) -> Any:
-    if hasattr(network, "group_matcher"):  # timm's networks have it, and the user's own may
-        return network.group_matcher(coarse=coarse)
+    of_network: Any = getattr(network, "group_matcher", None)  # timm's networks have it, and the user's own may
+    if of_network is not None:
+        return of_network(coarse=coarse)
     known = MATCHERS.get(type(network).__name__)
     if known is not None and type(network).__module__.startswith("torchvision."):
         return {"stem": known["stem"], "blocks": known["stages" if coarse else "blocks"]}

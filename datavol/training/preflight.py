@@ -103,7 +103,7 @@ def _check_ranks(run: Run) -> None:
     trainer = run.config.trainer
     if isinstance(trainer.devices, int):
         world_size = trainer.devices * trainer.num_nodes
-        check_batch_shares(run.config.recipe, world_size)
+        check_batch_shares(run.config.recipe.batch_size, world_size, run.config.recipe.accumulate)
         folder = RunFolder(run.folder)
         if not run.config.sweep.rerun and folder.state != "finished":
             check_world_size(folder, world_size)
@@ -113,10 +113,11 @@ def _check_shares(config: Config) -> None:
     """Raise a ConfigError if the network refuses one image per device."""
     trainer, batch_size = config.trainer, config.recipe.batch_size
     devices = trainer.devices * trainer.num_nodes if isinstance(trainer.devices, int) else 1  # auto: one, or more later
-    if batch_size == devices:
+    parts = devices * config.recipe.accumulate
+    if batch_size == parts:
         from datavol.training.networks import check_single_images  # late: it imports torch
 
-        check_single_images(config, devices)
+        check_single_images(config, parts)
 
 
 def _check_devices(trainer: TrainerConfig) -> None:

@@ -103,7 +103,8 @@ def _place(
     }
     return {
         "world_size": trainer.world_size,
-        "images_per_rank": run.config.recipe.batch_size // trainer.world_size,  # which batch norm normalises together
+        # which batch norm normalises together
+        "images_per_rank": run.config.recipe.batch_size // trainer.world_size // run.config.recipe.accumulate,
         **{name: getattr(settled.trainer, name) for name in STEP_KEYS},
         "short_side": getattr(settled.data, "short_side", None),
         "sessions": [*folder.record.get("sessions", []), session],

@@ -67,7 +67,7 @@ def train(run: Run, prepared: Prepared) -> None:
     callbacks = [signals, *averaging, *watching, *writing]
     trainer = build_trainer(config.trainer, callbacks, max_epochs=config.epochs, **step_options(config.recipe))
     check_ranks(trainer, prepared)
-    check_batch_shares(config.recipe, trainer.world_size)
+    check_batch_shares(config.recipe.batch_size, trainer.world_size, config.recipe.accumulate)
     check_world_size(folder, trainer.world_size)
     config.trainer.check_synchronised(on_cpu=trainer.strategy.root_device.type == "cpu")
     synchronised = config.trainer.sync_batchnorm and trainer.world_size > 1

@@ -85,9 +85,10 @@ def _has(error: Exception, parts: tuple[str, ...]) -> bool:
 
 
 def _memory_line(text: str, device: torch.device, ranks: int, recipe: RecipeConfig) -> str:
-    share = recipe.batch_size // ranks
+    share = recipe.batch_size // ranks // recipe.accumulate
     if share > 1:
-        remedies = [f"recipe.batch_size={ranks * (share // 2)}"]
+        remedies = [f"recipe.batch_size={ranks * recipe.accumulate * (share // 2)}"]
+        remedies += [f"recipe.accumulate={2 * recipe.accumulate}"] if share % 2 == 0 else []
     else:
         remedies = [f"data.image_size={max(8, recipe.augment.crop_size // 2)}"]
     more = torch.cuda.device_count() if device.type == "cuda" else ranks
