@@ -1,5 +1,6 @@
 """Words errors of pydantic, Hydra and OmegaConf in one line each."""
 
+import difflib
 import json
 import re
 import shlex
@@ -16,6 +17,7 @@ from pydantic import ValidationError
 from datavol.cli.text import typed
 from datavol.config.keys import (
     INSTEAD,
+    OTHER_NAMES,
     all_keys,
     choice_of,
     choices,
@@ -29,6 +31,9 @@ from datavol.config.keys import (
 )
 from datavol.config.section import conf_dir
 from datavol.errors import ConfigError
+
+OPEN = ("recipe.optimiser", "recipe.schedule", "recipe.augment")
+"""Sections whose further keys are arguments of a class."""
 
 
 def schema_message(error: ValidationError) -> str:
@@ -91,6 +96,11 @@ def _unknown_key(name: str, known: Sequence[str], got: str | None = None, chosen
         name in ("seeds", "n_seeds", "num_seeds", "repeats", "n_repeats") and (got or "").isdecimal()
     ):  # how many of them
         return f"{rule}; try -m seed={','.join(map(str, range(min(int(got or 1), 10)))) or 0}"
+    section, _, last = name.rpartition(".")
+    own = [one.removeprefix(f"{section}.") for one in known if one.startswith(f"{section}.")]
+    if section in OPEN and last not in OTHER_NAMES and not difflib.get_close_matches(last, own, n=1, cutoff=0.7):
+        typed_with = shlex.quote(f"+{name}={got}")
+        return f"{name} must be written with + where it is an argument of a class, got it without; try {typed_with}"
     if not (key := meant(name, known)):
         return f"{rule}; --help lists the keys"
     owners = owners_of(key)
