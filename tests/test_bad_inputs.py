@@ -40,10 +40,40 @@ MISTAKES = {
     "batch-size=64": "batch-size must be a key of conf/, got an unknown one; try recipe.batch_size=64",
     "trainer.max_epochs=2": "trainer.max_epochs must be a key of conf/, got an unknown one; try epochs=2",
     "trainer.gpus=1": "trainer.gpus must be a key of conf/, got an unknown one; try trainer.devices=1",
-    "optimizer=adam": "optimizer must be a key of conf/, got an unknown one; try recipe.optimiser.name=adamw",
+    "optimizer=adam": "optimizer must be a key of conf/, got an unknown one; try recipe.optimiser.name=adam",
     "dataset=Digits": "dataset must be a key of conf/, got an unknown one; try data=digits",
     "data_dir=/photos": "data_dir must be a key of conf/, got an unknown one; try data=image_folder data.root=/photos",
     "recipe.optimiser=adamw": 'recipe.optimiser must be a section, got "adamw"; try recipe.optimiser.name=adamw',
+    "recipe.optimiser.amsgrad=true": "recipe.optimiser.amsgrad must be written with + where it is an argument of a "
+    "class, got it without; try +recipe.optimiser.amsgrad=true",
+    "recipe.optimiser.name=AdamW logger=csv": "recipe.optimiser.name must be an optimiser of torch or timm, got "
+    "'AdamW'; try recipe.optimiser.name=adamw",
+    "recipe.optimiser.name=lion recipe.optimiser.momentum=0.8": "recipe.optimiser.momentum must be 0.9 with lion, "
+    "which takes none, got 0.8; try recipe.optimiser.momentum=0.9 '+recipe.optimiser.betas=[0.8,0.99]'",
+    "recipe.optimiser.name=rmsprop +recipe.optimiser.aplha=0.9": "recipe.optimiser.aplha must be an argument of "
+    "RMSprop, got an unknown one; try +recipe.optimiser.alpha=0.9",
+    "recipe.optimiser.name=lbfgs": "recipe.optimiser.name must be an optimiser that steps on the gradients of a batch, "
+    "got lbfgs, which asks for the loss several times in a step; try recipe.optimiser.name=adamw",
+    "recipe.schedule.name=OneCycleLR": "recipe.schedule.name must be one of ..., got 'OneCycleLR'; try "
+    "recipe.schedule.name=onecycle",
+    "recipe.schedule.name=plateau": "recipe.schedule.name must be a schedule that all fractions share, got plateau, "
+    "which follows each run's own evaluations; try recipe.schedule.name=cosine",
+    "recipe.augment.auto=ra": "recipe.augment.auto must be ta_wide, randaugment, autoaugment (of ImageNet), "
+    'autoaugment_cifar10, autoaugment_svhn, augmix or null, got "ra"; try recipe.augment.auto=randaugment',
+    "+recipe.augment.magnitude=5": "recipe.augment.magnitude must be an argument of recipe.augment.auto, got it "
+    "without; try recipe.augment.auto=randaugment +recipe.augment.magnitude=5",
+    "recipe.accumulate=3": "recipe.accumulate must divide recipe.batch_size (32), got 3; try recipe.accumulate=2",
+    "accumulate_grad_batches=2": "accumulate_grad_batches must be a key of conf/, got an unknown one; try "
+    "recipe.accumulate=2",
+    "recipe.clip_norm=1 recipe.clip_value=1": "recipe.clip_norm must be null with recipe.clip_value, got 1; try "
+    "recipe.clip_value=null",
+    "recipe.ema=0.99": "recipe.ema must be a section, got 0.99; try recipe.ema.decay=0.99",
+    "recipe.ema.every=4": "recipe.ema.decay must be given with recipe.ema.every or recipe.ema.start, got null; try "
+    "recipe.ema.decay=0.999",
+    "recipe.freeze=1": "recipe.freeze must be null without model.weights, since random layers learn nothing, got 1; "
+    "try recipe.freeze=null",
+    "trainer=cpu trainer.sync_batchnorm=true": "trainer.sync_batchnorm must be false on a CPU, for which torch has "
+    "none, got true; try trainer.sync_batchnorm=false",
     "imbalance=step": 'imbalance must be a section, got "step"; try imbalance.profile=step',
     "recipe.schedule.gamma=2": "recipe.schedule.gamma must be the factor of a decay, above 0 and at most 1, got 2; "
     "try recipe.schedule.gamma=0.1",

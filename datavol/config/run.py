@@ -87,7 +87,8 @@ class Config(Section):
                 f"epochs must be above the {warmup:g} budget epochs of recipe.schedule.warmup_epochs, got "
                 f"{self.epochs}; try epochs={int(warmup) + 1} or recipe.schedule.warmup_epochs=0"
             )
-        if self.recipe.freeze is not None and getattr(self.model, "weights", "") is None and self.start_from is None:
+        own = getattr(self.model, "target", None) is not None  # a class of the user's may load weights itself
+        if self.recipe.freeze is not None and self.model.weights is None and self.start_from is None and not own:
             raise ConfigError(
                 f"recipe.freeze must be null without model.weights, since random layers learn nothing, got "
                 f"{self.recipe.freeze}; try recipe.freeze=null"

@@ -57,14 +57,18 @@ class Classifier(L.LightningModule):
         self.train_accuracy = Accuracy(classes)
         self.val_accuracy, self.clean_accuracy = Accuracy(classes), Accuracy(classes)
         self.measured: dict[str, float] = {}
-        self.train()
+        self._keep_statistics()
 
     def train(self, mode: bool = True) -> "Classifier":
         """Change to training, but for the batch normalisations of frozen layers."""
         super().train(mode)
-        for norm in frozen_norms(self.network):
-            norm.eval()
+        self._keep_statistics()
         return self
+
+    def _keep_statistics(self) -> None:
+        """Hold the statistics of frozen layers' batch normalisations."""
+        for norm in frozen_norms(self.network) if self.recipe.freeze is not None else ():
+            norm.eval()
 
     @property
     def iteration(self) -> int:

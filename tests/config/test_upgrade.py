@@ -44,7 +44,7 @@ def test_a_hashed_key_added_with_a_default_changes_no_hash():
 
 
 def test_an_older_record_reads_as_what_runs_did_before_a_key_existed():
-    recipe = compose([])[0].config.recipe.model_dump()
+    recipe = compose([])[0].config.recipe.model_dump(by_alias=True)
     filled = upgrades._with_added(Longer, recipe)
     assert filled == recipe | {"clip": 0.0, "averaging": {"decay": 0.0, "every": 1}}
 

@@ -18,7 +18,7 @@ from datavol.training.callbacks.monitoring import Progress
 from datavol.training.evaluation import load_weights
 from datavol.training.trainer import build_data, build_module, train
 
-SMALLER = ["data.images=160", "recipe.batch_size=16", "epochs=2"]  # 8 iterations per budget epoch
+SMALLER = ["data.images=160", "recipe.batch_size=16", "epochs=2"]  # 10 iterations per budget epoch
 PLAIN = ["recipe=plain", "recipe.augment.flip=0", "recipe.augment.crop_scale=1", "trainer.memory_format=contiguous"]
 
 
@@ -70,7 +70,7 @@ def test_a_plain_loop_of_timm_and_torch_gives_the_same_weights_and_average(littl
     average = AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(0.9), use_buffers=True)
     optimiser = create_optimizer_v2(network.parameters(), "lamb", lr=0.01, weight_decay=0.02)
     schedule, _ = create_scheduler_v2(
-        optimiser, "poly", num_epochs=2, updates_per_epoch=8, step_on_epochs=False, decay_rate=0.1, k_decay=2
+        optimiser, "poly", num_epochs=2, updates_per_epoch=10, step_on_epochs=False, decay_rate=0.1, k_decay=2
     )
     for iteration, (images, labels) in enumerate(batches(run)):
         for part, own in zip(images.chunk(4), labels.chunk(4), strict=True):
@@ -84,7 +84,7 @@ def test_a_plain_loop_of_timm_and_torch_gives_the_same_weights_and_average(littl
         if iteration < 2:  # a quarter of a budget epoch
             average.n_averaged.zero_()
     content = kept(folder)
-    assert [row["iteration"] for row in folder.rows] == [8, 16]
+    assert [row["iteration"] for row in folder.rows] == [10, 20]
     for ours, theirs in (("state_dict", average.module), ("current_model_state", network)):
         for name, value in network_of(content[ours]).items():
             torch.testing.assert_close(value, theirs.state_dict()[name], rtol=1e-4, atol=1e-5, msg=f"{ours} {name}")
@@ -101,7 +101,7 @@ RECIPES = {
 }
 
 
-@pytest.mark.parametrize(("name", "iteration"), [("of timm", 13), ("of torch", 15), ("in layers", 8)])
+@pytest.mark.parametrize(("name", "iteration"), [("of timm", 13), ("of torch", 15), ("in layers", 10)])
 def test_a_killed_run_goes_on_bit_for_bit(name, iteration, little, elsewhere, monkeypatch):
     """Killed inside a budget epoch, or at its end."""
     options = [*SMALLER, *RECIPES[name].split(), "check_every=2", "checkpoint.every_minutes=1e-9"]

@@ -25,6 +25,8 @@ class MovingAverage(WeightAveraging):  # a checkpoint holds its state under the 
         """Copy the network to the device it will be trained on."""
         self._device = trainer.strategy.root_device  # the network itself is moved there after this
         super().setup(trainer, pl_module, stage)
+        if self._average_model is not None:  # its count is read at each update, for which a GPU would be waited for
+            self._average_model.n_averaged = self._average_model.n_averaged.cpu()
 
     def should_update(self, step_idx: int | None = None, epoch_idx: int | None = None) -> bool:
         """Return whether an iteration, counted from 0, is added."""
