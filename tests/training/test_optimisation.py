@@ -5,8 +5,20 @@ import math
 import pytest
 import torch
 from factories.schedules import scheduled_lrs
+from timm.optim import create_optimizer_v2
+from timm.scheduler import create_scheduler_v2
 from torch.optim import SGD
-from torch.optim.lr_scheduler import CosineAnnealingLR, LinearLR, SequentialLR, StepLR
+from torch.optim.lr_scheduler import (
+    CosineAnnealingLR,
+    CosineAnnealingWarmRestarts,
+    CyclicLR,
+    LinearLR,
+    MultiStepLR,
+    OneCycleLR,
+    PolynomialLR,
+    SequentialLR,
+    StepLR,
+)
 
 from datavol.config.compose import compose
 from datavol.data.budget import plan_budget
@@ -111,3 +123,68 @@ def test_the_resnet50_run_at_12_5_percent_warmed_up_for_an_eighth_as_long():
     assert meant.index(max(meant)) == 400
     cosine = [0.25 * (1 + math.cos(math.pi * k / 4750)) for k in range(4750)]  # the other 475
     assert as_run[50:] == pytest.approx(cosine, abs=1e-9)
+
+
+LIBRARIES = {
+    "onecycle pct_start=0.2": lambda o: OneCycleLR(o, max_lr=0.1, total_steps=104, pct_start=0.2),
+    "polynomial power=2": lambda o: PolynomialLR(o, total_iters=104, power=2),
+    "cosineannealingwarmrestarts T_0=2": lambda o: CosineAnnealingWarmRestarts(o, T_0=26),
+    "multistep milestones=[2,2.5]": lambda o: MultiStepLR(o, milestones=[26, 32], gamma=0.1),
+    "cyclic step_size_up=1": lambda o: CyclicLR(o, base_lr=0, max_lr=0.1, step_size_up=13),
+    "tanh": lambda o: create_scheduler_v2(o, "tanh", **BY_ITERATION),
+    "wsd decay_epochs=0.5": lambda o: create_scheduler_v2(o, "wsd", decay_epochs=0.5, **BY_ITERATION),
+    "poly noise=0.5 noise_seed=3": lambda o: create_scheduler_v2(o, "poly", noise=0.5, noise_seed=3, **BY_ITERATION),
+}
+"""Eight budget epochs of 13 iterations, each schedule as its library writes it."""
+BY_ITERATION = {"num_epochs": 8, "step_on_epochs": False, "updates_per_epoch": 13, "min_lr": 0.0}
+
+
+@pytest.mark.parametrize("written", LIBRARIES)
+def test_a_schedule_of_a_library_s_is_its_own_in_budget_epochs(written):
+    name, *options = written.split()
+    overrides = [f"recipe.schedule.name={name}", *(f"+recipe.schedule.{one}" for one in options)]
+    config = compose(["recipe=plain", "epochs=8", *overrides])[0].config
+    optimiser = SGD(parameter(), lr=0.1, momentum=0.9)
+    theirs = LIBRARIES[written](optimiser)
+    if isinstance(theirs, tuple):  # timm's counts updates itself
+        expected = [0.1]
+        for update in range(1, 104):
+            theirs[0].step_update(update)
+            expected.append(optimiser.param_groups[0]["lr"])
+    else:
+        expected = scheduled_lrs(optimiser, theirs, 104)
+    assert lr_at_every_iteration(config, 13) == expected
+
+
+OPTIMISERS = {
+    "rmsprop": lambda p: torch.optim.RMSprop(p, lr=0.1, momentum=0.9, weight_decay=0.01),
+    "adagrad lr_decay=0.1": lambda p: torch.optim.Adagrad(p, lr=0.1, weight_decay=0.01, lr_decay=0.1),
+    "lamb": lambda p: create_optimizer_v2(p, "lamb", lr=0.1, weight_decay=0.01),
+    "lion betas=[0.8,0.9]": lambda p: create_optimizer_v2(p, "lion", lr=0.1, weight_decay=0.01, betas=(0.8, 0.9)),
+    "lookahead_adan": lambda p: create_optimizer_v2(p, "lookahead_adan", lr=0.1, weight_decay=0.01),
+    "sgd library=timm": lambda p: create_optimizer_v2(p, "sgd", lr=0.1, weight_decay=0.01),
+}
+
+
+def few() -> list[torch.nn.Parameter]:
+    return [torch.nn.Parameter(torch.linspace(-1, 1, 12).reshape(shape)) for shape in ((3, 4), (12,))]
+
+
+@pytest.mark.parametrize("written", OPTIMISERS)
+def test_an_optimiser_of_a_library_s_is_its_own_and_resumes_from_plain_values(written, tmp_path):
+    name, *options = written.split()
+    overrides = [f"recipe.optimiser.name={name}", "recipe.optimiser.lr=0.1", "recipe.optimiser.weight_decay=0.01"]
+    overrides += [f"{'' if 'library' in one else '+'}recipe.optimiser.{one}" for one in options]
+    settings = compose(["recipe=plain", *overrides])[0].config.recipe.optimiser
+    ours, theirs = few(), few()
+    built, reference = build_optimiser(ours, settings), OPTIMISERS[written](theirs)
+    for step in range(9):
+        for one, other in zip(ours, theirs, strict=True):
+            one.grad = other.grad = torch.cos(torch.arange(12.0) * (step + 1)).reshape(one.shape)
+        built.step()
+        reference.step()
+        if step == 4:  # stopped here, and gone on with from a file
+            torch.save(built.state_dict(), tmp_path / "state")
+            built = build_optimiser(ours, settings)
+            built.load_state_dict(torch.load(tmp_path / "state", weights_only=True))
+    assert all(torch.equal(one, other) for one, other in zip(ours, theirs, strict=True))
