@@ -54,8 +54,8 @@ MISTAKES = {
     "RMSprop, got an unknown one; try +recipe.optimiser.alpha=0.9",
     "recipe.optimiser.name=lbfgs": "recipe.optimiser.name must be an optimiser that steps on the gradients of a batch, "
     "got lbfgs, which asks for the loss several times in a step; try recipe.optimiser.name=adamw",
-    "recipe.schedule.name=OneCycleLR recipe.schedule.warmup_epochs=0": "recipe.schedule.name must be one of ..., got 'OneCycleLR'; try "
-    "recipe.schedule.name=onecycle",
+    "recipe.schedule.name=OneCycleLR recipe.schedule.warmup_epochs=0": "recipe.schedule.name must be one of ..., got "
+    "'OneCycleLR'; try recipe.schedule.name=onecycle",
     "recipe.schedule.name=plateau": "recipe.schedule.name must be a schedule that all fractions share, got plateau, "
     "which follows each run's own evaluations; try recipe.schedule.name=cosine",
     "recipe.augment.auto=ra": "recipe.augment.auto must be ta_wide, randaugment, autoaugment (of ImageNet), "
