@@ -216,6 +216,12 @@ class RecipeConfig(Section):
                 f"recipe.clip_norm must be null with recipe.clip_value, got {self.clip_norm:g}; "
                 "try recipe.clip_value=null"
             )
+        for name in ("freeze", "layer_decay"):
+            if self.on_features and (value := getattr(self, name)) is not None:
+                raise ConfigError(
+                    f"recipe.{name} must be null with recipe.on_features, where one layer alone learns, got {value}; "
+                    f"try recipe.{name}=null"
+                )
         if self.batch_size % self.accumulate:
             raise ConfigError(
                 f"recipe.accumulate must divide recipe.batch_size ({self.batch_size}), got {self.accumulate}; "

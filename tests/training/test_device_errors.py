@@ -24,7 +24,7 @@ def recipe():
 @pytest.mark.parametrize(
     ("error", "ranks", "expected"),
     [
-        (torch.OutOfMemoryError(CUDA_LIMIT), 2, "got 48 images of it at once and CUDA out.*=48 or recipe.accumulate=2$"),
+        (torch.OutOfMemoryError(CUDA_LIMIT), 2, "got 48 images of it at once and CUDA out.*=48 or recipe.acc"),
         (torch.OutOfMemoryError(CUDA_LIMIT), 96, "got 1 images of it .*; try data.image_size=16$"),
         (RuntimeError("CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"), 1, "=48 or recipe.acc"),
         (MemoryError(), 1, r"^recipe\.batch_size must leave room in the memory of this machine"),
