@@ -33,15 +33,13 @@ FENCE = re.compile(r"^( *)```bash needs=(\w+)$", re.MULTILINE)
 NEEDS = {
     "data": "needs data of your own",
     "gpu": "needs GPUs",
+    "code": "needs files of your own, as above",
     "cluster": "needs a cluster with SLURM",
     "account": "needs a Weights & Biases account",
     "study": "needs a study of your own",
     "download": "needs a download",
 }
 """Why the tests only check a command's keys and do not run it: the word in its fence, and what the reader sees."""
-
-NEEDED = {"model=timm": ["model.name=densenet121"]}
-"""Groups of `conf/` whose section depends on the choice, and what a choice cannot be composed without."""
 
 
 @dataclass(frozen=True)
@@ -243,7 +241,13 @@ def markdown_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     return "\n".join("| " + " | ".join(cell.replace("|", r"\|") for cell in line) + " |" for line in lines)
 
 
+def file_block(path: str) -> str:
+    """Write a Python file of the repository as a block of code."""
+    return f'```python title="{path.rpartition("/")[2]}"\n{(conf_dir().parent / path).read_text()}```'
+
+
 TABLES = {
+    "file": file_block,
     "keys": key_table,
     "choices": choice_table,
     "launcher": launcher_table,

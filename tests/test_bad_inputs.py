@@ -80,7 +80,7 @@ MISTAKES = {
     "--config-name=mine": "--config-name must be left out, since conf/ alone is composed, got it; try without",
     "+colour=red": "colour must be a key of conf/, got an unknown one; --help lists the keys",
     "data.root=x": "data.root must be a key of the chosen data, got one of data=fashion_mnist, cifar10, cifar100, "
-    "imagenet, image_folder, table, webdataset, hugging_face; leave data.root out, or try data=image_folder "
+    "imagenet, image_folder, table, webdataset, hugging_face, own; leave data.root out, or try data=image_folder "
     "data.root=x",
     "model=resnet51": "model must be one of ..., got 'resnet51'; try model=resnet50",
     "model=resnet18": "model must be one of ..., got 'resnet18'; try model=timm model.name=resnet18",
@@ -187,7 +187,7 @@ MISTAKES = {
     r"data=image_folder data.root=x 'data.group=(clip\d+)_'": "data.root must be a folder, got x",
     "data=image_folder data.root=x 'data.group=[^/]+'": "data.root must be a folder, got x",
     "data.group=folder": "data.group must be a key of the chosen data, got one of data=imagenet, image_folder, table, "
-    "webdataset, hugging_face; leave data.group out, or try data=image_folder data.group=folder",
+    "webdataset, hugging_face, own; leave data.group out, or try data=image_folder data.group=folder",
     "data=image_folder data.root=x data.group=": "data.group must be null, folder, a column of the table or a regular "
     'expression on the path, got ""; try data.group=folder',
     "draw_by=groups": "draw_by must be items without data.group, which says what belongs together, got groups; leave "

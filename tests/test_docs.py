@@ -64,7 +64,7 @@ LISTED = [command for command in ALL if command.entry == "subset" and not comman
 
 def check_keys(command: Command) -> None:
     """Compose the runs of a command, of each list on its line the first value and the last, which is quicker."""
-    flags = {"-m", "job", "--help", "--cfg", "--resolve", "--indices", "--look"}
+    flags = {"-m", "job", "--config-dir", "my_conf", "--help", "--cfg", "--resolve", "--indices", "--look"}
     assert all(word in flags or "=" in word for word in command.words), command.words
     sweep = "-m" in command.words
     for which in (0, -1):
@@ -94,7 +94,9 @@ def studies(elsewhere: Path) -> Path:
 
 
 @pytest.mark.parametrize("command", COMPOSED, ids=str)
-def test_every_key_of_every_command_is_valid(command):
+def test_every_key_of_every_command_is_valid(command, monkeypatch):
+    if command.needs == "code":
+        monkeypatch.chdir(ROOT / "examples/own")
     check_keys(command)
 
 

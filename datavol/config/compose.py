@@ -26,11 +26,12 @@ from datavol.cli.agents import as_overrides
 from datavol.config.arguments import as_meant, searched
 from datavol.config.identity import canonical
 from datavol.config.jobs import JobComposer
-from datavol.config.messages import hydra_message, option_message, schema_message
-from datavol.config.model import TORCHVISION_NETWORKS
+from datavol.config.messages import hydra_message, missing_target, option_message, schema_message
+from datavol.config.model import TORCHVISION_NETWORKS, own_name
 from datavol.config.run import Config, Run
 from datavol.config.section import conf_dir
 from datavol.config.sweepers import check_sweeper, one_of, splits_as_hydra
+from datavol.config.user_code import code_of
 from datavol.errors import ConfigError
 
 HYDRA_VERSION = "1.3"
@@ -59,8 +60,18 @@ def _run_name(*, _root_: DictConfig) -> str:
     return check(container(_root_)).run_name  # Hydra's own job resolves `hydra.run.dir` by itself
 
 
-# `conf/` calls these as ${recipe_for:...} and ${run_name:}
+def class_name(target: str) -> str:
+    """Return a class's name, without its module.
+
+    >>> class_name("my_data.Birds")
+    'Birds'
+    """
+    return target.rpartition(".")[2]
+
+
+# `conf/` calls these as ${recipe_for:...}, ${class_name:...} and ${run_name:}
 OmegaConf.register_new_resolver("recipe_for", recipe_for, replace=True)
+OmegaConf.register_new_resolver("class_name", class_name, replace=True)
 OmegaConf.register_new_resolver("run_name", _run_name, replace=True)
 
 
@@ -176,7 +187,18 @@ def _check_launcher(launcher: Mapping[str, Any], config: Config) -> None:
 def container(composed: DictConfig) -> dict[str, Any]:
     """Convert a composed configuration to plain, resolved, canonical values."""
     # section by section: `hydra` is left out, since it refers to the run's very name, and no copy is made
-    return {str(name): canonical(_plain(composed, name)) for name in composed if name != "hydra"}
+    values = {str(name): canonical(_plain(composed, name)) for name in composed if name != "hydra"}
+    return values if "code" in values else _with_code(values)
+
+
+def _with_code(values: dict[str, Any]) -> dict[str, Any]:
+    """Add what is found out about classes of the user's: names and hashes of sources."""
+    model = values.get("model")
+    if isinstance(model, dict) and "_target_" in model:
+        if model["_target_"] == "???":
+            raise ConfigError(missing_target("model"))
+        values["model"] = model | {"name": model.get("name") or own_name(model)}
+    return values | {"code": code_of(values)}
 
 
 def _plain(section: DictConfig, name: Any) -> Any:
@@ -204,7 +226,8 @@ def override(values: dict[str, Any], overrides: Sequence[str]) -> Config:
             OmegaConf.update(changed, group, compose([*of_hydra, *whole])[0].values[group], merge=False, force_add=True)
         for name, one in parsed.items():
             if name.partition(".")[0] not in groups:
-                OmegaConf.update(changed, name, one.value(), merge=False)
+                # `+metrics.f1=...` adds one; what is none of the schema is refused by `check`
+                OmegaConf.update(changed, one.key_or_group, one.value(), merge=False, force_add=one.is_add())
     except (HydraException, OmegaConfBaseException) as error:
         raise ConfigError(hydra_message(error, overrides)) from None
     return check(container(changed))

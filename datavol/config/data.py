@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
 
+from datavol.config.objects import ObjectConfig
 from datavol.config.section import PathText, Section, Share, Text, at_least, key
 from datavol.errors import ConfigError
 
@@ -202,6 +203,12 @@ class HuggingFaceConfig(DividedConfig):
     columns: ColumnsConfig = key("what the columns are called", hashed=True, added={})
 
 
+class OwnDataConfig(DividedConfig, ObjectConfig):
+    """Declares a data set by a class of the user's; further keys are its arguments."""
+
+    source: Literal["own"] = key("own", hashed=True)
+
+
 AnyData = Annotated[
     DigitsConfig
     | TorchvisionConfig
@@ -209,6 +216,7 @@ AnyData = Annotated[
     | ImageFolderConfig
     | TableConfig
     | WebDatasetConfig
-    | HuggingFaceConfig,
+    | HuggingFaceConfig
+    | OwnDataConfig,
     Field(discriminator="source"),
 ]

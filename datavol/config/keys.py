@@ -12,6 +12,7 @@ from hydra.errors import HydraException
 from pydantic import TypeAdapter, ValidationError
 
 from datavol.cli.text import typed
+from datavol.config.objects import ObjectConfig
 from datavol.config.run import Config
 from datavol.config.section import PathText, Section, conf_dir, keys_of, marks
 
@@ -100,11 +101,19 @@ def owners_of(key: str) -> list[str]:
     """List a group's choices that have a key which others lack."""
     group, _, name = key.partition(".")
     members = sections_in(Config.model_fields[group].annotation)
-    owners = [member for member in members if name in member.model_fields]
+    owners = [member for member in members if name in keys_of(member)]
     if len(owners) == len(members) or not name:
         return []
-    marked = "source" if group == "data" else "name"
-    return [choice for owner in owners for choice in get_args(owner.model_fields[marked].annotation)]
+    return [choice for owner in owners for choice in _choices_of(group, owner)]
+
+
+def _choices_of(group: str, section: type[Section]) -> list[str]:
+    """List the choices of a group whose keys a section declares."""
+    if issubclass(section, ObjectConfig):
+        return ["own"]
+    if group == "model":
+        return [choice for choice in choices(group) if choice != "own"]
+    return list(get_args(keys_of(section)["source" if group == "data" else "name"].annotation))
 
 
 def meant(name: str, known: Sequence[str]) -> str | None:
@@ -142,9 +151,11 @@ def remedy(key: str, got: str | None = None) -> str | None:
 
 def choice_of(group: str, got: str, known: Sequence[str] = ()) -> str:
     """Choose the option nearest to `got`, or what provides it; by default of what `conf/` has."""
-    if group == "data" and re.search(r"[/.~\\]", got):
+    if group == "data" and re.search(r"[/~\\]|\.(csv|tsv|txt)$|^\.", got):
         return data_at(got)
     known = known or choices(group)
+    if "own" in known and re.fullmatch(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)+", got):
+        return f"{group}=own {group}._target_={got}"
     if group == "trainer" and (got.isdecimal() or got in ("cuda", "mps")):
         return f"trainer.devices={got}" if got.isdecimal() else "trainer=gpu" if got == "cuda" else "trainer=auto"
     if group == "model" and (network := FAMILIES.get(got.lower())):

@@ -1,9 +1,10 @@
 """Declares the keys of `conf/logger/`."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator
+from pydantic import AfterValidator, Discriminator, Tag
 
+from datavol.config.objects import ObjectConfig
 from datavol.config.section import Section, Text, key
 
 REPORT = "report"
@@ -31,3 +32,19 @@ class WandbConfig(Section):
 
 class CsvConfig(Section):
     name: Literal["csv"] = key("csv", hashed=False)
+
+
+class OwnLoggerConfig(ObjectConfig):
+    """Declares a logger of Lightning's or the user's; further keys are its arguments."""
+
+
+def _kind(values: Any) -> str:
+    if isinstance(values, OwnLoggerConfig) or (isinstance(values, dict) and "_target_" in values):
+        return "own"
+    return str(values.get("name") if isinstance(values, dict) else values.name)
+
+
+AnyLogger = Annotated[
+    Annotated[WandbConfig, Tag("wandb")] | Annotated[CsvConfig, Tag("csv")] | Annotated[OwnLoggerConfig, Tag("own")],
+    Discriminator(_kind),
+]

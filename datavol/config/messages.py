@@ -29,11 +29,14 @@ from datavol.config.keys import (
     takes_path,
     takes_text,
 )
-from datavol.config.section import conf_dir
+from datavol.config.section import conf_dir, keys_of
 from datavol.errors import ConfigError
 
 OPEN = ("recipe.optimiser", "recipe.schedule", "recipe.augment")
 """Sections whose further keys are arguments of a class."""
+
+NAMED_OBJECTS = ("metrics", "callbacks")
+"""Sections whose keys are names that the user gives."""
 
 
 def schema_message(error: ValidationError) -> str:
@@ -45,7 +48,7 @@ def schema_message(error: ValidationError) -> str:
     path = _path(first["loc"])
     name, (sections, field) = ".".join(path), field_of(path)
     if field is None:
-        return _unknown_key(name, [".".join([*path[:-1], known]) for s in sections for known in s.model_fields])
+        return _unknown_key(name, [".".join([*path[:-1], known]) for s in sections for known in keys_of(s)])
     rule, value = cause.args if cause else (field.description, "")  # args: see `section.at_least`
     got = "nothing" if first["type"] == "missing" else json.dumps(first["input"], default=str, ensure_ascii=False)
     if takes_text(name) and isinstance(first["input"], (bool, int, float)):  # a folder may be called 2024
@@ -67,7 +70,7 @@ def _path(location: tuple[int | str, ...]) -> list[str]:
     """Convert a pydantic location to a config path."""
     # Within a section that is a union, pydantic names the member it chose, ("data", "imagenet", "cache"); behind a key
     # it names the member of the key's own type, ("trainer", "devices", "int"). Neither is part of the path
-    tagged = location[:1] in (("data",), ("logger",))
+    tagged = location[:1] in (("data",), ("logger",), ("model",))
     path: list[str] = []
     for depth, part in enumerate(location):
         if tagged and depth == 1:
@@ -81,6 +84,14 @@ def _path(location: tuple[int | str, ...]) -> list[str]:
 
 def _unknown_key(name: str, known: Sequence[str], got: str | None = None, chosen: str | None = None) -> str:
     group = name.partition(".")[0]
+    if chosen == "own":
+        return f"{name} must be written with + where it is an argument of a class of yours, got it without; try " + (
+            shlex.quote(f"+{name}={got}")
+        )
+    if group in NAMED_OBJECTS:
+        return f"{name} must be written with +, got it without; try {shlex.quote(f'+{name}={got}')}"
+    if name in known and name.endswith("._target_"):
+        return f"{name} must come with {group}=own, got it without; try {group}=own {name}={got}"
     if name in known:  # of the schema, but not of the union's chosen member
         owners = owners_of(name)
         return (
@@ -129,6 +140,8 @@ def hydra_message(error: Exception, overrides: Sequence[str] = ()) -> str:
     lists = [(name, value.strip("[]")) for name, value in given.items() if value.startswith("[") and choices(name)]
     if lists and "interpolation" in text:  # `data=[digits]`: other choices refer to it
         return _unknown_choice(*lists[0])
+    if missing := re.search(r"Missing mandatory value: (\w+)\._target_", text):
+        return missing_target(missing[1])
     if isinstance(error, InterpolationResolutionError) and error.full_key:
         reason, key = text.partition(" full_key:")[0], str(error.full_key)
         return f"{key} must refer to a key or variable that exists, got: {reason}; try {_usual(key)}"
@@ -140,6 +153,10 @@ def hydra_message(error: Exception, overrides: Sequence[str] = ()) -> str:
         return _unknown_choice(group, given[group]) if group else _unparsed(overrides[0], list(overrides))
     if present := re.search(r"Could not append to config\. An item is already at '([\w.]+)'", text):
         name = present[1]
+        if name not in all_keys():
+            values = [value for key, _, value in (one.partition("=") for one in overrides) if key == f"+{name}"]
+            whole = f"+{name}={{{','.join(values)}}}"  # a shell takes unquoted braces apart
+            return f"{name} must be given once, got it {len(values)} times; try {shlex.quote(whole)}"
         return f"{name} must be written without +, as conf/ has it, got +{name}={given.get(name, '')}; try " + (
             remedy(name, given.get(name)) or f"{name}=..."
         )
@@ -155,6 +172,11 @@ def _searched(overrides: Sequence[str]) -> list[Path]:
     given = OverridesParser.create().parse_overrides([one for one in overrides if one.startswith("hydra.searchpath=")])
     values = [one.value() for one in given]
     return [Path(str(one).removeprefix("file://")) for value in values if isinstance(value, list) for one in value]
+
+
+def missing_target(group: str) -> str:
+    """Word a group's `own` choice without its class."""
+    return f"{group}._target_ must be given with {group}=own, got nothing; try {group}._target_=my_module.MyClass"
 
 
 def option_message(message: str, arguments: Sequence[str] = ()) -> str:

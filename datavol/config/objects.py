@@ -1,6 +1,7 @@
 """Builds what a configuration names by `_target_`, as Hydra does."""
 
 import inspect
+import re
 from collections.abc import Callable, Mapping
 from typing import Annotated, Any
 
@@ -9,7 +10,7 @@ from hydra.utils import instantiate
 from pydantic import AfterValidator, ConfigDict
 
 from datavol.config.section import Section, key
-from datavol.config.user_code import find_object, full_path
+from datavol.config.user_code import find_object, full_path, line_of
 from datavol.errors import ConfigError, flat
 
 
@@ -28,6 +29,8 @@ class ObjectConfig(Section):
 
 def _check_named(objects: dict[str, Any]) -> dict[str, Any]:
     for name, one in objects.items():
+        if not re.fullmatch(r"[A-Za-z_]\w*", name):  # it becomes a column's
+            raise ValueError(f"names of letters, digits and _ ({name} is none)", "")
         if not isinstance(one, dict) or not isinstance(one.get("_target_"), str):
             raise ValueError(f"names, each with a _target_ ({name} has none)", "")
     return objects
@@ -53,8 +56,8 @@ def build_object(where: str, target: str, options: Mapping[str, Any], **offered:
     except Exception as error:  # a class of the user's may raise anything
         cause = error.__cause__ if isinstance(error, InstantiationException) and error.__cause__ else error
         raise ConfigError(
-            f"{where} must be built by {target}, got {type(cause).__name__}: {flat(cause)[:300]}; "
-            f"check the keys of {where}"
+            f"{where} must be built by {target}, got {type(cause).__name__}: {flat(cause)[:300]}"
+            f"{f' ({line})' if (line := line_of(cause)) else ''}; check the keys of {where}"
         ) from error
 
 

@@ -6,16 +6,17 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field, model_validator
+from pydantic import model_validator
 
-from datavol.config.data import AnyData, ImbalanceConfig
+from datavol.config.data import AnyData, ImbalanceConfig, OwnDataConfig
 from datavol.config.identity import hash_of
-from datavol.config.logger import CsvConfig, WandbConfig
-from datavol.config.model import ModelConfig
+from datavol.config.logger import AnyLogger
+from datavol.config.model import AnyModel, OwnModelConfig
+from datavol.config.objects import Objects
 from datavol.config.plan import PlanConfig
 from datavol.config.recipe import RecipeConfig
 from datavol.config.section import PathText, Section, Text, key
@@ -73,11 +74,19 @@ class Config(Section):
     checkpoint: CheckpointConfig = key("a section", hashed=False)
     plan: PlanConfig = key("a section", hashed=False)
     sweep: SweepConfig = key("a section", hashed=False)
-    model: ModelConfig = key("a section", hashed=True)
+    model: AnyModel = key("a section", hashed=True)
     data: AnyData = key("a section", hashed=True)
     recipe: RecipeConfig = key("a section", hashed=True)
     trainer: TrainerConfig = key("a section", hashed=True)
-    logger: Annotated[WandbConfig | CsvConfig, Field(discriminator="name")] = key("a section", hashed=False)
+    imports: list[str] = key(
+        "a list of modules to import first, such as [my_package]", hashed=True, added=[], remedy="[my_package]"
+    )
+    code: dict[str, str] = key(
+        "hashes of the user's modules, left to datavol", hashed=True, remedy="{}", added={}, default={}
+    )
+    metrics: Objects = key("names, each with a _target_", hashed=False, added={}, remedy="{}")
+    callbacks: Objects = key("names, each with a _target_", hashed=True, added={}, remedy="{}")
+    logger: AnyLogger = key("a section", hashed=False)
 
     @model_validator(mode="after")
     def _check(self) -> Config:
@@ -87,13 +96,15 @@ class Config(Section):
                 f"epochs must be above the {warmup:g} budget epochs of recipe.schedule.warmup_epochs, got "
                 f"{self.epochs}; try epochs={int(warmup) + 1} or recipe.schedule.warmup_epochs=0"
             )
-        own = getattr(self.model, "target", None) is not None  # a class of the user's may load weights itself
-        if self.recipe.freeze is not None and self.model.weights is None and self.start_from is None and not own:
+        own_network = isinstance(self.model, OwnModelConfig)  # which may load weights itself
+        random = self.model.weights is None and self.start_from is None and not own_network
+        if self.recipe.freeze is not None and random:
             raise ConfigError(
                 f"recipe.freeze must be null without model.weights, since random layers learn nothing, got "
                 f"{self.recipe.freeze}; try recipe.freeze=null"
             )
-        if self.draw_by == "groups" and getattr(self.data, "group", None) is None:
+        own = isinstance(self.data, OwnDataConfig)  # whose class may have groups
+        if self.draw_by == "groups" and getattr(self.data, "group", None) is None and not own:
             remedy = "try data.group=folder, or " if "group" in type(self.data).model_fields else ""
             raise ConfigError(
                 f"draw_by must be items without data.group, which says what belongs together, got groups; {remedy}"

@@ -9,6 +9,7 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from datavol.config.keys import sections_in
+from datavol.config.objects import ObjectConfig
 from datavol.config.run import Config
 from datavol.config.section import NOT_ADDED, conf_dir, keys_of, marks
 from datavol.errors import ConfigError
@@ -99,12 +100,14 @@ def without_added(section: type[BaseModel], values: Mapping[str, Any]) -> dict[s
 def _section_of(field: Any, values: dict[str, Any]) -> type[BaseModel] | None:
     """Choose the section of a union that the values name."""
     sections = sections_in(field.annotation)
-    if len(sections) < 2:
-        return sections[0] if sections else None
-    # pydantic keeps the discriminator (`source`, `name`) on the field, or in its metadata where the type carries it
-    tag = field.discriminator or next((m.discriminator for m in field.metadata if hasattr(m, "discriminator")), None)
-    named = (one for one in sections if tag and values.get(tag) in get_args(one.model_fields[tag].annotation))
-    return next(named, None)
+    own = [section for section in sections if issubclass(section, ObjectConfig)]
+    if own and "_target_" in values:
+        return own[0]
+    shipped = [section for section in sections if section not in own]
+    if len(shipped) < 2:
+        return shipped[0] if shipped else None
+    tag = "source" if "source" in keys_of(shipped[0]) else "name"
+    return next((one for one in shipped if values.get(tag) in get_args(keys_of(one)[tag].annotation)), None)
 
 
 def _readable(name: str, values: Any) -> dict[str, Any]:
@@ -113,7 +116,7 @@ def _readable(name: str, values: Any) -> dict[str, Any]:
     known = {"name": values.get("name")} if values.get("name") in ("wandb", "csv") else {"name": "csv"}
     shipped = _shipped(f"logger/{known['name']}") if name == "logger" else _shipped("config")[name]
     field = Config.model_fields[name]
-    section = _section_of(field, known) if name == "logger" else sections_in(field.annotation)[0]
+    section = _section_of(field, known)
     assert section is not None
     return _kept(section, values, shipped)
 

@@ -10,6 +10,8 @@ import importlib
 import inspect
 import os
 import sys
+import sysconfig
+import traceback
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from importlib.metadata import entry_points
@@ -24,6 +26,9 @@ LIBRARIES = frozenset(("datavol", "lightning", "numpy", "sklearn", "timm", "torc
 
 GROUPS = {"model": "datavol.networks", "data": "datavol.sources"}
 """Entry points by which packages offer classes under a short name."""
+
+NOT_OWN = tuple({*sysconfig.get_paths().values(), str(Path(__file__).parents[1])} - {""})
+"""Folders of installed code and of datavol itself."""
 
 WITHOUT_CODE = ("metrics", "logger")
 """Sections whose objects watch a run and cannot change it."""
@@ -43,13 +48,14 @@ def find_object(path: str, where: str) -> Any:
             f"{where}._target_ must be a class by its module{offers}, got {path}; "
             f"try {where}._target_={near(path, known) or f'my_module.{path}'}"
         )
+    found: Any
     try:
-        found = import_module(module_path, f"{where}._target_")
+        found = import_module(module_path, f"{where}._target_", f"{where}._target_={{}}.{name}")
     except ConfigError:
         if "." not in module_path:
             raise
         outer, _, inner = module_path.rpartition(".")  # a class's own function, such as Net.tiny
-        found = getattr(import_module(outer, f"{where}._target_"), inner, None)
+        found = getattr(import_module(outer, f"{where}._target_", ""), inner, None)
         if not isinstance(found, type):
             raise
     if not hasattr(found, name):
@@ -66,8 +72,10 @@ def full_path(path: str, where: str) -> str:
     return _offered(where.partition(".")[0]).get(path, path)
 
 
-def import_module(name: str, key: str) -> ModuleType:
+def import_module(name: str, key: str = "imports", typed: str = "'imports=[{}]'") -> ModuleType:
     """Import a module, from the current folder too, for a key.
+
+    `typed` is what somebody types to name another module.
 
     Raises:
         ConfigError: If there is none, or it fails.
@@ -82,12 +90,16 @@ def import_module(name: str, key: str) -> ModuleType:
         if not missing:
             raise ConfigError(
                 f"{key} must be a module that can be imported, got {name} ({type(error).__name__}: "
-                f"{flat(error)[:200]}{_line_of(error)}); mend it"
+                f"{flat(error)[:200]}{f', {line}' if (line := line_of(error)) else ''}); mend it"
             ) from None
     fitting = near(name, [path.stem for path in Path().glob("*.py")])
     raise ConfigError(
         f"{key} must be a module of the current folder or an installed package, got {name}; "
-        + (f"try {fitting}" if fitting else "start from the folder that holds it, or install it")
+        + (
+            f"try {typed.format(fitting)}"
+            if fitting and typed
+            else "start from the folder that holds it, or install it"
+        )
     )
 
 
@@ -133,7 +145,7 @@ def _module_of(path: str, where: str) -> str:
 
 @cache
 def _code_of_module(name: str) -> str:
-    file = getattr(import_module(name, "imports"), "__file__", None)
+    file = getattr(import_module(name), "__file__", None)
     return hashlib.sha256(Path(file).read_bytes()).hexdigest()[:12] if file else ""
 
 
@@ -145,12 +157,13 @@ def _offered(section: str) -> dict[str, str]:
 
 
 def _file_of(found: Any) -> str:
-    return getattr(found, "__file__", None) or getattr(found, "__name__", str(found))
+    return str(getattr(found, "__file__", None) or getattr(found, "__name__", found))
 
 
-def _line_of(error: BaseException) -> str:
-    """Locate the line of an error, the innermost of its traceback."""
+def line_of(error: BaseException) -> str | None:
+    """Locate the innermost line of the user's own that an error passed."""
     if isinstance(error, SyntaxError) and error.filename:
-        return f", {error.filename}:{error.lineno}"
-    frames = inspect.getinnerframes(error.__traceback__) if error.__traceback__ else []
-    return f", {frames[-1].filename}:{frames[-1].lineno}" if frames else ""
+        return f"{error.filename}:{error.lineno}"
+    frames = traceback.extract_tb(error.__traceback__)
+    own = [frame for frame in frames if not frame.filename.startswith((*NOT_OWN, "<"))]
+    return f"{own[-1].filename}:{own[-1].lineno}" if own else None

@@ -88,7 +88,8 @@ def subset_of(config: Config, source: Source) -> Subset:
         listed = read_subset(Path(config.subset_file), labels, source.classes, keys, source.fingerprint)
         return listed if groups is None else replace(listed, groups=len(np.unique(groups[listed.indices])))
     if config.draw_by == "groups" and groups is None:
-        raise ConfigError("draw_by must be items with plan.images, which has no groups, got groups; leave draw_by out")
+        where = "plan.images" if config.plan.images is not None else f"data={config.data.source}"
+        raise ConfigError(f"draw_by must be items with {where}, which has no groups, got groups; leave draw_by out")
     imbalance, classes = config.imbalance, source.classes
     shares = class_weights(imbalance.profile, imbalance.ratio, len(classes), imbalance.seed)
     seeds = config.draw_seed, config.data.partition_seed

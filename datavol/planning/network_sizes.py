@@ -1,21 +1,21 @@
 """Counts the parameters of networks, and the bytes of their checkpoints."""
 
-from datavol.config.model import ModelConfig
+from datavol.config.model import AnyModel, OwnModelConfig
 from datavol.config.run import Config
 
 # of torchvision's networks: parameters without the last layer, and those of the last layer per class
 PARAMETERS = {"mobilenet_v2": (2_223_872, 1281), "resnet50": (23_508_032, 2049)}
 
 
-def known_parameters(model: ModelConfig, classes: int) -> int | None:
+def known_parameters(model: AnyModel, classes: int) -> int | None:
     """Look up the parameters of torchvision's networks; None for any other."""
-    if model.name not in PARAMETERS:
+    if isinstance(model, OwnModelConfig) or model.name not in PARAMETERS:
         return None
     body, per_class = PARAMETERS[model.name]
     return body + per_class * classes
 
 
-def count_parameters(model: ModelConfig, classes: int) -> int:
+def count_parameters(model: AnyModel, classes: int) -> int:
     """Count a network's parameters, building it where its size is unknown."""
     known = known_parameters(model, classes)
     if known is not None:

@@ -7,8 +7,9 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from datavol.config.model import ModelConfig
+from datavol.config.model import AnyModel
 from datavol.config.run import Run
+from datavol.config.user_code import code_of, import_module
 from datavol.data.prepare import Prepared
 from datavol.data.sources.open import Source
 from datavol.errors import ConfigError
@@ -18,7 +19,7 @@ from datavol.training.pretrained import weights_file
 NAMED = 3  # runs that a warning names
 
 
-def weights_sha256(model: ModelConfig) -> str | None:
+def weights_sha256(model: AnyModel) -> str | None:
     """Hash the file of `model.weights`; None if it names no file."""
     path = weights_file(model)
     if path is None:
@@ -36,7 +37,20 @@ def _file_sha256(path: str, *_: int) -> str:  # the stamps are part of the key: 
     return content.hexdigest()
 
 
-def check_weights_stayed(folder: RunFolder, model: ModelConfig) -> None:
+def check_code_stayed(run: Run) -> None:
+    """Import a run's modules; raise a ConfigError if a source has changed since its check."""
+    for name in run.config.imports:
+        import_module(name)
+    today = code_of(run.values)
+    for name, before in run.config.code.items():
+        if today.get(name) != before:
+            raise ConfigError(
+                f"module {name} must stay as it was when the run was checked ({before}), got {today.get(name)}; "
+                "type the command again"
+            )
+
+
+def check_weights_stayed(folder: RunFolder, model: AnyModel) -> None:
     """Raise a ConfigError if a run's file of weights has changed."""
     before, today = folder.record.get("weights_sha256"), weights_sha256(model)
     if before is not None and today is not None and before != today:

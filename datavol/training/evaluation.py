@@ -8,6 +8,7 @@ from datavol.cli.console import announce
 from datavol.config.run import Config
 from datavol.data.prepare import Prepared, prepare
 from datavol.errors import ConfigError
+from datavol.training.callbacks.added_metrics import AddedMetrics
 from datavol.training.callbacks.damage import guess_among
 from datavol.training.callbacks.monitoring import Margins
 from datavol.training.changes import files_differ
@@ -56,7 +57,7 @@ def evaluate(config: Config, checkpoints: Sequence[Path], record: dict[str, Any]
     config = recorded_auto(config.model_copy(update=whole | bare), record)
     prepared = prepare(config)
     _check_files(record.get("subset", {}), prepared)
-    trainer = build_trainer(config.trainer, [Margins()])
+    trainer = build_trainer(config.trainer, [Margins(), AddedMetrics(config.metrics, len(prepared.source.classes))])
     check_ranks(trainer, prepared)
     module = build_module(config, prepared)
     data = build_data(config, prepared, record)

@@ -108,13 +108,14 @@ class Classifier(L.LightningModule):
     def validation_step(self, batch: Batch, batch_idx: int, dataloader_idx: int = 0) -> dict[str, Any]:
         """Measure a batch of an evaluation."""
         if len(batch.images) == 0:  # all of them were damaged and left out
-            return {"predictions": None, "damaged": batch.damaged}
+            return {"predictions": None, "damaged": batch.damaged}  # without logits and labels
         logits = self(self.finish(batch.images))
         predictions = top_predictions(logits, batch.labels)
         accuracy = self.clean_accuracy if dataloader_idx else self.val_accuracy
         losses = F.cross_entropy(logits.float(), batch.labels, reduction="none")  # (B,)
         accuracy.update(predictions, losses.double().sum())  # summed in double: no batch size or rank count shows
-        return {"predictions": predictions, "damaged": batch.damaged}
+        measured = {"predictions": predictions, "damaged": batch.damaged}
+        return measured | {"logits": logits.float(), "labels": batch.labels}  # for metrics and callbacks of the user's
 
     def on_train_epoch_start(self) -> None:
         """Forget the metrics of the budget epoch before."""

@@ -6,7 +6,8 @@ from typing import Any
 import torch
 from torch import nn
 
-from datavol.config.model import ModelConfig
+from datavol.config.model import AnyModel, ModelConfig, OwnModelConfig
+from datavol.config.objects import build_object
 from datavol.config.run import Config
 from datavol.errors import ConfigError, flat
 from datavol.training.pretrained import IMAGENET, fetch, weights_file
@@ -40,6 +41,32 @@ def check_network(config: Config) -> None:
                 )
 
 
+def check_own_network(config: Config, classes: int) -> None:
+    """Raise a ConfigError unless the user's network gives one number per class.
+
+    It is built once and sees two blank images of each size, as some networks cannot do without data.
+    """
+    model = config.model
+    network = build_network(model, classes, config.recipe.dropout, config.init_seed).eval()
+    for size in dict.fromkeys((config.recipe.augment.crop_size, config.recipe.evaluate.crop_size)):
+        images = f"images of shape (2, 3, {size}, {size})"
+        try:
+            with torch.no_grad():
+                output = network(torch.zeros(2, 3, size, size))
+        except Exception as error:  # networks differ in what they raise
+            raise ConfigError(
+                f"model._target_ must be a network that takes {images}, got {model.name} with {type(error).__name__}: "
+                f"{flat(error)[:200]}; mend it, or try data.image_size=..."
+            ) from error
+        shape = tuple(getattr(output, "shape", ()))
+        if shape != (2, classes):
+            got = f"shape {shape}" if shape else f"a {type(output).__name__}"
+            raise ConfigError(
+                f"model._target_ must be a network that gives logits of shape (2, {classes}) for {images}, got {got} "
+                f"of {model.name}; its class takes the number of classes as num_classes"
+            )
+
+
 def _natural_size(network: nn.Module, size: int) -> str:
     """Suggest the image size that timm built a network for.
 
@@ -55,8 +82,8 @@ def check_single_images(config: Config, parts: int) -> None:
     `parts` are those of a batch: devices, times micro-batches.
     """
     size = config.recipe.augment.crop_size
+    network = meta_network(config.model, 10, config.recipe.dropout).train()
     with torch.device("meta"):
-        network = meta_network(config.model, 10, config.recipe.dropout).train()
         try:
             network(torch.zeros(1, 3, size, size))
         except ValueError:  # batch norm of one number per channel: its deviation is nought
@@ -66,29 +93,33 @@ def check_single_images(config: Config, parts: int) -> None:
             ) from None
 
 
-def build_network(model: ModelConfig, classes: int, dropout: float | None, init_seed: int) -> nn.Module:
+def build_network(model: AnyModel, classes: int, dropout: float | None, init_seed: int) -> nn.Module:
     """Build a network with random weights, or those of `model.weights`.
 
     A `small` stem keeps small images large: the first convolution has stride 1, and ResNet50's has 3 x 3 pixels and no
     pooling after it. `dropout` is the rate before the last layer; None keeps the network's own.
     """
     torch.manual_seed(init_seed)
-    if model.library == "timm":
+    if isinstance(model, OwnModelConfig):
+        network = _own_network(model, classes, dropout)
+    elif model.library == "timm":
         network = _timm_network(model, classes, dropout)
     else:
         build = _resnet50 if model.name == "resnet50" else _mobilenet_v2
         network = build(classes, dropout, model.stem == "small")
     if model.weights is not None and not _is_tag(model):
         network.load_state_dict(fit_weights(network, _file(model))[1])
-    if dropout and model.name == "resnet50" and model.library == "torchvision":  # whose own has none
-        network.fc = nn.Sequential(nn.Dropout(dropout), network.get_submodule("fc"))  # last, so that weights find `fc`
+    if dropout and isinstance(model, ModelConfig) and (model.library, model.name) == ("torchvision", "resnet50"):
+        # whose own has none; last, so that weights find `fc`
+        network.fc = nn.Sequential(nn.Dropout(dropout), network.get_submodule("fc"))
     return network
 
 
-def meta_network(model: ModelConfig, classes: int, dropout: float | None = None) -> nn.Module:
+def meta_network(model: AnyModel, classes: int, dropout: float | None = None) -> nn.Module:
     """Build a network whose tensors have shapes and no data."""
-    with torch.device("meta"):
-        return build_network(model.model_copy(update={"weights": None}), classes, dropout, 0)
+    # a user's network may compute with data while it is built
+    with torch.device("cpu" if isinstance(model, OwnModelConfig) else "meta"):
+        return build_network(model.model_copy(update={"weights": None}), classes, dropout, 0).to("meta")
 
 
 def taken_weights(config: Config, classes: int) -> Fitted | None:
@@ -106,14 +137,14 @@ def taken_weights(config: Config, classes: int) -> Fitted | None:
     return fit_weights(meta_network(model, classes), _file(model))[0]
 
 
-def check_weights_exist(model: ModelConfig) -> None:
+def check_weights_exist(model: AnyModel) -> None:
     """Raise a ConfigError unless `model.weights` is a file or timm's tag."""
     if model.weights is None or _file(model).is_file():
         return
     if isinstance(model, ModelConfig) and model.weights == IMAGENET:
         fetch(model)
         return
-    if model.library != "timm" or _file(model).is_dir():
+    if isinstance(model, OwnModelConfig) or model.library != "timm" or _file(model).is_dir():
         kind = "the folder " if _file(model).is_dir() else ""
         raise ConfigError(
             f"model.weights must be a file, got {kind}{model.weights}; try model.weights=null{_offer(model)}"
@@ -128,20 +159,34 @@ def check_weights_exist(model: ModelConfig) -> None:
         )
 
 
-def _offer(model: ModelConfig) -> str:
+def _offer(model: AnyModel) -> str:
     """Offer ImageNet's weights where another word names them."""
     asked = str(model.weights).lower()
     by_word = asked in ("default", "pretrained", "true") or asked.startswith("imagenet")
-    return f", or model.weights={IMAGENET}" if by_word else ""
+    return f", or model.weights={IMAGENET}" if by_word and isinstance(model, ModelConfig) else ""
 
 
-def _file(model: ModelConfig) -> Path:
-    return weights_file(model) or Path(str(model.weights)).expanduser()
+def _file(model: AnyModel) -> Path:
+    known = weights_file(model) if isinstance(model, ModelConfig) else None
+    return known or Path(str(model.weights)).expanduser()
 
 
-def _is_tag(model: ModelConfig) -> bool:
+def _is_tag(model: AnyModel) -> bool:
     by_file = _file(model).is_file() and model.weights != IMAGENET
-    return model.library == "timm" and not by_file
+    return isinstance(model, ModelConfig) and model.library == "timm" and not by_file
+
+
+def _own_network(model: OwnModelConfig, classes: int, dropout: float | None) -> nn.Module:
+    """Build the user's network; it gets `num_classes` and `dropout` if it takes them."""
+    offered: dict[str, Any] = {"num_classes": classes} | ({} if dropout is None else {"dropout": dropout})
+    network = build_object("model", model.target, model.options, **offered)
+    if not isinstance(network, nn.Module):
+        raise ConfigError(
+            f"model._target_ must give a torch.nn.Module, got a {type(network).__name__} of {model.target}; "
+            "name a network's class"
+        )
+    _check_dropout(network, str(model.name), dropout)
+    return network
 
 
 def _timm_network(model: ModelConfig, classes: int, dropout: float | None) -> nn.Module:
@@ -165,13 +210,18 @@ def _timm_network(model: ModelConfig, classes: int, dropout: float | None) -> nn
             f"model.name must be a network that timm can build, got {name} ({type(error).__name__}: "
             f"{flat(error)[:100]}); try {'model.weights=null' if tagged else 'model.name=densenet121'}"
         ) from None
+    _check_dropout(network, name, dropout)
+    return network
+
+
+def _check_dropout(network: nn.Module, name: str, dropout: float | None) -> None:
+    """Raise a ConfigError unless a network has the recipe's dropout."""
     rates = _dropout_rates(network)
     if dropout is not None and dropout not in rates and (dropout or any(rates)):
         raise ConfigError(
             f"recipe.dropout must be null with {name}, which has no such rate to set, got {dropout:g}; "
             "try recipe.dropout=null"
         )
-    return network
 
 
 def _dropout_rates(network: nn.Module) -> set[float]:

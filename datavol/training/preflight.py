@@ -5,9 +5,11 @@ import sys
 from pathlib import Path
 
 from datavol.cli.installed import check_installed
-from datavol.config.logger import WandbConfig
+from datavol.config.logger import OwnLoggerConfig, WandbConfig
+from datavol.config.model import OwnModelConfig
 from datavol.config.run import Config, Run, check_batch_shares
 from datavol.config.trainer import TrainerConfig
+from datavol.config.user_code import import_module
 from datavol.data.prepare import Prepared, check_manifest, prepare_all
 from datavol.errors import ConfigError
 from datavol.runs.files import check_lockable, check_writable
@@ -39,7 +41,24 @@ def check_runs(runs: list[Run]) -> list[Prepared]:
     for run, data in zip(runs, prepared, strict=True):
         _check_start(run, data)
     check_files_stayed(runs, prepared)
+    _note_unmeasured(runs)
     return prepared
+
+
+def _note_unmeasured(runs: list[Run]) -> None:
+    """Say which added metrics finished runs lack, as they are not trained again."""
+    for run in runs:
+        folder = RunFolder(run.folder)
+        if not run.config.metrics or run.config.sweep.rerun or folder.state != "finished":
+            continue
+        measured = folder.record.get("last", {})  # a metric of several numbers has a column for each
+        lacks = [name for name in run.config.metrics if not any(key.startswith(f"val/{name}") for key in measured)]
+        if lacks:
+            print(
+                f"datavol: note: {run.folder} is finished, without {', '.join(lacks)}; try python -m datavol.evaluate "
+                f"{run.folder} and the same metrics.*, or sweep.rerun=true",
+                file=sys.stderr,
+            )
 
 
 def check_settings(runs: list[Run]) -> None:
@@ -47,6 +66,8 @@ def check_settings(runs: list[Run]) -> None:
     networks: list[object] = []  # a network is built once, however many runs train it
     recipes: list[object] = []
     for run in runs:
+        for name in run.config.imports:
+            import_module(name)
         _check_ranks(run)
         recipe = run.config.recipe
         network = (run.config.model, recipe.dropout, recipe.augment.crop_size, recipe.evaluate.crop_size)
@@ -63,6 +84,7 @@ def check_settings(runs: list[Run]) -> None:
 
 def check_weights(runs: list[Run], prepared: list[Prepared]) -> None:
     """Fit each file of weights to its network; print the match."""
+    _check_objects(runs, prepared)
     asked = {
         (run.config.model.weights, run.config.model.name, len(data.source.classes)): run.config
         for run, data in zip(runs, prepared, strict=True)
@@ -73,6 +95,31 @@ def check_weights(runs: list[Run], prepared: list[Prepared]) -> None:
 
         if fitted := taken_weights(config, classes):
             print(fitted, file=sys.stderr)
+
+
+def _check_objects(runs: list[Run], prepared: list[Prepared]) -> None:
+    """Build once what is the user's: networks, metrics, callbacks, loggers."""
+    networks: list[object] = []
+    watching: list[object] = []
+    for run, data in zip(runs, prepared, strict=True):
+        config, classes = run.config, len(data.source.classes)
+        sizes = config.recipe.augment.crop_size, config.recipe.evaluate
+        network = (config.model, config.recipe.dropout, *sizes, classes)
+        if isinstance(config.model, OwnModelConfig) and network not in networks:
+            from datavol.training.networks import check_own_network  # late: it imports torch
+
+            check_own_network(config, classes)
+            networks.append(network)
+        objects = (config.metrics, config.callbacks, config.logger)
+        if (
+            config.metrics or config.callbacks or isinstance(config.logger, OwnLoggerConfig)
+        ) and objects not in watching:
+            from datavol.training.user_objects import build_callbacks, build_logger, build_metrics
+
+            build_metrics(config.metrics, classes)
+            build_callbacks(config.callbacks)
+            build_logger(run)
+            watching.append(objects)
 
 
 def _check_start(run: Run, prepared: Prepared) -> None:
@@ -169,7 +216,7 @@ def _check_network(config: Config) -> None:
         from datavol.training.networks import check_weights_exist  # late: it imports torch
 
         check_weights_exist(model)
-    if model.library != "timm" or model.name is None:
+    if isinstance(model, OwnModelConfig) or model.library != "timm" or model.name is None:
         return
     import timm  # late, and only for its networks: it imports torch
 

@@ -13,11 +13,13 @@ from datavol.config.data import DividedConfig
 from datavol.config.logger import WandbConfig
 from datavol.config.run import Config, Run
 from datavol.config.upgrade import SCHEMA_VERSION
+from datavol.config.user_code import line_of
 from datavol.data.budget import thesis_units
 from datavol.data.prepare import Prepared
 from datavol.errors import RunError, flat, trouble_of
 from datavol.runs import provenance
 from datavol.runs.folder import RunFolder, now
+from datavol.runs.integrity import flattened
 from datavol.tracking.session import agents_run
 from datavol.tracking.training_run import open_for, summary_of
 from datavol.training.callbacks.checkpoints import RunWriter
@@ -147,9 +149,13 @@ def recorded(folder: RunFolder, trainer: L.Trainer, signals: Signals) -> Iterato
             )
             _fail(folder, stopped)
             raise stopped from error
-        first = str(folder.close("failed", f"{type(error).__name__}: {flat(error)}"))
+        line = line_of(error)  # of a class of the user's
+        reason = f"{type(error).__name__}: {flat(error)}" + (f" ({line})" if line else "")
+        first = str(folder.close("failed", reason))
         # Another rank was first: its reason is the cause, this rank's error (a lost connection) its consequence
         if trainer.world_size > 1 and str(error) not in first:
+            raise RunError(first) from error
+        if line is not None:
             raise RunError(first) from error
         raise
     if trainer.is_global_zero:  # all ranks had a part in the last evaluation, whose sums are reduced over them
@@ -167,9 +173,13 @@ def _fail(folder: RunFolder, reason: RunError) -> str:
 
 
 @contextmanager
-def wandb_curves(run: Run, writer: RunWriter, steps: StepLoss, is_global_zero: bool) -> Iterator[None]:
-    """Send every row to W&B as well, and the loss in between, if that is the logger."""
-    if not isinstance(run.config.logger, WandbConfig) or not is_global_zero:
+def logged_curves(run: Run, writer: RunWriter, steps: StepLoss, trainer: L.Trainer) -> Iterator[None]:
+    """Send every row to the logger as well, and the loss in between to W&B."""
+    if trainer.logger is not None and trainer.is_global_zero:  # Lightning's, which it also closes
+        logger = trainer.logger
+        logger.log_hyperparams(flattened(run.values))
+        writer.send = lambda row: logger.log_metrics(row, step=int(row["iteration"]))
+    if not isinstance(run.config.logger, WandbConfig) or not trainer.is_global_zero:
         yield
         return
     wandb_run = open_for(run, writer.folder.record)

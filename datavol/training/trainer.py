@@ -8,6 +8,7 @@ from typing import Any
 
 import lightning as L
 import torch
+from lightning.pytorch.loggers import Logger
 from lightning.pytorch.plugins.environments import SLURMEnvironment
 from lightning.pytorch.utilities.exceptions import MisconfigurationException
 
@@ -20,12 +21,14 @@ from datavol.data.prepare import Prepared
 from datavol.errors import ConfigError, flat
 from datavol.runs.folder import RunFolder
 from datavol.runs.integrity import check_world_size
+from datavol.training.callbacks.added_metrics import AddedMetrics
 from datavol.training.callbacks.averaging import MovingAverage
 from datavol.training.callbacks.checkpoints import RunWriter
 from datavol.training.callbacks.damage import Damage
 from datavol.training.callbacks.monitoring import Margins, Progress, StepLoss, StopOnNonFinite, Threads, Timing
 from datavol.training.callbacks.predictions import PredictionWriter
 from datavol.training.callbacks.signals import Signals
+from datavol.training.changes import check_code_stayed
 from datavol.training.features import FeatureData, Untransformed, feature_head
 from datavol.training.hardware.autotune import resolve_auto
 from datavol.training.hardware.device_errors import device_errors, unused_gpu
@@ -34,8 +37,9 @@ from datavol.training.hardware.spinning import BriefSpinning
 from datavol.training.module import Classifier
 from datavol.training.networks import build_network
 from datavol.training.parameter_groups import freeze
-from datavol.training.record import open_record, recorded, wandb_curves
+from datavol.training.record import logged_curves, open_record, recorded
 from datavol.training.resume import find_start
+from datavol.training.user_objects import build_callbacks, build_logger
 
 NO_RECORD: Mapping[str, Any] = {}
 
@@ -48,6 +52,7 @@ def train(run: Run, prepared: Prepared) -> None:
         RunError: If it had to stop; the record says `failed` and why, and keeps what was measured.
     """
     keep_freed_memory()
+    check_code_stayed(run)
     folder = RunFolder(run.folder)
     start = find_start(run.config, folder, prepared)
     config = resolve_auto(run, prepared)
@@ -61,11 +66,13 @@ def train(run: Run, prepared: Prepared) -> None:
     # writers come last, when the others have logged their metrics of the budget epoch
     damage = Damage(folder, prepared.source)
     steps = StepLoss(config.trainer.log_every_n_steps)  # before what stops at a loss that is not finite
-    watching = [threads, Margins(), steps, StopOnNonFinite(config.check_every), Timing(), damage, Progress(title)]
+    added = [AddedMetrics(config.metrics, len(prepared.source.classes)), *build_callbacks(config.callbacks)]
+    checks = [StopOnNonFinite(config.check_every), Timing(), damage, Progress(title)]
+    watching = [threads, Margins(), steps, *checks, *added]
     averaging = [MovingAverage(config.recipe.ema)] if config.recipe.ema.decay is not None else []
     writing = [PredictionWriter(folder, config.predictions, prepared.source.val.groups), writer]
-    callbacks = [signals, *averaging, *watching, *writing]
-    trainer = build_trainer(config.trainer, callbacks, max_epochs=config.epochs, **step_options(config.recipe))
+    callbacks, options = [signals, *averaging, *watching, *writing], step_options(config.recipe)
+    trainer = build_trainer(config.trainer, callbacks, build_logger(run), max_epochs=config.epochs, **options)
     check_ranks(trainer, prepared)
     check_batch_shares(config.recipe.batch_size, trainer.world_size, config.recipe.accumulate)
     check_world_size(folder, trainer.world_size)
@@ -76,7 +83,7 @@ def train(run: Run, prepared: Prepared) -> None:
         open_record(run, folder, prepared, trainer, start, config, data.facts)
         data.tell()
         writer.catch_up()
-    curves = wandb_curves(run, writer, steps, trainer.is_global_zero)
+    curves = logged_curves(run, writer, steps, trainer)
     mended = device_errors(trainer.strategy.root_device, trainer.world_size, config.recipe)
     try:
         with curves, recorded(folder, trainer, signals), mended, fewer_warnings(), BriefSpinning():
@@ -104,8 +111,10 @@ def fewer_warnings() -> Iterator[None]:
         yield
 
 
-def build_trainer(trainer: TrainerConfig, callbacks: list[Any], **options: Any) -> L.Trainer:
-    """Build Lightning's trainer without logging, checkpoints, sampling and bars."""
+def build_trainer(
+    trainer: TrainerConfig, callbacks: list[Any], logger: Logger | None = None, **options: Any
+) -> L.Trainer:
+    """Build Lightning's trainer without checkpoints, sampling and bars."""
     for name in ("lightning.pytorch", "lightning.fabric"):
         logging.getLogger(name).setLevel(logging.WARNING)  # it greets every trainer with the devices it did not find
     # Lightning's own `auto` would take Apple's GPU as well, which has no double precision for the metrics' sums
@@ -124,7 +133,7 @@ def build_trainer(trainer: TrainerConfig, callbacks: list[Any], **options: Any) 
                 precision=trainer.precision if "mixed" in trainer.precision else f"{trainer.precision}-true",  # type: ignore[arg-type]
                 benchmark=trainer.cudnn_benchmark is True,
                 callbacks=callbacks,
-                logger=False,
+                logger=logger or False,
                 enable_checkpointing=True,
                 enable_progress_bar=False,
                 enable_model_summary=False,

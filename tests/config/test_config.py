@@ -14,7 +14,14 @@ from datavol.config.run import Config
 from datavol.config.section import Section, conf_dir, marks
 from datavol.errors import ConfigError
 
-NEEDED = {"data=image_folder": "data.root=x", "data=imagenet": "data.root=x", "data=table": "data.table=x"}
+NEEDED = {
+    "data=image_folder": "data.root=x",
+    "data=imagenet": "data.root=x",
+    "data=own": "data._target_=torch.nn.Identity",
+    "data=table": "data.table=x",
+    "model=own": "model._target_=torch.nn.Identity",
+    "model=timm": "model.name=densenet121",
+}
 CHOICES = [
     "{}={}".format(*file.relative_to(conf_dir()).with_suffix("").as_posix().split("/", 1))
     for file in sorted(conf_dir().rglob("*.yaml"))
@@ -38,7 +45,6 @@ def test_every_key_is_marked_and_has_a_rule(section):
 @pytest.mark.parametrize("choice", CHOICES)
 def test_every_shipped_choice_composes(choice):
     extra = [NEEDED[choice]] if choice in NEEDED else []
-    extra += ["model.name=densenet121"] if choice == "model=timm" else []
     assert compose([choice, *extra], multirun=True)
 
 

@@ -9,6 +9,7 @@ from datavol.config import upgrade as upgrades
 from datavol.config.compose import check, compose
 from datavol.config.identity import hashed_values
 from datavol.config.keys import sections_in
+from datavol.config.objects import ObjectConfig
 from datavol.config.recipe import RecipeConfig
 from datavol.config.run import Config
 from datavol.config.section import NOT_ADDED, Section, key, marks
@@ -54,7 +55,8 @@ def keys_without_default(section: type[Section], prefix: str = "") -> set[str]:
     for name, field in section.model_fields.items():
         if marks(field)["added"] is NOT_ADDED:
             found.add(prefix + name)
-            for inner in sections_in(field.annotation):
+            # a class of the user's is of no older record
+            for inner in (one for one in sections_in(field.annotation) if not issubclass(one, ObjectConfig)):
                 found |= keys_without_default(inner, f"{prefix}{name}.")
     return found
 

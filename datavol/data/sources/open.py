@@ -12,6 +12,7 @@ from datavol.config.data import (
     HuggingFaceConfig,
     ImageFolderConfig,
     ImageNetConfig,
+    OwnDataConfig,
     TableConfig,
     TorchvisionConfig,
     WebDatasetConfig,
@@ -26,6 +27,7 @@ from datavol.data.sources.folders.image_folder import open_image_folder
 from datavol.data.sources.folders.imagenet import open_imagenet
 from datavol.data.sources.groups import Groups, count_groups
 from datavol.data.sources.hugging_face import open_hugging_face
+from datavol.data.sources.own import open_own
 from datavol.data.sources.restrict import restrict
 from datavol.data.sources.split import Classes, Division, Opened, Split, hold_out
 from datavol.data.sources.tables.table import open_table
@@ -89,7 +91,7 @@ def open_source(data: AnyData) -> Source:
     content = hashlib.sha256(join_names(map(os.fsencode, classes)) + train.digest() + val.digest())
     groups = None
     if train.groups is not None and val.groups is not None:
-        groups = count_groups(str(getattr(data, "group", None)), found.groups, train.groups, val.groups)
+        groups = count_groups(str(getattr(data, "group", None) or "groups"), found.groups, train.groups, val.groups)
     verify, cache_dir = getattr(data, "verify", False), getattr(data, "cache_dir", None)
     return Source(data.source, classes, train, val, content.hexdigest(), found, groups, verify, cache_dir)
 
@@ -114,4 +116,6 @@ def _open(data: AnyData) -> Opened:
             return open_webdataset(data)
         case HuggingFaceConfig():
             return open_hugging_face(data)
+        case OwnDataConfig():
+            return open_own(data)
     raise TypeError(f"a source without a reader: {data!r}")

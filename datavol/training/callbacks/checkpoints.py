@@ -69,7 +69,10 @@ class RunWriter(Checkpoint):
         iteration = pl_module.iteration
         row: Row = {"budget_epoch": trainer.current_epoch + 1, "iteration": iteration}
         row |= {"images_seen": iteration * pl_module.budget.batch_size, "lr": self.lr}
-        row |= dict(sorted(pl_module.measured.items()))
+        logged = {
+            name: float(value) for name, value in trainer.callback_metrics.items()
+        }  # by `log` of a user's callback
+        row |= dict(sorted({**logged, **pl_module.measured}.items()))
         self.rows.append(row)
         if trainer.is_global_zero:
             self.folder.write_rows(self.rows)

@@ -16,6 +16,7 @@ from typing import Any
 import torch
 
 from datavol.config.data import FilesConfig
+from datavol.config.model import ModelConfig, OwnModelConfig
 from datavol.config.run import Config, Run
 from datavol.data.images.cache_policy import short_side
 from datavol.data.prepare import Prepared
@@ -128,8 +129,9 @@ def _step_options(config: Config) -> dict[str, Any]:
 def _network(config: Config) -> str:
     """Name an entry by network, image size and keys other than `auto`."""
     model = config.model
-    name = f"{model.name} of timm" if model.library == "timm" else str(model.name)
-    if model.stem == "small":
+    library = "" if isinstance(model, OwnModelConfig) else model.library
+    name = f"{model.name} of timm" if library == "timm" else str(model.name)
+    if isinstance(model, ModelConfig) and model.stem == "small":
         name += " with a small stem"
     fixed = [f"{name}={value}" for name, value in _step_options(config).items() if value != AUTO]
     return ", ".join([name, f"{config.recipe.augment.crop_size} px", *fixed])

@@ -1,0 +1,128 @@
+"""The documented examples of a network, data, a metric and a callback of one's own."""
+
+import csv
+import shutil
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from datavol.config.compose import compose
+from datavol.data.prepare import prepare
+from datavol.runs.folder import RunFolder, runs_of
+from datavol.training.trainer import train
+
+EXAMPLES = Path(__file__).parents[2] / "examples" / "own"
+OWN = [
+    "model=own", "model._target_=my_network.MyNetwork", "+model.width=4", "data=own", "data._target_=my_data.Shapes",
+    "+data.images=150", "data.val_fraction=0.2", "data.image_size=32", "data.resize=32", "recipe=small",
+    "recipe.batch_size=24", "+callbacks.weights._target_=my_measures.WeightNorm", "epochs=2", "study=shapes",
+    "+metrics.worst._target_=my_measures.WorstClass", "+metrics.f1={_target_:torchmetrics.F1Score,task:multiclass}",
+]  # fmt: skip
+
+
+@pytest.fixture
+def examples(elsewhere, monkeypatch):
+    """Copies the examples into the current folder."""
+    for file in EXAMPLES.glob("*.py"):
+        shutil.copy(file, elsewhere)
+    monkeypatch.setattr(sys, "path", [one for one in sys.path if one])
+    yield elsewhere
+    for file in EXAMPLES.glob("*.py"):
+        sys.modules.pop(file.stem, None)
+
+
+def test_the_examples_train_in_a_sweep_on_two_ranks_and_are_reported(examples, command):
+    logger = ["logger=own", "logger._target_=lightning.pytorch.loggers.CSVLogger"]
+    ranks = ["trainer=cpu", "trainer.devices=2", "trainer.strategy=ddp"]
+    bad = examples / "broken.py"
+    bad.write_text(
+        "from my_network import MyNetwork\nclass Broken(MyNetwork):\n    def forward(self, images):\n"
+        "        if self.training: raise RuntimeError('shapes do\\nnot fit')\n        return super().forward(images)\n"
+    )
+    networks = "model._target_=broken.Broken,my_network.MyNetwork"
+    answer = command("run", "-m", *[one for one in OWN if "MyNetwork" not in one], networks, *logger, *ranks)
+    assert answer.returncode == 1
+    assert "Traceback" not in answer.stdout + answer.stderr
+    assert f"RuntimeError: shapes do not fit ({bad}:4)" in answer.stdout + answer.stderr
+
+    folders = {folder.record["state"]: folder for folder in runs_of(examples / "studies/shapes")}
+    assert folders["failed"].record["reason"] == f"RuntimeError: shapes do not fit ({bad}:4)"
+    finished = folders["finished"]
+    assert finished.record["world_size"] == 2
+    assert set(finished.record["config"]["code"]) == {"my_data", "my_measures", "my_network"}
+    last, predictions = finished.rows[-1], finished.predictions("last")
+    hits = predictions.classes[:, 0] == predictions.labels
+    recalls = [hits[predictions.labels == label].mean() for label in np.unique(predictions.labels)]
+    assert last["val/worst"] == pytest.approx(min(recalls))
+    assert last["val/f1"] == pytest.approx(hits.mean())  # micro
+    assert last["val/weight_norm"] > 0
+    (logged,) = finished.path.glob("logger/shapes/*/metrics.csv")
+    rows = list(csv.DictReader(logged.open()))
+    assert [float(row["val/top1"]) for row in rows if row["val/top1"]] == [row["val/top1"] for row in finished.rows]
+
+    report = command("report", "studies/shapes")
+    assert report.returncode == 0, report.stderr
+    assert "MyNetwork(width=4)" in report.stdout
+
+
+def test_a_run_of_ones_own_parts_resumes_bit_for_bit(examples, monkeypatch):
+    (whole,) = compose([*OWN, "logger=csv", "study=whole"])
+    (parted,) = compose([*OWN, "logger=csv", "study=parted"])
+    train(whole, prepare(whole.config))
+    import my_network
+
+    seen, forward = [], my_network.MyNetwork.forward
+
+    def stop_in_the_second_budget_epoch(self, images):
+        seen.append(self.training)
+        if sum(seen) == 8:
+            raise KeyboardInterrupt
+        return forward(self, images)
+
+    monkeypatch.setattr(my_network.MyNetwork, "forward", stop_in_the_second_budget_epoch)
+    with pytest.raises(SystemExit):
+        train(parted, prepare(parted.config))
+    monkeypatch.setattr(my_network.MyNetwork, "forward", forward)
+    assert len(RunFolder(parted.folder).rows) == 1
+    train(parted, prepare(parted.config))
+    ours, theirs = (RunFolder(run.folder) for run in (whole, parted))
+    weights, others = (torch.load(one.checkpoint("last"), weights_only=True)["state_dict"] for one in (ours, theirs))
+    assert all(torch.equal(value, others[name]) for name, value in weights.items())
+    for name in ("val/worst", "val/f1", "val/weight_norm", "val/loss"):
+        assert [row[name] for row in ours.rows] == [row[name] for row in theirs.rows]
+
+
+def test_evaluate_measures_a_metric_that_was_not_asked_for_in_training(examples, command):
+    (run,) = compose([one for one in OWN if "metrics" not in one] + ["logger=csv", "epochs=1"])
+    train(run, prepare(run.config))
+    assert "val/f1" not in RunFolder(run.folder).rows[-1]
+    metric = "+metrics.f1={_target_:torchmetrics.F1Score,task:multiclass}"
+    answer = command("evaluate", str(run.folder / "checkpoints/last.ckpt"), metric, "--csv", "measured.csv")
+    assert answer.returncode == 0, answer.stderr
+    (row,) = csv.DictReader((examples / "measured.csv").open())
+    assert float(row["val/f1"]) == pytest.approx(RunFolder(run.folder).rows[-1]["val/top1"])
+
+
+@pytest.mark.parametrize(
+    ("overrides", "said"),
+    [
+        (["+metrics.a._target_=my_network.MyNetwork"], "metrics.a must be a torchmetrics.Metric, got a MyNetwork"),
+        (["+callbacks.a._target_=my_data.Shapes"], "callbacks.a must be a lightning.pytorch.Callback, got a Shapes"),
+        (["logger=own", "logger._target_=my_data.Shapes"], "logger._target_ must be a logger of lightning.pytorch"),
+        (["model._target_=my_data.Shapes"], "model must be built by my_data.Shapes, got TypeError"),
+        (["model._target_=torch.nn.Identity"], r"logits of shape \(2, 3\) .* got shape \(2, 3, 32, 32\) of Identity"),
+        (["+model.depth=3"], "model must be built by my_network.MyNetwork, got TypeError: .*'depth'"),
+        (["model._target_=torch.nn.Flatten", "recipe.dropout=0.3", "~model.width"], "recipe.dropout must be null with"),
+    ],
+)  # fmt: skip
+def test_a_part_that_does_not_fit_is_told_before_anything_is_trained(examples, overrides, said):
+    from datavol.errors import ConfigError
+    from datavol.training.preflight import check_runs
+
+    with pytest.raises(ConfigError, match=said) as caught:
+        check_runs(compose([*OWN, *overrides]))
+    assert "\n" not in str(caught.value)
+    assert not (examples / "studies").exists()
