@@ -149,16 +149,11 @@ def _start(mode: Mode, identity: dict[str, Any]) -> wandb.Run:
     run = wandb.init(**identity, mode=mode, resume="allow", reinit="create_new")
     run.define_metric("iteration", hidden=True)
     run.define_metric("*", step_metric="iteration")  # of each the summary has the last value
-    sections = {name: identity["config"].get(name, {}) for name in SECTIONS}
+    sections = {name: identity["config"].get(name) for name in SECTIONS}
     # an agent that proposes `model=resnet50` has W&B hold fast to it as `model` (`keys.named_as_today`)
-    run.config.update(
-        {f"{name}_settings": whole for name, whole in sections.items() if whole and not _holds(run.config[name], whole)}
-    )
+    held = [name for name, section in sections.items() if section and not isinstance(run.config[name], Mapping)]
+    run.config.update({f"{name}_settings": sections[name] for name in held})
     return run
-
-
-def _holds(kept: Any, section: Mapping[str, Any]) -> bool:
-    return isinstance(kept, Mapping) and section.keys() <= kept.keys()
 
 
 def _stop_service() -> None:

@@ -13,7 +13,6 @@ from datavol.cli.agents import as_overrides
 from datavol.config.compose import compose, parse
 from datavol.errors import ConfigError
 from datavol.runs.folder import runs_of
-from datavol.tracking.keys import named_as_today
 from datavol.tracking.training_run import check_agents_proposal
 
 SWEEPS = sorted((Path(__file__).parents[2] / "examples" / "wandb_sweeps").glob("*.yaml"))
@@ -100,7 +99,7 @@ def test_a_configuration_that_is_proposed_twice_has_its_data_in_both_runs(comman
         assert file.summary["val/top1"] == folder.record["last"]["val/top1"]
         assert file.summary["best/val/top1"] == folder.record["best"]["val/top1"]
         assert (file.config["model"], file.config["model_settings"]["name"]) == ("timm", "test_efficientnet")
-        assert (file.config["recipe"], file.config["recipe.batch_size"]) == (PROPOSED["recipe"], "128")
-        assert named_as_today(file.config)["recipe"]["optimiser"] == folder.values["recipe"]["optimiser"]
+        assert file.config["recipe"] == folder.values["recipe"]
+        assert file.config["recipe.batch_size"] == "128"
         assert folder.values["recipe"]["optimiser"]["lr"] == 0.05
         assert file.exit_code == 0
