@@ -17,7 +17,7 @@ from datavol.study.load.wandb_project import load_wandb
 from datavol.study.tables.summaries import learning_curve_points
 from datavol.tracking import training_run
 from datavol.tracking.run import WandbRun
-from datavol.training.record import wandb_curves
+from datavol.training.record import logged_curves
 
 UNSENT = ["folder", "fingerprint", "subset_sha256", "threads", "commit", "code_changed"]
 UNSENT += ["versions", "groups", "grouped_by", "machine", "processor", "listed_images", "started", "ended", "study"]
@@ -35,7 +35,7 @@ class FakeApi:
         return self.sent
 
     def send(self, folder: RunFolder, monkeypatch: pytest.MonkeyPatch, *overrides: str, state: str = "finished") -> Any:
-        """Let `wandb_curves` send a run, and keep it."""
+        """Let `logged_curves` send a run, and keep it."""
         (run,) = compose([*overrides, "logger=wandb"])
         rows: list[dict[str, Any]] = []
 
@@ -54,7 +54,8 @@ class FakeApi:
         monkeypatch.setattr(training_run, "open_wandb_run", opened)
         keeper: Any = SimpleNamespace(folder=folder, send=None, rows=[])
         steps: Any = SimpleNamespace(send=None)
-        with wandb_curves(run, keeper, steps, True):
+        trainer: Any = SimpleNamespace(is_global_zero=True, logger=None)
+        with logged_curves(run, keeper, steps, trainer):
             for row in folder.rows:
                 first = row["iteration"] - row["iteration"] // row["budget_epoch"] + 1
                 steps.send({"iteration": first, "epoch": 0, "train/loss_step": 1.0}, ends_epoch=False)
