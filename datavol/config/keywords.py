@@ -18,6 +18,8 @@ def overrides_of(keys: Mapping[str, Any], *, multirun: bool = False) -> list[str
 
     >>> overrides_of({"model": ["resnet50", "mobilenet_v2"], "fraction": 0.25, "batch_size": 32}, multirun=True)
     ['model=resnet50,mobilenet_v2', 'fraction=0.25', 'recipe.batch_size=32']
+    >>> overrides_of({"model": {"_target_": "my_nets.Net", "width": 32}})
+    ['model=own', 'model._target_=my_nets.Net', '+model.width=32']
     >>> overrides_of({"callbacks": {"mine": {"_target_": "my_callbacks.Beep", "times": 2}}})
     ['+callbacks.mine._target_=my_callbacks.Beep', '+callbacks.mine.times=2']
 
