@@ -88,6 +88,8 @@ def test_a_transform_of_the_user_s_is_a_function_of_the_sample_and_leaves_no_tra
     assert before[1:] == after[1:]
     assert torch.equal(together[[2, 0, 1]], torch.cat(alone))
     assert not torch.equal(together, PixelChanges(augment, 8)(CROPS, SAMPLES))
+    equal = PixelChanges(augment, 7)(CROPS[:1].repeat(2, 1, 1, 1), SAMPLES[:2])  # one crop as two samples
+    assert not torch.equal(equal[0], equal[1])
 
 
 MAKE = {"_target_": "my_transforms.make"}
