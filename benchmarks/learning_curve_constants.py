@@ -20,11 +20,10 @@ import torch
 from learning_curve_sources import ALIKE, DATA, FILES, Window, halves, some, tested, windows
 
 from datavol.study.curves.error_scale import BEND, FLOOR, ErrorScale
+from datavol.study.curves.measured import RUN_NOISE, RUN_NOISE_DOF
 from datavol.study.curves.posterior import (
     DAMPINGS,
     ODDS_PER_DOUBLING,
-    RUN_NOISE,
-    RUN_NOISE_DOF,
     TRUST,
     UNKNOWN,
     Kinds,

@@ -54,14 +54,22 @@ class Window:
 
 def windows(source: str, lengths: Sequence[int] = (3, 4, 5, 6)) -> list[Window]:
     """All windows of so many sizes, that end below chance and after which 2 or 4 times as much was measured."""
-    file, keys, family = FILES[source]
+    _, keys, family = FILES[source]
+    return [window for _, curve in runs_of(source).groupby(keys) for window in windows_of(curve, family, lengths)]
+
+
+def runs_of(source: str) -> pd.DataFrame:
+    """The runs of a source; in `task` what networks of one study were trained for, where the curve's name has it."""
+    file = FILES[source][0]
     table = pd.read_csv(DATA / file)
-    if file == "network_curves.csv":
-        table = table[table["source"].str.startswith("medical" if source == "medical images" else source)]
-    return [window for _, curve in table.groupby(keys) for window in _windows(curve, family, lengths)]
+    if file != "network_curves.csv":
+        return table
+    table = table[table["source"].str.startswith("medical" if source == "medical images" else source)]
+    return table.assign(task=table["curve"].str.replace(r"^.*/\d+/", "", regex=True))  # without the network or label
 
 
-def _windows(curve: pd.DataFrame, family: str, lengths: Sequence[int]) -> list[Window]:
+def windows_of(curve: pd.DataFrame, family: str, lengths: Sequence[int]) -> list[Window]:
+    """The windows of one curve."""
     n = np.unique(curve["n"].to_numpy(float))
     errors = tuple(curve.loc[curve["n"] == size, "error"].to_numpy() for size in n)
     chance, name = float(curve["chance_error"].iloc[0]), str(curve[family].iloc[0])

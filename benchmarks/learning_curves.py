@@ -154,13 +154,16 @@ def unseen(source: str) -> list[Window]:
     return halves(windows(source))[1] if source == "LCDB" else windows(source)
 
 
-def fitted(window: Window, test_size: int | None, kinds: Kinds) -> LearningCurve | None:
+def fitted(
+    window: Window, test_size: int | None, kinds: Kinds, others: Sequence[LearningCurve] = ()
+) -> LearningCurve | None:
     """Datavol's curve, None where it refuses to forecast."""
     n, error = window.runs
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", RisingErrors)
-            return fit_learning_curve(n, error, chance_error=window.chance_error, test_size=test_size, kinds=kinds)
+            told = {"chance_error": window.chance_error, "test_size": test_size, "kinds": kinds, "others": others}
+            return fit_learning_curve(n, error, **told)
     except InsufficientData:
         return None
 
@@ -187,18 +190,23 @@ def datavol(chosen: Sequence[Window], test_size: int | None, kinds: Kinds) -> tu
     for window in chosen:
         if (curve := fitted(window, test_size, kinds)) is None:
             continue
-        quantiles = {0.5: curve.predict(window.later_n)["error"].to_numpy()}
-        for share in SHARES[:5]:
-            told = curve.predict(window.later_n, 1 - 2 * share)
-            quantiles |= {share: told["low"].to_numpy(), 1 - share: told["high"].to_numpy()}
         kept.append(window)
-        told = _of_runs(pd.DataFrame(quantiles), window)
-        # CRPS is twice the mean of the pinball losses of quantiles that are spread evenly, here nearly so
-        off = {share: told["measured"] - told[share] for share in quantiles}
-        losses = [np.maximum(share * by, (share - 1) * by) for share, by in off.items()]
-        told = told.rename(columns={0.5: "error", SHARES[0]: "low", 1 - SHARES[0]: "high"})
-        frames.append(told.assign(crps=2 * np.mean(losses, axis=0), sizes=len(window.n)))
+        frames.append(forecast(curve, window))
     return pd.concat(frames, ignore_index=True), kept
+
+
+def forecast(curve: LearningCurve, window: Window) -> pd.DataFrame:
+    """What a curve forecasts after the window that it was fitted to, as `forecasts` has it."""
+    quantiles = {0.5: curve.predict(window.later_n)["error"].to_numpy()}
+    for share in SHARES[:5]:
+        told = curve.predict(window.later_n, 1 - 2 * share)
+        quantiles |= {share: told["low"].to_numpy(), 1 - share: told["high"].to_numpy()}
+    told = _of_runs(pd.DataFrame(quantiles), window)
+    # CRPS is twice the mean of the pinball losses of quantiles that are spread evenly, here nearly so
+    off = {share: told["measured"] - told[share] for share in quantiles}
+    losses = [np.maximum(share * by, (share - 1) * by) for share, by in off.items()]
+    told = told.rename(columns={0.5: "error", SHARES[0]: "low", 1 - SHARES[0]: "high"})
+    return told.assign(crps=2 * np.mean(losses, axis=0), sizes=len(window.n))
 
 
 def _of_runs(told: pd.DataFrame, window: Window) -> pd.DataFrame:

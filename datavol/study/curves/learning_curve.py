@@ -32,10 +32,12 @@ from datavol.study.curves.checks import (
 )
 from datavol.study.curves.error_scale import ErrorScale
 from datavol.study.curves.forecasts import Gain, ImagesNeeded, settled
-from datavol.study.curves.posterior import KINDS, UNKNOWN, Common, Kinds, Measured, Mixture, Posterior, infer, paired
+from datavol.study.curves.measured import Common, Measured, paired
+from datavol.study.curves.posterior import KINDS, UNKNOWN, Kinds, Mixture, Posterior, infer
 
 REACH = 4.0  # forecasts were validated up to this many times the largest n
 DRAWS = 4000  # equally likely curves: probabilities counted from so many are within 0.016
+FURTHER = 1.25  # another curve helps whose largest n is so many times as large
 SEARCHED = 41  # sizes between which a wanted error is interpolated: some six per doubling
 
 
@@ -51,6 +53,7 @@ class LearningCurve:
         level: Of the intervals unless another is asked for.
         shared: Share of the test set's noise that all runs have in common, None if unknown.
         seed: Number of every run's seed (runs,), None if unknown.
+        others: Curves of other networks on the same data that go further, and help to forecast it.
     """
 
     n: Array
@@ -60,6 +63,7 @@ class LearningCurve:
     level: float
     shared: float | None
     seed: Array | None
+    others: tuple[LearningCurve, ...]
     _scale: ErrorScale = field(repr=False)
     _kinds: Kinds = field(repr=False)
     _measured: Measured = field(repr=False)
@@ -191,6 +195,7 @@ class LearningCurve:
                 seed=seed,
                 level=self.level,
                 kinds=self._kinds,
+                others=self.others,
             )
 
     def _new_run(self, n: Array) -> Mixture:
@@ -211,6 +216,7 @@ def fit_learning_curve(
     seed: Sequence[Hashable] | Array | None = None,
     level: float = 0.95,
     kinds: Kinds = KINDS,
+    others: Sequence[LearningCurve] = (),
 ) -> LearningCurve:
     """Fit a learning curve to the errors of runs on subsets.
 
@@ -226,6 +232,8 @@ def fit_learning_curve(
         seed: Seed of every run. What runs of one seed have in common at all sizes cancels in differences.
         level: Of the intervals.
         kinds: What other curves teach; the benchmark passes constants that have not seen the curve.
+        others: Curves of other networks on the same data. Those that go at least `FURTHER` times as far help to
+            forecast this one, as far as they resemble it; the others tell next to nothing, and are not used.
 
     Raises:
         ConfigError: If the input is no learning curve or has fewer than three distinct sizes.
@@ -239,8 +247,10 @@ def fit_learning_curve(
     order = np.lexsort((errors, sizes))
     sizes, errors, seeds = sizes[order], errors[order], None if seeds is None else seeds[order]
     measured, scale = _measure(sizes, errors, seeds, chance_error, test_size)
-    posterior = infer(measured, kinds, UNKNOWN if shared is None else (Common(shared, 0.0),))
-    told = (chance_error, test_size, level, shared, seeds)
+    further = tuple(other for other in others if other.largest >= FURTHER * measured.largest)
+    commons = UNKNOWN if shared is None else (Common(shared, 0.0),)
+    posterior = infer(measured, kinds, commons, [other._measured for other in further])
+    told = (chance_error, test_size, level, shared, seeds, further)
     return LearningCurve(sizes, errors, *told, scale, kinds, measured, posterior)
 
 

@@ -2,7 +2,8 @@
 
 A curve resembles those of networks or those of LCDB; each kind has constants of its own (`KINDS`), and the measurements
 say which fits. All runs of a study see the same test images: what those add to an error they add to all runs, so that
-differences of runs have less of it than levels. Where its share is not known, `UNKNOWN` is weighed as well.
+differences of runs have less of it than levels. Where its share is not known, `UNKNOWN` is weighed as well. Another
+network's curve on the same data may resemble this one's; whether it does is one more hypothesis.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import numpy as np
 from scipy.special import expit, logsumexp, ndtr
 
 from datavol.study.curves.checks import Array
+from datavol.study.curves.measured import REPEATS_TO_TELL, RUN_NOISE_DOF, Common, Measured
 from datavol.study.curves.slope_process import SCALES, Prior, SlopeProcess, condition
 
 
@@ -59,94 +61,14 @@ TRUST = 0.7
 """Power of the likelihood that weighs hypotheses: curves are no draws from the model, and three to six sizes on a line
 make them look calmer than they are. With 0.7 intervals of curves that no constant has seen cover what they should."""
 
-RUN_NOISE = 0.01
-"""Standard deviation of z between runs, where none was repeated: about 1 % of the error."""
-
-RUN_NOISE_DOF = 2  # so many repeats weigh as much: a variance from one or two of them is often far too small
 DAMPINGS = ((1.5, 0.5), (0.1, 0.5))
 """Multiples of a kind's damping and their probabilities: some curves go on as they came, as power laws do. What was
 measured up to the largest n says nothing of it."""
 
-REPEATS_TO_TELL = 3
-"""With so many repeats half of the wiggle's variance is taken to last (the size's, not the run's); with 0, nothing."""
-
-
-@dataclass(frozen=True)
-class Common:
-    """Stores the share of noise variance that all runs have in common."""
-
-    test: float  # of what the test images add
-    runs: float  # of what runs differ by; above 0 where each seed has its own test images or split
-    weight: float = 1.0  # probability that it is so
-
+APART = 0.5
+"""Probability that no other network's curve resembles this one, before both were measured. Chosen, not fitted."""
 
 UNKNOWN = (Common(0.0, 0.0, 0.9), Common(0.8, 0.8, 0.1))
-
-
-@dataclass(frozen=True, eq=False)
-class Seeds:
-    """Stores what runs of one seed have in common at all sizes.
-
-    Made by `paired`.
-
-    Attributes:
-        shift: Mean effect of the seeds of every size (sizes,); 0 where all sizes have the same seeds.
-        squares: Sum of squared deviations of the runs from the effects of their size and seed.
-        dof: Its degrees of freedom.
-        count: Number of seeds.
-    """
-
-    shift: Array
-    squares: float
-    dof: int
-    count: int
-
-
-@dataclass(frozen=True, eq=False)
-class Measured:
-    """Stores what was measured at every size, in z.
-
-    Attributes:
-        largest: The largest n.
-        x: log2 n less its largest value (sizes,).
-        z: Mean over the runs (sizes,).
-        repeats: Runs of every size (sizes,).
-        squares: Sum of squared deviations of the runs from their mean (sizes,).
-        test_variance: Variance that the test images add to one run (sizes,).
-        seeds: What runs of one seed have in common, None where it is not known or nothing tells.
-    """
-
-    largest: float
-    x: Array
-    z: Array
-    repeats: Array
-    squares: Array
-    test_variance: Array
-    seeds: Seeds | None = None
-
-    def run_variance(self, common: Common) -> float:
-        """Estimate the variance of z between runs.
-
-        What the test images add is no part of it.
-        """
-        spare = self.repeats - 1  # degrees of freedom of every size
-        # The expected sum of squares of a size is spare * (run variance + test variance that is not in common)
-        squares = self.squares.sum() - (1 - common.test) * (spare @ self.test_variance)
-        # The mean of the posterior under a scaled inverse chi-squared prior, roughly: both variances by their dof
-        return float((RUN_NOISE_DOF * RUN_NOISE**2 + max(squares, 0.0)) / (RUN_NOISE_DOF + spare.sum()))
-
-    def seed_share(self, between: float, common: Common) -> float:
-        """Estimate the share of variance between runs that their seeds explain.
-
-        `between` is that variance.
-        """
-        if self.seeds is None:
-            return 0.0
-        test = (1 - common.test) * float(self.test_variance.mean())
-        own = max(self.seeds.squares - self.seeds.dof * test, 0.0)
-        # Shrunk towards no share, as the variance between runs is
-        own = (RUN_NOISE_DOF * between + own) / (RUN_NOISE_DOF + self.seeds.dof)
-        return max(0.0, 1 - own / between)
 
 
 @dataclass(frozen=True, eq=False)
@@ -234,48 +156,48 @@ class Posterior:
                 yield means[scale] + bent + part.level_variance**0.5 * levels[rows, None]
 
 
-def infer(measured: Measured, kinds: Kinds = KINDS, commons: Sequence[Common] = UNKNOWN) -> Posterior:
-    """Weigh every kind and share in common by the measurements."""
-    spare = int((measured.repeats - 1).sum())  # repeats beyond the first run of each size
-    lasting = spare / (spare + REPEATS_TO_TELL)
-    parts, logs = [], []
-    for (kind, weight), common in product(kinds.weights(measured.largest), commons):
-        between = measured.run_variance(common)
-        by_seed = measured.seed_share(between, common)
-        # What all sizes have in common cancels in differences, and stays in the level
-        own = (1 - common.test) * measured.test_variance + (1 - common.runs) * (1 - by_seed) * between
-        z = measured.z if measured.seeds is None else measured.z - by_seed * measured.seeds.shift
-        process = condition(measured.x, z, own / measured.repeats, replace(kind, lasting=lasting))
-        level = common.test * measured.test_variance[-1] + common.runs * between / measured.repeats[-1]
-        if measured.seeds is not None:
-            level += by_seed * between / measured.seeds.count
-        # A variance from few runs is often too small. To some per cent this is the squared ratio of the 97.5 %
-        # quantiles of Student's t with so many degrees of freedom and of the normal
-        new_run = (1 + 3.4 / (RUN_NOISE_DOF + spare)) * (1 - common.runs) * between
-        for times, share in DAMPINGS:  # beyond what was measured, which they leave as it is
-            damped = replace(process, prior=replace(process.prior, damping=times * kind.damping))
-            parts.append(Part(damped, common, between, new_run, float(level)))
-            logs.append(np.log(weight * common.weight * share) + process.prior_weights + TRUST * process.likelihood)
+def infer(
+    measured: Measured,
+    kinds: Kinds = KINDS,
+    commons: Sequence[Common] = UNKNOWN,
+    others: Sequence[Measured] = (),
+) -> Posterior:
+    """Weigh every kind and share in common by the measurements.
+
+    Each of the `others`, curves of other networks on the same data, may be alike; it is weighed against being apart.
+    """
+    parts, logs = _hypotheses([measured], kinds, commons)
+    for other in others:
+        seen = other.seen_from(measured.largest)
+        alike, together = _hypotheses([measured, seen], kinds, commons)
+        # What both measured if they are alike, over what the other measured anyway: where they are apart, that is
+        # what this curve measured alone
+        anyway = logsumexp(_hypotheses([seen], kinds, commons)[1])
+        parts += alike
+        logs += [log - anyway + np.log((1 - APART) / APART / len(others)) for log in together]
     weights = np.concatenate(logs)
     return Posterior(tuple(parts), np.exp(weights - logsumexp(weights)))
 
 
-def paired(deviations: Array, which: Array, seed: Array) -> Seeds | None:
-    """Part deviations of runs by size and seed, by least squares.
-
-    Args:
-        deviations: Of every run's z from its size's mean (runs,).
-        which: Number of every run's size (runs,).
-        seed: Number of every run's seed (runs,).
+def _hypotheses(curves: Sequence[Measured], kinds: Kinds, commons: Sequence[Common]) -> tuple[list[Part], list[Array]]:
+    """Condition every hypothesis on curves that are alike, of which the first is forecast.
 
     Returns:
-        None where the seeds leave nothing to tell what they have in common.
+        The parts, and for each the log weights of its scales (scales,).
     """
-    dummies = np.hstack([np.eye(which.max() + 1)[which], np.eye(seed.max() + 1)[seed]])
-    effects, _, rank, _ = np.linalg.lstsq(dummies, deviations)
-    dof, spare = len(deviations) - int(rank), len(deviations) - int(which.max()) - 1
-    if not 0 < dof < spare:
-        return None
-    of_seeds = effects[which.max() + 1 :]
-    shift = np.bincount(which, (of_seeds - of_seeds.mean())[seed]) / np.bincount(which)
-    return Seeds(shift, float(((deviations - dummies @ effects) ** 2).sum()), dof, int(seed.max()) + 1)
+    measured = curves[0]
+    spare = int((measured.repeats - 1).sum())  # repeats beyond the first run of each size
+    x, which = np.hstack([[one.x, np.full(len(one.x), number)] for number, one in enumerate(curves)])
+    parts, logs = [], []
+    for (kind, weight), common in product(kinds.weights(measured.largest), commons):
+        between = measured.run_variance(common)
+        z, noise = np.hstack([one.compared(common) for one in curves])
+        # A variance from few runs is often too small. To some per cent this is the squared ratio of the 97.5 %
+        # quantiles of Student's t with so many degrees of freedom and of the normal
+        new_run = (1 + 3.4 / (RUN_NOISE_DOF + spare)) * (1 - common.runs) * between
+        for times, share in DAMPINGS:
+            prior = replace(kind, damping=times * kind.damping, lasting=spare / (spare + REPEATS_TO_TELL))
+            process = condition(x, z, noise, prior, which)
+            parts.append(Part(process, common, between, new_run, measured.level_variance(common)))
+            logs.append(np.log(weight * common.weight * share) + process.prior_weights + TRUST * process.likelihood)
+    return parts, logs

@@ -35,6 +35,9 @@ WIGGLE_DECAY = 5.0
 """Rate at which the lasting wiggle is forgotten, per doubling: doublings are independent, 75 and 100 % share an eighth.
 Not fitted (public curves have no neighbouring sizes); it only shapes the band between measured sizes."""
 
+ALIKE = 0.7
+"""Correlation of slope, drift and wiggle of two curves that are alike. Chosen, not fitted: .5 and .85 forecast as well."""
+
 
 @dataclass(frozen=True)
 class Prior:
@@ -97,8 +100,9 @@ class SlopeProcess:
     """Stores the process conditioned on measurements; `condition` makes it.
 
     Attributes:
-        x: log2 n less its largest value (sizes,).
-        last: z at the largest n, the prior mean of the level.
+        x: log2 n less the largest of the curve that is forecast (sizes,).
+        own: Whether that curve was measured, or another that is alike (sizes,).
+        last: Its z at the largest n, the prior mean of the level.
         likelihood: Log density of the measurements given each scale, but for a constant (scales,).
         prior_weights: Log prior probability of each scale (scales,).
         inverse: Inverse covariances K^-1 of the measurements, a matrix per scale (scales, sizes, sizes).
@@ -107,6 +111,7 @@ class SlopeProcess:
 
     prior: Prior
     x: Array
+    own: Array
     last: float
     likelihood: Array
     prior_weights: Array
@@ -147,32 +152,41 @@ class SlopeProcess:
 
         Means are (scales, points), covariances (scales, points, sizes).
         """
-        # The level is common to all points and measurements, so its variance is added to every entry
-        cross = SCALES[:, None, None] ** 2 * self.prior.drift_covariance(x, self.x)
-        cross = cross + self.prior.slope_covariance(x, self.x) + LEVEL_SD**2
+        # The level is common to all points and the curve's measurements, so its variance is added to those entries
+        alike = np.where(self.own, 1.0, ALIKE)
+        cross = SCALES[:, None, None] ** 2 * (alike * self.prior.drift_covariance(x, self.x))
+        cross = cross + alike * self.prior.slope_covariance(x, self.x) + LEVEL_SD**2 * self.own
         return self.last + self.prior.mean(x, self.last) + (cross @ self.solved[..., None])[..., 0], cross
 
 
-def condition(x: Array, z: Array, noise: Array, prior: Prior) -> SlopeProcess:
+def condition(x: Array, z: Array, noise: Array, prior: Prior, which: Array | None = None) -> SlopeProcess:
     """Condition the process on measurements.
 
     Args:
-        x: log2 n, ascending and distinct, less the largest (sizes,); the last is 0.
+        x: log2 n, ascending and distinct in a curve, less the largest of the curve that is forecast (sizes,).
         z: Measured z (sizes,).
         noise: Variances of the measurement noise (sizes,), 0 where there is none beside the wiggle.
         prior: What other curves teach.
+        which: Number of every measurement's curve (sizes,): 0 is forecast, others are alike. None: all are 0.
     """
-    # Covariance K of the measurements, a matrix per scale (scales, sizes, sizes); slope and noise are not scaled
-    scaled = prior.drift_covariance(x, x) + np.diag(prior.own_wiggle(x))
-    covariance = SCALES[:, None, None] ** 2 * scaled + prior.slope_covariance(x, x) + np.diag(noise) + LEVEL_SD**2
-    residual = z - z[-1] - prior.mean(x, z[-1])
+    which = np.zeros(len(x), int) if which is None else which
+    same = which[:, None] == which
+    alike = np.where(same, 1.0, ALIKE)
+    # Covariance K of the measurements, a matrix per scale (scales, sizes, sizes); slope and noise are not scaled, and
+    # each curve has a level of its own
+    scaled = alike * prior.drift_covariance(x, x) + np.diag(prior.own_wiggle(x))
+    covariance = SCALES[:, None, None] ** 2 * scaled + alike * prior.slope_covariance(x, x) + np.diag(noise)
+    covariance = covariance + LEVEL_SD**2 * same
+    # Where each curve is at the largest n of the one that is forecast
+    last = [float(np.interp(0.0, x[which == one], z[which == one])) for one in range(int(which.max()) + 1)]
+    residual = np.concatenate([z[which == i] - at - prior.mean(x[which == i], at) for i, at in enumerate(last)])
     inverse = np.linalg.inv(covariance)
     solved = inverse @ residual
     # Log likelihood of every scale, but for a constant: -(log det K + residual' K^-1 residual) / 2
     likelihood = -0.5 * np.linalg.slogdet(covariance)[1] - 0.5 * solved @ residual
     # Log prior: scale^2 ~ dof / chi-squared(dof), as a density of log scale, in which the grid is even
     scales = -prior.dof * (np.log(SCALES) + 0.5 / SCALES**2)
-    return SlopeProcess(prior, x, float(z[-1]), likelihood, scales - logsumexp(scales), inverse, solved)
+    return SlopeProcess(prior, x, which == 0, last[0], likelihood, scales - logsumexp(scales), inverse, solved)
 
 
 def _roots(covariances: Array) -> Array:

@@ -209,6 +209,7 @@ def _sentence(text: str) -> str:
 
 def _answer(curve: CurveRuns, question: _Question, gates_of_curve: Callable[[], tuple[Gate, ...]]) -> Answer:
     gates: tuple[Gate, ...] = ()
+    rests_on = "; ".join(text for text in (curve.provenance, curve.help if question.gated else "") if text)
     try:
         gates = gates_of_curve() if question.gated else ()
         # Images for a target are searched within reach of a forecast, whether the full set lies there or not
@@ -221,9 +222,9 @@ def _answer(curve: CurveRuns, question: _Question, gates_of_curve: Callable[[], 
         sentence, reason, numbers = str(result), result.reason, result.numbers
     except InsufficientData as no:
         own = [gate for gate in no.gates if gate not in gates] if isinstance(no, Refused) else []
-        return Answer(curve.name, question.text, str(no), "", curve.provenance, {}, "cannot say", None, (*own, *gates))
+        return Answer(curve.name, question.text, str(no), "", rests_on, {}, "cannot say", None, (*own, *gates))
     except Exception as error:  # of this question alone: the report and the audit say so, and the others are answered
         what = str(error) if isinstance(error, ConfigError) else f"{type(error).__name__}: {flat(error)}"
         failed = f"this question failed, and is left out ({what})"
-        return Answer(curve.name, question.text, failed, "", curve.provenance, {}, "failed", None, gates)
-    return Answer(curve.name, question.text, sentence, reason, curve.provenance, numbers, "answered", result, gates)
+        return Answer(curve.name, question.text, failed, "", rests_on, {}, "failed", None, gates)
+    return Answer(curve.name, question.text, sentence, reason, rests_on, numbers, "answered", result, gates)

@@ -1,8 +1,8 @@
 """Splits the runs of a study into learning curves."""
 
 import warnings
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Literal
 
@@ -11,7 +11,7 @@ import pandas as pd
 from datavol.errors import ConfigError, InsufficientData
 from datavol.study.audit.findings import list_fractions
 from datavol.study.curves.checks import RisingErrors
-from datavol.study.curves.learning_curve import LearningCurve, fit_learning_curve
+from datavol.study.curves.learning_curve import FURTHER, LearningCurve, fit_learning_curve
 from datavol.study.load.guessing import with_guesses
 from datavol.study.load.labels import DRAWN, with_mean_images
 from datavol.study.load.measure import TOP1, Measure
@@ -39,6 +39,7 @@ class CurveRuns:
         left_out: Number of runs that are not used, by state.
         measure: What accuracies are in words.
         points: Whether they are points of another trainer, of which there is no more than `n`, value and seed.
+        further: Curves of other networks on the same data, by the same recipe, that go further.
     """
 
     name: str
@@ -47,6 +48,7 @@ class CurveRuns:
     left_out: Mapping[str, int]
     measure: Measure = TOP1
     points: bool = False
+    further: tuple["CurveRuns", ...] = ()
 
     @property
     def full_size(self) -> int:
@@ -113,6 +115,22 @@ class CurveRuns:
         return 1 - float(guess)
 
     @property
+    def largest(self) -> float:
+        """Return the images of the largest subset."""
+        return float(self.runs["images"].max())
+
+    @cached_property
+    def fitted(self) -> LearningCurve | None:
+        """Return the fitted curve, for others to lean on.
+
+        None where there is none, which its own answers tell.
+        """
+        try:
+            return self.fit(level=0.95)
+        except (InsufficientData, ConfigError):
+            return None
+
+    @property
     def provenance(self) -> str:
         """Describe how many runs were used, and how many left out."""
         if self.points:
@@ -123,6 +141,17 @@ class CurveRuns:
         if not self.left_out:
             return used
         return f"{used}; left out: " + ", ".join(f"{count} {state}" for state, count in self.left_out.items())
+
+    @property
+    def help(self) -> str:
+        """Name the other networks whose curves help to forecast this one.
+
+        Empty where none does.
+        """
+        names = [f"{curve.runs['model'].iloc[0]} (up to {curve.largest:,.0f} images)" for curve in self.further]
+        return (
+            f"with the curve{'s' * (len(names) > 1)} of {', '.join(names)}, as far as they are alike" if names else ""
+        )
 
     def fit(self, level: float, column: Column = "error") -> LearningCurve:
         """Fit the learning curve.
@@ -148,6 +177,7 @@ class CurveRuns:
                 shared=self.shared_noise,
                 seed=[*self.runs[SEEDS].itertuples(index=False, name=None)],
                 level=level,
+                others=[curve.fitted for curve in self.further if curve.fitted],
             )
 
     def fraction_of(self, n: float) -> float:
@@ -187,4 +217,18 @@ def curves_of_study(study: Study, metric: Metric = "top1") -> list[CurveRuns]:
         if study.points:
             name = run["model"]
         curves.append(CurveRuns(name, metric, errors, left_out, study.measure, study.points is not None))
-    return curves
+    return [replace(curve, further=_further(curve, curves)) for curve in curves]
+
+
+def _further(curve: CurveRuns, curves: Sequence[CurveRuns]) -> tuple[CurveRuns, ...]:
+    """Find the curves of other networks on the same data that go further and can be fitted."""
+    same = [name for name in CURVE_COLUMNS if name != "model"]
+    version = ["full_size", "fingerprint", "classes"]
+
+    def helps(other: CurveRuns) -> bool:
+        if curve.runs.empty or other.runs.empty or other.largest < FURTHER * curve.largest:
+            return False
+        told = pd.concat([curve.runs, other.runs])[[*same, *version]]
+        return bool((told.nunique() <= 1).all()) and other.fitted is not None
+
+    return tuple(other for other in curves if helps(other))

@@ -8,7 +8,8 @@ from scipy.integrate import dblquad
 from scipy.stats import t as student
 
 from datavol.study.curves.error_scale import ErrorScale
-from datavol.study.curves.posterior import DAMPINGS, Common, Kinds, Measured, Mixture, infer, paired
+from datavol.study.curves.measured import Common, Measured, paired
+from datavol.study.curves.posterior import DAMPINGS, Kinds, Mixture, infer
 from datavol.study.curves.slope_process import LEVEL_SD, SCALES, WIGGLE_DECAY, Prior, condition
 
 KIND = Prior(

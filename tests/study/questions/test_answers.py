@@ -15,6 +15,9 @@ from datavol.study.questions.answers import Answer, answers
 from datavol.study.questions.curve_runs import curves_of_study
 
 CROSSED = list(product((0, 1), (0, 1)))
+WHOLE_CURVE = tuple(
+    f"large by plain on made_up: {question}" for question in ("How much", "What would", "How many images", "Which run")
+)
 
 
 def both(*studies: Study) -> Study:
@@ -42,6 +45,34 @@ def test_a_full_study_answers_everything_but_what_takes_predictions():
 def test_a_newcomer_reads_a_sentence():
     told = str(answers(one(noise=0.002, test_size=None))[0])
     assert told.startswith("resnet50 by plain on made_up: How much data is enough, to 1 point? All of it: no smaller")
+
+
+def of_large(*others: Study) -> list[str]:
+    study = one(fractions=(0.0625, 0.125, 0.25), columns={"model": "large"})
+    told = answers(both(study, *others), target=0.87)
+    return [str(answer) for answer in told if answer.curve.startswith("large ")]
+
+
+def test_a_network_that_went_further_lends_its_curve_and_is_named():
+    told, alone = of_large(one(seed=1, columns={"model": "small"})), of_large()
+    lent = "; with the curve of small (up to 32,000 images), as far as they are alike."
+    assert [text.endswith(lent) for text in told] == [text.startswith(WHOLE_CURVE) for text in told]
+    assert 0 < sum(text.endswith(lent) for text in told) < len(told)
+    assert told[0] != alone[0].removesuffix(".") + lent  # its numbers change as well
+
+
+@pytest.mark.parametrize(
+    "columns",
+    [
+        {"model": "small", "images": [2000, 4000, 8000, 9000, 9900]},
+        *({"model": "small", name: "other"} for name in ("data", "recipe", "fingerprint")),
+        {"model": "small", "top1": 0.1, "best_top1": 0.1},
+    ],
+    ids=["hardly further", "other data", "other recipe", "other version", "guesses"],
+)
+def test_networks_that_lend_nothing_change_no_answer(columns):
+    seeds = [(0, 0)]
+    assert of_large(one(seed=1, seeds=seeds, columns=columns)) == of_large()
 
 
 @pytest.mark.parametrize("fractions", [(0.5,), (0.5, 1.0)])

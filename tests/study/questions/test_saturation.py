@@ -18,7 +18,8 @@ from hypothesis import strategies as st
 
 from datavol.errors import ConfigError, InsufficientData
 from datavol.study.curves.error_scale import ErrorScale
-from datavol.study.curves.posterior import KINDS, RUN_NOISE
+from datavol.study.curves.measured import RUN_NOISE
+from datavol.study.curves.posterior import KINDS
 from datavol.study.curves.slope_process import SCALES
 from datavol.study.questions.curve_runs import CurveRuns, curves_of_study
 from datavol.study.questions.saturation import saturation
