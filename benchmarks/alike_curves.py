@@ -1,11 +1,11 @@
-"""Score forecasts of a network that lean on other networks of its study; about three minutes.
+"""Score forecasts of a network that lean on other networks of its study; about ten minutes.
 
     python benchmarks/alike_curves.py
 
 As in `learning_curves.py` a curve is seen at 3 to 6 sizes, and forecast at 2 n and 4 n. Beside it, other curves of the
-same data set are seen: up to the same n (fractions that all networks were trained on), or up to 4 n (networks that
-went further). `strangers` are curves of other data sets that went further, which should not be believed. Every source is
-forecast with constants that have not seen it. CRPS is also given as a share of that of the curve alone.
+same data set are seen: up to the same n, as all networks were trained on the same fractions, or up to 4 n. `strangers`
+are curves of other data sets that went further, which should not be believed. Every source is forecast with constants
+that have not seen it. CRPS is also given as a share of that of the curve alone.
 """
 
 from __future__ import annotations

@@ -195,7 +195,6 @@ class LearningCurve:
                 seed=seed,
                 level=self.level,
                 kinds=self._kinds,
-                others=self.others,
             )
 
     def _new_run(self, n: Array) -> Mixture:

@@ -36,7 +36,7 @@ WIGGLE_DECAY = 5.0
 Not fitted (public curves have no neighbouring sizes); it only shapes the band between measured sizes."""
 
 ALIKE = 0.7
-"""Correlation of slope, drift and wiggle of two curves that are alike. Chosen, not fitted: .5 and .85 forecast as well."""
+"""Correlation of slope, drift and wiggle of two curves that are alike. Chosen, not fitted: 0.5 and 0.85 do as well."""
 
 
 @dataclass(frozen=True)

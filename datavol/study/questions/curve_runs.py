@@ -149,9 +149,8 @@ class CurveRuns:
         Empty where none does.
         """
         names = [f"{curve.runs['model'].iloc[0]} (up to {curve.largest:,.0f} images)" for curve in self.further]
-        return (
-            f"with the curve{'s' * (len(names) > 1)} of {', '.join(names)}, as far as they are alike" if names else ""
-        )
+        curves = f"curve{'s' * (len(names) > 1)}"
+        return f"with the {curves} of {', '.join(names)}, as far as they are alike" if names else ""
 
     def fit(self, level: float, column: Column = "error") -> LearningCurve:
         """Fit the learning curve.
