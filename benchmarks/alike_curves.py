@@ -18,7 +18,6 @@ import pandas as pd
 from learning_curve_sources import FILES, Window, runs_of, some, windows_of
 from learning_curves import fitted, forecast, kinds_without, scores, unseen
 
-from datavol.errors import ConfigError
 from datavol.study.curves import learning_curve
 from datavol.study.curves.learning_curve import REACH, LearningCurve
 from datavol.study.curves.posterior import Kinds
@@ -56,10 +55,9 @@ def seen(curve: pd.DataFrame, window: Window, times: float, kinds: Kinds) -> Lea
     runs = curve[curve["n"].between(window.n[0] / NEAR, times * NEAR * window.n[-1])]
     n = np.unique(runs["n"].to_numpy(float))
     errors = tuple(runs.loc[runs["n"] == size, "error"].to_numpy() for size in n)
-    try:
-        return fitted(Window("", n, errors, n, errors, float(curve["chance_error"].iloc[0])), None, kinds)
-    except ConfigError:  # fewer than three sizes
+    if len(n) < 3:
         return None
+    return fitted(Window("", n, errors, n, errors, float(curve["chance_error"].iloc[0])), None, kinds)
 
 
 def lenders(curves: Sequence[pd.DataFrame], window: Window, times: float, kinds: Kinds) -> list[LearningCurve]:
