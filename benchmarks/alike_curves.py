@@ -4,7 +4,7 @@
 
 As in `learning_curves.py` a curve is seen at 3 to 6 sizes, and forecast at 2 n and 4 n. Beside it, other curves of the
 same data set are seen: up to the same n, as all networks were trained on the same fractions, or up to 4 n. `strangers`
-are curves of other data sets that went further, which should not be believed. Every source is forecast with constants
+are curves of other data sets that went further, for comparison. Every source is forecast with constants
 that have not seen it. CRPS is also given as a share of that of the curve alone.
 """
 
