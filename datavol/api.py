@@ -43,13 +43,13 @@ class Verdicts(tuple[Verdict, ...]):
 
 
 class Study(records.Study):
-    """Holds the records of runs, and is asked for answers; units are shares of 1.
+    """Holds the records of runs, and answers; units are shares of 1.
 
     `runs` has a row per run and `epochs` one per budget epoch, as `datavol.study.load.study` describes them.
     """
 
     def verdict(self, **asked: Any) -> Verdicts:
-        """Say of each learning curve how much is enough and what more would buy; arguments as for `answers`."""
+        """Sum up each learning curve; arguments are those of `answers`."""
         return Verdicts(verdicts(self, **asked))
 
     def answers(self, **asked: Any) -> list[Answer]:
@@ -78,7 +78,7 @@ class Study(records.Study):
             return accuracy_against_volume(frame, axes, None, f"validation {self.measure.title} (%)", "curves")
 
     def report(self, folder: Path | str, *, delta: float = 0.01, target: float | None = None) -> Path:
-        """Write page, tables and figures into a folder, as `datavol report` does; return the page."""
+        """Write page, tables and figures into a folder; return the page."""
         from datavol.study.report.report_data import report_data
         from datavol.study.report.writer import write_report
 
@@ -115,7 +115,7 @@ def _asked(study: records.Study) -> Study:
 
 
 def load_study(paths: Path | str | Sequence[Path | str]) -> Study:
-    """Load the runs of one study folder or of several; torch is not imported.
+    """Load the runs of one study folder or of several.
 
     Raises:
         ConfigError: If a folder is missing or holds no run.
@@ -125,7 +125,7 @@ def load_study(paths: Path | str | Sequence[Path | str]) -> Study:
 
 
 def load_points(file: Path | str, metric: str, *, percent: bool = False, **known: Any) -> Study:
-    """Load points of another trainer, a CSV file with the columns n and value, as a study.
+    """Load a CSV file of another trainer's points as a study.
 
     `percent` says that the file's values are per cent; all that is asked of the study is in shares of 1 nevertheless.
     `known` are the other arguments of `datavol.study.load.points.study_of_points`, such as `guess`.
@@ -146,7 +146,7 @@ def draw_subset(
     groups: Sequence[Any] | None = None,
     by: str = "items",
 ) -> Subset:
-    """Draw a stratified subset of a training set by its labels, for a trainer of your own.
+    """Draw a stratified subset of a training set by its labels.
 
     Args:
         labels: The class of every training image, names or numbers.
@@ -171,7 +171,7 @@ def draw_subset(
 
 
 def run(*overrides: str, **keys: Any) -> RunFolder:
-    """Train one run in a process of its own, or find it finished; return its folder.
+    """Train one run in a process of its own; return its folder.
 
         datavol.run(data="image_folder", root="/data/photos", fraction=0.25, batch_size=32)
 
@@ -189,7 +189,7 @@ def run(*overrides: str, **keys: Any) -> RunFolder:
 
 
 def sweep(*overrides: str, **keys: Any) -> Study:
-    """Train a run per combination of values, each in a process of its own; return the study.
+    """Train a run per combination of values; return the study.
 
         datavol.sweep(model=["resnet50", "mobilenet_v2"], fraction=[0.05, 0.125, 0.25])
 

@@ -91,7 +91,7 @@ def main() -> None:
 
 
 def print_help(overrides: list[str]) -> None:
-    """List options, choices and keys, with the values that these overrides give them."""
+    """List options, choices and keys with their values under these overrides."""
     from datavol.config.meanings import key_help
 
     run = compose(overrides, multirun=True)[0]

@@ -34,7 +34,7 @@ class Parser(argparse.ArgumentParser):
 
 
 def path_of(text: str) -> Path:
-    """Read a path of the command line; `~` is the user's home, as in a shell."""
+    """Read a path of the command line; `~` is the user's home."""
     return Path(text).expanduser()
 
 

@@ -21,7 +21,7 @@ def not_installed(package: str, extra: str) -> ConfigError:
 
 
 def explained(error: ModuleNotFoundError) -> ConfigError | None:
-    """Explain a failed import of a package that an extra brings; None for others."""
+    """Explain a failed import of an extra's package; None for others."""
     package = (error.name or "").partition(".")[0]
     extra = next((extra for extra, packages in EXTRAS.items() if package in packages), None)
     return None if extra is None else not_installed(package, extra)

@@ -20,7 +20,7 @@ SETTLED = re.compile(r"""(["']).*\1|null|.*\$\{.*""")
 
 
 class KeyParser(Parser):
-    """Parses options beside keys; --help lists the keys of some sections with their sentences."""
+    """Parses options beside keys; --help lists the keys of some sections."""
 
     def __init__(self, groups: Sequence[str], keys: str = "as for python -m datavol.run", **options: Any) -> None:
         super().__init__(**options)
@@ -59,7 +59,7 @@ def searched(folder: str) -> str:
 
 
 def as_meant(overrides: Sequence[str], *, multirun: bool) -> list[str]:
-    r"""Quote what Hydra would not read as it was typed: paths, and other text where it fails.
+    r"""Quote paths and text that Hydra would not read as typed.
 
     >>> as_meant(["data.root=/archive (1)", "data.group=(clip\d+)_", "fraction=0.5"], multirun=False)
     ['data.root="/archive (1)"', 'data.group="(clip\\d+)_"', 'fraction=0.5']

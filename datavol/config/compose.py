@@ -98,7 +98,7 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
 
 
 def arguments_of(parsed: argparse.Namespace) -> list[str]:
-    """Write parsed arguments as a command line, which Hydra and the ranks of a run parse again."""
+    """Write parsed arguments as a command line, for Hydra and ranks."""
     options = {f"--{name.replace('_', '-')}": value for name, value in vars(parsed).items() if name != "overrides"}
     flags = [name if value is True else f"{name}={value}" for name, value in options.items() if value]
     return [*flags, *parsed.overrides]
@@ -150,7 +150,7 @@ def _split(master: DictConfig, overrides: Sequence[str], loader: Any) -> list[li
 
 
 def is_of_hydra(override: str) -> bool:
-    """Return whether an override is of Hydra's own keys, which its sweepers give to no job."""
+    """Return whether an override is of Hydra's own keys."""
     return re.match(r"[+~]*hydra[./=@]", override) is not None
 
 
@@ -192,7 +192,7 @@ def container(composed: DictConfig) -> dict[str, Any]:
 
 
 def _with_code(values: dict[str, Any]) -> dict[str, Any]:
-    """Add what is found out about classes of the user's: names and hashes of sources."""
+    """Add names and source hashes of the user's classes."""
     model = values.get("model")
     if isinstance(model, dict) and "_target_" in model:
         if model["_target_"] == "???":

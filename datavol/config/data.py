@@ -144,7 +144,7 @@ class ImageNetConfig(FilesConfig):
 
 
 class DividedConfig(FilesConfig):
-    """Declares how images are divided into train and val where the data do not say."""
+    """Declares the division into train and val of undivided data."""
 
     val_fraction: float | None = key("a share above 0 and below 1, or null", hashed=True, **VAL_FRACTION)
     split_seed: int = key("a whole number of at least 0", hashed=True, ge=0, remedy="0")
@@ -204,7 +204,7 @@ class HuggingFaceConfig(DividedConfig):
 
 
 class OwnDataConfig(DividedConfig, ObjectConfig):
-    """Declares a data set by a class of the user's; further keys are its arguments."""
+    """Declares a user's data set; further keys are its class's arguments."""
 
     source: Literal["own"] = key("own", hashed=True)
 

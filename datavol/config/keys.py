@@ -150,7 +150,7 @@ def remedy(key: str, got: str | None = None) -> str | None:
 
 
 def choice_of(group: str, got: str, known: Sequence[str] = ()) -> str:
-    """Choose the option nearest to `got`, or what provides it; by default of what `conf/` has."""
+    """Choose the option of a group nearest to `got`, or its provider."""
     if group == "data" and re.search(r"[/~\\]|\.(csv|tsv|txt)$|^\.", got):
         return data_at(got)
     known = known or choices(group)
@@ -183,7 +183,7 @@ def takes_path(key: str) -> bool:
 
 
 def _types(key: str) -> set[Any]:
-    """List the types of a key's field, those of a union one by one."""
+    """List the types of a key's field, unions taken apart."""
     field = field_of(key.split("."))[1]
     return set() if field is None else {field.annotation, *get_args(field.annotation)}
 
@@ -233,7 +233,7 @@ def _options(annotation: Any) -> list[str]:
 
 
 def _several(got: str) -> list[str]:
-    """Split `0.1,0.2`, `[0.1,0.2]`, `0.1;0.2` or `0-4` into its values; none of one value."""
+    """Split `0.1,0.2`, `[0.1,0.2]`, `0.1;0.2` or `0-4`; none of one value."""
     if (ends := re.fullmatch(r"(\d+)(?:-|:|\.\.)(\d+)", got.strip())) and 0 < int(ends[2]) - int(ends[1]) < 20:
         return [str(one) for one in range(int(ends[1]), int(ends[2]) + 1)]
     values = [value.strip() for value in re.split("[,;]", got.strip("[]()"))]

@@ -10,7 +10,7 @@ from datavol.errors import ConfigError
 
 
 def overrides_of(keys: Mapping[str, Any], *, multirun: bool = False) -> list[str]:
-    """Write arguments as overrides; `multirun` takes a list as values to try, one run each.
+    """Write arguments as overrides; with `multirun` lists are values to try.
 
     A name is a key (`fraction`, `recipe.batch_size`), a group (`model`), or the end of one key alone (`batch_size`).
     A dictionary gives keys of its section: `recipe={"batch_size": 32}`; with a `_target_`, which may be a class, it is

@@ -35,7 +35,7 @@ class CsvConfig(Section):
 
 
 class OwnLoggerConfig(ObjectConfig):
-    """Declares a logger of Lightning's or the user's; further keys are its arguments."""
+    """Declares a logger by its class; further keys are its arguments."""
 
 
 def _kind(values: Any) -> str:

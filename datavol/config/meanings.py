@@ -54,7 +54,7 @@ def _said(folders: Sequence[str]) -> dict[str, list[str]]:
 
 
 def sentence(path: str) -> str:
-    """Write what a key means and what it must be, once where one says both."""
+    """Write what a key means and what it must be."""
     rule, meaning = field_of(path.split("."))[1].description, meanings().get(path, "")
     if " | " in meaning:  # which lists the values that it may have
         return meaning
@@ -87,7 +87,7 @@ def _title(group: str, values: Mapping[str, Any]) -> str:
 
 
 def _entry(path: str, values: Mapping[str, Any]) -> Iterator[str]:
-    """Write a key's lines: its name, and beside it what it means and is."""
+    """Write a key's lines: name, meaning, and value beside it."""
     try:
         here = reduce(getitem, path.split("."), values)
         text = f"{sentence(path)} [{written(here)}]"

@@ -41,7 +41,7 @@ class OwnModelConfig(ObjectConfig):
 
 
 def _kind(values: Any) -> str:
-    """Choose the section of a network: whose has a `_target_` is the user's own."""
+    """Choose the section of a network; the user's have a `_target_`."""
     return "own" if isinstance(values, OwnModelConfig) or "_target_" in values else "library"
 
 

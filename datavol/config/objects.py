@@ -41,7 +41,7 @@ Objects = Annotated[dict[str, Any], AfterValidator(_check_named)]
 
 
 def build_object(where: str, target: str, options: Mapping[str, Any], **offered: Any) -> Any:
-    """Call what `target` names with `options`, and with `offered` where it takes them.
+    """Call `target` with `options`, and with what it takes of `offered`.
 
     `where` is the section's key, such as `model`. Options that hold a `_target_` of their own are built first.
 

@@ -107,7 +107,7 @@ class EmaConfig(Section):
 
 
 class AugmentConfig(Section):
-    """Declares the augmentation; further keys are arguments of `auto`'s class or of the user's."""
+    """Declares the augmentation; further keys are its class's arguments."""
 
     model_config = ConfigDict(extra="allow", populate_by_name=True)
 

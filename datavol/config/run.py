@@ -127,7 +127,8 @@ class Config(Section):
 
     def _check_pretrained(self) -> None:
         recipe = self.recipe
-        if recipe.weights is not None and self.model.weights is None:
+        own = isinstance(self.model, OwnModelConfig)  # which may load weights itself
+        if recipe.weights is not None and self.model.weights is None and not own:
             raise ConfigError(
                 f"model.weights must be given with recipe={recipe.name}, which starts from pretrained ones, got null; "
                 f"try model.weights={recipe.weights}, or recipe=small from scratch"

@@ -10,7 +10,7 @@ HIGHER = {"top1": "maximize", "top5": "maximize", "loss": "minimize", "calibrati
 
 
 def splits_as_hydra(config: DictConfig) -> bool:
-    """Return whether the sweeper trains the product of the lists, as Hydra's own."""
+    """Return whether the sweeper takes all combinations, as Hydra's own does."""
     target = str(config.hydra.sweeper.get("_target_"))
     return target.endswith((".DatavolSweeper", ".BasicSweeper"))
 
@@ -30,7 +30,7 @@ def one_of(override: Override) -> str:
 
 
 def check_sweeper(config: DictConfig) -> None:
-    """Raise a ConfigError if a sweeper would get no objective, or look for the worst."""
+    """Raise a ConfigError if a sweeper lacks an objective or minimises accuracy."""
     launcher = str(config.hydra.launcher.get("_target_"))
     if not splits_as_hydra(config) and not launcher.startswith("hydra_plugins.datavol_launcher."):
         raise ConfigError(

@@ -86,7 +86,7 @@ def _with_added(section: type[BaseModel], values: dict[str, Any]) -> dict[str, A
 
 
 def without_added(section: type[BaseModel], values: Mapping[str, Any]) -> dict[str, Any]:
-    """Leave out keys that later versions introduced, where they mean what runs did before."""
+    """Leave out added keys that mean what runs did before."""
     kept: dict[str, Any] = {}
     for name, value in values.items():
         field = keys_of(section).get(name)

@@ -109,7 +109,7 @@ def near(name: str, known: Sequence[str]) -> str | None:
 
 
 def code_of(values: Mapping[str, Any]) -> dict[str, str]:
-    """Hash the source of each module of the user's that may change a run.
+    """Hash each source of the user's that may change a run.
 
     These are the modules of every `_target_`, but for metrics and loggers, and of `imports`. Returns 12 hexadecimal
     digits of sha256 by module. A library's module is known by the library's version.

@@ -43,7 +43,7 @@ class ArrayBatch(NamedTuple):
 
 
 def augmented_on_device(split: Split, augment: AugmentConfig) -> bool:
-    """Return whether a device makes training batches: of small arrays, with whole crops."""
+    """Return whether the device augments: small arrays, with whole crops."""
     return evaluated_on_device(split) and not augment.of_pixels  # they are changed by Pillow, on the host
 
 

@@ -55,7 +55,7 @@ def launch_here(runs: Sequence[Run], settings: SweepConfig) -> None:
 
 
 def train_here(runs: Sequence[Run], settings: SweepConfig, display: Display) -> tuple[list[Job], int | None]:
-    """Train the runs; return their jobs, ended, and the signal that stopped them."""
+    """Train the runs; return their jobs and the signal that stopped them."""
     environments = run_environments(settings.parallel, [run.config for run in runs])
     jobs = jobs_of(runs, settings)
     scratch = tempfile.TemporaryDirectory(prefix="datavol-", ignore_cleanup_errors=True)

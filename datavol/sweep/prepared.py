@@ -11,7 +11,7 @@ from datavol.training.preflight import check_runs
 
 
 def prepare_runs(runs: Sequence[Run]) -> tuple[list[Run], Prepared]:
-    """Open the data of runs once, say what was found, and draw the subsets.
+    """Open the data of runs, say what was found, draw the subsets.
 
     Returns:
         The runs, each with its subset; and the data of the first one.

@@ -34,12 +34,12 @@ class WandbRun:
         self._held: dict[str, float] = {}  # of a budget epoch's last iteration
 
     def log(self, row: Mapping[str, float]) -> None:
-        """Add a budget epoch's row to the curves, with Lightning's names beside ours."""
+        """Add a budget epoch's row, with Lightning's names beside ours."""
         self._send({"epoch": row["budget_epoch"] - 1, **self._held, **row})
         self._held = {}
 
     def log_step(self, point: Mapping[str, float], *, ends_epoch: bool) -> None:
-        """Add one iteration's point; the last of a budget epoch goes along with its row."""
+        """Add an iteration's point; a budget epoch's last joins its row."""
         # W&B takes a step once: a run that was killed between the two would lose the row that it measures again
         if ends_epoch:
             self._held = dict(point)

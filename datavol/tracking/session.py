@@ -50,12 +50,12 @@ def check_wandb(settings: WandbConfig) -> Mode:
 
 
 def agents_run() -> str | None:
-    """Return the id of the W&B run that a sweep's agent opened for this process."""
+    """Return the id of the W&B run that an agent opened."""
     return os.environ.get("WANDB_RUN_ID") if os.environ.get("WANDB_SWEEP_ID") else None
 
 
 def address_of(settings: WandbConfig) -> str:
-    """Return a project's address, as far as it is known without the network."""
+    """Return a project's address as far as known offline."""
     from wandb.util import app_url
 
     in_force = _settings_in_force()

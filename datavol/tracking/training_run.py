@@ -15,7 +15,7 @@ from datavol.tracking.session import address_of, agents_run, check_wandb
 
 
 def open_for(run: Run, record: Json) -> WandbRun:
-    """Start or resume the W&B run of a record that has been opened."""
+    """Start or resume the W&B run of an open record."""
     config = run.config
     assert isinstance(config.logger, WandbConfig)
     return open_wandb_run(
@@ -30,12 +30,12 @@ def open_for(run: Run, record: Json) -> WandbRun:
 
 
 def summary_of(record: Json) -> dict[str, Any]:
-    """List what W&B does not know by itself, as `best/val/top1`: of the last row it keeps each value."""
+    """List summary values beyond the last row, such as `best/val/top1`."""
     return {f"{which}/{name}": value for which in ("best", "guess") for name, value in record.get(which, {}).items()}
 
 
 def log_again(run: Run) -> None:
-    """Log a finished run to the W&B run that a sweep's agent has opened for it.
+    """Log a finished run to the W&B run that an agent opened.
 
     An agent may propose a configuration that it, or somebody before it, has trained already.
     """
@@ -49,7 +49,7 @@ def log_again(run: Run) -> None:
 
 
 def places_of_a_sweep(runs: Sequence[Run]) -> Iterator[str]:
-    """Say where the runs of a sweep go on W&B, a line per study."""
+    """Say where a sweep's runs go on W&B, once per study."""
     for run in {(run.folder.parent, run.config.logger.model_dump_json()): run for run in runs}.values():
         settings = run.config.logger
         if not isinstance(settings, WandbConfig):
@@ -63,7 +63,7 @@ def places_of_a_sweep(runs: Sequence[Run]) -> Iterator[str]:
 
 
 def check_agents_proposal(configs: Sequence[Config]) -> None:
-    """Raise a ConfigError if an agent's one W&B run were to take several trainings."""
+    """Raise a ConfigError if an agent proposes several trainings at once."""
     if agents_run() and len(configs) > 1 and isinstance(configs[0].logger, WandbConfig):
         raise ConfigError(
             f"a W&B agent's proposal must be one run, got {len(configs)}; leave -m out, and let the sweep's file list "

@@ -38,7 +38,7 @@ def _file_sha256(path: str, *_: int) -> str:  # the stamps are part of the key: 
 
 
 def check_code_stayed(run: Run) -> None:
-    """Import a run's modules; raise a ConfigError if a source has changed since its check."""
+    """Import a run's modules; raise a ConfigError if a source changed."""
     for name in run.config.imports:
         import_module(name)
     today = code_of(run.values)

@@ -91,7 +91,7 @@ class FeatureData(SubsetDataModule):
         return 0 if isinstance(images, FeatureViews) else super()._workers(images)
 
     def _features(self, images: Images, split: Split, positions: NDArray[np.int64]) -> Tensor:
-        """Read features (n, D) of a split; rows of other positions are empty."""
+        """Read features (n, D) of a split; other rows are empty."""
         folder = store_folder(self.config, self)
         keys = image_keys(split, positions)
         with file_lock(folder / "lock"):  # others that need the same wait, and find them
@@ -131,7 +131,7 @@ def _on(batch: Any, device: torch.device) -> Any:
 
 
 def feature_head(config: Config, classes: int) -> nn.Module:
-    """Build the linear layer of a run, over features of mean 0 and deviation 1.
+    """Build a run's linear layer over standardised features.
 
     Raises:
         ConfigError: If the network does not end in a linear layer.
@@ -171,7 +171,7 @@ def image_keys(split: Split, positions: NDArray[np.int64]) -> Keys:
 
 
 def store_folder(config: Config, data: SubsetDataModule) -> Path:
-    """Name the store of a network, its weights and the pixels that it sees."""
+    """Name the store by network, weights and pixels."""
     model = config.model.model_dump()
     sha256 = weights_sha256(config.model)
     if sha256 is not None:  # then the file's name says nothing

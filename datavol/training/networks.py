@@ -177,7 +177,7 @@ def _is_tag(model: AnyModel) -> bool:
 
 
 def _own_network(model: OwnModelConfig, classes: int, dropout: float | None) -> nn.Module:
-    """Build the user's network; it gets `num_classes` and `dropout` if it takes them."""
+    """Build a user's network with `num_classes` and `dropout` where taken."""
     offered: dict[str, Any] = {"num_classes": classes} | ({} if dropout is None else {"dropout": dropout})
     network = build_object("model", model.target, model.options, **offered)
     if not isinstance(network, nn.Module):

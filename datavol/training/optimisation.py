@@ -22,7 +22,7 @@ USUAL_MOMENTUM = 0.9  # of the recipes in `conf/`
 
 
 def build_optimiser(parameters: Parameters, optimiser: OptimiserConfig, *, fused: bool = True) -> Optimizer:
-    """Build an optimiser; `fused` updates all parameters in one kernel, where SGD or AdamW can.
+    """Build an optimiser, fused where SGD or AdamW can be.
 
     Raises:
         ConfigError: If there is none of this name, or it does not take what it is given.
@@ -160,7 +160,7 @@ def _check_options(optimiser: OptimiserConfig, kind: Callable[..., Any]) -> None
 
 
 def check_optimiser(optimiser: OptimiserConfig) -> Optimizer:
-    """Take a step on a few numbers, and read the state back as a checkpoint does.
+    """Take a step on a few numbers and read the state back.
 
     Raises:
         ConfigError: If either fails.

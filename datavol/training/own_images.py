@@ -20,7 +20,7 @@ from datavol.data.sources.open import Source, open_source
 from datavol.data.sources.split import NoValidation
 from datavol.training.pretrained import IMAGENET, at_hand, pretrained_of
 
-OWN = ("image_folder", "table", "webdataset", "hugging_face")
+OWN = ("image_folder", "table", "webdataset", "hugging_face", "own")
 VAL_FRACTION = 0.2
 FRACTIONS = (0.125, 0.25, 0.5, 1.0)
 LEAST_PER_CLASS = 10  # images of the rarest class in the smallest subset
@@ -45,7 +45,9 @@ class Choice:
 def compose_own(
     overrides: Sequence[str], *, multirun: bool, data_alone: bool = False
 ) -> tuple[list[Run], list[Choice]]:
-    """Compose runs and choose what they leave open; with `data_alone` nothing for training.
+    """Compose runs and choose what they leave open.
+
+    With `data_alone` nothing is chosen for training.
 
     Returns:
         The runs, as chosen, and the choices.
@@ -159,7 +161,7 @@ def _size(given: set[str], images: int, recipe: Sequence[Choice]) -> list[Choice
 
 
 def _batch(runs: list[Run], given: set[str], images: int, ours: bool) -> list[Choice]:
-    """Choose a batch that an eighth of the images fills, whichever fractions are asked for now."""
+    """Choose a batch that an eighth of the images fills."""
     asked = max(run.config.recipe.batch_size for run in runs)
     if "recipe.batch_size" in given or not (ours or asked > images):
         return []
@@ -185,7 +187,7 @@ def _epochs(runs: list[Run], given: set[str], images: int, ours: bool) -> list[C
 
 
 def _grid(runs: list[Run], given: set[str], rarest: int) -> list[Choice]:
-    """Sweep over fractions and seeds where neither is given, and over all folds."""
+    """Sweep over fractions and seeds unless given, and all folds."""
     chosen, folds = [], {getattr(run.config.data, "folds", None) for run in runs}
     if "data.fold" not in given and len(folds) == 1 and (of := folds.pop()):
         every = ",".join(map(str, range(of)))

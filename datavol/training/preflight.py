@@ -46,7 +46,7 @@ def check_runs(runs: list[Run]) -> list[Prepared]:
 
 
 def _note_unmeasured(runs: list[Run]) -> None:
-    """Say which added metrics finished runs lack, as they are not trained again."""
+    """Say which added metrics finished runs lack."""
     for run in runs:
         folder = RunFolder(run.folder)
         if not run.config.metrics or run.config.sweep.rerun or folder.state != "finished":
@@ -187,7 +187,7 @@ def _check_devices(trainer: TrainerConfig) -> None:
 
 
 def _check_recipe(config: Config) -> None:
-    """Raise a ConfigError unless torch or timm can do what the recipe asks."""
+    """Raise a ConfigError unless torch or timm can do the recipe."""
     recipe, optimiser, schedule = config.recipe, config.recipe.optimiser, config.recipe.schedule
     usual = optimiser.name in ("sgd", "adamw") and schedule.name in ("step", "cosine", "constant")
     if recipe.augment.options or recipe.augment.target:

@@ -31,7 +31,7 @@ class Pretrained:
 
 
 def at_hand(model: Any) -> Pretrained | None:
-    """Find a network's ImageNet weights in its library's cache; None if they have to be fetched."""
+    """Find a network's cached ImageNet weights; None without any."""
     found = pretrained_of(model)
     return found if found is not None and found.file is not None else None
 
@@ -44,7 +44,7 @@ def pretrained_of(model: Any) -> Pretrained | None:
 
 
 def weights_file(model: Any) -> Path | None:
-    """Return the file that `model.weights` means; None if it names no file that is here."""
+    """Return the file that `model.weights` means; None if not here."""
     if model.weights is None:
         return None
     path = Path(str(model.weights)).expanduser()

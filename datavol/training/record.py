@@ -82,7 +82,7 @@ def _facts(run: Run, prepared: Prepared, start: Start) -> dict[str, Any]:
 
 
 def _folds(config: Config) -> dict[str, Any]:
-    """Name the fold, and the hash that the runs of all folds share."""
+    """Name the fold and the hash that all folds share."""
     data = config.data
     if not isinstance(data, DividedConfig) or data.folds is None:
         return {}
@@ -174,7 +174,7 @@ def _fail(folder: RunFolder, reason: RunError) -> str:
 
 @contextmanager
 def logged_curves(run: Run, writer: RunWriter, steps: StepLoss, trainer: L.Trainer) -> Iterator[None]:
-    """Send every row to the logger as well, and the loss in between to W&B."""
+    """Send every row to the logger, and single losses to W&B."""
     if trainer.logger is not None and trainer.is_global_zero:  # Lightning's, which it also closes
         logger = trainer.logger
         logger.log_hyperparams(flattened(run.values))

@@ -85,7 +85,7 @@ def torch_schedules() -> dict[str, type[LRScheduler]]:
 
 
 def _of_torch(optimiser: Optimizer, schedule: ScheduleConfig, duration: int, scale: int) -> LRScheduler:
-    """Build a schedule of torch's by its name, from the recipe's keys and its own."""
+    """Build a schedule of torch's by name, from the recipe's keys."""
     kind = torch_schedules().get(schedule.name)
     if kind is None:
         raise _unknown_schedule(schedule)
@@ -117,7 +117,7 @@ def _known(optimiser: Optimizer, schedule: ScheduleConfig, duration: int) -> dic
 
 
 def _own(optimiser: Optimizer, schedule: ScheduleConfig, target: str, known: dict[str, Any]) -> LRScheduler:
-    """Build the user's schedule, with the recipe's keys that it takes; durations count scheduler steps."""
+    """Build the user's schedule from the recipe's keys that it takes."""
     kind = find_object(target, KEY)
     made = build_object(KEY, target, schedule.options | {"_partial_": True})  # Hydra would copy the optimiser
     given = {name: one for name, one in known.items() if takes_argument(kind, name) and name not in schedule.options}
@@ -146,7 +146,7 @@ def _steps(name: str, epochs: Any, scale: int) -> Any:
 
 
 class TimmSchedule(LRScheduler):
-    """Moves a scheduler of timm's, which computes any step anew, as one of torch's."""
+    """Wraps a scheduler of timm's as one of torch's."""
 
     def __init__(self, optimiser: Optimizer, scheduler: Any) -> None:
         self.scheduler = scheduler
@@ -164,7 +164,7 @@ class TimmSchedule(LRScheduler):
 
 
 def _of_timm(optimiser: Optimizer, schedule: ScheduleConfig, epochs: int, iterations_per_epoch: int) -> LRScheduler:
-    """Build a schedule of timm's by its name, with timm's own names for its arguments."""
+    """Build a schedule of timm's by name, with timm's argument names."""
     from timm.scheduler import create_scheduler_v2  # late: it takes a second
 
     if schedule.name not in OF_TIMM:
@@ -221,7 +221,7 @@ def _refused(schedule: ScheduleConfig, error: Exception) -> ConfigError:
 
 
 def check_schedule(optimiser: Optimizer, schedule: ScheduleConfig, epochs: int) -> None:
-    """Step a schedule of a few iterations per budget epoch from end to end.
+    """Step a short schedule from end to end.
 
     Raises:
         ConfigError: If it cannot be built, or fails on its way.

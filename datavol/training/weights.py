@@ -136,7 +136,7 @@ def _prefix(theirs: Tensors, ours: Tensors) -> str:
 
 
 def last_layers(network: nn.Module) -> dict[str, nn.Module]:
-    """Find the last layer, which depends on the classes; some networks have two."""
+    """Find the last layer or, in some networks, both."""
     get = getattr(network, "get_classifier", None)  # timm's networks have it
     last = get() if get else [module for module in network.modules() if isinstance(module, nn.Linear)][-1]
     heads = last if isinstance(last, (tuple, list)) else (last,)

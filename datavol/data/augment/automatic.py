@@ -33,7 +33,7 @@ KINDS: dict[str, Callable[..., Change]] = {
 
 
 class PixelChanges:
-    """Changes a batch of crops one by one, as Pillow images, where that is faster than on tensors.
+    """Changes crops one by one, as Pillow images where that is faster.
 
     Chance is torch's, and for a transform of the user's Python's and NumPy's as well: seeded by (order_seed, sample).
     """
@@ -47,7 +47,7 @@ class PixelChanges:
             self.change, self.chance = _automatic(augment), nullcontext
 
     def __call__(self, views: Tensor, samples: NDArray[np.int64]) -> Tensor:
-        """Change crops (B, 1 or 3, H, W) with their numbers in the run's order."""
+        """Change crops (B, 1 or 3, H, W) by their samples' numbers."""
         pixels = views.expand(-1, 3, -1, -1).permute(0, 2, 3, 1).numpy()  # (B, H, W, 3); gray is replicated
         changed = np.empty_like(pixels, order="C")
         # The generators are seeded per sample, and put back after the batch. Seeding torch's directly avoids

@@ -22,7 +22,7 @@ OPTIONAL = ("splits", "groups", "names")
 
 
 class OwnSource(Protocol):
-    """Gives labelled images by their positions; a class of the user's has these.
+    """Describes a user's data set: labels, and images by position.
 
     It may also have `classes` (then labels are numbers), and for each image a text in `splits` (train, val or test),
     `groups` (what must not be parted) and `names` (for messages and lists). `stamp(position)`, numbers that change with
@@ -32,11 +32,11 @@ class OwnSource(Protocol):
     labels: Sequence[Any]
 
     def read(self, position: int) -> bytes | Image.Image | NDArray[np.uint8]:
-        """Read an image: a file's bytes, a picture of Pillow's, or an array (H, W) or (H, W, 3)."""
+        """Read an image: bytes, picture or array (H, W[, 3])."""
 
 
 def open_own(data: OwnDataConfig) -> Opened:
-    """Open a data set of the user's, parted by its splits or by val_fraction.
+    """Open a user's data set, parted by its splits or data.val_fraction.
 
     Raises:
         ConfigError: If the class fails, or lacks what a source must have.
@@ -84,7 +84,7 @@ def _labels(source: Any, target: str) -> list[str]:
 
 
 def _texts(source: Any, name: str, images: int, target: str) -> list[str]:
-    """Read what a source may have for each image; empty where it does not."""
+    """Read an optional text for each image; empty without it."""
     values = getattr(source, name, None)
     if values is None:
         return []
@@ -95,7 +95,7 @@ def _texts(source: Any, name: str, images: int, target: str) -> list[str]:
 
 @dataclass(frozen=True, eq=False)
 class OwnImages:
-    """Reads images through a source of the user's, as the bytes of files."""
+    """Reads images of a user's source as bytes of files."""
 
     place: str  # its class
     source: Any
@@ -125,7 +125,7 @@ def _position(key: str) -> int:
 
 
 def _as_file(image: Any) -> bytes:
-    """Write a picture or an array in a format that takes no compression."""
+    """Write a picture or an array as an uncompressed file."""
     if isinstance(image, np.ndarray):
         if image.dtype != np.uint8 or image.ndim not in (2, 3) or (image.ndim == 3 and image.shape[2] not in (1, 3)):
             raise TypeError(f"read must give uint8 of shape (H, W) or (H, W, 3), got {image.dtype} of {image.shape}")

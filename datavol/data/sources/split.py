@@ -29,7 +29,7 @@ class NoValidation(ConfigError):
 
 @dataclass(frozen=True)
 class Division:
-    """Says how images are divided into train and val where the data do not."""
+    """Stores how undivided images are parted into train and val."""
 
     val_fraction: float | None
     seed: int
@@ -64,7 +64,7 @@ class Division:
 def fold_split(
     labels: NDArray[np.int64], folds: int, fold: int, seed: int, purpose: str
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Draw the sorted indices of train and val, an image in val of one fold.
+    """Draw the sorted indices of train and val of a fold.
 
     Classes are dealt out one after the other, so that folds differ by an image at most.
     """

@@ -180,7 +180,7 @@ def infer(
 
 
 def _hypotheses(curves: Sequence[Measured], kinds: Kinds, commons: Sequence[Common]) -> tuple[list[Part], list[Array]]:
-    """Condition every hypothesis on curves that are alike, of which the first is forecast.
+    """Condition every hypothesis on curves; the first is forecast.
 
     Returns:
         The parts, and for each the log weights of its scales (scales,).

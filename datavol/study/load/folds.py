@@ -25,7 +25,7 @@ JOINED = ["hash", "fingerprint", "content", "subset_sha256"]
 
 
 class Folds(str):
-    """Holds the folder of the first fold, which stands for the folders of all, its `parts`."""
+    """Holds the first fold's folder, which stands for all `parts`."""
 
     parts: tuple[str, ...]
 
@@ -43,7 +43,7 @@ def parts_of(folder: Path | str) -> tuple[Path, ...]:
 
 
 def pooled(runs: pd.DataFrame, epochs: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Replace the finished runs of all folds of a configuration by one row.
+    """Replace the finished runs of all folds by one row.
 
     Where a fold is missing or unfinished, finished ones are `incomplete`: their images are not all.
     """

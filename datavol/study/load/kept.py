@@ -17,7 +17,7 @@ from datavol.study.load.folds import parts_of
 
 
 def kept_predictions(folder: Path | str, evaluation: str = "last") -> Predictions | None:
-    """Read a run's predictions, or those of all folds; None if one is missing or damaged."""
+    """Read a run's predictions, of all folds; None unless whole."""
     try:
         parts = [_predictions(part, evaluation) for part in parts_of(folder)]
     except ConfigError:

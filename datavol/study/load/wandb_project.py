@@ -59,7 +59,7 @@ def load_wandb(project: str, api: Any = None) -> Study:
 
 
 def _once(loaded: list[tuple[dict[str, Value], pd.DataFrame]]) -> Iterator[tuple[dict[str, Value], pd.DataFrame]]:
-    """Mark runs that were logged again, as to a sweep's agent that proposed one twice."""
+    """Mark runs that were logged again."""
     known: set[tuple[Value, str]] = set()
     for row, epochs in loaded:
         run = (row.get("hash"), epochs.to_csv())  # two trainings differ at least in the seconds that they took

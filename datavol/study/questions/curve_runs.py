@@ -220,7 +220,7 @@ def curves_of_study(study: Study, metric: Metric = "top1") -> list[CurveRuns]:
 
 
 def _further(curve: CurveRuns, curves: Sequence[CurveRuns]) -> tuple[CurveRuns, ...]:
-    """Find the curves of other networks on the same data that go further and can be fitted."""
+    """Find other networks' curves on the same data that go further."""
     same = [name for name in CURVE_COLUMNS if name != "model"]
     version = ["full_size", "fingerprint", "classes"]
 

@@ -10,7 +10,7 @@ from datavol.config.recipe import EmaConfig
 
 
 class MovingAverage(WeightAveraging):  # a checkpoint holds its state under the class's name
-    """Keeps an exponential moving average of the weights and buffers, as torchvision's reference train.py.
+    """Keeps an exponential moving average of weights and buffers.
 
     A checkpoint has it as `state_dict`, and what is trained as `current_model_state`.
     """

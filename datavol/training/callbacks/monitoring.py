@@ -100,7 +100,7 @@ class Threads(Callback):
 
 
 class StepLoss(Callback):
-    """Sends the training loss of every n-th iteration: of rank 0's share of its batch."""
+    """Sends rank 0's training loss of every n-th iteration."""
 
     def __init__(self, every: int) -> None:
         self.every = every
@@ -108,7 +108,7 @@ class StepLoss(Callback):
         self.sent = -1
 
     def on_train_batch_end(self, trainer: L.Trainer, pl_module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
-        """Send a point; reading the loss waits for the device, hence only every n iterations."""
+        """Send a point; reading the loss waits for the device."""
         iteration = pl_module.iteration
         if self.send is None or iteration % self.every or iteration == self.sent:  # which accumulation stands at
             return
