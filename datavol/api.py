@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from datavol.config.keywords import overrides_of
+from datavol.config.command_line.keywords import overrides_of
 from datavol.data.subsets import Subset
 from datavol.data.subsets import draw_subset as draw_by_number
 from datavol.errors import ConfigError, RunError, RunLocked
@@ -207,9 +207,9 @@ def _train(overrides: list[str], *, multirun: bool) -> list[Path]:
     """Train runs on this machine; return their folders."""
     from datavol.cli.console import announce
     from datavol.cli.installed import check_installed
-    from datavol.config.arguments import as_meant
+    from datavol.config.command_line.arguments import as_meant
+    from datavol.config.command_line.jobs import distinct_runs
     from datavol.config.compose import compose
-    from datavol.config.jobs import distinct_runs
 
     if of_hydra := [one for one in overrides if one.lstrip("+~").startswith("hydra")]:
         raise ConfigError(

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from datavol.cli.boundary import cli_errors, path_of
 from datavol.cli.console import announce
 from datavol.cli.text import per_cent, typed
-from datavol.config.arguments import KeyParser
+from datavol.config.command_line.arguments import KeyParser
 from datavol.config.compose import compose
 
 if TYPE_CHECKING:

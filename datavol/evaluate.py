@@ -10,7 +10,7 @@ from typing import Any
 
 from datavol.cli.boundary import cli_errors, path_of
 from datavol.cli.console import console
-from datavol.config.arguments import KeyParser
+from datavol.config.command_line.arguments import KeyParser
 from datavol.config.compose import compose, override
 from datavol.config.run import Config
 from datavol.errors import ConfigError

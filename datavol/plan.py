@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from datavol.cli.boundary import cli_errors
 from datavol.cli.console import announce
+from datavol.config.command_line.jobs import distinct_runs
 from datavol.config.compose import compose, parse
-from datavol.config.jobs import distinct_runs
 
 if TYPE_CHECKING:
     from datavol.planning.plan import Plan
@@ -38,7 +38,7 @@ def main() -> None:
     """Print each run's plan and state, and the sweep's cost."""
     arguments = parse(sys.argv[1:])
     if arguments.help:
-        from datavol.config.meanings import key_help
+        from datavol.config.command_line.meanings import key_help
 
         print(HELP)
         print(key_help(compose(arguments.overrides, multirun=True)[0].values, ("plan", *OTHERS)), end="")

@@ -17,8 +17,8 @@ from datavol import CallableModule
 from datavol.cli.boundary import cli_errors
 from datavol.cli.console import announce
 from datavol.cli.lifeline import die_with_parent
+from datavol.config.command_line.jobs import distinct_runs
 from datavol.config.compose import HYDRA_VERSION, arguments_of, compose, is_of_hydra, parse
-from datavol.config.jobs import distinct_runs
 from datavol.config.run import Run
 from datavol.config.section import conf_dir
 from datavol.runs.folder import RunFolder
@@ -92,7 +92,7 @@ def main() -> None:
 
 def print_help(overrides: list[str]) -> None:
     """List options, choices and keys with their values under these overrides."""
-    from datavol.config.meanings import key_help
+    from datavol.config.command_line.meanings import key_help
 
     run = compose(overrides, multirun=True)[0]
     print(USAGE, key_help(run.values), EXAMPLES, sep="\n", end="")

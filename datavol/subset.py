@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from datavol.cli.boundary import cli_errors
 from datavol.cli.console import announce, console
 from datavol.cli.text import shown
-from datavol.config.arguments import KeyParser
+from datavol.config.command_line.arguments import KeyParser
 from datavol.config.compose import compose
 from datavol.errors import ConfigError
 

@@ -21,9 +21,9 @@ from unittest import mock
 from omegaconf import OmegaConf
 
 from datavol.__main__ import COMMANDS
+from datavol.config.command_line.keys import sections_in
+from datavol.config.command_line.meanings import OPEN_GROUPS, meanings
 from datavol.config.compose import HYDRA_VERSION
-from datavol.config.keys import sections_in
-from datavol.config.meanings import OPEN_GROUPS, meanings
 from datavol.config.run import Config
 from datavol.config.section import NOT_ADDED, Section, conf_dir, keys_of, marks
 from datavol.runs.columns import COLUMNS, EPOCH_COLUMNS

@@ -7,8 +7,8 @@ import sys
 
 import pytest
 
+from datavol.config.command_line.keys import all_keys
 from datavol.config.compose import compose, parse
-from datavol.config.keys import all_keys
 from datavol.config.section import conf_dir
 from datavol.errors import ConfigError
 from datavol.run import main

@@ -14,9 +14,9 @@ from typing import Any
 import pytest
 
 from datavol.__main__ import COMMANDS
+from datavol.config.command_line.keys import all_keys
+from datavol.config.command_line.keywords import overrides_of
 from datavol.config.compose import compose
-from datavol.config.keys import all_keys
-from datavol.config.keywords import overrides_of
 from datavol.errors import ConfigError
 from datavol.runs.columns import COLUMNS
 

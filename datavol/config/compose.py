@@ -23,14 +23,14 @@ from omegaconf.errors import OmegaConfBaseException
 from pydantic import ValidationError
 
 from datavol.cli.agents import as_overrides
-from datavol.config.arguments import as_meant, searched
+from datavol.config.command_line.arguments import as_meant, searched
+from datavol.config.command_line.jobs import JobComposer
+from datavol.config.command_line.messages import hydra_message, missing_target, option_message, schema_message
+from datavol.config.command_line.sweepers import check_sweeper, one_of, splits_as_hydra
 from datavol.config.identity import canonical
-from datavol.config.jobs import JobComposer
-from datavol.config.messages import hydra_message, missing_target, option_message, schema_message
 from datavol.config.model import TORCHVISION_NETWORKS, own_name
 from datavol.config.run import Config, Run
 from datavol.config.section import conf_dir
-from datavol.config.sweepers import check_sweeper, one_of, splits_as_hydra
 from datavol.config.user_code import code_of
 from datavol.errors import ConfigError
 

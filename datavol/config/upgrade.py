@@ -8,7 +8,7 @@ from typing import Any, get_args
 import yaml
 from pydantic import BaseModel, ValidationError
 
-from datavol.config.keys import sections_in
+from datavol.config.command_line.keys import sections_in
 from datavol.config.objects import ObjectConfig
 from datavol.config.run import Config
 from datavol.config.section import NOT_ADDED, conf_dir, keys_of, marks

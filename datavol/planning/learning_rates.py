@@ -43,7 +43,7 @@ def _stepped(
     lr: float, schedule: ScheduleConfig, epochs: int, iterations_per_epoch: int, iterations: NDArray[np.int64]
 ) -> NDArray[np.float64]:
     """Step a library's schedule along the whole run, of one parameter."""
-    from datavol.training.schedules import stepped_rates  # late: it imports torch
+    from datavol.training.optimisation.schedules import stepped_rates  # late: it imports torch
 
     steps = epochs * (iterations_per_epoch if schedule.interval == "iteration" else 1)
     rates = np.array(stepped_rates(lr, schedule, epochs, iterations_per_epoch, steps))

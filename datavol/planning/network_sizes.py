@@ -20,7 +20,7 @@ def count_parameters(model: AnyModel, classes: int) -> int:
     known = known_parameters(model, classes)
     if known is not None:
         return known
-    from datavol.training.networks import meta_network  # late: torch takes seconds, and most plans do without
+    from datavol.training.networks.build import meta_network  # late: torch takes seconds, and most plans do without
 
     return sum(parameter.numel() for parameter in meta_network(model, classes).parameters())
 

@@ -10,8 +10,8 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from datavol.config.command_line.messages import schema_message
 from datavol.config.identity import hash_of, hashed_values
-from datavol.config.messages import schema_message
 from datavol.config.run import Config
 from datavol.errors import ConfigError
 from datavol.runs.folder import ANEW, RunFolder

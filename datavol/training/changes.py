@@ -14,7 +14,7 @@ from datavol.data.prepare import Prepared
 from datavol.data.sources.open import Source
 from datavol.errors import ConfigError
 from datavol.runs.folder import RunFolder, runs_of
-from datavol.training.pretrained import weights_file
+from datavol.training.networks.pretrained import weights_file
 
 NAMED = 3  # runs that a warning names
 

@@ -17,9 +17,9 @@ from datavol.training.hardware.device_errors import device_errors
 from datavol.training.hardware.memory import keep_freed_memory
 from datavol.training.hardware.spinning import BriefSpinning
 from datavol.training.module import Classifier
+from datavol.training.networks.weights import fit_weights
 from datavol.training.resume import check_is_there, read_checkpoint
 from datavol.training.trainer import build_data, build_module, build_trainer, check_ranks, fewer_warnings
-from datavol.training.weights import fit_weights
 
 
 class Evaluation(NamedTuple):

@@ -13,9 +13,9 @@ from datavol.data.budget import Budget
 from datavol.data.images.dataset import Batch
 from datavol.runs.randomness import seed_for
 from datavol.training.metrics import Accuracy, top_predictions
-from datavol.training.optimisation import build_optimiser
-from datavol.training.parameter_groups import frozen_norms, parameter_groups
-from datavol.training.schedules import build_schedule
+from datavol.training.optimisation.optimiser import build_optimiser
+from datavol.training.optimisation.parameter_groups import frozen_norms, parameter_groups
+from datavol.training.optimisation.schedules import build_schedule
 
 EVALUATED = ("val/", "train/clean_")  # metric prefix of each evaluation loader, in the loaders' order
 Mixing = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]

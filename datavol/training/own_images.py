@@ -18,7 +18,7 @@ from datavol.config.model import TORCHVISION_NETWORKS
 from datavol.config.run import Config, Run
 from datavol.data.sources.open import Source, open_source
 from datavol.data.sources.split import NoValidation
-from datavol.training.pretrained import IMAGENET, at_hand, pretrained_of
+from datavol.training.networks.pretrained import IMAGENET, at_hand, pretrained_of
 
 OWN = ("image_folder", "table", "webdataset", "hugging_face", "own")
 VAL_FRACTION = 0.2

@@ -91,7 +91,7 @@ def check_weights(runs: list[Run], prepared: list[Prepared]) -> None:
         if run.config.model.weights is not None
     }
     for (*_, classes), config in asked.items():
-        from datavol.training.networks import taken_weights  # late: it imports torch
+        from datavol.training.networks.build import taken_weights  # late: it imports torch
 
         if fitted := taken_weights(config, classes):
             print(fitted, file=sys.stderr)
@@ -106,7 +106,7 @@ def _check_objects(runs: list[Run], prepared: list[Prepared]) -> None:
         sizes = config.recipe.augment.crop_size, config.recipe.evaluate
         network = (config.model, config.recipe.dropout, *sizes, classes)
         if isinstance(config.model, OwnModelConfig) and network not in networks:
-            from datavol.training.networks import check_own_network  # late: it imports torch
+            from datavol.training.networks.build import check_own_network  # late: it imports torch
 
             check_own_network(config, classes)
             networks.append(network)
@@ -162,7 +162,7 @@ def _check_shares(config: Config) -> None:
     devices = trainer.devices * trainer.num_nodes if isinstance(trainer.devices, int) else 1  # auto: one, or more later
     parts = devices * config.recipe.accumulate
     if batch_size == parts:
-        from datavol.training.networks import check_single_images  # late: it imports torch
+        from datavol.training.networks.build import check_single_images  # late: it imports torch
 
         check_single_images(config, parts)
 
@@ -197,10 +197,10 @@ def _check_recipe(config: Config) -> None:
     own = [one.library or one.target or one.options for one in (optimiser, schedule)]
     if usual and not any(own) and (optimiser.decay, recipe.layer_decay, recipe.freeze) == ("all", None, None):
         return
-    from datavol.training.networks import meta_network  # late: it imports torch
-    from datavol.training.optimisation import check_optimiser
-    from datavol.training.parameter_groups import freeze, parameter_groups
-    from datavol.training.schedules import check_schedule
+    from datavol.training.networks.build import meta_network  # late: it imports torch
+    from datavol.training.optimisation.optimiser import check_optimiser
+    from datavol.training.optimisation.parameter_groups import freeze, parameter_groups
+    from datavol.training.optimisation.schedules import check_schedule
 
     network = meta_network(config.model, 10, recipe.dropout)
     if recipe.freeze is not None:
@@ -213,7 +213,7 @@ def _check_network(config: Config) -> None:
     """Raise a ConfigError unless the network exists and takes the images."""
     model = config.model
     if model.weights is not None:
-        from datavol.training.networks import check_weights_exist  # late: it imports torch
+        from datavol.training.networks.build import check_weights_exist  # late: it imports torch
 
         check_weights_exist(model)
     if isinstance(model, OwnModelConfig) or model.library != "timm" or model.name is None:
@@ -224,6 +224,6 @@ def _check_network(config: Config) -> None:
         near = difflib.get_close_matches(model.name, timm.list_models(), n=1, cutoff=0.4)
         remedy = f"try model.name={near[0]}" if near else "timm.list_models() lists them"
         raise ConfigError(f"model.name must be a network of timm, got '{model.name}'; {remedy}")
-    from datavol.training.networks import check_network
+    from datavol.training.networks.build import check_network
 
     check_network(config)

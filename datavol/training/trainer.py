@@ -29,14 +29,14 @@ from datavol.training.callbacks.monitoring import Margins, Progress, StepLoss, S
 from datavol.training.callbacks.predictions import PredictionWriter
 from datavol.training.callbacks.signals import Signals
 from datavol.training.changes import check_code_stayed
-from datavol.training.features import FeatureData, Untransformed, feature_head
 from datavol.training.hardware.autotune import resolve_auto
 from datavol.training.hardware.device_errors import device_errors, unused_gpu
 from datavol.training.hardware.memory import keep_freed_memory
 from datavol.training.hardware.spinning import BriefSpinning
 from datavol.training.module import Classifier
-from datavol.training.networks import build_network
-from datavol.training.parameter_groups import freeze
+from datavol.training.networks.build import build_network
+from datavol.training.networks.features import FeatureData, Untransformed, feature_head
+from datavol.training.optimisation.parameter_groups import freeze
 from datavol.training.record import logged_curves, open_record, recorded
 from datavol.training.resume import find_start
 from datavol.training.user_objects import build_callbacks, build_logger

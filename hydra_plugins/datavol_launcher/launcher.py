@@ -19,7 +19,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from datavol.cli.boundary import cli_errors
 from datavol.cli.console import say
-from datavol.config.sweepers import splits_as_hydra
+from datavol.config.command_line.sweepers import splits_as_hydra
 from datavol.errors import ConfigError, RunError
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ class DatavolLauncher(Launcher):
 
         Exit with code 1 if one of them failed; another sweeper, such as Optuna's, gets the error and judges by itself.
         """
-        from datavol.config.jobs import distinct_runs
+        from datavol.config.command_line.jobs import distinct_runs
 
         # all before the first one starts: an error in the last is reported at once
         runs = [self._checked.get(tuple(overrides)) or self._composed(overrides) for overrides in job_overrides]

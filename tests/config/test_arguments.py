@@ -4,7 +4,7 @@ import shlex
 
 import pytest
 
-from datavol.config.arguments import as_meant
+from datavol.config.command_line.arguments import as_meant
 from datavol.config.compose import arguments_of, compose, override, parse
 from datavol.errors import ConfigError
 

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from datavol.config.command_line.keys import sections_in
 from datavol.config.compose import compose, override, recipe_for
 from datavol.config.identity import canonical
-from datavol.config.keys import sections_in
 from datavol.config.run import Config
 from datavol.config.section import Section, conf_dir, marks
 from datavol.errors import ConfigError

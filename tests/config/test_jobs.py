@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from hydra._internal.config_loader_impl import ConfigLoaderImpl
 
+from datavol.config.command_line.jobs import distinct_runs
 from datavol.config.compose import compose
-from datavol.config.jobs import distinct_runs
 from datavol.errors import ConfigError
 
 SWEEPS = {

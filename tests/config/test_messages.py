@@ -1,4 +1,4 @@
-"""The words of Hydra and OmegaConf that `config.messages` reads are those of the installed versions."""
+"""The words of Hydra and OmegaConf that `config.command_line.messages` reads are those of the installed versions."""
 
 import re
 import shlex
@@ -7,8 +7,8 @@ from os.path import expanduser
 import pytest
 
 from datavol.cli.text import typed
+from datavol.config.command_line.keys import all_keys, remedy, takes
 from datavol.config.compose import compose
-from datavol.config.keys import all_keys, remedy, takes
 from datavol.errors import ConfigError
 
 WORDED = {

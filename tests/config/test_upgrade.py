@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from datavol.config import upgrade as upgrades
+from datavol.config.command_line.keys import sections_in
 from datavol.config.compose import check, compose
 from datavol.config.identity import hashed_values
-from datavol.config.keys import sections_in
 from datavol.config.objects import ObjectConfig
 from datavol.config.recipe import RecipeConfig
 from datavol.config.run import Config

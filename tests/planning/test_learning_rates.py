@@ -15,7 +15,7 @@ from datavol.planning.learning_rates import learning_rates, schedule_curves
 from datavol.planning.plan import plan_runs
 from datavol.study.figures import learning_rate_curves
 from datavol.study.report.renderer import draw_into
-from datavol.training.schedules import build_schedule
+from datavol.training.optimisation.schedules import build_schedule
 
 PER_EPOCH = 13
 SCHEDULES = {

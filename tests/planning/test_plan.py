@@ -11,7 +11,7 @@ from datavol.planning.plan import plan_runs
 from datavol.planning.prediction import mean_image_bytes
 from datavol.planning.speed import Speed, find_speeds, seconds_left, wall_seconds
 from datavol.runs.folder import RunFolder
-from datavol.training.networks import build_network
+from datavol.training.networks.build import build_network
 from datavol.training.trainer import train
 
 IMAGENET = ["data=imagenet", "plan.images=1281167", "plan.classes=1000", "plan.images_per_second=1200"]

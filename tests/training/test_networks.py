@@ -5,7 +5,7 @@ from torchvision.models import mobilenet_v2, resnet50
 
 from datavol.config.model import ModelConfig
 from datavol.errors import ConfigError
-from datavol.training.networks import build_network, check_network, check_weights_exist
+from datavol.training.networks.build import build_network, check_network, check_weights_exist
 
 
 def model(name: str, library: str = "torchvision", stem: str = "standard", weights: str | None = None) -> ModelConfig:

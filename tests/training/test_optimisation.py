@@ -22,8 +22,8 @@ from torch.optim.lr_scheduler import (
 
 from datavol.config.compose import compose
 from datavol.data.budget import plan_budget
-from datavol.training.optimisation import build_optimiser
-from datavol.training.schedules import build_schedule
+from datavol.training.optimisation.optimiser import build_optimiser
+from datavol.training.optimisation.schedules import build_schedule
 
 IMAGENET = 1_281_167
 

@@ -11,8 +11,8 @@ from datavol.config.compose import compose
 from datavol.errors import ConfigError
 from datavol.runs.folder import runs_of
 from datavol.study.load.study import load_study
+from datavol.training.networks.pretrained import URLS
 from datavol.training.own_images import compose_own, overrides_in
-from datavol.training.pretrained import URLS
 
 TINY = ["model=timm", "model.name=test_efficientnet", "logger=csv", "data.audit=false"]
 
@@ -112,7 +112,7 @@ def test_validation_images_beside_train_are_not_held_out_once_more(shapes, elsew
 
 
 def test_frozen_features_and_folds_make_one_row_of_a_study(shapes, elsewhere, command):
-    from datavol.training.networks import build_network
+    from datavol.training.networks.build import build_network
 
     line = [*shapes(8), *TINY, "data.image_size=32", "data.resize=32", "data.folds=2", "fraction=1"]
     import torch

@@ -9,7 +9,7 @@ from torchvision.models import mobilenet_v2, resnet50, vit_b_16
 
 from datavol.config.compose import compose
 from datavol.errors import ConfigError
-from datavol.training.parameter_groups import freeze, frozen_norms, parameter_groups
+from datavol.training.optimisation.parameter_groups import freeze, frozen_norms, parameter_groups
 
 NORMS = (nn.modules.batchnorm._BatchNorm, nn.LayerNorm, nn.GroupNorm)
 

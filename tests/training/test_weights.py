@@ -12,8 +12,8 @@ from torchvision.models import resnet50
 
 from datavol.config.model import ModelConfig
 from datavol.errors import ConfigError
-from datavol.training.networks import build_network
-from datavol.training.weights import fit_weights
+from datavol.training.networks.build import build_network
+from datavol.training.networks.weights import fit_weights
 
 
 def network(classes: int = 3, seed: int = 0) -> nn.Module:

@@ -10,8 +10,8 @@ from datavol.config.model import AnyModel, ModelConfig, OwnModelConfig
 from datavol.config.objects import build_object
 from datavol.config.run import Config
 from datavol.errors import ConfigError, flat
-from datavol.training.pretrained import IMAGENET, fetch, weights_file
-from datavol.training.weights import Fitted, fit_weights
+from datavol.training.networks.pretrained import IMAGENET, fetch, weights_file
+from datavol.training.networks.weights import Fitted, fit_weights
 
 
 def check_network(config: Config) -> None:

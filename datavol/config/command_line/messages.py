@@ -15,7 +15,7 @@ from omegaconf.errors import InterpolationResolutionError
 from pydantic import ValidationError
 
 from datavol.cli.text import typed
-from datavol.config.keys import (
+from datavol.config.command_line.keys import (
     INSTEAD,
     OTHER_NAMES,
     all_keys,

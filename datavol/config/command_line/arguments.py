@@ -11,7 +11,7 @@ from hydra.errors import HydraException
 
 from datavol.cli.boundary import Parser
 from datavol.cli.text import hydra_string, written
-from datavol.config.keys import takes_path, takes_text
+from datavol.config.command_line.keys import takes_path, takes_text
 from datavol.errors import ConfigError
 
 SWEPT = re.compile(r"(choice|range|interval|glob|tag|sort|shuffle|extend_list)\(")
@@ -39,8 +39,8 @@ class KeyParser(Parser):
 
     def format_help(self) -> str:
         """Write the options, then the keys."""
+        from datavol.config.command_line.meanings import key_help
         from datavol.config.compose import compose
-        from datavol.config.meanings import key_help
 
         return f"{super().format_help()}\n{key_help(compose([])[0].values, self.groups)}"
 

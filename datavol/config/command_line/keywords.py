@@ -5,7 +5,7 @@ from types import FunctionType
 from typing import Any
 
 from datavol.cli.text import written
-from datavol.config.keys import all_keys, choices
+from datavol.config.command_line.keys import all_keys, choices
 from datavol.errors import ConfigError
 
 

@@ -34,8 +34,8 @@ from datavol.errors import ConfigError
 from datavol.runs import provenance
 from datavol.runs.files import file_lock, write_whole
 from datavol.training.changes import weights_sha256
-from datavol.training.networks import build_network, meta_network
-from datavol.training.weights import last_layers
+from datavol.training.networks.build import build_network, meta_network
+from datavol.training.networks.weights import last_layers
 
 IMAGES = {"val": ("validation_images",), "train": ("clean_images", "training_images")}
 BATCH = 64  # images of a step of extraction

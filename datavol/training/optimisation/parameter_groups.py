@@ -8,7 +8,7 @@ from torch.nn.modules.batchnorm import _BatchNorm, _NormBase
 
 from datavol.config.recipe import RecipeConfig
 from datavol.errors import ConfigError
-from datavol.training.weights import last_layers
+from datavol.training.networks.weights import last_layers
 
 Groups = list[dict[str, Any]]
 

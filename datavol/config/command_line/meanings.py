@@ -8,7 +8,7 @@ from operator import getitem
 from typing import Any
 
 from datavol.cli.text import written
-from datavol.config.keys import all_keys, choices, field_of, owners_of, sections_in
+from datavol.config.command_line.keys import all_keys, choices, field_of, owners_of, sections_in
 from datavol.config.run import Config
 from datavol.config.section import conf_dir
 

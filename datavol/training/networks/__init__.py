@@ -1,0 +1,1 @@
+"""Builds networks, and finds and fits their weights."""

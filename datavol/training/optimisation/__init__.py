@@ -1,0 +1,1 @@
+"""Builds the optimiser and the schedule of a recipe."""
