@@ -23,7 +23,7 @@ from sklearn.datasets import load_digits
 from sklearn.neighbors import KNeighborsClassifier
 
 from benchmarks.processes import datavol_command, environment
-from datavol.data.sources.split import grouped_split, stratified_split
+from datavol.data.sources.split import Division, grouped_split, stratified_split
 from datavol.study.audit.comparability import audit
 from datavol.study.load.study import Study, load_study
 from datavol.study.questions.answers import answers
@@ -87,7 +87,7 @@ def nearest_neighbour(folder: Path, splits: int = 10) -> dict[str, float]:
     clips = np.unique([row["clip"] for row in rows], return_inverse=True)[1]
     kinds = {
         "random": lambda seed: stratified_split(labels, VAL_FRACTION, seed),
-        "clips": lambda seed: grouped_split(labels, clips, VAL_FRACTION, seed),
+        "clips": lambda seed: grouped_split(labels, clips, Division(VAL_FRACTION, seed)),
     }
     right: dict[str, list[float]] = {name: [] for name in kinds}
     for name, seed in product(kinds, range(splits)):

@@ -232,8 +232,8 @@ MISTAKES = {
     "model.weights=imagenet",
     "recipe=fine_tune model.weights=null": "model.weights must be given with recipe=fine_tune, which starts from "
     "pretrained ones, got null; try model.weights=imagenet, or recipe=small from scratch",
-    "recipe=frozen model.weights=x recipe.augment.flip=0.5": "recipe.augment.flip must be 0 with recipe.on_features, "
-    "which sees whole images, got 0.5; try recipe.augment.flip=0 or recipe=fine_tune",
+    "recipe=frozen recipe.weights=null recipe.augment.flip=0.5": "recipe.augment.flip must be 0 with "
+    "recipe.on_features, which sees whole images, got 0.5; try recipe.augment.flip=0 or recipe=fine_tune",
     "data=image_folder data.root=x data.folds=5 data.val_fraction=0.2": "data.val_fraction must be null with "
     "data.folds, got 0.2; leave one of them out",
     "data=image_folder data.root=x data.folds=5 data.fold=5": "data.fold must be below data.folds (5), got 5; try "

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from datavol.__main__ import COMMANDS
+from datavol.config.command_line.arguments import searched
 from datavol.config.command_line.keys import all_keys
 from datavol.config.command_line.keywords import overrides_of
 from datavol.config.compose import compose
@@ -67,10 +68,11 @@ def check_keys(command: Command) -> None:
     flags = {"-m", "job", "--config-dir", "my_conf", "--help", "--cfg", "--resolve", "--indices", "--look"}
     assert all(word in flags or "=" in word for word in command.words), command.words
     sweep = "-m" in command.words
+    of_hydra = [searched("my_conf")] if "my_conf" in command.words else []
     for which in (0, -1):
         split = [word.partition("=") for word in command.overrides]
         values = [f"{name}={v if '[' in v or '(' in v or not sweep else v.split(',')[which]}" for name, _, v in split]
-        assert compose(values, multirun=sweep)
+        assert compose([*of_hydra, *values], multirun=sweep)
         if values == command.overrides:
             return
 

@@ -16,6 +16,7 @@ from datavol.config.compose import compose
 from datavol.data.sources.files.found import FOLDER, by_tools
 from datavol.data.sources.files.image_names import IMAGE_ENDINGS, kind_of
 from datavol.data.sources.open import Source, open_source
+from datavol.data.sources.split import NoValidation
 from datavol.errors import ConfigError
 from datavol.plan import main as plan
 
@@ -114,7 +115,10 @@ def test_no_folder_is_misread_in_silence(rounds, answer, tmp_path):
 
 def open_folder(root: Path, share: float | None) -> Source:
     config = compose(["data=image_folder"])[0].config.data
-    return open_source(config.model_copy(update={"root": str(root), "val_fraction": share}))
+    try:
+        return open_source(config.model_copy(update={"root": str(root), "val_fraction": share}))
+    except NoValidation:  # as a command line chooses
+        return open_source(config.model_copy(update={"root": str(root), "val_fraction": 0.2}))
 
 
 def there(root: Path) -> list[Path]:

@@ -110,7 +110,7 @@ def test_the_offline_wandb_file_holds_curves_summary_and_config(command, elsewhe
     composed["trainer"] |= {name: folder.record[name] for name in settled}
     assert {name: wandb.config[name] for name in composed} == composed
     assert not {"plan", "sweep"} & set(wandb.config)
-    assert wandb.config["recipe"]["optimiser"]["lr"] == 0.1
+    assert wandb.config["recipe"]["optimiser"]["lr"] == folder.values["recipe"]["optimiser"]["lr"]
     assert wandb.run.run_group == "first"
     assert "pilot" in wandb.run.tags
     assert wandb.run.display_name == folder.path.name

@@ -188,7 +188,7 @@ def container(composed: DictConfig) -> dict[str, Any]:
     """Convert a composed configuration to plain, resolved, canonical values."""
     # section by section: `hydra` is left out, since it refers to the run's very name, and no copy is made
     values = {str(name): canonical(_plain(composed, name)) for name in composed if name != "hydra"}
-    return values if "code" in values else _with_code(values)
+    return values if values.get("code") else _with_code(values)  # a record's are those that it was trained with
 
 
 def _with_code(values: dict[str, Any]) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from pydantic import model_validator
 
 from datavol.config.data import AnyData, ImbalanceConfig, OwnDataConfig
 from datavol.config.identity import hash_of
-from datavol.config.logger import AnyLogger
+from datavol.config.logger import AnyLogger, OwnLoggerConfig
 from datavol.config.model import AnyModel, OwnModelConfig
 from datavol.config.objects import Objects
 from datavol.config.plan import PlanConfig
@@ -148,6 +148,11 @@ class Config(Section):
                     f"recipe.augment.{name} must be {words} with recipe.on_features, which sees whole images, got "
                     f"{got}; try recipe.augment.{name}={words} or recipe=fine_tune"
                 )
+
+    @property
+    def has_own_code(self) -> bool:
+        """Return whether classes of the user's train the run or watch it."""
+        return bool(self.code or self.metrics or isinstance(self.logger, OwnLoggerConfig))
 
     @property
     def run_hash(self) -> str:

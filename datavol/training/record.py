@@ -120,8 +120,11 @@ def _device_name(trainer: L.Trainer, index: int) -> str:
 
 
 @contextmanager
-def recorded(folder: RunFolder, trainer: L.Trainer, signals: Signals) -> Iterator[None]:
-    """Close the record: `finished`, or `failed` with the first rank's reason."""
+def recorded(folder: RunFolder, trainer: L.Trainer, signals: Signals, own_code: bool = False) -> Iterator[None]:
+    """Close the record: `finished`, or `failed` with the first rank's reason.
+
+    With `own_code` an error of the user's is a RunError with its place.
+    """
     # Every rank may close the record, and the first reason stays (`RunFolder.close`): a failing rank ends the others,
     # which then report a lost connection, or are killed before they can report anything
     try:
@@ -149,7 +152,7 @@ def recorded(folder: RunFolder, trainer: L.Trainer, signals: Signals) -> Iterato
             )
             _fail(folder, stopped)
             raise stopped from error
-        line = line_of(error)  # of a class of the user's
+        line = line_of(error) if own_code else None
         reason = f"{type(error).__name__}: {flat(error)}" + (f" ({line})" if line else "")
         first = str(folder.close("failed", reason))
         # Another rank was first: its reason is the cause, this rank's error (a lost connection) its consequence

@@ -86,7 +86,7 @@ def train(run: Run, prepared: Prepared) -> None:
     curves = logged_curves(run, writer, steps, trainer)
     mended = device_errors(trainer.strategy.root_device, trainer.world_size, config.recipe)
     try:
-        with curves, recorded(folder, trainer, signals), mended, fewer_warnings(), BriefSpinning():
+        with curves, recorded(folder, trainer, signals, config.has_own_code), mended, fewer_warnings(), BriefSpinning():
             trainer.fit(module, data, ckpt_path=start.checkpoint, weights_only=True)
     finally:
         data.teardown("fit")  # Lightning calls it after a run that ends; an error that is kept would hold the arrays
