@@ -53,7 +53,7 @@ def build_object(where: str, target: str, options: Mapping[str, Any], **offered:
     try:
         # lists and dictionaries as Python's own, not OmegaConf's
         return instantiate({"_target_": full_path(target, where), "_convert_": "all", **options}, **more)
-    except Exception as error:  # a class of the user's may raise anything
+    except (Exception, SystemExit) as error:  # a class of the user's may raise anything
         cause = error.__cause__ if isinstance(error, InstantiationException) and error.__cause__ else error
         raise ConfigError(
             f"{where} must be built by {target}, got {type(cause).__name__}: {flat(cause)[:300]}"
@@ -67,4 +67,6 @@ def takes_argument(found: Callable[..., Any], name: str) -> bool:
         parameters = inspect.signature(found).parameters
     except (TypeError, ValueError):  # built in, without a signature
         return False
-    return name in parameters or any(one.kind is one.VAR_KEYWORD for one in parameters.values())
+    if name in parameters:
+        return parameters[name].kind is not inspect.Parameter.POSITIONAL_ONLY
+    return any(one.kind is one.VAR_KEYWORD for one in parameters.values())

@@ -85,13 +85,15 @@ def import_module(name: str, key: str = "imports", typed: str = "'imports=[{}]'"
         sys.path.append(here)
     try:
         return importlib.import_module(name)
-    except Exception as error:  # a module may do anything while it is imported
+    except (Exception, SystemExit) as error:  # a module may do anything while it is imported, such as parse arguments
         missing = isinstance(error, ModuleNotFoundError) and error.name and f"{name}.".startswith(f"{error.name}.")
         if not missing:
             raise ConfigError(
                 f"{key} must be a module that can be imported, got {name} ({type(error).__name__}: "
                 f"{flat(error)[:200]}{f', {line}' if (line := line_of(error)) else ''}); mend it"
             ) from None
+    finally:
+        os.chdir(here)  # a module may leave the folder, against which paths of the command line are read
     fitting = near(name, [path.stem for path in Path().glob("*.py")])
     raise ConfigError(
         f"{key} must be a module of the current folder or an installed package, got {name}; "

@@ -129,7 +129,11 @@ def recorded(folder: RunFolder, trainer: L.Trainer, signals: Signals, own_code: 
     # which then report a lost connection, or are killed before they can report anything
     try:
         yield
-    except (SystemExit, KeyboardInterrupt):  # Lightning answers the second by the first
+    except (SystemExit, KeyboardInterrupt) as error:  # Lightning answers the second by the first
+        if own_code and isinstance(error, SystemExit) and (line := line_of(error)):  # the user's own sys.exit()
+            stopped = RunError(f"SystemExit: {error} ({line})")
+            _fail(folder, stopped)
+            raise stopped from error
         if signals.ended_by is None:
             folder.close("failed", "interrupted by Ctrl-C; the same command goes on")
             raise SystemExit(130) from None

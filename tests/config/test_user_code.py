@@ -61,6 +61,18 @@ def test_a_network_is_named_by_class_and_arguments_and_known_by_its_source(modul
     assert len(hashes) == 3
 
 
+def test_a_class_that_exits_is_one_line_with_its_place(module):
+    module("nets_of_a_user", "def net(): raise SystemExit(0)\n")
+    with pytest.raises(ConfigError, match=r"model must be built by nets_of_a_user.net, got SystemExit: 0 \(.*:1\)"):
+        build_object("model", "nets_of_a_user.net", {})
+
+
+def test_a_module_that_leaves_the_folder_is_brought_back(module, elsewhere):
+    module("nets_of_a_user", f"import os\nos.chdir('/')\n{NET}")
+    own()
+    assert Path.cwd() == elsewhere
+
+
 def test_what_a_module_takes_from_another_is_known_by_the_other(module):
     module("nets_of_a_user", NET)
     module("all_nets_of_a_user", "from nets_of_a_user import Net\n")
@@ -99,6 +111,7 @@ def test_a_record_is_read_without_the_code_that_it_names(module, elsewhere):
         (NET, "Nett", "model._target_ must be in nets_of_a_user .*, got Nett; try model._target_=nets_of_a_user.Net"),
         ("import nothing_of_this_name", "Net", r"got nets_of_a_user \(ModuleNotFoundError: .*nets_of_a_user.py:1\)"),
         ("def net(:\n", "net", r"nets_of_a_user \(SyntaxError: .*nets_of_a_user.py:1\); mend it"),
+        ("import sys\nsys.exit(0)\n", "x", r"\(SystemExit: 0, .*nets_of_a_user.py:2\)"),
         ("x = 1\n1 / 0\n", "x", r"\(ZeroDivisionError: division by zero, .*nets_of_a_user.py:2\)"),
     ],
 )
@@ -160,5 +173,6 @@ def test_arguments_are_plain_lists_and_dictionaries_and_inner_objects_are_built(
 
 
 def test_what_is_offered_is_left_out_where_it_is_not_taken_and_does_not_replace_what_is_given(module):
-    module("nets_of_a_user", "def taking(a, b=2): return a, b\n")
+    module("nets_of_a_user", "def taking(a, b=2): return a, b\ndef by_place(a, /, b): return a, b\n")
+    assert build_object("model", "nets_of_a_user.by_place", {"_args_": [1]}, a=5, b=3) == (1, 3)
     assert build_object("model", "nets_of_a_user.taking", {"a": 1}, a=5, b=3, c=4) == (1, 3)

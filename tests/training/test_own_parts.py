@@ -11,6 +11,7 @@ import torch
 
 from datavol.config.compose import compose
 from datavol.data.prepare import prepare
+from datavol.errors import RunError
 from datavol.runs.folder import RunFolder, runs_of
 from datavol.training.trainer import train
 
@@ -23,6 +24,25 @@ OWN = [
 ]  # fmt: skip
 
 
+ODD = """
+from types import SimpleNamespace
+from torch import nn
+from my_network import MyNetwork
+class Integers(MyNetwork):
+    def forward(self, images): return super().forward(images).long()
+class Claims(MyNetwork):
+    def forward(self, images): return SimpleNamespace(shape=None)
+class Exits(MyNetwork):
+    def forward(self, images): raise SystemExit(0)
+class Fixed(MyNetwork):
+    def __init__(self, **options):
+        super().__init__(**options)
+        self.requires_grad_(False)
+class Lazy(nn.Sequential):
+    def __init__(self, num_classes, width): super().__init__(nn.Flatten(), nn.LazyLinear(num_classes))
+"""
+
+
 @pytest.fixture
 def examples(elsewhere, monkeypatch):
     """Copies the examples into the current folder."""
@@ -30,8 +50,8 @@ def examples(elsewhere, monkeypatch):
         shutil.copy(file, elsewhere)
     monkeypatch.setattr(sys, "path", [one for one in sys.path if one])
     yield elsewhere
-    for file in EXAMPLES.glob("*.py"):
-        sys.modules.pop(file.stem, None)
+    for name in ("odd", *(file.stem for file in EXAMPLES.glob("*.py"))):
+        sys.modules.pop(name, None)
 
 
 def test_the_examples_train_in_a_sweep_on_two_ranks_and_are_reported(examples, command):
@@ -95,6 +115,14 @@ def test_a_run_of_ones_own_parts_resumes_bit_for_bit(examples, monkeypatch):
         assert [row[name] for row in ours.rows] == [row[name] for row in theirs.rows]
 
 
+def test_a_network_that_exits_in_training_fails_with_its_line(examples):
+    (examples / "odd.py").write_text(ODD)
+    (run,) = compose([*OWN, "model._target_=odd.Exits", "logger=csv", "trainer=cpu"])
+    with pytest.raises(RunError, match=r"^SystemExit: 0 \(.*odd.py:\d+\)$") as caught:
+        train(run, prepare(run.config))
+    assert (RunFolder(run.folder).state, RunFolder(run.folder).record["reason"]) == ("failed", str(caught.value))
+
+
 def test_evaluate_measures_a_metric_that_was_not_asked_for_in_training(examples, command):
     (run,) = compose([one for one in OWN if "metrics" not in one] + ["logger=csv", "epochs=1"])
     train(run, prepare(run.config))
@@ -114,11 +142,17 @@ def test_evaluate_measures_a_metric_that_was_not_asked_for_in_training(examples,
         (["logger=own", "logger._target_=my_data.Shapes"], "logger._target_ must be a logger of lightning.pytorch"),
         (["model._target_=my_data.Shapes"], "model must be built by my_data.Shapes, got TypeError"),
         (["model._target_=torch.nn.Identity"], r"logits of shape \(2, 3\) .* got shape \(2, 3, 32, 32\) of Identity"),
+        (["model._target_=odd.Integers"], r"logits .* got shape \(2, 3\), torch.int64, of Integers"),
+        (["model._target_=odd.Claims"], "logits .* got a SimpleNamespace of Claims"),
+        (["model._target_=odd.Exits"], "must be a network that takes images .* got Exits.* with SystemExit: 0"),
+        (["model._target_=odd.Fixed"], "must be a network with parameters to train, got Fixed.* without"),
+        (["model._target_=odd.Lazy"], "must be a network whose layers have their sizes, got Lazy.* with lazy 1.weight"),
         (["+model.depth=3"], "model must be built by my_network.MyNetwork, got TypeError: .*'depth'"),
         (["model._target_=torch.nn.Flatten", "recipe.dropout=0.3", "~model.width"], "recipe.dropout must be null with"),
     ],
 )  # fmt: skip
 def test_a_part_that_does_not_fit_is_told_before_anything_is_trained(examples, overrides, said):
+    (examples / "odd.py").write_text(ODD)
     from datavol.errors import ConfigError
     from datavol.training.preflight import check_runs
 

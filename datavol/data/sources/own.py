@@ -1,7 +1,7 @@
 """Opens a data set by a class of the user's."""
 
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -12,6 +12,7 @@ from PIL import Image
 from datavol.cli.text import shown
 from datavol.config.data import OwnDataConfig
 from datavol.config.objects import build_object
+from datavol.config.user_code import line_of
 from datavol.data.sources.rows import Rows, open_rows
 from datavol.data.sources.split import Division, Opened
 from datavol.data.sources.storage.folder import DamagedFile
@@ -43,7 +44,8 @@ def open_own(data: OwnDataConfig) -> Opened:
     """
     given = {} if data.root is None else {"root": data.root}
     source = build_object("data", data.target, data.options, **given)
-    if not callable(getattr(source, "read", None)) or not hasattr(source, "labels"):
+    values = _each(source, "labels", data.target)
+    if not callable(getattr(source, "read", None)) or values is None:
         lacks = " and ".join(name for name in ("labels", "read") if not hasattr(source, name)) or "a method read"
         raise ConfigError(f"data._target_ must give labels and read(position), got {data.target} without {lacks}")
     if data.cache != "off" and not hasattr(source, "stamp"):
@@ -51,7 +53,7 @@ def open_own(data: OwnDataConfig) -> Opened:
             f"data.cache must be off unless {data.target} has stamp(position), by which changes show, "
             f"got {data.cache}; leave data.cache out"
         )
-    labels = _labels(source, data.target)
+    labels = _labels(source, values, data.target)
     texts = {name: _texts(source, name, len(labels), data.target) for name in OPTIONAL}
     names = texts["names"] or [""] * len(labels)
     columns = {"groups": texts["groups"]} if texts["groups"] else {}
@@ -65,14 +67,19 @@ def open_own(data: OwnDataConfig) -> Opened:
     return open_rows(rows, Division.of(data), data.group or next(iter(columns), None))
 
 
-def _labels(source: Any, target: str) -> list[str]:
+def _labels(source: Any, values: list[Any], target: str) -> list[str]:
     """Read labels by name; numbers stand for `classes`."""
-    labels = np.asarray(source.labels)
+    try:
+        labels = np.asarray(values)
+    except ValueError as error:  # lists of unequal lengths
+        raise ConfigError(f"labels of {target} must be names or numbers, one an image, got {flat(error)}") from None
     if labels.ndim != 1 or not len(labels) or labels.dtype.kind not in "iuUO":
         raise ConfigError(
             f"labels of {target} must be names or numbers, one an image, got {labels.dtype} of shape {labels.shape}"
         )
-    classes = getattr(source, "classes", None)
+    if odd := [label for label in labels.tolist() if not isinstance(label, str | int)]:  # None, or pandas' nan
+        raise ConfigError(f"labels of {target} must be names or numbers, one an image, got {flat(odd[0])}")
+    classes = _each(source, "classes", target)
     if labels.dtype.kind not in "iu" or classes is None:
         return [str(label) for label in labels.tolist()]
     if labels.min() < 0 or labels.max() >= len(classes):
@@ -83,13 +90,29 @@ def _labels(source: Any, target: str) -> list[str]:
     return [str(classes[label]) for label in labels.tolist()]
 
 
+def _each(source: Any, name: str, target: str) -> list[Any] | None:
+    """List what a source gives in order under a name; None without it."""
+    try:
+        values = getattr(source, name, None)
+        if isinstance(values, str | bytes | Set | Mapping):  # a set's order differs between processes
+            raise TypeError(f"a {type(values).__name__}")
+        return None if values is None else list(values)
+    except (Exception, SystemExit) as error:  # a class of the user's may raise anything
+        raise ConfigError(
+            f"{name} of {target} must be a list or an array, got {type(error).__name__}: {flat(error)[:200]}"
+            f"{f' ({line})' if (line := line_of(error)) else ''}; mend it"
+        ) from error
+
+
 def _texts(source: Any, name: str, images: int, target: str) -> list[str]:
     """Read an optional text for each image; empty without it."""
-    values = getattr(source, name, None)
+    values = _each(source, name, target)
     if values is None:
         return []
     if len(values) != images:
         raise ConfigError(f"{name} of {target} must have a text for each of {images:,} images, got {len(values):,}")
+    if lacking := [position for position, value in enumerate(values) if value is None or value != value]:  # or nan
+        raise ConfigError(f"{name} of {target} must have a text for each image, got none for {lacking[0]:,}")
     return [str(value) for value in values]
 
 
@@ -107,13 +130,19 @@ class OwnImages:
             return image if isinstance(image, bytes) else _as_file(image)
         except OSError:
             raise
-        except Exception as error:  # a class of the user's may raise anything
+        except (Exception, SystemExit) as error:  # a class of the user's may raise anything
             raise DamagedFile(f"{type(error).__name__}: {flat(error)}") from error
 
     def stamp(self, key: str) -> tuple[int, ...]:
         """Give the source's own stamp; a constant without one."""
         stamp = getattr(self.source, "stamp", None)
-        return (0, *np.atleast_1d(stamp(_position(key))).tolist()) if stamp else (0,)
+        try:
+            return (0, *(int(one) for one in np.atleast_1d(stamp(_position(key))).tolist())) if stamp else (0,)
+        except (Exception, SystemExit) as error:  # a class of the user's may raise anything
+            raise ConfigError(
+                f"stamp of {self.place} must give a whole number, or several, got {type(error).__name__}: "
+                f"{flat(error)[:200]} for image {_position(key):,}; mend it"
+            ) from error
 
     def locate(self, key: str) -> str:
         """Write the image's number and name behind the class."""

@@ -5,6 +5,7 @@ from typing import Any
 
 import torch
 from torch import nn
+from torch.nn.parameter import UninitializedParameter
 
 from datavol.config.model import AnyModel, ModelConfig, OwnModelConfig
 from datavol.config.objects import build_object
@@ -48,23 +49,34 @@ def check_own_network(config: Config, classes: int) -> None:
     """
     model = config.model
     network = build_network(model, classes, config.recipe.dropout, config.init_seed).eval()
+    if lazy := [key for key, one in network.named_parameters() if isinstance(one, UninitializedParameter)]:
+        raise ConfigError(
+            f"model._target_ must be a network whose layers have their sizes, got {model.name} with lazy {lazy[0]}; "
+            "call it once in its constructor, on torch.zeros(2, 3, 64, 64)"
+        )
     for size in dict.fromkeys((config.recipe.augment.crop_size, config.recipe.evaluate.crop_size)):
         images = f"images of shape (2, 3, {size}, {size})"
         try:
             with torch.no_grad():
                 output = network(torch.zeros(2, 3, size, size))
-        except Exception as error:  # networks differ in what they raise
+        except (Exception, SystemExit) as error:  # networks differ in what they raise
             raise ConfigError(
                 f"model._target_ must be a network that takes {images}, got {model.name} with {type(error).__name__}: "
                 f"{flat(error)[:200]}; mend it, or try data.image_size=..."
             ) from error
-        shape = tuple(getattr(output, "shape", ()))
-        if shape != (2, classes):
-            got = f"shape {shape}" if shape else f"a {type(output).__name__}"
+        is_tensor = isinstance(output, torch.Tensor)
+        if not is_tensor or output.shape != (2, classes) or not output.is_floating_point():
+            got = f"shape {tuple(output.shape)}" if is_tensor else f"a {type(output).__name__}"
+            got += f", {output.dtype}," if is_tensor and not output.is_floating_point() else ""
             raise ConfigError(
                 f"model._target_ must be a network that gives logits of shape (2, {classes}) for {images}, got {got} "
                 f"of {model.name}; its class takes the number of classes as num_classes"
             )
+    if not any(one.requires_grad for one in network.parameters()):
+        raise ConfigError(
+            f"model._target_ must be a network with parameters to train, got {model.name} without; "
+            "requires_grad=True trains one"
+        )
 
 
 def _natural_size(network: nn.Module, size: int) -> str:

@@ -105,6 +105,13 @@ def test_a_stamp_of_its_own_allows_a_cache_and_marks_a_change(opened):
     assert source.train.stamp(0) != before
 
 
+@pytest.mark.parametrize(("stamp", "said"), [(lambda i: "v1", "ValueError: .*'v1'"), (lambda i: {}[i], "KeyError: 3")])
+def test_a_stamp_is_of_numbers(opened, stamp, said):
+    source = opened(HELD_OUT, stamp=stamp)
+    with pytest.raises(ConfigError, match=f"stamp of data_of_a_user.Made must give a whole number.*{said}"):
+        source.train.files.store.stamp("0000003")
+
+
 @pytest.mark.parametrize(
     ("has", "overrides", "said"),
     [
@@ -113,6 +120,13 @@ def test_a_stamp_of_its_own_allows_a_cache_and_marks_a_change(opened):
         ({"labels": [0, 1, 5] * 4, "classes": ("a", "b", "c")}, [], "from 0 to 2, as it has 3 classes, got 0 to 5"),
         ({"labels": [0.5] * 12}, [], "labels of data_of_a_user.Made must be names or numbers"),
         ({"labels": []}, [], "must be names or numbers"),
+        ({"labels": (1 // 0 for _ in "a")}, [], r"labels of .*, got ZeroDivisionError: .*test_own.py:\d+"),
+        ({"labels": [[1], [1, 2]] * 6}, [], "labels of data_of_a_user.Made must be names or numbers"),
+        ({"labels": ["a", None] * 6}, [], "labels of data_of_a_user.Made must be names or numbers, .* got None"),
+        ({"classes": {"a", "b", "c"}}, [], "classes of data_of_a_user.Made must be a list or an array, .* a set"),
+        ({"classes": 3}, [], "classes of data_of_a_user.Made must be a list .*'int' object is not iterable"),
+        ({"splits": 5}, [], "splits of data_of_a_user.Made must be a list"),
+        ({"groups": ["a", None] * 6}, [], "groups of data_of_a_user.Made must have a text for each .* none for 1"),
         ({"groups": ["a"]}, [], "groups of data_of_a_user.Made must have a text for each of 12 images, got 1"),
         ({}, ["data.cache=ram"], r"data.cache must be off unless data_of_a_user.Made has stamp\(position\)"),
         ({"splits": ["train"] * 12}, [], "data.val_fraction must be null when data._target_ has a split"),
@@ -128,6 +142,7 @@ def test_what_a_source_lacks_is_told_in_one_line(opened, has, overrides, said):
     [
         (lambda i: {}[i], DamagedImage, "KeyError"),
         (lambda i: PIXELS[i].astype(float), DamagedImage, "uint8 of shape .H, W. or .H, W, 3., got float64"),
+        (lambda i: sys.exit(0), DamagedImage, "SystemExit: 0"),
         (lambda i: None, DamagedImage, "got a NoneType"),
         (lambda i: b"no image", DamagedImage, "8 bytes of no known format"),
         (lambda i: Path("/not/there").read_bytes(), RunError, "must be readable, got 'data_of_a_user.Made"),
