@@ -91,7 +91,7 @@ def _labels(source: Any, values: list[Any], target: str) -> list[str]:
 
 
 def _each(source: Any, name: str, target: str) -> list[Any] | None:
-    """List what a source gives in order under a name; None without it."""
+    """List what a source gives under a name; None without it."""
     try:
         values = getattr(source, name, None)
         if isinstance(values, str | bytes | Set | Mapping):  # a set's order differs between processes
@@ -136,13 +136,20 @@ class OwnImages:
     def stamp(self, key: str) -> tuple[int, ...]:
         """Give the source's own stamp; a constant without one."""
         stamp = getattr(self.source, "stamp", None)
+        if stamp is None:
+            return (0,)
         try:
-            return (0, *(int(one) for one in np.atleast_1d(stamp(_position(key))).tolist())) if stamp else (0,)
+            marks = np.atleast_1d(stamp(_position(key)))
+            if marks.dtype.kind not in "biuf":
+                raise TypeError(f"{marks.tolist()}")
+        except OSError:
+            raise
         except (Exception, SystemExit) as error:  # a class of the user's may raise anything
             raise ConfigError(
-                f"stamp of {self.place} must give a whole number, or several, got {type(error).__name__}: "
+                f"stamp of {self.place} must give a number, or several, got {type(error).__name__}: "
                 f"{flat(error)[:200]} for image {_position(key):,}; mend it"
             ) from error
+        return (0, *marks.tolist())
 
     def locate(self, key: str) -> str:
         """Write the image's number and name behind the class."""

@@ -105,11 +105,11 @@ def test_a_stamp_of_its_own_allows_a_cache_and_marks_a_change(opened):
     assert source.train.stamp(0) != before
 
 
-@pytest.mark.parametrize(("stamp", "said"), [(lambda i: "v1", "ValueError: .*'v1'"), (lambda i: {}[i], "KeyError: 3")])
+@pytest.mark.parametrize(("stamp", "said"), [(lambda i: "v1", "TypeError: .*'v1'"), (lambda i: {}[i], "KeyError: ")])
 def test_a_stamp_is_of_numbers(opened, stamp, said):
     source = opened(HELD_OUT, stamp=stamp)
-    with pytest.raises(ConfigError, match=f"stamp of data_of_a_user.Made must give a whole number.*{said}"):
-        source.train.files.store.stamp("0000003")
+    with pytest.raises(ConfigError, match=f"stamp of data_of_a_user.Made must give a number, or several.*{said}"):
+        source.train.stamp(0)
 
 
 @pytest.mark.parametrize(
