@@ -25,7 +25,13 @@ from pydantic import ValidationError
 from datavol.cli.agents import as_overrides
 from datavol.config.command_line.arguments import as_meant, searched
 from datavol.config.command_line.jobs import JobComposer
-from datavol.config.command_line.messages import hydra_message, missing_target, option_message, schema_message
+from datavol.config.command_line.messages import (
+    hydra_message,
+    missing_target,
+    option_message,
+    schema_message,
+    without_own,
+)
 from datavol.config.command_line.sweepers import check_sweeper, one_of, splits_as_hydra
 from datavol.config.identity import canonical
 from datavol.config.model import TORCHVISION_NETWORKS, own_name
@@ -197,6 +203,8 @@ def _with_code(values: dict[str, Any]) -> dict[str, Any]:
     if isinstance(model, dict) and "_target_" in model:
         if model["_target_"] == "???":
             raise ConfigError(missing_target("model"))
+        if model.get("library") in ("torchvision", "timm"):  # a network of theirs, with a class behind +
+            raise ConfigError(without_own("model._target_", model["_target_"]))
         values["model"] = model | {"name": model.get("name") or own_name(model)}
     return values | {"code": code_of(values)}
 

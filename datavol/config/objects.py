@@ -32,7 +32,9 @@ def _check_named(objects: dict[str, Any]) -> dict[str, Any]:
         if not re.fullmatch(r"[A-Za-z_]\w*", name):  # it becomes a column's
             raise ValueError(f"names of letters, digits and _ ({name} is none)", "")
         if not isinstance(one, dict) or not isinstance(one.get("_target_"), str):
-            raise ValueError(f"names, each with a _target_ ({name} has none)", "")
+            named = isinstance(one, str) and "." in one and name != "_target_"  # the class itself
+            remedy = f"{{{name}:{{_target_:{one}}}}}" if named else ""
+            raise ValueError(f"names, each with a _target_ ({name} has none)", remedy)
     return objects
 
 

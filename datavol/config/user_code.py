@@ -9,6 +9,7 @@ import hashlib
 import importlib
 import inspect
 import os
+import re
 import sys
 import sysconfig
 import traceback
@@ -43,10 +44,13 @@ def find_object(path: str, where: str) -> Any:
     module_path, _, name = full_path(path, where).rpartition(".")
     if not module_path:
         known = sorted(_offered(where.partition(".")[0]))
+        by_dots = re.sub("[:/]+", ".", path)  # entry points and uvicorn have a colon
+        module, inside = (by_dots, "MyClass") if Path(f"{by_dots}.py").is_file() else ("my_module", path)
+        usual = by_dots if "." in by_dots else f"{module}.{inside}"
         offers = f" or one of {', '.join(known)}" if known else ""
         raise ConfigError(
             f"{where}._target_ must be a class by its module{offers}, got {path}; "
-            f"try {where}._target_={near(path, known) or f'my_module.{path}'}"
+            f"try {where}._target_={near(path, known) or usual}"
         )
     found: Any
     try:

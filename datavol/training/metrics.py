@@ -13,6 +13,9 @@ from torchmetrics import Metric
 TOP = 5
 CALIBRATION_BINS = 15
 
+BUILT_IN = ("images", "loss", "top1", "top5", "margin_correct", "margin_incorrect", "calibration_error")
+"""Names of what every evaluation measures."""
+
 
 class TopPredictions(NamedTuple):
     """Holds the part of a batch's logits that the metrics need."""

@@ -11,6 +11,7 @@ from datavol.config.logger import OwnLoggerConfig
 from datavol.config.objects import build_object
 from datavol.config.run import Run
 from datavol.errors import ConfigError
+from datavol.training.metrics import BUILT_IN
 
 
 def build_metrics(metrics: Mapping[str, Mapping[str, Any]], classes: int) -> dict[str, Metric]:
@@ -22,6 +23,11 @@ def build_metrics(metrics: Mapping[str, Mapping[str, Any]], classes: int) -> dic
     built = {}
     for name, options in metrics.items():
         where, given = f"metrics.{name}", {key: value for key, value in options.items() if key != "_target_"}
+        if name in BUILT_IN:  # its numbers would be replaced by these
+            raise ConfigError(
+                f"{where} must have a name that datavol does not measure itself ({', '.join(BUILT_IN)}), got {name}; "
+                f"try +metrics.my_{name}._target_={options['_target_']}"
+            )
         metric = build_object(where, options["_target_"], given, num_classes=classes)
         if not isinstance(metric, Metric):
             raise ConfigError(

@@ -138,6 +138,7 @@ def test_evaluate_measures_a_metric_that_was_not_asked_for_in_training(examples,
     ("overrides", "said"),
     [
         (["+metrics.a._target_=my_network.MyNetwork"], "metrics.a must be a torchmetrics.Metric, got a MyNetwork"),
+        (["+metrics.top1._target_=my_measures.WorstClass"], r"try \+metrics.my_top1._target_=my_measures.WorstClass"),
         (["+callbacks.a._target_=my_data.Shapes"], "callbacks.a must be a lightning.pytorch.Callback, got a Shapes"),
         (["logger=own", "logger._target_=my_data.Shapes"], "logger._target_ must be a logger of lightning.pytorch"),
         (["model._target_=my_data.Shapes"], "model must be built by my_data.Shapes, got TypeError"),

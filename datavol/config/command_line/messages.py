@@ -53,8 +53,11 @@ def schema_message(error: ValidationError) -> str:
     got = "nothing" if first["type"] == "missing" else json.dumps(first["input"], default=str, ensure_ascii=False)
     if takes_text(name) and isinstance(first["input"], (bool, int, float)):  # a folder may be called 2024
         return f"{name} must be {rule}, got {got} without quotes; try {typed(name, got)}"
+    added = "+" if name in NAMED_OBJECTS else ""  # keys that conf/ does not have
     advice = (
-        shlex.quote(f"{name}={value}") if value else remedy(name, None if got == "nothing" else _typed(first["input"]))
+        shlex.quote(f"{added}{name}={value}")
+        if value
+        else remedy(name, None if got == "nothing" else _typed(first["input"]))
     )
     return f"{name} must be {rule}, got {got}" + (f"; try {advice}" if advice else "; see --help")
 
@@ -91,7 +94,7 @@ def _unknown_key(name: str, known: Sequence[str], got: str | None = None, chosen
     if group in NAMED_OBJECTS:
         return f"{name} must be written with +, got it without; try {shlex.quote(f'+{name}={got}')}"
     if name in known and name.endswith("._target_"):
-        return f"{name} must come with {group}=own, got it without; try {group}=own {name}={got}"
+        return without_own(name, got)
     if name in known:  # of the schema, but not of the union's chosen member
         owners = owners_of(name)
         return (
@@ -172,6 +175,12 @@ def _searched(overrides: Sequence[str]) -> list[Path]:
     given = OverridesParser.create().parse_overrides([one for one in overrides if one.startswith("hydra.searchpath=")])
     values = [one.value() for one in given]
     return [Path(str(one).removeprefix("file://")) for value in values if isinstance(value, list) for one in value]
+
+
+def without_own(name: str, got: str | None) -> str:
+    """Word a class of the user's without its group's `own` choice."""
+    group = name.partition(".")[0]
+    return f"{name} must come with {group}=own, got it without; try {group}=own {name}={got}"
 
 
 def missing_target(group: str) -> str:
