@@ -161,3 +161,28 @@ def test_a_part_that_does_not_fit_is_told_before_anything_is_trained(examples, o
         check_runs(compose([*OWN, *overrides]))
     assert "\n" not in str(caught.value)
     assert not (examples / "studies").exists()
+
+
+def test_an_optimiser_that_leaves_its_closure_uncalled_is_refused_with_the_line_to_write(examples):
+    from datavol.config.recipe import OptimiserConfig
+    from datavol.errors import ConfigError
+    from datavol.training.optimisation.optimiser import check_optimiser
+
+    mended = "        loss = None if closure is None else torch.enable_grad()(closure)()\n"
+    text = "import torch\n\nclass Sign(torch.optim.SGD):\n    def step(self, closure=None):\n"
+    step = "        return super().step()\n"
+    (examples / "deaf.py").write_text(text + step)
+    (examples / "hearing.py").write_text(text + mended + step)
+    values = {
+        "name": "sgd",
+        "lr": 0.1,
+        "weight_decay": 0,
+        "momentum": 0,
+        "nesterov": False,
+        "library": None,
+        "decay": "all",
+    }
+    with pytest.raises(ConfigError, match=r"must call the closure that its step is given, got deaf.Sign") as caught:
+        check_optimiser(OptimiserConfig(**values, _target_="deaf.Sign"))
+    assert mended.strip() in str(caught.value)
+    check_optimiser(OptimiserConfig(**values, _target_="hearing.Sign"))

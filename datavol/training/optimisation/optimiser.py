@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.optim import SGD, AdamW, Optimizer
 
 from datavol.config.objects import build_object, takes_argument
@@ -168,10 +168,16 @@ def check_optimiser(optimiser: OptimiserConfig) -> Optimizer:
     shapes = ((4, 3, 3, 3), (4, 4), (4,))  # of a convolution, a linear layer, and a bias
     parameters = [nn.Parameter(torch.linspace(-1, 1, torch.Size(one).numel()).reshape(one)) for one in shapes]
     built = build_optimiser(parameters, optimiser)
+    closures: list[Tensor] = []
+
+    def closure() -> Tensor:
+        closures.append(torch.zeros(()))
+        return closures[-1]
+
     try:
         for parameter in parameters:
             parameter.grad = torch.ones_like(parameter)
-        built.step()
+        built.step(closure)
         file = io.BytesIO()
         torch.save(built.state_dict(), file)
         file.seek(0)
@@ -182,4 +188,9 @@ def check_optimiser(optimiser: OptimiserConfig) -> Optimizer:
             f"{KEY} must take a step and keep its state as plain values, got {optimiser.target or optimiser.name} with "
             f"{type(error).__name__}: {flat(error)[:200]}; check the keys of {KEY}"
         ) from None
+    if not closures:  # Lightning computes the gradients in it
+        raise ConfigError(
+            f"{KEY} must call the closure that its step is given, got {optimiser.target or optimiser.name}, which does "
+            "not; begin step with: loss = None if closure is None else torch.enable_grad()(closure)()"
+        )
     return built
