@@ -50,6 +50,7 @@ SINGLE = [
 ]  # fmt: skip
 """Command lines of single runs whose names are pinned, hash included."""
 ADDED_COLUMNS = [
+    "own_code",
     "folds",
     "fold",
     "folds_hash",

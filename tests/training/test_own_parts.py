@@ -186,3 +186,20 @@ def test_an_optimiser_that_leaves_its_closure_uncalled_is_refused_with_the_line_
         check_optimiser(OptimiserConfig(**values, _target_="deaf.Sign"))
     assert mended.strip() in str(caught.value)
     check_optimiser(OptimiserConfig(**values, _target_="hearing.Sign"))
+
+
+def test_the_audit_names_runs_of_other_code(examples):
+    from datavol.config import user_code
+    from datavol.study.audit.comparability import audit
+    from datavol.study.load.study import load_study
+
+    for fraction in ("0.5", "1"):
+        (run,) = compose([*OWN, "logger=csv", "epochs=1", f"fraction={fraction}"])
+        train(run, prepare(run.config))
+        with (examples / "my_network.py").open("a") as file:
+            file.write("# another version\n")
+        user_code._code_of_module.cache_clear()
+    findings = [
+        finding for finding in audit(load_study([Path("studies/shapes")])) if "your own classes" in str(finding)
+    ]
+    assert [finding.severity for finding in findings] == ["major"]
