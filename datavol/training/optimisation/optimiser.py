@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 from torch.optim import SGD, AdamW, Optimizer
 
 from datavol.config.objects import build_object, takes_argument
@@ -168,11 +168,11 @@ def check_optimiser(optimiser: OptimiserConfig) -> Optimizer:
     shapes = ((4, 3, 3, 3), (4, 4), (4,))  # of a convolution, a linear layer, and a bias
     parameters = [nn.Parameter(torch.linspace(-1, 1, torch.Size(one).numel()).reshape(one)) for one in shapes]
     built = build_optimiser(parameters, optimiser)
-    closures: list[Tensor] = []
+    closures: list[float] = []
 
-    def closure() -> Tensor:
-        closures.append(torch.zeros(()))
-        return closures[-1]
+    def closure() -> float:
+        closures.append(0.0)
+        return 0.0
 
     try:
         for parameter in parameters:
