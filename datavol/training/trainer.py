@@ -107,6 +107,7 @@ def fewer_warnings() -> Iterator[None]:
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".*does not have many workers.*")
         warnings.filterwarnings("ignore", message=".*`srun` command is available.*")
+        warnings.filterwarnings("ignore", message=".*module\\(s\\) in eval mode.*")  # those of recipe.freeze
         warnings.filterwarnings("ignore", message=".*LeafSpec.*", category=FutureWarning)  # deprecated by torch
         yield
 

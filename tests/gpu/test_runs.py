@@ -12,12 +12,12 @@ from pathlib import Path
 
 import pytest
 import torch
+from factories.dying import die
 from factories.small_runs import HANG, timeless
 
 from datavol.data.prepare import prepare
 from datavol.errors import RunError
 from datavol.runs.folder import RunFolder, runs_of
-from datavol.training import trainer as trainer_module
 from datavol.training.callbacks.monitoring import Progress
 from datavol.training.trainer import train
 
@@ -98,26 +98,13 @@ def test_no_option_of_a_step_changes_more_than_rounding(options, device, tiny, e
 
 
 @pytest.mark.parametrize("precision", ["32", "bf16-mixed"])
-def test_a_stopped_run_goes_on_bit_for_bit_with_deterministic_algorithms(
-    precision, device, little, elsewhere, monkeypatch
-):
-    class Stopped(Exception):
-        """Stands for whatever kills a process."""
-
-    class Dying(Progress):
-        def on_train_batch_end(self, trainer, pl_module, *_):
-            if pl_module.iteration == 22:
-                raise Stopped
-
+def test_a_stopped_run_goes_on_bit_for_bit_with_deterministic_algorithms(precision, device, little, elsewhere):
     options = [*MIXED, *on(device), f"trainer.precision={precision}", "check_every=5", "trainer.cudnn_benchmark=false"]
     options += ["checkpoint.every_minutes=1e-9"]
     with deterministic():
         whole = trained(little("study=whole", *options))
         run = little("study=stopped", *options)
-        with monkeypatch.context() as patched:
-            patched.setattr(trainer_module, "Progress", Dying)
-            with pytest.raises(Stopped):
-                trained(run)
+        die(lambda: trained(run), iteration=22)
         assert_same(whole, trained(run))
 
 

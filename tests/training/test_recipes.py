@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import timm
 import torch
+from factories.dying import die
 from factories.small_runs import timeless
 from timm.optim import create_optimizer_v2
 from timm.scheduler import create_scheduler_v2
@@ -13,17 +14,11 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from datavol.data.prepare import prepare
 from datavol.runs.folder import RunFolder
 from datavol.runs.randomness import permutation
-from datavol.training import trainer as trainer_module
-from datavol.training.callbacks.monitoring import Progress
 from datavol.training.evaluation import load_weights
 from datavol.training.trainer import build_data, build_module, train
 
 SMALLER = ["data.images=160", "recipe.batch_size=16", "epochs=2"]  # 10 iterations per budget epoch
 PLAIN = ["recipe=plain", "recipe.augment.flip=0", "recipe.augment.crop_scale=1", "trainer.memory_format=contiguous"]
-
-
-class Stopped(Exception):
-    """Stands for whatever kills a process."""
 
 
 def trained(run) -> RunFolder:
@@ -102,21 +97,13 @@ RECIPES = {
 
 
 @pytest.mark.parametrize(("name", "iteration"), [("of timm", 13), ("of torch", 15), ("in layers", 10)])
-def test_a_killed_run_goes_on_bit_for_bit(name, iteration, little, elsewhere, monkeypatch):
+def test_a_killed_run_goes_on_bit_for_bit(name, iteration, little, elsewhere):
     """Killed inside a budget epoch, or at its end."""
     options = [*SMALLER, *RECIPES[name].split(), "check_every=2", "checkpoint.every_minutes=1e-9"]
     whole = trained(little("study=whole", *options))
     run = little("study=killed", *options)
 
-    class Dying(Progress):
-        def on_train_batch_end(self, trainer, pl_module, *_):
-            if pl_module.iteration == iteration:
-                raise Stopped
-
-    with monkeypatch.context() as patched:
-        patched.setattr(trainer_module, "Progress", Dying)
-        with pytest.raises(Stopped):
-            trained(run)
+    die(lambda: trained(run), iteration=iteration)
     folder = trained(run)
     assert timeless(folder.rows) == timeless(whole.rows)
     ours, theirs = kept(folder), kept(whole)

@@ -10,6 +10,7 @@ from unittest.mock import Mock
 import numpy as np
 import pytest
 import torch
+from factories.dying import die
 from factories.schedules import scheduled_lrs
 from factories.small_runs import timeless
 from torch.nn import functional as F
@@ -29,36 +30,20 @@ from datavol.training.record import recorded
 from datavol.training.trainer import train
 
 
-class Stopped(Exception):
-    """Stands for whatever kills a process."""
-
-
 def trained(run) -> RunFolder:
     train(run, prepare(run.config))
     return RunFolder(run.folder)
 
 
 @pytest.fixture
-def stopped(monkeypatch):
+def stopped():
     """Trains a run that dies once budget epoch `epoch` + 1 is measured but not kept, or in the step of `iteration`."""
 
-    def die(run, epoch: int | None = None, *, iteration: int | None = None) -> RunFolder:
-        class Dying(Progress):
-            def on_validation_end(self, trainer, pl_module):
-                if trainer.current_epoch == epoch:
-                    raise Stopped
-
-            def on_train_batch_end(self, trainer, pl_module, *_):
-                if pl_module.iteration == iteration:
-                    raise Stopped
-
-        with monkeypatch.context() as patched:
-            patched.setattr(trainer_module, "Progress", Dying)
-            with pytest.raises(Stopped):
-                trained(run)
+    def stop(run, epoch: int | None = None, *, iteration: int | None = None) -> RunFolder:
+        die(lambda: trained(run), epoch=epoch, iteration=iteration)
         return RunFolder(run.folder)
 
-    return die
+    return stop
 
 
 def weights(folder: RunFolder) -> dict[str, torch.Tensor]:

@@ -121,7 +121,7 @@ class OwnImages:
     """Reads images of a user's source as bytes of files."""
 
     place: str  # its class
-    source: Any
+    source: OwnSource
 
     def read(self, key: str) -> bytes:
         """Read an image; what is no file becomes one, without loss."""

@@ -1,7 +1,8 @@
-"""Pools runs on the folds of a data set, in which every image is validated on once.
+"""Pools runs on the folds of a data set.
 
-A fold's validation images are its own, so that runs on different folds cannot be compared. All folds of one
-configuration together are one measurement on all images: a row of a study, as if one run had made it.
+Every image is validated on once. A fold's validation images are its own, so that runs on different folds cannot be
+compared. All folds of one configuration together are one measurement on all images: a row of a study, as if one run had
+made it.
 """
 
 from __future__ import annotations

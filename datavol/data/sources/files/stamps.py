@@ -1,4 +1,4 @@
-"""Stamps files by size and times, so that what was made of them is known to be theirs."""
+"""Stamps files by size and times."""
 
 import hashlib
 import time
