@@ -21,11 +21,12 @@ from datavol.study.questions.gates import Gate, Refused
 from datavol.study.questions.remedies import train_command
 from datavol.study.questions.saturation import full_curve
 
-Asked = Literal["full", "saturation", "target"]
+Asked = Literal["full", "saturation", "target", "doubling"]
 ASKED = {
     "full": "the accuracy of the full set on these test images",
     "saturation": "the fraction that is enough",
     "target": "the images needed",
+    "doubling": "what twice the data would buy",
 }
 SLACK = 1 + 1e-9  # of fractions, which are decimals
 OUTCOMES = 20  # equally likely outcomes of each candidate
@@ -41,7 +42,8 @@ class NextRun:
     """Stores the best next run.
 
     Attributes:
-        asked: The interval that it narrows: `full` (accuracy, a share), `saturation` or `target` (in doublings of n).
+        asked: The interval that it narrows: `full` and `doubling` (accuracies, shares), `saturation` or `target` (in
+            doublings of n).
         fraction: Its fraction.
         seed: The least one that is not used at this fraction.
         hours: Expected hours of training and evaluation.
@@ -62,7 +64,7 @@ class NextRun:
 
     def __str__(self) -> str:
         took = f"about {60 * self.hours:.2g} min" if self.hours < 1 else f"about {self.hours:.3g} h"
-        scale, unit = (100, "points") if self.asked == "full" else (1, "doublings")
+        scale, unit = (100, "points") if self.asked in ("full", "doubling") else (1, "doublings")
         widths = f"from {scale * self.now:.2g} to {scale * self.then:.2g} {unit} wide"
         interval = f"the {level_text(self.level)} interval of {ASKED[self.asked]}"
         return f"training fraction={self.fraction:g} seed={self.seed} ({took}) would narrow {interval} {widths}"
@@ -178,11 +180,14 @@ def _draws(
     smallest, limit = float(fitted.n[0]), fitted.limit
     end = min(float(full), limit)  # images may be rounded down
     grid = np.geomspace(smallest, limit if asked == "target" else end, GRID)
-    sizes = np.unique([*images, *grid, end])
+    twice = min(2 * end, limit)
+    sizes = np.unique([*images, *grid, end, twice])
     errors = fitted.average_errors(sizes, same_images=True)  # what other images would give no run here tells
     outcomes, at_end = errors[:, np.searchsorted(sizes, images)], errors[:, np.searchsorted(sizes, end)]
     if asked == "full":
         return at_end, outcomes
+    if asked == "doubling":
+        return at_end - errors[:, np.searchsorted(sizes, twice)], outcomes
     # The size that each curve needs, in doublings; where none suffices, the last that is searched
     wanted = at_end + delta if target is None or asked == "saturation" else np.full(len(errors), 1 - target)
     needed = settled(grid, errors[:, np.searchsorted(sizes, grid)] - wanted[:, None])
