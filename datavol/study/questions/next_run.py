@@ -19,6 +19,7 @@ from datavol.study.curves.learning_curve import REACH, LearningCurve
 from datavol.study.questions.curve_runs import CurveRuns
 from datavol.study.questions.gates import Gate, Refused
 from datavol.study.questions.remedies import train_command
+from datavol.study.questions.run_time import seconds_of_run
 from datavol.study.questions.saturation import full_curve
 
 Asked = Literal["full", "saturation", "target", "doubling"]
@@ -157,14 +158,11 @@ def _candidates(fractions: pd.Series, *, smaller: bool) -> list[float]:
 
 
 def _seconds(runs: pd.DataFrame, images: int) -> float:
-    """Predict the seconds of a run on so many images."""
-    seconds = runs["seconds_train"] + runs["seconds_val"]
-    if seconds.isna().all() or not seconds.median() > 0:
+    """Predict the seconds of a run on so many images, or refuse."""
+    if (seconds := seconds_of_run(runs, images)) is None:
         why = "the seconds that runs took were not recorded, so no run is the best per hour"
         raise Refused(Gate("seconds", why, "load the study's folder, whose records have them", refuses=True))
-    if runs["budget"].iloc[0] == "iterations":
-        return float(seconds.median())  # all fractions take equally many iterations
-    return float((seconds / runs["images"]).median() * images)  # equal epochs: proportional to the images
+    return seconds
 
 
 def _draws(

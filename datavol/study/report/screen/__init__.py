@@ -1,0 +1,1 @@
+"""Makes the first screen of a report, and shows it in several forms."""
