@@ -10,6 +10,7 @@ from datavol.errors import ConfigError
 
 COMMANDS = {
     "run": "train one run, or with -m a sweep",
+    "ask": "answer a question with as few runs as it takes",
     "plan": "say what a sweep would do and take, before it trains",
     "report": "write what a study found as a page, tables and figures",
     "evaluate": "measure kept checkpoints",

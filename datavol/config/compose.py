@@ -155,6 +155,21 @@ def _split(master: DictConfig, overrides: Sequence[str], loader: Any) -> list[li
     return jobs
 
 
+def slurm_parameters(overrides: Sequence[str]) -> dict[str, Any] | None:
+    """Read the parameters of the SLURM launcher that overrides choose.
+
+    None where they choose none.
+    """
+    with initialize_config_dir(str(conf_dir()), version_base=HYDRA_VERSION):
+        hydra = GlobalHydra.instance().hydra
+        assert hydra is not None
+        master = hydra.compose_config("config", list(overrides), run_mode=RunMode.MULTIRUN, from_shell=True)
+        launcher = OmegaConf.to_container(master.hydra.launcher, resolve=True)
+    assert isinstance(launcher, dict)
+    parameters = {str(name): value for name, value in launcher.items() if name != "_target_"}
+    return parameters if "tasks_per_node" in parameters else None
+
+
 def is_of_hydra(override: str) -> bool:
     """Return whether an override is of Hydra's own keys."""
     return re.match(r"[+~]*hydra[./=@]", override) is not None

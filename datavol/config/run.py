@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import model_validator
 
+from datavol.config.ask import AskConfig
 from datavol.config.data import AnyData, ImbalanceConfig, OwnDataConfig
 from datavol.config.identity import hash_of
 from datavol.config.logger import AnyLogger, OwnLoggerConfig
@@ -73,6 +74,7 @@ class Config(Section):
     )
     checkpoint: CheckpointConfig = key("a section", hashed=False)
     plan: PlanConfig = key("a section", hashed=False)
+    ask: AskConfig = key("a section", hashed=False)
     sweep: SweepConfig = key("a section", hashed=False)
     model: AnyModel = key("a section", hashed=True)
     data: AnyData = key("a section", hashed=True)

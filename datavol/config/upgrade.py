@@ -20,7 +20,7 @@ SCHEMA_VERSION = 2
 RENAMED: dict[int, dict[str, str | None]] = {}
 """Keys renamed (`{"trainer.cards": "trainer.devices"}`) or removed (None), by schema version."""
 
-WITHOUT_EFFECT = ("sweep", "plan", "checkpoint", "logger")
+WITHOUT_EFFECT = ("sweep", "plan", "ask", "checkpoint", "logger")
 """Sections without effect on results: no key of theirs may make a record unreadable."""
 
 

@@ -10,8 +10,10 @@ from datavol.sweep.slurm import check_slurm
 from datavol.training.preflight import check_runs
 
 
-def prepare_runs(runs: Sequence[Run]) -> tuple[list[Run], Prepared]:
+def prepare_runs(runs: Sequence[Run], *, quiet: bool = False) -> tuple[list[Run], Prepared]:
     """Open the data of runs, say what was found, draw the subsets.
+
+    `quiet` where it was said before.
 
     Returns:
         The runs, each with its subset; and the data of the first one.
@@ -22,7 +24,7 @@ def prepare_runs(runs: Sequence[Run]) -> tuple[list[Run], Prepared]:
     if any(run.on_cluster for run in runs):
         check_slurm()
     prepared = check_runs(list(runs))
-    announce(line for one in prepared for line in one.source.lines)  # what several data sets share, once
+    announce([] if quiet else [line for one in prepared for line in one.source.lines])  # what data sets share, once
     prepared, found = audit_prepared(runs, prepared)
-    announce(found)
+    announce([] if quiet else found)
     return [with_subset(*pair) for pair in zip(runs, prepared, strict=True)], prepared[0]

@@ -25,12 +25,14 @@ class MoreData:
         width: Half of the width that the interval of the gain may have; None asks whether it is above `delta`.
         level: Of the interval.
         most: Runs at most.
+        at_once: Runs that are trained between two looks.
     """
 
     delta: float = 0.01
     width: float | None = None
     level: float = 0.95
     most: int = 18
+    at_once: int = 1
 
     @property
     def text(self) -> str:
@@ -56,7 +58,8 @@ class MoreData:
         if said := self._decided(found):
             return Look(number, "answered", f"{said[1]}: {told}", curve.provenance, said[0], numbers=numbers)
         best = doubling(_noiseless(curve), self.level)
-        following = next_runs(curve, "doubling", level=self.level).iloc[0]
+        candidates = next_runs(curve, "doubling", level=self.level)
+        following = candidates.iloc[0]
         hopeless = following["now"] - following["then"] < WORTH * following["now"]
         if hopeless or not self._decided(best):
             sentence = f"{told}; {self._beyond(best)}"
@@ -64,8 +67,9 @@ class MoreData:
         if runs >= self.most:
             sentence = f"{told}, after {runs} runs: too wide to tell"
             return Look(number, "cannot be told", sentence, curve.provenance, numbers=numbers)
-        step = Step(float(following["fraction"]), int(following["seed"]))
-        return Look(number, "open", told, curve.provenance, next=(step,), numbers=numbers)
+        best_runs = candidates[["fraction", "seed"]].head(min(self.at_once, self.most - runs))
+        steps = tuple(Step(float(fraction), int(seed)) for fraction, seed in best_runs.to_numpy())
+        return Look(number, "open", told, curve.provenance, next=steps, numbers=numbers)
 
     def _told(self, found: Doubling) -> str:
         sure = f"{span(found.low, found.high)} with {level_text(self.level)} certainty"

@@ -12,6 +12,7 @@ from datavol.study.questions.curve_runs import CurveRuns
 from datavol.study.questions.target import Target, images_for_target
 
 FIRST, SMALL = 0.25, 0.0625
+REPEATS = 3  # of the full set, where the crossing lies beyond it
 NEAR = 0.2  # a size within a fifth of a measured one tells as much as that one again
 
 
@@ -24,12 +25,14 @@ class Reach:
         level: Of the interval.
         width: Doublings between the ends of the interval at which the number counts as known.
         most: Runs at most.
+        at_once: Runs that are trained between two looks.
     """
 
     target: float
     level: float = 0.95
     width: float = 1.0
     most: int = 18
+    at_once: int = 1
 
     @property
     def text(self) -> str:
@@ -55,11 +58,10 @@ class Reach:
             return Look(number, "answered", told, curve.provenance, f"{about(middle)} images", numbers=numbers)
         if len(curve.runs) >= self.most:
             return Look(number, "cannot be told", told, curve.provenance, numbers=numbers)
-        step = self._next(curve, found)
-        if step is None:
+        if not (steps := self._next(curve, found)):
             beyond = f"{told}; no further run on the data at hand tells it closer, only more data"
             return Look(number, "cannot be told", beyond, curve.provenance, numbers=numbers)
-        return Look(number, "open", told, curve.provenance, next=(step,), numbers=numbers)
+        return Look(number, "open", told, curve.provenance, next=steps, numbers=numbers)
 
     def _first(self, curve: CurveRuns | None) -> Step | None:
         """Choose runs until three sizes are measured; then None."""
@@ -100,20 +102,24 @@ class Reach:
         fewer = " or fewer" if low <= needed.smallest else ""
         return f"{wanted} takes {about(low)}{fewer} to {about(high)} images"
 
-    def _next(self, curve: CurveRuns, found: Target) -> Step | None:
-        """Choose the size near the crossing that tells most; None if all lie beyond the data."""
+    def _next(self, curve: CurveRuns, found: Target) -> tuple[Step, ...]:
+        """Choose sizes near the crossing; none if it lies beyond the data, whose end is known."""
         full, sizes = curve.full_size, found.needed.sizes
         middle, low, high = np.quantile(sizes, [0.5, 0.16, 0.84], method="higher")
         runs = curve.runs
         measured = np.unique(runs["images"].to_numpy())
+        new = []
         for n in (middle, low, high):
             inside = found.needed.smallest < n < full
             if inside and not np.isclose(n, measured, rtol=NEAR).any():
-                return Step(_rounded(n / full), 0)
-        if low > full:
-            return None if len(runs[runs["images"] == measured[-1]]) >= 3 else self._repeat(curve, float(measured[-1]))
+                new.append(Step(_rounded(n / full), 0))
+                measured = np.append(measured, n)
+        if new:
+            return tuple(new[: min(self.at_once, self.most - len(runs))])
+        if low > full and len(runs[runs["images"] == measured.max()]) >= REPEATS:
+            return ()
         nearest = measured[np.abs(np.log(measured / min(middle, full))).argmin()]
-        return self._repeat(curve, float(nearest))
+        return (self._repeat(curve, float(nearest)),)
 
     def _repeat(self, curve: CurveRuns, images: float) -> Step:
         there = curve.runs[curve.runs["images"] == images]

@@ -1,0 +1,90 @@
+"""Answers a question with as few runs as it takes: `python -m datavol.ask ask.enough=0.25`.
+
+    ask.enough=0.25 ask.delta=0.01     is a quarter of the data enough, to a point?
+    ask.target=0.9                     how many images does an accuracy of 90 % take?
+    ask.doubling=0.01                  what would twice the data buy, to a point either way?
+    (none of them)                     would twice the data help?
+
+Keys are those of datavol.run, but for fraction and seed, which the question chooses. After each look at what was
+measured it stops, or trains the runs that tell most. Killed at any moment, the same command goes on.
+"""
+
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING
+
+from datavol.cli.boundary import cli_errors
+from datavol.cli.console import announce, say
+from datavol.config.command_line.arguments import KeyParser
+
+if TYPE_CHECKING:
+    from datavol.asking.loop import Outcome
+    from datavol.asking.set_up import SetUp
+
+GROUPS = ("ask", "", "model", "data", "recipe", "trainer", "sweep")
+
+
+@cli_errors
+def main() -> None:
+    """Ask the question of the command line, and print what came of it."""
+    parser = KeyParser(
+        GROUPS,
+        prog="python -m datavol.ask",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    arguments = parser.parse()
+    from datavol.asking.set_up import SetUp
+
+    SetUp.of(arguments.overrides)  # a mistake is told before the slow imports
+    from datavol.asking.asked import Asked
+    from datavol.asking.cost import cost_of
+    from datavol.asking.loop import ask
+    from datavol.asking.measured import measured
+    from datavol.asking.question import rule_of
+    from datavol.asking.training import StepTrainer
+    from datavol.config.compose import slurm_parameters
+    from datavol.study.looks.look import Step
+    from datavol.sweep.devices import run_environments
+
+    set_up = chosen_set_up(arguments.overrides)
+    cluster = slurm_parameters(set_up.overrides)
+    environments = run_environments(set_up.config.sweep.parallel, [set_up.config, set_up.config])
+    places = len(environments) if cluster is None else 2
+    rule = rule_of(set_up.config.ask, set_up, places)
+    say(rule.text)
+    train = StepTrainer(set_up, cluster)
+    (first,) = train.prepared([Step(1.0, 0)])  # says what was found, and what is wrong with it
+    say(f"it takes {cost_of(rule, first, measured(set_up), places, environments[0])}")
+    asked = Asked(set_up.study, {"question": repr(rule), "set_up": set_up.hash}, rule.text)
+    outcome = ask(rule, set_up, asked, train, say, set_up.config.ask.hours)
+    print_outcome(outcome, set_up)
+
+
+def chosen_set_up(overrides: list[str]) -> SetUp:
+    """Compose the set-up, with what the data leave open chosen and said."""
+    from datavol.asking.set_up import SetUp
+    from datavol.training.own_images import compose_own, overrides_in
+
+    _, chosen = compose_own([*overrides, "fraction=1", "seed=0"], multirun=True)
+    announce(map(str, chosen))
+    return SetUp.of([*overrides, *overrides_in(chosen)])
+
+
+def print_outcome(outcome: Outcome, set_up: SetUp) -> None:
+    """Print the answer, what it rests on and cost, and what to type next."""
+    from datavol.asking.cost import duration
+
+    look = outcome.look
+    say("")
+    say(f"{look.state}: {look.sentence}")
+    if look.basis:
+        say(f"  rests on {look.basis}")
+    say(f"  cost: {outcome.runs} runs, {duration(3600 * outcome.hours)} of training")
+    if outcome.out_of_hours:
+        say(f"  ask.hours={set_up.config.ask.hours:g} is spent; the same command with more hours goes on")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""Trains what a question needs and no more, look by look."""

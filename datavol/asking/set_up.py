@@ -1,0 +1,151 @@
+"""Composes the runs of an adaptive study: one set-up, many fractions and seeds."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from datavol.config.compose import compose
+from datavol.config.identity import hash_of
+from datavol.config.run import Config, Run
+from datavol.errors import ConfigError
+from datavol.runs.folder import RunFolder
+from datavol.study.looks.look import Step
+
+CHOSEN = ("fraction", "seed", "draw_seed", "init_seed", "order_seed", "subset_file", "start_from", "trunk")
+"""Keys that vary along a question, or that fix what it varies."""
+
+PARTS = (8, 4, 2)
+LEAST_EPOCHS = 5  # of a short run: with fewer a schedule is hardly one
+WARMUPS = 2  # how many times its warm-up a short run must last
+ANNEALED = ("cosine", "wsd", "step", "constant", "poly", "linear", "onecycle", "tanh")
+"""Schedules whose shape follows the number of epochs, or is made to."""
+
+
+@dataclass(frozen=True)
+class SetUp:
+    """Composes what is the same in all runs of a question.
+
+    Attributes:
+        overrides: Of the command line, with what was chosen for own images; none of `ask` and `CHOSEN`.
+        config: A run on all of the data.
+        asked_parts: `ask.rungs`.
+    """
+
+    overrides: tuple[str, ...]
+    config: Config
+    asked_parts: Sequence[int] | str = "auto"
+
+    @classmethod
+    def of(cls, overrides: Sequence[str]) -> SetUp:
+        """Compose the set-up of a command line.
+
+        Raises:
+            ConfigError: For the first thing that is wrong, and where several set-ups are asked for.
+        """
+        for one in overrides:
+            if (name := _name(one)) in CHOSEN:
+                raise ConfigError(f"{name} must be left out, since the question chooses it, got {one}; leave it out")
+        runs = compose([*overrides, *_varied(1.0, 0)], multirun=True)
+        if len(runs) > 1:
+            (first, second), *_ = _differences(runs[0], runs[1])
+            raise ConfigError(f"a question must be asked of one set-up, got {first} and {second}; ask of each")
+        config = runs[0].config
+        if config.sweep.rerun:
+            raise ConfigError("sweep.rerun must be false for a question, which rests on its runs, got true")
+        if (folds := getattr(config.data, "folds", None)) is not None:
+            raise ConfigError(
+                f"data.folds must be null for a question, whose runs are compared image by image, got {folds}; "
+                "try data.folds=null data.val_fraction=0.2"
+            )
+        kept = tuple(one for one in overrides if not _name(one).startswith("ask."))
+        return cls(kept, config, config.ask.rungs)
+
+    @property
+    def study(self) -> Path:
+        """Return the study's folder."""
+        return self.run(Step(1.0, 0)).folder.parent
+
+    def run(self, step: Step) -> Run:
+        """Compose a run."""
+        changed = _varied(step.fraction, step.seed)
+        if step.part > 1:
+            changed += self._shorter(step)
+        (run,) = compose([*self.overrides, *changed], multirun=True)
+        return run
+
+    @cached_property
+    def parts(self) -> tuple[int, ...]:
+        """List the parts of the training that short runs may take, the shortest first.
+
+        Raises:
+            ConfigError: If a part that was asked for is too short.
+        """
+        if self.config.budget == "epochs":
+            return ()
+        if self.asked_parts == "auto":
+            fits = self.config.recipe.schedule.name in ANNEALED and self.config.recipe.schedule.target is None
+            return tuple(part for part in PARTS if fits and self._why_not(part) is None)
+        assert not isinstance(self.asked_parts, str)
+        for part in self.asked_parts:
+            if (why := self._why_not(part)) is not None:
+                raise ConfigError(f"ask.rungs must leave short runs {why}, got {part}; try ask.rungs=auto")
+        return tuple(sorted(set(self.asked_parts), reverse=True))
+
+    @cached_property
+    def hash(self) -> str:
+        """Hash what is scientific, but for fraction, seeds and length."""
+        return _hash(self.config)
+
+    def same(self, folder: RunFolder) -> bool:
+        """Return whether a run differs from this set-up by fraction, seeds and length alone."""
+        return _hash(Config.model_validate(folder.values)) == self.hash
+
+    def _epochs(self, part: int) -> int:
+        return max(1, round(self.config.epochs / part))
+
+    def _why_not(self, part: int) -> str | None:
+        """Say why a short run is too short to be annealed."""
+        epochs, warmup = self._epochs(part), self.config.recipe.schedule.warmup_epochs
+        least = max(LEAST_EPOCHS, WARMUPS * warmup)
+        return None if epochs >= least else f"of at least {least:g} budget epochs"
+
+    def _shorter(self, step: Step) -> list[str]:
+        """Anneal a run within a part of the training, in a study of its own."""
+        epochs, schedule = self._epochs(step.part), self.config.recipe.schedule
+        changed = [f"epochs={epochs}", f"study={self.config.study}_{epochs}_epochs"]
+        if schedule.name == "step":
+            changed.append(f"recipe.schedule.step_size={schedule.step_size / step.part:.6g}")
+        return changed
+
+
+def without_question(overrides: Sequence[str]) -> None:
+    """Raise a ConfigError where keys of `ask` are given to another command."""
+    for one in overrides:
+        if _name(one).startswith("ask."):
+            raise ConfigError(f"{_name(one)} must be given to python -m datavol.ask, got {one}; leave it out here")
+
+
+def _name(override: str) -> str:
+    return override.partition("=")[0].lstrip("+~")
+
+
+def _varied(fraction: float, seed: int) -> list[str]:
+    return [f"fraction={fraction:.12g}", f"seed={seed}"]
+
+
+def _differences(first: Run, second: Run) -> list[tuple[str, str]]:
+    return [(a, b) for a, b in zip(first.overrides, second.overrides, strict=True) if a != b]
+
+
+def _hash(config: Config) -> str:
+    """Hash what is scientific, but for fraction, seeds and length."""
+    seeds = dict.fromkeys(("draw_seed", "init_seed", "order_seed"), 0)
+    schedule = config.recipe.schedule
+    if schedule.name == "step":  # short runs have it scaled to their length
+        per_epoch = round(schedule.step_size / config.epochs, 6)
+        schedule = schedule.model_copy(update={"step_size": per_epoch})
+    recipe = config.recipe.model_copy(update={"schedule": schedule})
+    return hash_of(config.model_copy(update={"fraction": 1.0, "epochs": 1, "recipe": recipe, **seeds}))

@@ -1,0 +1,61 @@
+"""Trains the runs that a look names, by the sweep's own launcher."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from datavol.asking.set_up import SetUp
+from datavol.config.run import Run
+from datavol.errors import HELD
+from datavol.study.looks.look import Step
+from datavol.sweep.local import conclude, ended_by_signal, train_here
+from datavol.sweep.prepared import prepare_runs
+from datavol.sweep.slurm import launch_on_slurm
+from datavol.sweep.status import Display
+
+
+@dataclass
+class StepTrainer:
+    """Trains steps of a set-up, as `datavol.run -m` would.
+
+    Attributes:
+        set_up: What is the same in all of them.
+        cluster: Parameters of a SLURM launcher; None trains on this machine.
+        told: Whether what was found in the data has been said.
+    """
+
+    set_up: SetUp
+    cluster: Mapping[str, Any] | None = None
+    told: bool = False
+
+    def __call__(self, steps: Sequence[Step]) -> None:
+        """Train steps to their end; finished runs are skipped, stopped ones resumed.
+
+        Raises:
+            SystemExit: With the sweep's code, if a run failed, is trained elsewhere, or a signal came.
+        """
+        runs = self.prepared(steps)
+        settings = self.set_up.config.sweep
+        if self.cluster is not None:
+            launch_on_slurm(runs, settings, self.cluster)
+            return
+        with Display() as display:
+            jobs, number = train_here(runs, settings, display)
+            if number is not None:
+                ended_by_signal(jobs, number, display)
+            if any(job.status.state not in ("finished", "skipped") or job.status.elsewhere for job in jobs):
+                conclude(jobs, display)  # which says what failed, and exits
+                raise SystemExit(HELD)
+            display.show([job.status for job in jobs])
+
+    def prepared(self, steps: Sequence[Step]) -> list[Run]:
+        """Check the runs of steps, and draw their subsets.
+
+        Raises:
+            ConfigError: For the first thing that is wrong.
+        """
+        runs, _ = prepare_runs([self.set_up.run(step) for step in steps], quiet=self.told)
+        self.told = True
+        return runs
