@@ -42,7 +42,7 @@ def main() -> None:
     from datavol.asking.cost import cost_of
     from datavol.asking.loop import ask
     from datavol.asking.measured import measured
-    from datavol.asking.question import rule_of
+    from datavol.asking.question import key_of, rule_of
     from datavol.asking.training import StepTrainer
     from datavol.config.compose import slurm_parameters
     from datavol.study.looks.look import Step
@@ -57,7 +57,7 @@ def main() -> None:
     train = StepTrainer(set_up, cluster)
     (first,) = train.prepared([Step(1.0, 0)])  # says what was found, and what is wrong with it
     say(f"it takes {cost_of(rule, first, measured(set_up), places, environments[0])}")
-    asked = Asked(set_up.study, {"question": repr(rule), "set_up": set_up.hash}, rule.text)
+    asked = Asked(set_up.study, key_of(set_up.config.ask) | {"set_up": first.config.run_hash}, rule.text)
     outcome = ask(rule, set_up, asked, train, say, set_up.config.ask.hours)
     print_outcome(outcome, set_up)
 
@@ -80,8 +80,8 @@ def print_outcome(outcome: Outcome, set_up: SetUp) -> None:
     say("")
     say(f"{look.state}: {look.sentence}")
     if look.basis:
-        say(f"  rests on {look.basis}")
-    say(f"  cost: {outcome.runs} runs, {duration(3600 * outcome.hours)} of training")
+        say(f"  how: {look.basis}")
+    say(f"  rests on {outcome.runs} runs, {duration(3600 * outcome.hours)} of training and evaluation")
     if outcome.out_of_hours:
         say(f"  ask.hours={set_up.config.ask.hours:g} is spent; the same command with more hours goes on")
 

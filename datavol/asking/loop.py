@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from datavol.asking.asked import Asked
-from datavol.asking.measured import Curves, finished, hours_spent, look, measured
+from datavol.asking.measured import Curves, finished, hours_of, look, measured
 from datavol.asking.question import Rule
 from datavol.asking.set_up import SetUp
 from datavol.study.looks.look import Look, Step
@@ -45,14 +45,14 @@ def ask(
     while True:
         curves = measured(set_up)
         found = look(rule, curves)
-        spent, runs = hours_spent(curves, asked.steps), _names(curves)
-        asked.add(found, runs, spent)
+        runs, rests_on = _names(curves), hours_of(curves)
+        asked.add(found, runs, rests_on)
         if found.number:
             say(f"look {found.number}: {found.sentence}")
         if found.state != "open":
-            return Outcome(found, spent, len(runs))
-        if hours is not None and spent + _hours_of(found.next, curves) > hours:
-            return Outcome(found, spent, len(runs), out_of_hours=True)
+            return Outcome(found, rests_on, len(runs))
+        if hours is not None and hours_of(curves, asked.steps) + _expected(found.next, curves) > hours:
+            return Outcome(found, rests_on, len(runs), out_of_hours=True)
         train(found.next)
 
 
@@ -60,7 +60,7 @@ def _names(curves: Curves) -> list[str]:
     return sorted(f"{study}/{run}" for one in curves.values() for study, run in one.runs[["study", "run"]].to_numpy())
 
 
-def _hours_of(steps: Sequence[Step], curves: Curves) -> float:
+def _expected(steps: Sequence[Step], curves: Curves) -> float:
     """Expect the hours of runs from those before; 0 before the first."""
     runs = curves[min(curves)].runs if curves else None
     if runs is None:

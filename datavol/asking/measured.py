@@ -26,7 +26,7 @@ def measured(set_up: SetUp) -> dict[int, CurveRuns]:
     """
     curves: dict[int, CurveRuns] = {}
     for part in (1, *set_up.parts):
-        study = study_of(set_up, set_up.run(Step(1.0, 0, part)).folder.parent)
+        study = study_of(set_up, part)
         if study is None:
             continue
         (curve,) = curves_of_study(study)
@@ -35,20 +35,21 @@ def measured(set_up: SetUp) -> dict[int, CurveRuns]:
     return curves
 
 
-def study_of(set_up: SetUp, folder: Path) -> Study | None:
-    """Load the runs of a set-up from a study's folder; None without any."""
+def study_of(set_up: SetUp, part: int = 1) -> Study | None:
+    """Load the finished runs of a set-up and length; None without any."""
+    folder = set_up.folder(part)
     if not folder.is_dir() or not folders_in(folder):
         return None
     study = load_study([folder])
     finished = study.runs["state"] == "finished"
-    ours = study.runs[finished & study.runs["folder"].map(lambda path: _same(set_up, path))]
+    ours = study.runs[finished & study.runs["folder"].map(lambda path: _same(set_up, part, path))]
     if ours.empty:
         return None
     return replace(study, runs=ours.reset_index(drop=True), epochs=study.epochs.iloc[:0])
 
 
-def _same(set_up: SetUp, path: object) -> bool:
-    return isinstance(path, str) and set_up.same(RunFolder(Path(path)))
+def _same(set_up: SetUp, part: int, path: object) -> bool:
+    return isinstance(path, str) and set_up.same(RunFolder(Path(path)), part)
 
 
 def look(rule: Rule, curves: Curves) -> Look:
@@ -66,12 +67,12 @@ def finished(set_up: SetUp, step: Step) -> bool:
         return False
 
 
-def hours_spent(curves: Curves, steps: Collection[Step]) -> float:
-    """Sum the hours that runs took, training and evaluation."""
+def hours_of(curves: Curves, steps: Collection[Step] | None = None) -> float:
+    """Sum the hours that runs took, or these steps, training and evaluation."""
     seconds = 0.0
     for part, curve in curves.items():
-        asked = [Step(fraction, seed, part) in steps for fraction, seed in curve.runs[["fraction", "seed"]].to_numpy()]
-        runs = curve.runs[asked]
+        all_steps = [Step(fraction, seed, part) for fraction, seed in curve.runs[["fraction", "seed"]].to_numpy()]
+        runs = curve.runs[[steps is None or step in steps for step in all_steps]]
         seconds += float((runs["seconds_train"].fillna(0) + runs["seconds_val"].fillna(0)).sum())
         if "trunk_seconds" in runs:  # counted by the run that they were taken over from
             seconds -= float(runs["trunk_seconds"].fillna(0).sum())

@@ -1,12 +1,22 @@
 """Turns the keys of `ask` into a rule of `datavol.study.looks`."""
 
 from datavol.asking.set_up import SetUp
-from datavol.config.ask import AskConfig
+from datavol.config.ask import QUESTIONS, AskConfig
 from datavol.study.looks.enough import Enough
 from datavol.study.looks.more_data import MoreData
 from datavol.study.looks.reach import Reach
 
 Rule = Enough | MoreData | Reach
+
+
+def key_of(asked: AskConfig) -> dict[str, float]:
+    """Name what makes a question this one, whatever machine answers it."""
+    named = {name: getattr(asked, name) for name in QUESTIONS}
+    return {name: value for name, value in named.items() if value is not None} | {
+        "delta": asked.delta,
+        "level": asked.level,
+        "zone": asked.zone,
+    }
 
 
 def rule_of(asked: AskConfig, set_up: SetUp, places: int) -> Rule:

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 
 from datavol.config.compose import compose
-from datavol.config.identity import hash_of
 from datavol.config.run import Config, Run
 from datavol.errors import ConfigError
 from datavol.runs.folder import RunFolder
@@ -24,7 +23,7 @@ ANNEALED = ("cosine", "wsd", "step", "constant", "poly", "linear", "onecycle", "
 """Schedules whose shape follows the number of epochs, or is made to."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class SetUp:
     """Composes what is the same in all runs of a question.
 
@@ -66,15 +65,18 @@ class SetUp:
     @property
     def study(self) -> Path:
         """Return the study's folder."""
-        return self.run(Step(1.0, 0)).folder.parent
+        return self.folder(1)
+
+    def folder(self, part: int) -> Path:
+        """Return the folder of the runs of a length, which are a study of their own."""
+        return self.run(Step(1.0, 0, part)).folder.parent
 
     def run(self, step: Step) -> Run:
         """Compose a run."""
         changed = _varied(step.fraction, step.seed)
         if step.part > 1:
             changed += self._shorter(step)
-        (run,) = compose([*self.overrides, *changed], multirun=True)
-        return run
+        return _composed((*self.overrides, *changed))
 
     @cached_property
     def parts(self) -> tuple[int, ...]:
@@ -94,14 +96,11 @@ class SetUp:
                 raise ConfigError(f"ask.rungs must leave short runs {why}, got {part}; try ask.rungs=auto")
         return tuple(sorted(set(self.asked_parts), reverse=True))
 
-    @cached_property
-    def hash(self) -> str:
-        """Hash what is scientific, but for fraction, seeds and length."""
-        return _hash(self.config)
-
-    def same(self, folder: RunFolder) -> bool:
-        """Return whether a run differs from this set-up by fraction, seeds and length alone."""
-        return _hash(Config.model_validate(folder.values)) == self.hash
+    def same(self, folder: RunFolder, part: int) -> bool:
+        """Return whether a run differs from this set-up's by fraction and seeds alone."""
+        seeds = dict.fromkeys(("draw_seed", "init_seed", "order_seed"), 0)
+        theirs = Config.model_validate(folder.values).model_copy(update={"fraction": 1.0, **seeds})
+        return theirs.run_hash == self.run(Step(1.0, 0, part)).config.run_hash
 
     def _epochs(self, part: int) -> int:
         return max(1, round(self.config.epochs / part))
@@ -121,6 +120,12 @@ class SetUp:
         return changed
 
 
+@cache
+def _composed(overrides: tuple[str, ...]) -> Run:
+    (run,) = compose(overrides, multirun=True)
+    return run
+
+
 def without_question(overrides: Sequence[str]) -> None:
     """Raise a ConfigError where keys of `ask` are given to another command."""
     for one in overrides:
@@ -138,14 +143,3 @@ def _varied(fraction: float, seed: int) -> list[str]:
 
 def _differences(first: Run, second: Run) -> list[tuple[str, str]]:
     return [(a, b) for a, b in zip(first.overrides, second.overrides, strict=True) if a != b]
-
-
-def _hash(config: Config) -> str:
-    """Hash what is scientific, but for fraction, seeds and length."""
-    seeds = dict.fromkeys(("draw_seed", "init_seed", "order_seed"), 0)
-    schedule = config.recipe.schedule
-    if schedule.name == "step":  # short runs have it scaled to their length
-        per_epoch = round(schedule.step_size / config.epochs, 6)
-        schedule = schedule.model_copy(update={"step_size": per_epoch})
-    recipe = config.recipe.model_copy(update={"schedule": schedule})
-    return hash_of(config.model_copy(update={"fraction": 1.0, "epochs": 1, "recipe": recipe, **seeds}))

@@ -180,7 +180,16 @@ class Enough:
             sentence = f"whether {share} is enough cannot be told: after {basis.partition(';')[0]} {gap}, {allowed}"
             return Look(number, "cannot be told", sentence, basis, "", *told)
         sure = f"{gap}; {share} is enough with {chance(probability)}, and {chance(bar)} or {chance(1 - bar)} is asked"
+        if len(pairs) == 1:
+            far = points(self._shown(noise, bar))
+            sure += f"; {self.most // 2} pairs would tell gaps that are {far} away from {points(self.delta)}"
         return Look(number, "open", sure, basis, "", probability, bar, self._next(pairs), told[3])
+
+    def _shown(self, noise: Noise, bar: float) -> float:
+        """Compute how far from `delta` a gap must be to be told by all pairs."""
+        pairs = self.most // 2
+        scale = (noise.variance / pairs + noise.test_variance) ** 0.5
+        return float(student.ppf(bar, noise.dof + pairs - 1)) * scale
 
     def _numbers(self, known: Posterior, pairs: int) -> dict[str, float]:
         low, high = known.interval(self.level)
