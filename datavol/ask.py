@@ -38,18 +38,17 @@ def main() -> None:
     from datavol.asking.set_up import SetUp
 
     SetUp.of(arguments.overrides)  # a mistake is told before the slow imports
-    from datavol.asking.asked import Asked
     from datavol.asking.cost import cost_of
     from datavol.asking.loop import ask
     from datavol.asking.measured import measured
     from datavol.asking.question import key_of, rule_of
     from datavol.asking.training import StepTrainer
-    from datavol.config.compose import slurm_parameters
+    from datavol.study.looks.asked import Asked
     from datavol.study.looks.look import Step
     from datavol.sweep.devices import run_environments
 
     set_up = chosen_set_up(arguments.overrides)
-    cluster = slurm_parameters(set_up.overrides)
+    cluster = set_up.cluster
     environments = run_environments(set_up.config.sweep.parallel, [set_up.config, set_up.config])
     places = len(environments) if cluster is None else 2
     rule = rule_of(set_up.config.ask, set_up, places)

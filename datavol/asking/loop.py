@@ -6,10 +6,10 @@ import signal
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from datavol.asking.asked import Asked
 from datavol.asking.measured import Curves, finished, hours_of, look, measured
 from datavol.asking.question import Rule
 from datavol.asking.set_up import SetUp
+from datavol.study.looks.asked import Asked
 from datavol.study.looks.look import Look, Step
 
 Train = Callable[[Sequence[Step]], None]

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from functools import cache, cached_property
+from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
+from typing import Any
 
-from datavol.config.compose import compose
+from datavol.config.compose import RunComposer, compose
 from datavol.config.run import Config, Run
 from datavol.errors import ConfigError
 from datavol.runs.folder import RunFolder
@@ -36,6 +37,7 @@ class SetUp:
     overrides: tuple[str, ...]
     config: Config
     asked_parts: Sequence[int] | str = "auto"
+    _composed: dict[Step, Run] = field(default_factory=dict, init=False, repr=False)
 
     @classmethod
     def of(cls, overrides: Sequence[str]) -> SetUp:
@@ -76,7 +78,18 @@ class SetUp:
         changed = _varied(step.fraction, step.seed)
         if step.part > 1:
             changed += self._shorter(step)
-        return _composed((*self.overrides, *changed))
+        if step not in self._composed:
+            self._composed[step] = self._composer(changed)
+        return self._composed[step]
+
+    @cached_property
+    def _composer(self) -> RunComposer:
+        return RunComposer(self.overrides)
+
+    @property
+    def cluster(self) -> dict[str, Any] | None:
+        """Return the parameters of a SLURM launcher; None on this machine."""
+        return self._composer.cluster
 
     @cached_property
     def parts(self) -> tuple[int, ...]:
@@ -118,12 +131,6 @@ class SetUp:
         if schedule.name == "step":
             changed.append(f"recipe.schedule.step_size={schedule.step_size / step.part:.6g}")
         return changed
-
-
-@cache
-def _composed(overrides: tuple[str, ...]) -> Run:
-    (run,) = compose(overrides, multirun=True)
-    return run
 
 
 def without_question(overrides: Sequence[str]) -> None:

@@ -155,19 +155,34 @@ def _split(master: DictConfig, overrides: Sequence[str], loader: Any) -> list[li
     return jobs
 
 
-def slurm_parameters(overrides: Sequence[str]) -> dict[str, Any] | None:
-    """Read the parameters of the SLURM launcher that overrides choose.
+class RunComposer:
+    """Composes runs that share most overrides, one after another."""
 
-    None where they choose none.
-    """
-    with initialize_config_dir(str(conf_dir()), version_base=HYDRA_VERSION):
-        hydra = GlobalHydra.instance().hydra
-        assert hydra is not None
-        master = hydra.compose_config("config", list(overrides), run_mode=RunMode.MULTIRUN, from_shell=True)
-        launcher = OmegaConf.to_container(master.hydra.launcher, resolve=True)
-    assert isinstance(launcher, dict)
-    parameters = {str(name): value for name, value in launcher.items() if name != "_target_"}
-    return parameters if "tasks_per_node" in parameters else None
+    def __init__(self, overrides: Sequence[str]) -> None:
+        self._overrides = list(overrides)
+        with initialize_config_dir(str(conf_dir()), version_base=HYDRA_VERSION):
+            hydra = GlobalHydra.instance().hydra
+            assert hydra is not None
+            master = hydra.compose_config("config", self._overrides, run_mode=RunMode.MULTIRUN, from_shell=True)
+            self._launcher = master.hydra.launcher
+            self._compose_job = JobComposer(hydra.config_loader, master)
+
+    def __call__(self, more: Sequence[str]) -> Run:
+        """Compose and check the run of further overrides.
+
+        Raises:
+            ConfigError: For the first thing that is wrong, in one line.
+        """
+        job = [*self._overrides, *more]
+        return to_run(tuple(job), self._compose_job(job), multirun=True)
+
+    @property
+    def cluster(self) -> dict[str, Any] | None:
+        """Read the parameters of a SLURM launcher; None without one."""
+        launcher = OmegaConf.to_container(self._launcher, resolve=True)
+        assert isinstance(launcher, dict)
+        parameters = {str(name): value for name, value in launcher.items() if name != "_target_"}
+        return parameters if "tasks_per_node" in parameters else None
 
 
 def is_of_hydra(override: str) -> bool:

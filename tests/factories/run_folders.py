@@ -83,6 +83,7 @@ def write_run(
     overrides: tuple[str, ...] = (),
     predictions: Predictions | None = None,
     planted: dict[str, Any] | None = None,
+    name: str | None = None,
 ) -> RunFolder:
     """Write a run's folder.
 
@@ -92,6 +93,7 @@ def write_run(
         subset: Instead of the one that `draw`, `fraction` and `seed` pick.
         overrides: Overrides of the configuration, as on the command line.
         predictions: Predictions to keep of the last evaluation.
+        name: Of the folder; by default one of its own.
         planted: Facts of `run.json` to change, such as `{"sessions.0.code.commit": "b"}`.
     """
     config = deepcopy(composed(f"model={model}", *overrides))
@@ -99,7 +101,7 @@ def write_run(
     config |= {**seeds, "fraction": fraction, "epochs": epochs, "draw": draw, "study": study.name}
     subset = subset or draw_subset(LABELS, CLASSES, fraction, draw, seed)
     budget = plan_budget(config["budget"], epochs, config["recipe"]["batch_size"], len(LABELS), len(subset))
-    name = f"{model}-{100 * fraction:g}pct-seed{seed}-{len(list(study.glob('*'))):08x}"
+    name = name or f"{model}-{100 * fraction:g}pct-seed{seed}-{len(list(study.glob('*'))):08x}"
     folder, manifest = RunFolder(study / name), subset.manifest("digits", "f" * 64)
     folder.start(config, [], manifest, subset.indices)
     if predictions is not None:

@@ -1,0 +1,111 @@
+"""Adaptive studies on made-up records: to their end, and through kills at every moment."""
+
+import json
+
+import numpy as np
+import pytest
+from factories.worlds import World, gap
+
+from datavol.asking.loop import Outcome, ask
+from datavol.asking.question import Rule, key_of, rule_of
+from datavol.asking.set_up import SetUp
+from datavol.study.looks.asked import Asked
+
+LITTLE = ["logger=csv", "epochs=40"]
+
+
+class Killed(BaseException):
+    """Stands for a signal."""
+
+
+class Studies:
+    """Asks in an empty folder; training writes records of a made-up world."""
+
+    def __init__(self, world: World, *overrides: str, places: int = 2) -> None:
+        self.world = world
+        self.set_up = SetUp.of([*LITTLE, *overrides])
+        self.rule: Rule = rule_of(self.set_up.config.ask, self.set_up, places)
+        self.asked = Asked(self.set_up.study, key_of(self.set_up.config.ask), self.rule.text)
+        self.said: list[str] = []
+
+    def ask(self, hours: float | None = None, budget: float = np.inf) -> Outcome:
+        """Ask; killed before so many further runs are written."""
+
+        def train(steps):
+            for step in steps:
+                if len(self.world.trained) >= budget:
+                    raise Killed
+                self.world.write(self.set_up, [step])
+
+        return ask(self.rule, self.set_up, self.asked, train, self.said.append, hours)
+
+
+def test_a_question_is_answered_from_records_alone(elsewhere):
+    studies = Studies(World(gap(0.0)), "ask.enough=0.25")
+    outcome = studies.ask()
+    assert outcome.look.says == "enough"
+    assert {path.name for path in elsewhere.glob("studies/*")} == {"digits", "digits_5_epochs"}
+    trained = len(studies.world.trained)
+    assert outcome.runs == trained == len(list(elsewhere.glob("studies/*/*/run.json")))
+    assert outcome.hours > 0
+    again = studies.ask()
+    assert (again.look, len(studies.world.trained)) == (outcome.look, trained)
+    kept = json.loads((elsewhere / "studies/digits/asked.json").read_text())["questions"]
+    assert [len(one["looks"]) for one in kept] == [outcome.look.number + 1]  # and the one before anything was trained
+    assert kept[0]["looks"][-1]["says"] == "enough"
+
+
+@pytest.mark.parametrize("question", ["ask.enough=0.25", "ask.target=0.86", "ask.doubling=0.05", "ask.delta=0.02"])
+def test_killed_before_any_run_the_same_command_comes_to_the_same_end(question, elsewhere, monkeypatch):
+    error = lambda step: 0.1 + 0.04 * step.fraction**-0.5 / step.part**0.1  # noqa: E731
+    places = 4  # several runs a look, so that kills fall between two of one
+    whole = Studies(World(error), question, places=places)
+    outcome = whole.ask()
+    looks = whole.asked.looks
+    for budget in range(len(whole.world.trained)):
+        place = elsewhere / f"killed{budget}"
+        place.mkdir()
+        monkeypatch.chdir(place)
+        killed = Studies(World(error), question, places=places)
+        with pytest.raises(Killed):
+            killed.ask(budget=budget)
+        assert killed.ask().look == outcome.look
+        assert [one["number"] for one in killed.asked.looks] == [one["number"] for one in looks]
+
+
+def test_deleting_the_file_resets_no_look(elsewhere):
+    studies = Studies(World(gap(0.011), noise=0.004), "ask.enough=0.25", "ask.most=8")
+    outcome = studies.ask()
+    (elsewhere / "studies/digits/asked.json").unlink()
+    trained = len(studies.world.trained)
+    again = studies.ask()
+    assert again.look == outcome.look
+    assert again.look.number > 2
+    assert len(studies.world.trained) == trained
+
+
+def test_other_setups_in_the_same_folder_do_not_count(elsewhere):
+    first = Studies(World(gap(0.0)), "ask.enough=0.25")
+    first.ask()
+    longer = Studies(World(gap(0.0)), "ask.enough=0.25", "epochs=48", "study=digits")
+    assert longer.ask().look.number > 0
+    assert len(longer.world.trained) == len(first.world.trained)  # nothing of the other length was taken for its own
+
+
+def test_hours_are_a_limit_and_more_of_them_go_on(elsewhere):
+    studies = Studies(World(gap(0.008), noise=0.005), "ask.enough=0.25")
+    outcome = studies.ask(hours=1e-9)
+    assert outcome.out_of_hours
+    assert outcome.look.state == "open"
+    assert len(studies.world.trained) == 2
+    assert studies.ask().look.state != "open"
+
+
+def test_earlier_runs_of_a_grid_are_used(elsewhere):
+    studies = Studies(World(gap(0.0)), "ask.enough=0.25")
+    from datavol.study.looks.look import Step
+
+    studies.world.write(studies.set_up, [Step(f, s) for f in (0.25, 0.5, 1.0) for s in range(3)])
+    outcome = studies.ask()
+    assert len(studies.world.trained) == 9
+    assert (outcome.look.says, outcome.look.number) == ("enough", 3)
