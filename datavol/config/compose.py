@@ -66,6 +66,17 @@ def _run_name(*, _root_: DictConfig) -> str:
     return check(container(_root_)).run_name  # Hydra's own job resolves `hydra.run.dir` by itself
 
 
+def cooldown_of(name: str, library: str | None, target: str | None) -> float | None:
+    """Choose the cool-down's share: of wsd of datavol's own alone.
+
+    Records of before that schedule have none, and their wsd is timm's.
+
+    >>> cooldown_of("wsd", None, None), cooldown_of("wsd", "timm", None), cooldown_of("cosine", None, None)
+    (0.2, None, None)
+    """
+    return 0.2 if (name, library, target) == ("wsd", None, None) else None
+
+
 def class_name(target: str) -> str:
     """Return a class's name, without its module.
 
@@ -75,8 +86,9 @@ def class_name(target: str) -> str:
     return target.rpartition(".")[2]
 
 
-# `conf/` calls these as ${recipe_for:...}, ${class_name:...} and ${run_name:}
+# `conf/` calls these as ${recipe_for:...}, ${cooldown_of:...}, ${class_name:...} and ${run_name:}
 OmegaConf.register_new_resolver("recipe_for", recipe_for, replace=True)
+OmegaConf.register_new_resolver("cooldown_of", cooldown_of, replace=True)
 OmegaConf.register_new_resolver("class_name", class_name, replace=True)
 OmegaConf.register_new_resolver("run_name", _run_name, replace=True)
 

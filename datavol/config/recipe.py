@@ -56,7 +56,7 @@ class ScheduleConfig(Section):
 
     model_config = ConfigDict(extra="allow", populate_by_name=True)
 
-    name: str = key("step, cosine, constant, or another schedule of torch or timm", hashed=True, remedy="cosine")
+    name: str = key("step, cosine, constant, wsd, or another schedule of torch or timm", hashed=True, remedy="cosine")
     library: Library = key(LIBRARY_RULE, hashed=True, added=None, remedy="null")
     target: Target = key(TARGET_RULE, hashed=True, added=None, alias="_target_", remedy="null")
     interval: Literal["epoch", "iteration"] = key("epoch or iteration", hashed=True)
@@ -67,14 +67,50 @@ class ScheduleConfig(Section):
     warmup_start: float = key(
         "the share of the LR at which warm-up starts, above 0, at most 1", hashed=True, gt=0, le=1, remedy="0.01"
     )
+    cooldown: float | None = key(
+        "the share of the budget epochs that wsd cools down over, above 0 and below 1, or null (wsd is timm's then)",
+        hashed=True,
+        added=None,
+        gt=0,
+        lt=1,
+        remedy="0.2",
+    )
 
     @property
     def options(self) -> dict[str, Any]:
         """Return the keys that the schema does not know."""
         return dict(self.model_extra or {})
 
+    def hold(self, epochs: int) -> int:
+        """Return the budget epochs before the cool-down of wsd, which begins with a whole one.
+
+        >>> ScheduleConfig.model_construct(cooldown=0.2).hold(40)
+        32
+        """
+        assert self.cooldown is not None
+        return epochs - max(1, round(self.cooldown * epochs))
+
+    def _check_cooldown(self) -> None:
+        if self.name != "wsd" or self.library is not None or self.target is not None:
+            raise ConfigError(
+                f"recipe.schedule.cooldown must be null unless the schedule is wsd of datavol's own, got "
+                f"{self.cooldown:g}; try recipe.schedule.cooldown=null"
+            )
+        if self.interval != "iteration":
+            raise ConfigError(
+                "recipe.schedule.interval must be iteration with wsd, whose LR falls within budget epochs, got epoch; "
+                "try recipe.schedule.interval=iteration"
+            )
+        if self.options:
+            raise ConfigError(
+                f"recipe.schedule.{next(iter(self.options))} must be left out with wsd of datavol's own, got an "
+                "argument of timm's; try recipe.schedule.cooldown=null, for timm's wsd"
+            )
+
     @model_validator(mode="after")
     def _check(self) -> ScheduleConfig:
+        if self.cooldown is not None:
+            self._check_cooldown()
         for name in ("step_size", "warmup_epochs"):
             value = getattr(self, name)
             if self.interval == "epoch" and value != int(value):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from itertools import count
 from pathlib import Path
 from typing import Any, Literal
 
@@ -97,6 +98,13 @@ class Config(Section):
             raise ConfigError(
                 f"epochs must be above the {warmup:g} budget epochs of recipe.schedule.warmup_epochs, got "
                 f"{self.epochs}; try epochs={int(warmup) + 1} or recipe.schedule.warmup_epochs=0"
+            )
+        schedule = self.recipe.schedule
+        if schedule.cooldown is not None and schedule.hold(self.epochs) < warmup:
+            fitting = next(epochs for epochs in count(self.epochs) if schedule.hold(epochs) >= warmup)
+            raise ConfigError(
+                f"epochs must leave the {warmup:g} budget epochs of recipe.schedule.warmup_epochs before the "
+                f"cool-down, which begins after {schedule.hold(self.epochs)}, got {self.epochs}; try epochs={fitting}"
             )
         own_network = isinstance(self.model, OwnModelConfig)  # which may load weights itself
         random = self.model.weights is None and self.start_from is None and not own_network

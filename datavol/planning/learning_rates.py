@@ -25,7 +25,8 @@ def learning_rates(
 
     Schedules of torch, timm or the user are stepped from the first to the last: that imports torch.
     """
-    if schedule.name not in OWN or schedule.library == "timm" or schedule.target is not None:
+    own = schedule.name in OWN or schedule.cooldown is not None
+    if not own or schedule.library == "timm" or schedule.target is not None:
         return _stepped(lr, schedule, epochs, iterations_per_epoch, iterations)
     # time in scheduler steps: iterations, or budget epochs, of which a scale of 1 makes one step
     by_iteration = schedule.interval == "iteration"
@@ -34,7 +35,12 @@ def learning_rates(
     warmup = round(schedule.warmup_epochs * scale)
     # both branches at every time, as `where` needs them: hence the guards against division by 0 and negative times
     rise = schedule.warmup_start + (1 - schedule.warmup_start) * time / max(warmup, 1)
-    main = _main(lr, schedule, np.maximum(time - warmup, 0), epochs * scale - warmup, scale)
+    if schedule.cooldown is not None:
+        start = schedule.hold(epochs) * scale
+        progress = np.maximum(time - start, 0) / (epochs * scale - start)
+        main = np.asarray(schedule.min_lr + (lr - schedule.min_lr) * (1 - np.sqrt(progress)))
+    else:
+        main = _main(lr, schedule, np.maximum(time - warmup, 0), epochs * scale - warmup, scale)
     rates: NDArray[np.float64] = np.where(time < warmup, lr * rise, main)
     return rates
 
@@ -101,6 +107,8 @@ def _schedule_text(config: Config) -> str:
     }
     warmup = f"warm-up {schedule.warmup_epochs:g}, " if schedule.warmup_epochs else ""
     smooth = ", by iteration" if schedule.interval == "iteration" else ""
+    if schedule.cooldown is not None:
+        texts["wsd"] = f"constant to {schedule.hold(config.epochs)}, down to {schedule.min_lr:g} at {config.epochs}"
     named = f"{schedule.target or schedule.name} to {config.epochs}"
     text = named if schedule.target else texts.get(schedule.name, named)
     return f"{config.recipe.optimiser.lr:g}: {warmup}{text}{smooth}"

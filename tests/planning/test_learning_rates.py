@@ -29,8 +29,11 @@ SCHEDULES = {
     "a warm-up that rounds to half": "name=cosine min_lr=0 warmup_epochs=0.5 warmup_start=1",
     "constant": "name=constant warmup_epochs=0",
     "constant after a warm-up": "name=constant warmup_epochs=1",
+    "cooled down": "name=wsd warmup_epochs=0.5",
+    "cooled down over half": "name=wsd warmup_epochs=1.25 cooldown=0.5 min_lr=0.001",
 }
 INSIDE = [name for name, text in SCHEDULES.items() if "epochs=0." in text or "size=0." in text]
+INSIDE += ["cooled down over half"]
 """They take interval=iteration."""
 BY_EPOCH = [(name, "epoch") for name in SCHEDULES if name not in INSIDE]
 

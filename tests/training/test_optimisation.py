@@ -5,13 +5,17 @@ import math
 import pytest
 import torch
 from factories.schedules import scheduled_lrs
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
 from timm.optim import create_optimizer_v2
 from timm.scheduler import create_scheduler_v2
 from torch.optim import SGD
 from torch.optim.lr_scheduler import (
+    ConstantLR,
     CosineAnnealingLR,
     CosineAnnealingWarmRestarts,
     CyclicLR,
+    LambdaLR,
     LinearLR,
     MultiStepLR,
     OneCycleLR,
@@ -21,9 +25,13 @@ from torch.optim.lr_scheduler import (
 )
 
 from datavol.config.compose import compose
+from datavol.config.recipe import ScheduleConfig
+from datavol.config.run import Config
+from datavol.config.upgrade import upgrade
 from datavol.data.budget import plan_budget
+from datavol.errors import ConfigError
 from datavol.training.optimisation.optimiser import build_optimiser
-from datavol.training.optimisation.schedules import build_schedule
+from datavol.training.optimisation.schedules import build_schedule, stepped_rates
 
 IMAGENET = 1_281_167
 
@@ -132,7 +140,7 @@ LIBRARIES = {
     "multistep milestones=[2,2.5]": lambda o: MultiStepLR(o, milestones=[26, 32], gamma=0.1),
     "cyclic step_size_up=1": lambda o: CyclicLR(o, base_lr=0, max_lr=0.1, step_size_up=13),
     "tanh": lambda o: create_scheduler_v2(o, "tanh", **BY_ITERATION),
-    "wsd decay_epochs=0.5": lambda o: create_scheduler_v2(o, "wsd", decay_epochs=0.5, **BY_ITERATION),
+    "wsd library=timm decay_epochs=0.5": lambda o: create_scheduler_v2(o, "wsd", decay_epochs=0.5, **BY_ITERATION),
     "poly noise=0.5 noise_seed=3": lambda o: create_scheduler_v2(o, "poly", noise=0.5, noise_seed=3, **BY_ITERATION),
 }
 """Eight budget epochs of 13 iterations, each schedule as its library writes it."""
@@ -153,6 +161,83 @@ def test_a_schedule_of_a_library_s_is_its_own_in_budget_epochs(written):
             expected.append(optimiser.param_groups[0]["lr"])
     else:
         expected = scheduled_lrs(optimiser, theirs, 104)
+    assert lr_at_every_iteration(config, 13) == expected
+
+
+COOLED = {  # durations in budget epochs of 13 iterations: warm-up, and where the cool-down begins
+    "epochs=10": (0.5, 8, 10),
+    "epochs=3": (0.5, 2, 3),
+    "epochs=8 recipe.schedule.warmup_epochs=1.5 recipe.schedule.min_lr=0.003": (1.5, 6, 8),
+    "epochs=8 recipe.schedule.warmup_epochs=0 recipe.schedule.cooldown=0.5": (0, 4, 8),
+    "epochs=2 recipe.schedule.cooldown=0.01 recipe.schedule.warmup_epochs=1": (1, 1, 2),
+}
+
+
+@pytest.mark.parametrize("line", COOLED)
+def test_wsd_is_torch_s_warm_up_and_constant_rate_then_one_minus_the_root(line):
+    config = compose(["recipe=small_wsd", "recipe.optimiser.lr=0.1", *line.split()])[0].config
+    warmup, start, end = (round(13 * epochs) for epochs in COOLED[line])
+    least = config.recipe.schedule.min_lr / 0.1
+    optimiser = SGD(parameter(), lr=0.1)
+    parts = [
+        LinearLR(optimiser, 0.01, total_iters=max(1, warmup)),
+        ConstantLR(optimiser, factor=1.0, total_iters=1),
+        LambdaLR(optimiser, lambda step: least + (1 - least) * (1 - (step / (end - start)) ** 0.5)),
+    ][warmup == 0 :]
+    reference = SequentialLR(optimiser, parts, milestones=[warmup, start][warmup == 0 :])
+    lrs = lr_at_every_iteration(config, 13)
+    assert lrs == pytest.approx(scheduled_lrs(optimiser, reference, end), rel=1e-12)
+    assert lrs[warmup : start + 1] == [0.1] * (start + 1 - warmup)
+    assert lrs[-1] < lrs[-2] < 0.1
+
+
+WSD = {"name": "wsd", "library": None, "target": None, "interval": "iteration", "min_lr": 0.001, "step_size": 1.0}
+WSD |= {"gamma": 0.1, "warmup_epochs": 0.5, "warmup_start": 0.01}
+
+
+@settings(deadline=None, max_examples=30)
+@given(shorter=st.integers(2, 30), more=st.integers(0, 30), cooldown=st.floats(0.01, 0.9))
+def test_wsd_of_two_lengths_is_one_until_the_shorter_cools_down(shorter, more, cooldown):
+    schedule = ScheduleConfig(**WSD, cooldown=cooldown)
+    holds = [schedule.hold(epochs) for epochs in (shorter, shorter + more)]
+    assume(holds[0] >= 1)
+    assert holds[0] <= holds[1]
+    assert 1 <= shorter - holds[0] <= cooldown * shorter + 1
+    first, second = (stepped_rates(0.1, schedule, epochs, 3, 3 * holds[0] + 1) for epochs in (shorter, shorter + more))
+    assert first == second
+
+
+REFUSED = {
+    "recipe=thesis_resnet50 recipe.schedule.name=wsd": "recipe.schedule.interval must be iteration with wsd",
+    "recipe=small recipe.schedule.cooldown=0.2": "cooldown must be null unless the schedule is wsd",
+    "recipe=small_wsd recipe.schedule.library=timm recipe.schedule.cooldown=0.2": "cooldown must be null unless",
+    "recipe=small_wsd +recipe.schedule.decay_epochs=2": "decay_epochs must be left out",
+    "recipe=small_wsd recipe.schedule.cooldown=1": "recipe.schedule.cooldown must be the share .* got 1",
+    "recipe=small_wsd epochs=4 recipe.schedule.warmup_epochs=3.5": "begins after 3, got 4; try epochs=5$",
+}
+
+
+@pytest.mark.parametrize("line", REFUSED)
+def test_a_cool_down_that_is_none_is_refused_with_what_to_type(line):
+    with pytest.raises(ConfigError, match=REFUSED[line]):
+        compose(line.split())
+
+
+def test_a_record_of_before_wsd_of_datavol_s_own_keeps_its_hash_and_means_timm_s():
+    """The hash was written down before `recipe.schedule.cooldown` was there."""
+    config = compose(["recipe.schedule.name=wsd", "recipe.schedule.cooldown=null"])[0].config
+    assert config.run_name == "mobilenet_v2-100pct-seed0-c3227454"
+    values = compose(["recipe=small", "recipe.schedule.name=wsd"])[0].values
+    del values["recipe"]["schedule"]["cooldown"]
+    assert Config.model_validate(upgrade(values)).run_hash == config.run_hash
+    optimiser = SGD(parameter(), lr=0.003)
+    theirs, _ = create_scheduler_v2(
+        optimiser, "wsd", 4, min_lr=0, warmup_lr=0.00003, warmup_epochs=0.5, step_on_epochs=False, updates_per_epoch=13
+    )
+    expected = [optimiser.param_groups[0]["lr"]]
+    for update in range(1, 52):
+        theirs.step_update(update)
+        expected.append(optimiser.param_groups[0]["lr"])
     assert lr_at_every_iteration(config, 13) == expected
 
 

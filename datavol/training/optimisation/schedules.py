@@ -1,13 +1,23 @@
 """Builds a recipe's learning-rate schedule from classes of torch or timm."""
 
 import inspect
+import math
+from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch import nn
 from torch.optim import SGD, Optimizer
 from torch.optim import lr_scheduler as of_torch
-from torch.optim.lr_scheduler import ConstantLR, CosineAnnealingLR, LinearLR, LRScheduler, SequentialLR, StepLR
+from torch.optim.lr_scheduler import (
+    ConstantLR,
+    CosineAnnealingLR,
+    LambdaLR,
+    LinearLR,
+    LRScheduler,
+    SequentialLR,
+    StepLR,
+)
 
 from datavol.config.objects import build_object, takes_argument
 from datavol.config.recipe import ScheduleConfig
@@ -37,6 +47,7 @@ def build_schedule(
         ConfigError: If there is none of this name, or it does not take what it is given.
     """
     of_timm = schedule.name in OF_TIMM and schedule.name not in (*OWN, *torch_schedules())
+    of_timm = of_timm and schedule.cooldown is None  # which wsd of datavol's own has
     if schedule.target is None and (of_timm or schedule.library == "timm"):
         return _of_timm(optimiser, schedule, epochs, iterations_per_epoch)
     scale = iterations_per_epoch if schedule.interval == "iteration" else 1  # scheduler steps per budget epoch
@@ -56,7 +67,10 @@ def build_schedule(
             f"{KEY}.warmup_epochs must be 0 with {schedule.name}, which has a warm-up of its own, got "
             f"{schedule.warmup_epochs:g}; try {KEY}.warmup_epochs=0"
         )
-    main = _main_schedule(optimiser, schedule, epochs * scale - warmup, scale)
+    if schedule.cooldown is not None:
+        main = _cool_down(optimiser, schedule, schedule.hold(epochs) * scale - warmup, epochs * scale - warmup)
+    else:
+        main = _main_schedule(optimiser, schedule, epochs * scale - warmup, scale)
     if warmup == 0:
         return main
     rise = LinearLR(optimiser, start_factor=schedule.warmup_start, total_iters=warmup)
@@ -75,6 +89,23 @@ def _main_schedule(optimiser: Optimizer, schedule: ScheduleConfig, duration: int
     if schedule.name == "cosine":
         return CosineAnnealingLR(optimiser, T_max=duration, eta_min=schedule.min_lr)
     return ConstantLR(optimiser, factor=1.0)  # torch's default factor of 1/3 is a warm-up
+
+
+def _cool_down(optimiser: Optimizer, schedule: ScheduleConfig, start: int, end: int) -> LRScheduler:
+    """Hold the rate until step `start`, then let it fall as 1 - sqrt (Haegele et al. 2024).
+
+    Before `start` nothing depends on `start` or `end`, so that runs of all lengths are one there.
+    """
+
+    def factor_to(least: float) -> Callable[[int], float]:
+        def factor(step: int) -> float:
+            if step <= start:
+                return 1.0  # exactly: what the formula gives there is a bit off for some of `least`
+            return least + (1 - least) * (1 - math.sqrt(min(1.0, (step - start) / (end - start))))
+
+        return factor
+
+    return LambdaLR(optimiser, [factor_to(schedule.min_lr / group["lr"]) for group in optimiser.param_groups])
 
 
 def torch_schedules() -> dict[str, type[LRScheduler]]:
@@ -200,7 +231,7 @@ def _unknown_schedule(schedule: ScheduleConfig) -> ConfigError:
             f"own evaluations; try {KEY}.name=cosine"
         )
     known = {*OF_TIMM} if schedule.library == "timm" else {*OWN, *torch_schedules()}
-    known |= {*OF_TIMM} if schedule.library is None else set()
+    known |= {*OF_TIMM} if schedule.library is None else set()  # wsd among them, which is datavol's own as well
     fitting = near(schedule.name.lower().removesuffix("lr"), sorted(known)) or "cosine"
     return ConfigError(
         f"{KEY}.name must be one of {', '.join(sorted(known))}, got '{schedule.name}'; try {KEY}.name={fitting}"
