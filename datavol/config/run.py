@@ -57,6 +57,9 @@ class Config(Section):
     epochs: int = key("budget epochs, a whole number of at least 1", hashed=True, ge=1, remedy="90")
     budget: Literal["iterations", "epochs"] = key("iterations or epochs", hashed=True, remedy="iterations")
     start_from: PathText | None = key("a checkpoint of another run, or null", hashed=True)
+    trunk: PathText | None = key(
+        "the folder of a shorter run or of a study, or null", hashed=False, added=None, remedy="null"
+    )
     check_every: int = key(
         "iterations between two looks for a non-finite loss, at least 1", hashed=False, ge=1, remedy="50"
     )
@@ -106,6 +109,7 @@ class Config(Section):
                 f"epochs must leave the {warmup:g} budget epochs of recipe.schedule.warmup_epochs before the "
                 f"cool-down, which begins after {schedule.hold(self.epochs)}, got {self.epochs}; try epochs={fitting}"
             )
+        self._check_trunk()
         own_network = isinstance(self.model, OwnModelConfig)  # which may load weights itself
         random = self.model.weights is None and self.start_from is None and not own_network
         if self.recipe.freeze is not None and random:
@@ -134,6 +138,23 @@ class Config(Section):
             )
         self._check_pretrained()
         return self
+
+    def _check_trunk(self) -> None:
+        schedule = self.recipe.schedule
+        asked = ["trunk"] * (self.trunk is not None) + ["checkpoint.trunk"] * self.checkpoint.trunk
+        if asked and schedule.cooldown is None:
+            raise ConfigError(
+                f"{asked[0]} must be left out unless the schedule is wsd, whose runs have a trunk in common, got "
+                f"{schedule.name}; leave it out, or try recipe=small_wsd"
+            )
+        if asked and schedule.hold(self.epochs) < 1:
+            fitting = next(epochs for epochs in count(self.epochs) if schedule.hold(epochs) >= 1)
+            raise ConfigError(
+                f"epochs must leave a budget epoch before the cool-down with {asked[0]}, got {self.epochs}; "
+                f"try epochs={fitting}"
+            )
+        if self.trunk is not None and self.start_from is not None:
+            raise ConfigError(f"trunk must be null with start_from, got {self.trunk}; leave one of them out")
 
     def _check_pretrained(self) -> None:
         recipe = self.recipe

@@ -50,3 +50,9 @@ class CheckpointConfig(Section):
         "minutes between two checkpoints inside a budget epoch, at least 0 (0: none)", hashed=False, ge=0, remedy="30"
     )
     keep: Literal["last_and_best", "all"] = key("last_and_best or all", hashed=False, remedy="last_and_best")
+    trunk: bool = key(
+        "true or false: also keep that where the cool-down of wsd begins, for `trunk` of longer runs",
+        hashed=False,
+        added=False,
+        remedy="false",
+    )

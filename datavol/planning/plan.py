@@ -13,6 +13,7 @@ from datavol.data.sources.open import Source, open_source
 from datavol.planning.network_sizes import checkpoint_bytes
 from datavol.runs.folder import RunFolder
 from datavol.runs.integrity import state_of
+from datavol.runs.trunk import find_trunk
 
 RESUMABLE = ("running", "failed")
 
@@ -49,6 +50,8 @@ def plan_run(run: Run, source: Source) -> Plan:
     folder = RunFolder(run.folder)
     known = state_of(folder, run.config)
     done = len(folder.rows) if folder.checkpoint("last").exists() else 0  # rows without a checkpoint train again
+    if not done and known != "finished" and run.config.trunk is not None:
+        done = find_trunk(run.config).epochs
     state = "finished" if known == "finished" else "resumable" if known in RESUMABLE else "missing"
     schedule = run.config.recipe.schedule
     # with a budget of epochs the schedule is in passes over the subset already

@@ -147,6 +147,10 @@ def _code_changed(sessions: list[Json]) -> bool | None:
     return None if None in changed else any(changed)  # None: a session ran outside a git checkout
 
 
+def _started(sessions: list[Json]) -> str:
+    return next(str(one["started"]) for one in sessions if "taken_over" not in one)
+
+
 def _machines(sessions: list[Json]) -> str | None:
     def describe(session: Json) -> str:
         machine, devices = session["machine"], session["devices"]
@@ -260,6 +264,10 @@ COLUMNS: tuple[Column, ...] = (
     Column("parent", str, "checkpoint of another run that this one started from, as JSON", "parent", json_text,
            optional=True, audit=Audit("the checkpoints that runs went on from", "minor",
                                       "count no run beside the one it went on from")),
+    Column("trunk", str, "shorter run whose first budget epochs this one took over, as JSON", "trunk", json_text,
+           optional=True),
+    Column("trunk_seconds", float, "seconds of training and evaluation that were taken over with it", "trunk",
+           lambda trunk: trunk and sum(trunk["seconds"].values())),
     Column("weights", str, "what was taken of a file of weights, as JSON", "weights", _weights, optional=True,
            wandb="weights"),
     Column("budget", str, "`iterations` or `epochs`", "config.budget", wandb="budget"),
@@ -295,10 +303,10 @@ COLUMNS: tuple[Column, ...] = (
     Column("machine", str, "devices, cores and platform", "sessions", _machines),
     Column("processor", str, "processor, and its instructions that matter to arithmetic", "sessions", _processors,
            optional=True, audit=Audit("processors", "minor", "train a study on one kind of machine")),
-    Column("started", str, "time of the first start (ISO 8601, UTC)", "sessions", lambda all_: all_[0]["started"]),
+    Column("started", str, "time of the first start (ISO 8601, UTC)", "sessions", _started),
     Column("ended", str, "time of the end (ISO 8601, UTC)", "ended", optional=True),
-    Column("seconds_train", float, "seconds of training, all budget epochs", "seconds.train"),
-    Column("seconds_val", float, "seconds of evaluation, all budget epochs", "seconds.val"),
+    Column("seconds_train", float, "seconds of training, all budget epochs, a trunk's too", "seconds.train"),
+    Column("seconds_val", float, "seconds of evaluation, all budget epochs, a trunk's too", "seconds.val"),
     *_evaluations(),
 )  # fmt: skip
 """Facts of a run, in the order of the columns of `Study.runs`."""

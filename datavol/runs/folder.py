@@ -8,7 +8,7 @@
 | `run.json` | the run's state, best and last metrics, time, versions, devices |
 | `output.log` | what the last failed job of a sweep printed |
 | `predictions/` | the network's outputs for every validation image: `last.npz`, or one per evaluation as well |
-| `checkpoints/` | `last.ckpt` and `best.ckpt`, or one per budget epoch as well |
+| `checkpoints/` | `last.ckpt` and `best.ckpt`, or one per budget epoch as well; `trunk.ckpt` where asked for |
 
 Every file is written whole, then renamed, so that a reader never meets a part of one.
 """
@@ -35,6 +35,9 @@ from datavol.runs.rows import Row, rows_from_text, rows_to_text
 
 WITHIN = "within_budget_epoch"
 """Name of the checkpoint inside a budget epoch, deleted when that ends and never evaluated."""
+
+TRUNK, TRUNK_BEST = "trunk", "trunk_best"
+"""Names of the checkpoint where a cool-down begins, and of the best until then, from which longer runs begin."""
 
 SUPERSEDED = "superseded"
 TRACES = ("run.json", ".hydra", "subset.json", "metrics.csv", "output.log")
@@ -288,8 +291,9 @@ class RunFolder:
 
     @property
     def checkpoints(self) -> list[Path]:
-        """List all kept checkpoints: budget epochs in order, best, last."""
-        kept = [path for path in (self.path / "checkpoints").glob("*.ckpt") if path.stem != WITHIN]
+        """List all kept checkpoints to evaluate: budget epochs in order, best, last."""
+        others = (WITHIN, TRUNK, TRUNK_BEST)
+        kept = [path for path in (self.path / "checkpoints").glob("*.ckpt") if path.stem not in others]
         return sorted(kept, key=lambda path: (path.stem in ("best", "last"), path))
 
 

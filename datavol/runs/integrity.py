@@ -53,7 +53,7 @@ def check_replaceable(folder: RunFolder, config: Config) -> None:
 def _check_hash(folder: RunFolder, record: Mapping[str, Any], config: Config) -> None:
     if record.get("hash") == config.run_hash:
         return
-    theirs = _config_of(folder, record.get("config"))
+    theirs = configuration_of(folder)
     if theirs.run_hash != config.run_hash:
         raise ConfigError(
             f"a run's folder must hold the run that is asked for, {config.run_hash}, got {folder.path} with run "
@@ -84,10 +84,27 @@ def _config_of(folder: RunFolder, values: Any) -> Config:
         raise ConfigError(f"{folder.path} must hold a run that can be read: {schema_message(error)}") from None
 
 
+def configuration_of(folder: RunFolder) -> Config:
+    """Read the configuration of a run's record.
+
+    Raises:
+        ConfigError: If it cannot be read.
+    """
+    return _config_of(folder, folder.record.get("config"))
+
+
 def _differences(ours: Config, theirs: Config) -> str:
+    return first_few(differing_keys(ours, theirs))
+
+
+def differing_keys(ours: Config, theirs: Config) -> list[str]:
     """List the keys by which two runs are different ones."""
     first, second = flattened(hashed_values(ours)), flattened(hashed_values(theirs))
-    keys = [key for key in {**first, **second} if first.get(key) != second.get(key)]
+    return [key for key in {**first, **second} if first.get(key) != second.get(key)]
+
+
+def first_few(keys: Sequence[str]) -> str:
+    """Name the first of many keys."""
     more = f" and {len(keys) - LISTED_KEYS} more" if len(keys) > LISTED_KEYS else ""
     return ", ".join(keys[:LISTED_KEYS]) + more
 

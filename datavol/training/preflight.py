@@ -130,7 +130,7 @@ def _check_start(run: Run, prepared: Prepared) -> None:
     if folder.state is not None:
         check_manifest(folder, prepared)
         check_weights_stayed(folder, run.config.model)
-    elif run.config.start_from is not None:
+    elif run.config.start_from is not None or run.config.trunk is not None:
         from datavol.training.resume import find_start  # late: it imports torch
 
         find_start(run.config, folder, prepared)

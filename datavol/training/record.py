@@ -22,7 +22,7 @@ from datavol.runs.folder import RunFolder, now
 from datavol.runs.integrity import flattened
 from datavol.tracking.session import agents_run
 from datavol.tracking.training_run import open_for, summary_of
-from datavol.training.callbacks.checkpoints import RunWriter
+from datavol.training.callbacks.checkpoints import RunWriter, take_over
 from datavol.training.callbacks.damage import guess_among
 from datavol.training.callbacks.monitoring import StepLoss
 from datavol.training.callbacks.signals import Signals
@@ -43,12 +43,16 @@ def open_record(
 ) -> None:
     """Write what is known before the first iteration; `settled` has `auto` resolved."""
     facts = _place(run, folder, trainer, start, settled, pixels) | {"state": "running", "reason": None}
-    if start.resumed:
-        folder.write_rows(start.rows)
-    else:
+    if not start.resumed:
         folder.start(run.values, run.overrides, prepared.manifest, prepared.subset.indices)
         facts = _facts(run, prepared, start) | facts
-    folder.update(**facts)
+    if start.begins:
+        facts["trunk"] = start.trunk.facts if start.trunk else None
+    folder.update(**facts)  # before what it is about: a run that dies in between is known to have begun
+    if start.resumed or start.trunk:
+        folder.write_rows(start.rows)
+    if start.trunk:
+        take_over(start.trunk, folder)
 
 
 def _facts(run: Run, prepared: Prepared, start: Start) -> dict[str, Any]:
@@ -109,8 +113,16 @@ def _place(
         "images_per_rank": run.config.recipe.batch_size // trainer.world_size // run.config.recipe.accumulate,
         **{name: getattr(settled.trainer, name) for name in STEP_KEYS},
         "short_side": getattr(settled.data, "short_side", None),
-        "sessions": [*folder.record.get("sessions", []), session],
+        "sessions": [*_sessions_before(folder, start), session],
     }
+
+
+def _sessions_before(folder: RunFolder, start: Start) -> list[dict[str, Any]]:
+    before = folder.record.get("sessions", [])
+    if not start.begins:
+        return before
+    own = [one for one in before if "taken_over" not in one]
+    return [*(start.trunk.sessions if start.trunk else []), *own]
 
 
 def _device_name(trainer: L.Trainer, index: int) -> str:

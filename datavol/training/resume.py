@@ -1,7 +1,7 @@
-"""Finds where a run begins: anew, resumed, or from a parent."""
+"""Finds where a run begins: anew, resumed, from a parent, or on a trunk."""
 
 import zipfile
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +13,10 @@ from datavol.config.run import Config
 from datavol.data.prepare import Prepared, check_manifest
 from datavol.errors import ConfigError
 from datavol.runs.folder import ANEW, WITHIN, RunFolder
-from datavol.runs.integrity import measured_rows
-from datavol.runs.rows import Row
+from datavol.runs.integrity import check_world_size, measured_rows
+from datavol.runs.rows import Row, digest_of
+from datavol.runs.trunk import WITHOUT, Trunk, find_trunk
+from datavol.training.changes import check_weights_stayed, files_differ
 
 
 @dataclass(frozen=True)
@@ -28,30 +30,75 @@ class Start:
     world_size: int | None = None  # ranks of the first start
     threads: int | None = None  # CPU threads per rank of the first start
     parent: dict[str, Any] | None = None  # the run of `start_from`
+    trunk: Trunk | None = None  # whose rows and checkpoint are taken over now
+    begins: bool = True  # has no checkpoint of its own
 
 
 def find_start(config: Config, folder: RunFolder, prepared: Prepared) -> Start:
     """Find where a run begins.
 
     Raises:
-        ConfigError: If the data are no longer those of the run's manifest, or `start_from` does not fit.
+        ConfigError: If the data are no longer those of the run's manifest, or `start_from` or `trunk` does not fit.
     """
     record = folder.record
     if not record:
-        return _from_parent(config, folder, prepared) if config.start_from else Start(folder.path)
+        return _begin(config, folder, prepared)
     check_manifest(folder, prepared)
     fixed: dict[str, Any] = {key: record.get(key) for key in ("world_size", "threads", "parent")}
     _check_indices(folder, prepared)
     # The checkpoint that is furthest: the one inside a budget epoch, unless `last` has overtaken it
     paths = [path for path in (folder.checkpoint("last"), folder.checkpoint(WITHIN)) if path.exists()]
     if not paths:  # killed before its first checkpoint
-        measured_rows(folder, (fixed["parent"] or {}).get("budget_epoch") or 0, None)
-        return Start(folder.path, Path(config.start_from) if config.start_from else None, resumed=True, **fixed)
-    kept = [(_own_checkpoint(path, config), path) for path in paths]
+        if record.get("trunk") is None or "last" in record:  # else before it had all of the trunk, which it takes again
+            measured_rows(folder, (fixed["parent"] or {}).get("budget_epoch") or 0, None)
+        begun = _begin(config, folder, prepared)
+        return replace(begun, resumed=True, **({} if begun.trunk else fixed))
+    kept = [(_own_checkpoint(path, config, folder), path) for path in paths]
     content, path = max(kept, key=lambda one: int(one[0]["global_step"]))
     done = content["global_step"] // prepared.budget.iterations_per_epoch
     rows = measured_rows(folder, done, _facts_of(content).get("digest"))
-    return Start(folder.path, path, rows, resumed=True, **fixed)
+    return Start(folder.path, path, rows, resumed=True, begins=False, **fixed)
+
+
+def _begin(config: Config, folder: RunFolder, prepared: Prepared) -> Start:
+    if config.start_from is not None:
+        return _from_parent(config, folder, prepared)
+    return Start(folder.path) if config.trunk is None else _on_trunk(config, folder, prepared)
+
+
+def _on_trunk(config: Config, folder: RunFolder, prepared: Prepared) -> Start:
+    """Begin with the first part of a shorter run.
+
+    Raises:
+        ConfigError: If it is not, bit for bit, what this run would train itself.
+    """
+    trunk = find_trunk(config)
+    origin, record, rows = trunk.folder, trunk.folder.record, trunk.rows
+    _check_same_data(origin, prepared)
+    check_weights_stayed(origin, config.model)
+    if isinstance(config.trainer.devices, int):  # else the trainer knows, once it is there
+        check_world_size(origin, config.trainer.devices * config.trainer.num_nodes)
+    content = read_checkpoint(trunk.checkpoint, f"train that run again, {WITHOUT}")
+    facts, iterations = _facts_of(content), trunk.epochs * prepared.budget.iterations_per_epoch
+    whole = [row["budget_epoch"] for row in rows] == [*range(1, trunk.epochs + 1)]
+    known = content.get("global_step") == iterations and facts.get("hash") in trunk.facts["hashes"]
+    if not whole or not known or facts.get("digest") != digest_of(rows):
+        raise ConfigError(
+            f"trunk must be a run whose metrics.csv has the rows of its checkpoint, got {origin.path}, where those of "
+            f"{trunk.checkpoint.name} are others; train it again, {WITHOUT}"
+        )
+    fixed: dict[str, Any] = {"world_size": record.get("world_size"), "threads": record.get("threads")}
+    return Start(folder.path, trunk.checkpoint, rows, trunk=trunk, **fixed)
+
+
+def _check_same_data(origin: RunFolder, prepared: Prepared) -> None:
+    manifest = origin.manifest
+    same = all(manifest[name] == prepared.manifest[name] for name in ("fingerprint", "sha256"))
+    if not same or files_differ(manifest, prepared.source):
+        raise ConfigError(
+            f"data must be those that the run of trunk was trained on, got others than {origin.path / 'subset.json'} "
+            f"names; bring them back, {WITHOUT}"
+        )
 
 
 def _check_indices(folder: RunFolder, prepared: Prepared) -> None:
@@ -59,10 +106,11 @@ def _check_indices(folder: RunFolder, prepared: Prepared) -> None:
         raise ConfigError(f"{folder.path / 'subset.npy'} must be the list of subset.json, got another; {ANEW}")
 
 
-def _own_checkpoint(path: Path, config: Config) -> dict[str, Any]:
+def _own_checkpoint(path: Path, config: Config, folder: RunFolder) -> dict[str, Any]:
     """Read a checkpoint that a run goes on from."""
     content = read_checkpoint(path, ANEW)
-    known = (None, "", config.run_hash)  # one of an older version does not say whose it is
+    # One of an older version does not say whose it is; the first after a trunk is still the trunk's
+    known = (None, "", config.run_hash, *((folder.record.get("trunk") or {}).get("hashes", ())))
     if not {"state_dict", "global_step"} <= set(content) or _facts_of(content).get("hash") not in known:
         raise ConfigError(f"{path} must be a checkpoint of run {config.run_hash}, got another; {ANEW}")
     return content

@@ -12,6 +12,7 @@ from lightning.pytorch.loggers import Logger
 from lightning.pytorch.plugins.environments import SLURMEnvironment
 from lightning.pytorch.utilities.exceptions import MisconfigurationException
 
+from datavol.cli.console import say
 from datavol.config.recipe import RecipeConfig
 from datavol.config.run import Config, Run, check_batch_shares
 from datavol.config.trainer import TrainerConfig
@@ -55,11 +56,13 @@ def train(run: Run, prepared: Prepared) -> None:
     check_code_stayed(run)
     folder = RunFolder(run.folder)
     start = find_start(run.config, folder, prepared)
-    config = resolve_auto(run, prepared)
-    data = build_data(config, prepared, folder.record)
+    trunk = start.trunk.folder.record if start.trunk else None
+    config = resolve_auto(run, prepared, trunk=trunk)
+    data = build_data(config, prepared, trunk or folder.record)
     data.fill_cache()  # before the other ranks are started, or while they wait for its lock
     signals = Signals()
-    writer = RunWriter(folder, config.checkpoint, config.check_every, start.rows, signals, send=lambda row: None)
+    keep = config.recipe.schedule.hold(config.epochs) if config.checkpoint.trunk else None
+    writer = RunWriter(folder, config.checkpoint, config.check_every, start.rows, signals, lambda row: None, keep)
     title = f"{config.model.name} {100 * prepared.subset.fraction:g} %"
     threads = Threads(start.threads or config.trainer.threads, folder)
     # Lightning calls callbacks in this order: `Signals` replaces Lightning's handlers before any work begins, and the
@@ -75,13 +78,16 @@ def train(run: Run, prepared: Prepared) -> None:
     trainer = build_trainer(config.trainer, callbacks, build_logger(run), max_epochs=config.epochs, **options)
     check_ranks(trainer, prepared)
     check_batch_shares(config.recipe.batch_size, trainer.world_size, config.recipe.accumulate)
-    check_world_size(folder, trainer.world_size)
+    check_world_size(start.trunk.folder if start.trunk else folder, trainer.world_size)
     config.trainer.check_synchronised(on_cpu=trainer.strategy.root_device.type == "cpu")
     synchronised = config.trainer.sync_batchnorm and trainer.world_size > 1
     module = build_module(config, prepared, synchronised=synchronised)
     if trainer.is_global_zero:  # the other ranks write only the reason of a failure, within `recorded`
         open_record(run, folder, prepared, trainer, start, config, data.facts)
         data.tell()
+        if start.trunk:
+            taken = f"{start.trunk.epochs} of {config.epochs} budget epochs"
+            say(f"{title}: {taken} are taken over from {start.trunk.folder.path}")
         writer.catch_up()
     curves = logged_curves(run, writer, steps, trainer)
     mended = device_errors(trainer.strategy.root_device, trainer.world_size, config.recipe)

@@ -70,6 +70,8 @@ ADDED_COLUMNS = [
     "processor",
     "guess_top1",
     "guess_top5",
+    "trunk",
+    "trunk_seconds",
 ]
 """Columns that came after the golden file."""
 

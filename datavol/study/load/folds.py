@@ -20,7 +20,7 @@ from datavol.runs.columns import METRICS
 
 INCOMPLETE = "incomplete"
 MEANS = [*METRICS, *(f"best_{name}" for name in METRICS), "guess_top1", "guess_top5"]  # over images
-SUMS = ["validation_images", "listed_images", "seconds_train", "seconds_val"]
+SUMS = ["validation_images", "listed_images", "seconds_train", "seconds_val", "trunk_seconds"]
 ROUNDED = ["images", "full_size"]  # folds differ by an image or a few
 JOINED = ["hash", "fingerprint", "content", "subset_sha256"]
 

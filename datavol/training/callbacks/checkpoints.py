@@ -14,8 +14,9 @@ from lightning.pytorch.callbacks import Checkpoint
 from datavol.config.trainer import CheckpointConfig
 from datavol.errors import RunError, RunPreempted
 from datavol.runs.files import put_in_place
-from datavol.runs.folder import WITHIN, RunFolder, best_of
+from datavol.runs.folder import TRUNK, TRUNK_BEST, WITHIN, RunFolder, best_of
 from datavol.runs.rows import Row, digest_of
+from datavol.runs.trunk import Trunk
 from datavol.training.callbacks.signals import Signals
 
 
@@ -35,7 +36,9 @@ class RunWriter(Checkpoint):
         rows: list[Row],
         signals: Signals,
         send: Callable[[Row], None],
+        trunk: int | None = None,
     ) -> None:
+        self.trunk = trunk  # budget epoch at whose end the checkpoint is also kept for longer runs
         self.folder, self.settings, self.check_every, self.rows = folder, settings, check_every, rows
         self.signals, self.send = signals, send
         self.lr = float("nan")
@@ -99,23 +102,16 @@ class RunWriter(Checkpoint):
             self.copy_last("best")
         if self.settings.keep == "all":
             self.copy_last(f"budget_epoch_{int(last['budget_epoch']):04d}")
+        if last["budget_epoch"] == self.trunk:
+            if best is not last and (kept := self.folder.checkpoint("best")).exists():
+                keep_copy(kept, self.folder.checkpoint(TRUNK_BEST))
+            self.copy_last(TRUNK)
         seconds = {split: sum(row[f"seconds/{split}"] for row in self.rows) for split in ("train", "val")}
         self.folder.update(last=last, best=best, seconds=seconds)
 
     def copy_last(self, name: str) -> None:
         """Copy the last checkpoint under another name."""
-        last, target = self.folder.checkpoint("last"), self.folder.checkpoint(name)
-        if target.exists() and target.samefile(last):
-            return
-        with _written_whole(target) as unfinished:
-            unfinished.unlink(missing_ok=True)  # of a run that died here
-            # A hard link takes neither time nor room, and is as safe as a copy: checkpoints are replaced by renaming
-            # and never written into, so `best` keeps its content when `last` becomes another file.
-            try:
-                os.link(last, unfinished)
-            except OSError:  # a file system without hard links
-                shutil.copyfile(last, unfinished)
-            put_in_place(unfinished, target)
+        keep_copy(self.folder.checkpoint("last"), self.folder.checkpoint(name))
 
     def _save(self, trainer: L.Trainer, name: str) -> None:
         self.folder.check_there()  # a folder that was removed is not made anew, in part
@@ -125,6 +121,29 @@ class RunWriter(Checkpoint):
             if trainer.is_global_zero:
                 put_in_place(unfinished, target)
         self.saved = time.monotonic()
+
+
+def keep_copy(source: Path, target: Path) -> None:
+    """Copy a checkpoint, by a hard link where there are such."""
+    if target.exists() and target.samefile(source):
+        return
+    target.parent.mkdir(exist_ok=True)  # of a run that begins with another one's
+    with _written_whole(target) as unfinished:
+        unfinished.unlink(missing_ok=True)  # of a run that died here
+        # A hard link takes neither time nor room, and is as safe as a copy: checkpoints are replaced by renaming and
+        # never written into, so `best` keeps its content when `last` becomes another file.
+        try:
+            os.link(source, unfinished)
+        except OSError:  # a file system without hard links, or another one
+            shutil.copyfile(source, unfinished)
+        put_in_place(unfinished, target)
+
+
+def take_over(trunk: Trunk, folder: RunFolder) -> None:
+    """Make a trunk's checkpoints a run's own; its last one comes last, as it says that all is there."""
+    if trunk.best is not None:
+        keep_copy(trunk.best, folder.checkpoint("best"))
+    keep_copy(trunk.checkpoint, folder.checkpoint("last"))
 
 
 @contextmanager

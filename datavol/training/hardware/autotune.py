@@ -32,17 +32,19 @@ GPU_ONLY = ("compile", "cudnn_benchmark")
 STEP_KEYS = ("precision", "memory_format", *GPU_ONLY)
 
 
-def resolve_auto(run: Run, prepared: Prepared, *, write: bool = True) -> Config:
+def resolve_auto(run: Run, prepared: Prepared, *, write: bool = True, trunk: Mapping[str, Any] | None = None) -> Config:
     """Replace every `auto` that affects arithmetic or pixels.
 
-    A run that goes on from a checkpoint keeps its own values, any other takes its study's. Where the study has none
-    they are chosen now and, unless `write` is false, recorded.
+    A run that goes on from a checkpoint keeps its own values, one that takes over a `trunk` those of its record, any
+    other takes its study's. Where the study has none they are chosen now and, unless `write` is false, recorded.
     """
     folder, study = RunFolder(run.folder), run.folder.parent
     goes_on = any(folder.checkpoint(name).exists() for name in ("last", WITHIN))
     record = folder.record
     if goes_on and all(name in record for name in (*STEP_KEYS, "short_side")):
         return _with_cache(_with(run.config, record))
+    if trunk is not None:
+        return _with_cache(_with(run.config, trunk))
     config = run.config
     if _device(config).type == "cpu":
         config = _with(config, {name: False for name in GPU_ONLY if getattr(config.trainer, name) == AUTO})

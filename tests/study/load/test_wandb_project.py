@@ -21,6 +21,7 @@ from datavol.training.record import logged_curves
 
 UNSENT = ["folder", "fingerprint", "subset_sha256", "threads", "commit", "code_changed"]
 UNSENT += ["versions", "groups", "grouped_by", "machine", "processor", "listed_images", "started", "ended", "study"]
+UNSENT += ["trunk", "trunk_seconds"]
 
 
 class FakeApi:

@@ -59,7 +59,7 @@ def test_the_best_checkpoint_stays_when_the_last_is_replaced(links, tmp_path, mo
     if not links:
         monkeypatch.setattr(os, "link", Mock(side_effect=PermissionError(1, "Operation not permitted")))
     (tmp_path / "checkpoints").mkdir()
-    settings = CheckpointConfig(keep="last_and_best", every_minutes=0)
+    settings = CheckpointConfig(keep="last_and_best", every_minutes=0, trunk=False)
     keeper = RunWriter(RunFolder(tmp_path), settings, 1, [], Signals(), send=lambda row: None)
     last, best = keeper.folder.checkpoint("last"), keeper.folder.checkpoint("best")
     write_whole(last, b"first")
