@@ -26,6 +26,7 @@ is trained.
                                        predicted
   plan.images=1281167 plan.classes=1000
                                        plans for data that are not here
+  plan.price_per_hour=2.5              adds what the hours of devices cost
   plan.schedules=lr.png                draws the learning rates
   --config-dir DIR, --debug, --version as for datavol run
 """
@@ -53,12 +54,14 @@ def main() -> None:
     from datavol.planning.speed import find_speeds, wall_seconds
     from datavol.planning.tables import print_plan
     from datavol.sweep.devices import run_environments
+    from datavol.training.opening import opening
     from datavol.training.preflight import check_settings, check_weights
 
     check_settings(runs)
     plans, config = plan_runs(runs), runs[0].config
-    announce(line for plan in plans for line in plan.prepared.source.lines)  # what several data sets share, once
-    check_weights(runs, [plan.prepared for plan in plans])
+    prepared = [plan.prepared for plan in plans]
+    announce(opening(runs, prepared))
+    check_weights(runs, prepared)
     if config.plan.schedules is not None:
         draw_schedules(plans, Path(config.plan.schedules))
     places = run_environments(config.sweep.parallel, [run.config for run in runs])

@@ -15,7 +15,7 @@ import hydra
 
 from datavol import CallableModule
 from datavol.cli.boundary import cli_errors
-from datavol.cli.console import announce
+from datavol.cli.console import announce, say
 from datavol.cli.lifeline import die_with_parent
 from datavol.config.command_line.jobs import distinct_runs
 from datavol.config.compose import HYDRA_VERSION, arguments_of, compose, is_of_hydra, parse
@@ -88,6 +88,11 @@ def main() -> None:
     # by the overrides that Hydra's sweeper hands out, which are none of its own keys
     ours = {tuple(one for one in run.overrides if not is_of_hydra(one)): by_folder[run.folder] for run in every}
     start_hydra(ours, first)
+    if first is not None and not arguments.multirun:
+        from datavol.sweep.outcome import after_run
+
+        for line in after_run(runs[0], first, arguments.overrides):
+            say(line)
 
 
 def print_help(overrides: list[str]) -> None:

@@ -32,7 +32,11 @@ def test_a_sweep_trains_each_run_once_and_the_second_time_finds_them_finished(co
     first = command("run", *options)
 
     assert first.returncode == 0, first.stderr
-    assert first.stdout.endswith("2 of 2 runs finished\n")
+    finished, *reached, command_line = first.stdout.splitlines()[-4:]
+    assert finished == "2 of 2 runs finished"
+    names = ["model.name=test_efficientnet: top-1 ", "model.name=test_byobnet: top-1 "]
+    assert [line.startswith(name) for line, name in zip(reached, names, strict=True)] == [True, True]
+    assert command_line == "next: python -m datavol.report studies/digits"
     folders = runs_of(elsewhere / "studies/digits")
     assert [folder.state for folder in folders] == ["finished"] * 2
     assert len(list(elsewhere.rglob("run-*.wandb"))) == 2  # one W&B run each, offline
@@ -67,15 +71,23 @@ def test_one_failed_run_does_not_stop_the_others(command, elsewhere):
 def test_a_single_run_says_what_it_does_and_then_that_it_is_done(command, elsewhere):
     options = ["fraction=0.25", "logger=csv", *QUICK, "trainer.precision=auto", "trainer.memory_format=auto"]
     first = command("run", *options)
-    assert re.fullmatch(r"mobilenet_v2 25 %: budget epoch 1/1, top-1 \d+\.\d %, 00:00 left\n", first.stdout)
+    (path,) = elsewhere.glob("studies/digits/*pct*")
+    ending = (
+        r"finished: top-1 \d+\.\d % of 359 validation images, after training on \d+ images \(25 %\); "
+        rf"guessing gives 10\.3 %\nrecord: {path.relative_to(elsewhere)}\n"
+        r"next, for a curve: python -m datavol.run -m fraction=0\.125,0\.25,0\.5,1 logger=csv .*\n"
+    )
+    progress = r"mobilenet_v2 25 %: budget epoch 1/1, top-1 \d+\.\d %, 00:00 left\n"
+    assert re.fullmatch(progress + ending, first.stdout)
     assert [line.partition(":")[0] for line in first.stderr.replace("datavol: ", "").splitlines()] == [
         "digits",
         "train",
         "val is 0.2 of it, drawn",
+        "trains mobilenet_v2 from scratch, recipe small",
     ]
-    (path,) = elsewhere.glob("studies/digits/*pct*")
     assert yaml.safe_load((path / ".hydra/overrides.yaml").read_text())[0] == "fraction=0.25"
-    assert command("run", *options).stdout == f"{path.relative_to(elsewhere)} is finished already\n"
+    again = f"{path.relative_to(elsewhere)} is finished already\n"
+    assert re.fullmatch(re.escape(again) + ending, command("run", *options).stdout)
     assert "mobilenet_v2, 16 px" in json.loads((elsewhere / "studies/digits/autotune.json").read_text())
 
 

@@ -21,6 +21,7 @@ from datavol.runs.folder import RunFolder
 from datavol.runs.integrity import supersede
 from datavol.sweep.devices import run_environments
 from datavol.sweep.job import write_job
+from datavol.sweep.outcome import after_sweep, outcome
 from datavol.sweep.processes import JobProcess
 from datavol.sweep.status import ELSEWHERE, Display, Status
 from datavol.tracking.training_run import log_again, places_of_a_sweep
@@ -40,8 +41,10 @@ class Job:
     slot: int = 0  # index of its environment: its GPUs, or its share of the CPU threads
 
 
-def launch_here(runs: Sequence[Run], settings: SweepConfig) -> None:
+def launch_here(runs: Sequence[Run], settings: SweepConfig, *, summed_up: bool = True) -> None:
     """Train the runs, resuming those that stopped and skipping finished ones.
+
+    `summed_up` says at the end what came out; a sweeper that has more runs to try says it by itself.
 
     Raises:
         SystemExit: With code 1 if a run failed, 75 if another process trains one, and 128 + the signal's number after
@@ -51,7 +54,7 @@ def launch_here(runs: Sequence[Run], settings: SweepConfig) -> None:
         jobs, number = train_here(runs, settings, display)
         if number is not None:
             ended_by_signal(jobs, number, display)
-        conclude(jobs, display)
+        conclude(jobs, display, summed_up=summed_up)
 
 
 def train_here(runs: Sequence[Run], settings: SweepConfig, display: Display) -> tuple[list[Job], int | None]:
@@ -166,13 +169,17 @@ def ended_by_signal(jobs: Sequence[Job], number: int, display: Display) -> NoRet
     raise SystemExit(128 + number)
 
 
-def conclude(jobs: Sequence[Job], display: Display) -> None:
-    """Report the runs' ends, and how to resume the failed ones."""
+def conclude(jobs: Sequence[Job], display: Display, *, summed_up: bool = True) -> None:
+    """Report the runs' ends, what they reached, and what to type next."""
     display.show([job.status for job in jobs])
     display.close()
     failed = [job for job in jobs if job.status.state in ("failed", "refused", "waiting")]
     elsewhere = [job for job in jobs if job.status.elsewhere]
     say(f"{len(jobs) - len(failed) - len(elsewhere)} of {len(jobs)} runs finished")
+    finished = [job.run for job in jobs if job.status.state in ("finished", "skipped") and not job.status.elsewhere]
+    reached = outcome(finished) if summed_up else []
+    for line in reached:
+        say(line)
     for job in failed:
         display.say(f"failed: {job.run.folder}: {job.status.note or 'it was not started'}")
         display.say(f"  again: python -m datavol.run {' '.join(map(shlex.quote, job.run.overrides))}")
@@ -180,6 +187,9 @@ def conclude(jobs: Sequence[Job], display: Display) -> None:
         display.say(f"not finished: {job.run.folder}: {ELSEWHERE}; wait for it, or type the command again")
     if failed or elsewhere:
         raise SystemExit(1 if failed else HELD)
+    if reached:
+        for line in after_sweep(finished):
+            say(line)
 
 
 @contextmanager

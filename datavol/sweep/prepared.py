@@ -7,6 +7,7 @@ from datavol.config.run import Run
 from datavol.data.duplicates.before_training import audit_prepared
 from datavol.data.prepare import Prepared, with_subset
 from datavol.sweep.slurm import check_slurm
+from datavol.training.opening import opening
 from datavol.training.preflight import check_runs
 
 
@@ -24,7 +25,7 @@ def prepare_runs(runs: Sequence[Run], *, quiet: bool = False) -> tuple[list[Run]
     if any(run.on_cluster for run in runs):
         check_slurm()
     prepared = check_runs(list(runs))
-    announce([] if quiet else [line for one in prepared for line in one.source.lines])  # what data sets share, once
+    announce([] if quiet else opening(runs, prepared))
     prepared, found = audit_prepared(runs, prepared)
     announce([] if quiet else found)
     return [with_subset(*pair) for pair in zip(runs, prepared, strict=True)], prepared[0]

@@ -62,11 +62,13 @@ def check_slurm() -> None:
         )
 
 
-def launch_on_slurm(runs: Sequence[Run], settings: SweepConfig, parameters: Mapping[str, Any]) -> None:
+def launch_on_slurm(
+    runs: Sequence[Run], settings: SweepConfig, parameters: Mapping[str, Any], *, summed_up: bool = True
+) -> None:
     """Submit the unfinished runs, and watch them until they have ended.
 
     How many train at once is up to SLURM and `array_parallelism`. `parameters` are the keys of
-    `conf/hydra/launcher/submitit_slurm.yaml`.
+    `conf/hydra/launcher/submitit_slurm.yaml`; `summed_up` is that of `launch_here`.
 
     Raises:
         SystemExit: With code 1 if a run failed, and 128 + the signal's number after SIGINT and SIGTERM, which cancel
@@ -79,7 +81,7 @@ def launch_on_slurm(runs: Sequence[Run], settings: SweepConfig, parameters: Mapp
             _train_all(jobs, executor, settings.fail_fast and attempt == settings.retries, display, signals)
         if signals:
             ended_by_signal(jobs, signals[0], display)
-        conclude(jobs, display)
+        conclude(jobs, display, summed_up=summed_up)
 
 
 def build_executor(parameters: Mapping[str, Any]) -> submitit.AutoExecutor:

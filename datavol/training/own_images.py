@@ -194,10 +194,15 @@ def _grid(runs: list[Run], given: set[str], rarest: int) -> list[Choice]:
         chosen.append(Choice((f"data.fold={every}",), "so that every image is validated on once"))
     if given & {"fraction", "subset_file", *SEEDS}:
         return chosen
-    values = [one for one in FRACTIONS if one * rarest >= LEAST_PER_CLASS]
-    if len(values) < 3:
-        values = [*(FEW_PER_CLASS if FEW_PER_CLASS[0] * rarest > 0.5 else VERY_FEW_PER_CLASS)]
-    fractions = f"fraction={','.join(f'{one:g}' for one in values)}"
+    fractions = f"fraction={','.join(f'{one:g}' for one in fractions_for(rarest))}"
     if chosen:  # each fraction is trained on as many sets as there are folds
         return [*chosen, Choice((fractions,), "as a curve needs several; seed=0,1 trains each twice")]
     return [Choice((fractions, "seed=0,1,2"), "as a curve needs several")]
+
+
+def fractions_for(rarest: int) -> list[float]:
+    """Choose the fractions of a curve by the images of the rarest class."""
+    values = [one for one in FRACTIONS if one * rarest >= LEAST_PER_CLASS]
+    if len(values) >= 3:
+        return values
+    return [*(FEW_PER_CLASS if FEW_PER_CLASS[0] * rarest > 0.5 else VERY_FEW_PER_CLASS)]

@@ -27,7 +27,7 @@ from datavol.training.callbacks.damage import guess_among
 from datavol.training.callbacks.monitoring import StepLoss
 from datavol.training.callbacks.signals import Signals
 from datavol.training.changes import weights_sha256
-from datavol.training.hardware.autotune import STEP_KEYS
+from datavol.training.hardware.study_choices import STEP_KEYS
 from datavol.training.networks.build import taken_weights
 from datavol.training.resume import Start
 

@@ -95,7 +95,7 @@ class DatavolLauncher(Launcher):
     def _train(self, runs: list[Run]) -> None:
         from datavol.sweep.local import launch_here
 
-        launch_here(runs, runs[0].config.sweep)
+        launch_here(runs, runs[0].config.sweep, summed_up=self._all_known)
 
 
 class SlurmLauncher(DatavolLauncher):
@@ -110,4 +110,4 @@ class SlurmLauncher(DatavolLauncher):
     def _train(self, runs: list[Run]) -> None:
         from datavol.sweep.slurm import launch_on_slurm
 
-        launch_on_slurm(runs, runs[0].config.sweep, self._parameters)
+        launch_on_slurm(runs, runs[0].config.sweep, self._parameters, summed_up=self._all_known)

@@ -91,7 +91,8 @@ def test_a_configuration_that_is_proposed_twice_has_its_data_in_both_runs(comman
     second, said = propose(command, elsewhere, monkeypatch, "agents2")
     (folder,) = runs_of(elsewhere / "studies/digits")
     assert folder.record["wandb_id"] == "agents1"
-    assert said.endswith("is finished already\n")
+    assert said.splitlines()[0].endswith("is finished already")
+    assert said.splitlines()[-1].startswith("record: ")  # the agent types the next command
     for file, run_id in ((first, "agents1"), (second, "agents2")):
         assert (file.run.run_id, file.run.sweep_id, file.run.project) == (run_id, "sweep1", "theirs")
         rows = [row for row in file.rows if "budget_epoch" in row]

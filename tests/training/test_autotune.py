@@ -16,7 +16,8 @@ from datavol.data.prepare import prepare
 from datavol.errors import ConfigError
 from datavol.runs.folder import RunFolder
 from datavol.training.hardware import autotune, precision
-from datavol.training.hardware.autotune import FILE, OLD_FILE, recorded_auto, resolve_auto
+from datavol.training.hardware.autotune import recorded_auto, resolve_auto
+from datavol.training.hardware.study_choices import FILE, OLD_FILE
 from datavol.training.trainer import train
 
 OPEN = ["trainer.precision=auto", "trainer.memory_format=auto"]

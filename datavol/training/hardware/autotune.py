@@ -16,20 +16,23 @@ from typing import Any
 import torch
 
 from datavol.config.data import FilesConfig
-from datavol.config.model import ModelConfig, OwnModelConfig
 from datavol.config.run import Config, Run
 from datavol.data.images.cache_policy import short_side
 from datavol.data.prepare import Prepared
-from datavol.errors import ConfigError
 from datavol.runs import provenance
-from datavol.runs.files import file_lock, read_json, write_whole
+from datavol.runs.files import file_lock, write_whole
 from datavol.runs.folder import WITHIN, RunFolder, now
-from datavol.training.hardware.precision import AUTO, Choice, StepTimer, choose_memory_format, choose_precision
+from datavol.training.hardware.precision import Choice, StepTimer, choose_memory_format, choose_precision
+from datavol.training.hardware.study_choices import (
+    AUTO,
+    FILE,
+    STEP_KEYS,
+    chosen_entries,
+    entry_name,
+    step_options_of,
+)
 
-FILE = "autotune.json"
-OLD_FILE = "settled.json"  # of older versions: still read, no longer written
 GPU_ONLY = ("compile", "cudnn_benchmark")
-STEP_KEYS = ("precision", "memory_format", *GPU_ONLY)
 
 
 def resolve_auto(run: Run, prepared: Prepared, *, write: bool = True, trunk: Mapping[str, Any] | None = None) -> Config:
@@ -48,9 +51,9 @@ def resolve_auto(run: Run, prepared: Prepared, *, write: bool = True, trunk: Map
     config = run.config
     if _device(config).type == "cpu":
         config = _with(config, {name: False for name in GPU_ONLY if getattr(config.trainer, name) == AUTO})
-    if AUTO in _step_options(config).values():
+    if AUTO in step_options_of(config).values():
         # named after the configuration as written, so that a study's machines with and without a GPU share the entry
-        network = _network(run.config)
+        network = entry_name(run.config)
         config = _with(config, _study_entry(study, network, write, lambda: choose_step_options(config, prepared)))
     data = config.data
     if isinstance(data, FilesConfig) and data.short_side == AUTO:
@@ -63,7 +66,7 @@ def recorded_auto(config: Config, record: dict[str, Any]) -> Config:
     """Replace every `auto` from a run's record; without one, by plain arithmetic."""
     plain = {"precision": "32", "memory_format": "channels_last", "compile": False, "cudnn_benchmark": False}
     known = {"short_side": None} | plain | record
-    open_keys = [name for name, value in _step_options(config).items() if value == AUTO]
+    open_keys = [name for name, value in step_options_of(config).items() if value == AUTO]
     open_keys += ["short_side"] if getattr(config.data, "short_side", None) == AUTO else []
     return _with_cache(_with(config, {name: known[name] for name in open_keys}))
 
@@ -83,7 +86,7 @@ def choose_step_options(config: Config, prepared: Prepared) -> dict[str, Any]:
         choice = choose_precision(device, lambda precision: timer()(precision))
         if timer.cache_info().currsize:
             print(f"{config.model.name}: trainer.precision={choice.precision}: {choice.why}", file=sys.stderr)
-    gpu, given = device.type == "cuda", _step_options(config)
+    gpu, given = device.type == "cuda", step_options_of(config)
     ruled = {
         "precision": choice.precision,
         "memory_format": choose_memory_format(device, choice.precision),
@@ -102,41 +105,14 @@ def choose_step_options(config: Config, prepared: Prepared) -> dict[str, Any]:
 def _study_entry(study: Path, what: str, write: bool, choose_values: Callable[[], dict[str, Any]]) -> dict[str, Any]:
     """Return the study's entry for `what`, chosen now if there is none."""
     if not write:
-        return _entries(study).get(what) or choose_values()
+        return chosen_entries(study).get(what) or choose_values()
     # Held while choosing: of the runs and ranks that start at once one chooses and the others wait
     with file_lock(study / f".{FILE}.lock"):
-        entries = _entries(study)
+        entries = chosen_entries(study)
         if what not in entries:
             entries[what] = choose_values() | {"decided": now()}
             write_whole(study / FILE, (json.dumps(entries, indent=1) + "\n").encode())
     return entries[what]
-
-
-def _entries(study: Path) -> dict[str, dict[str, Any]]:
-    files = [study / name for name in (OLD_FILE, FILE)]  # the newer file wins where both have an entry
-    remedy = "bring it back, or move it away, and the study's next run chooses anew"
-    entries: dict[str, dict[str, Any]] = {}
-    for file in files:
-        found = read_json(file, remedy) if file.exists() else {}
-        if not all(isinstance(entry, dict) for entry in found.values()):
-            raise ConfigError(f"{file} must be a whole file that datavol wrote, got an entry that is none; {remedy}")
-        entries |= found
-    return entries
-
-
-def _step_options(config: Config) -> dict[str, Any]:
-    return {name: getattr(config.trainer, name) for name in STEP_KEYS}
-
-
-def _network(config: Config) -> str:
-    """Name an entry by network, image size and keys other than `auto`."""
-    model = config.model
-    library = "" if isinstance(model, OwnModelConfig) else model.library
-    name = f"{model.name} of timm" if library == "timm" else str(model.name)
-    if isinstance(model, ModelConfig) and model.stem == "small":
-        name += " with a small stem"
-    fixed = [f"{name}={value}" for name, value in _step_options(config).items() if value != AUTO]
-    return ", ".join([name, f"{config.recipe.augment.crop_size} px", *fixed])
 
 
 def _device(config: Config) -> torch.device:

@@ -15,7 +15,6 @@ from datavol.config.run import Config
 from datavol.training.networks.build import build_network
 from datavol.training.optimisation.optimiser import build_optimiser
 
-AUTO = "auto"
 MUST_GAIN = 1.25  # bfloat16 changes results; measured gains are 0.4 to 1.13 (does not pay) and 1.5 to 2.5 (pays)
 HOPELESS = 3.0  # times slower in its first step
 SECONDS = 10.0  # of timing in all
