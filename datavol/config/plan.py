@@ -35,6 +35,9 @@ class PlanConfig(Section):
         "images per second above 0 that one core loads, or null", hashed=False, gt=0, remedy="500"
     )
     image_kb: float | None = key("kilobytes above 0 of an image's file, or null", hashed=False, gt=0, remedy="110")
+    price_per_hour: float | None = key(
+        "money above 0 that a device costs in an hour, or null", hashed=False, gt=0, remedy="2.5"
+    )
     node: NodeConfig = key("a section", hashed=False)
     images: int | None = key(
         "images of a training set that is not here, at least 1, or null", hashed=False, ge=1, remedy="1281167"

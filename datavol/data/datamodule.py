@@ -24,7 +24,8 @@ from datavol.data.arrays_on_device import (
 from datavol.data.augment.transforms import Augmentation
 from datavol.data.budget import Budget
 from datavol.data.images.cache_policy import limit_bytes
-from datavol.data.images.cache_reader import PackedImages, cache_folder, store_of
+from datavol.data.images.cache_reader import PackedImages, store_of
+from datavol.data.images.cache_size import cache_folder
 from datavol.data.images.cache_writer import fill
 from datavol.data.images.dataset import ArrayReader, Batch, EvaluationImages, FileReader, Reader, TrainingImages
 from datavol.data.images.decode import DECODING, decode_file

@@ -41,7 +41,7 @@ def is_predicted(config: Config) -> bool:
     trainer = config.trainer
     if config.plan.device_images_per_second is not None or trainer.num_nodes > 1:
         return True
-    here = cores() if _on_cpu(trainer) else len(visible_gpus())
+    here = cores() if on_cpu(trainer) else len(visible_gpus())
     return isinstance(trainer.devices, int) and trainer.devices > max(1, here)
 
 
@@ -63,7 +63,7 @@ def one_device(config: Config) -> Config:
             "plan.timing must have a GPU here to predict several from, got none; "
             "try plan.device_images_per_second=400 (what one does), or plan.timing=false"
         )
-    if _on_cpu(trainer) and threads == "auto":
+    if on_cpu(trainer) and threads == "auto":
         threads = max(1, cores() // _per_node(trainer))  # what Lightning leaves each rank
     alone = trainer.model_copy(update={"devices": 1, "num_nodes": 1, "strategy": "auto", "threads": threads})
     micro = _share(config) // config.recipe.accumulate  # what the device holds at once
@@ -96,7 +96,7 @@ def scale(config: Config, prepared: Prepared, steps: Steps, decode_per_core: flo
         4.0 * count_parameters(config.model, len(prepared.source.classes)),  # single precision, under autocast as well
     )
     node = _node(config)
-    batch, count = config.recipe.batch_size, _devices(config.trainer)
+    batch, count = config.recipe.batch_size, device_count(config.trainer)
     unknown = ["plan.decode_per_core"] if decode_per_core is None else []
     unknown += ["plan.image_kb"] if size is None and isinstance(config.data, FilesConfig) else []
     return Scaling(
@@ -111,7 +111,7 @@ def _node(config: Config) -> Node:
     node, workers = config.plan.node, config.data.workers
     # No loading processes (0) for images in memory, as in training, nor beside a CPU's ranks, whose cores they would
     # share; None for as many as training starts
-    within = _on_cpu(config.trainer) or (workers == "auto" and not isinstance(config.data, FilesConfig))
+    within = on_cpu(config.trainer) or (workers == "auto" and not isinstance(config.data, FilesConfig))
     return Node(
         _per_node(config.trainer),
         cores() if node.cores == "auto" else node.cores,
@@ -153,7 +153,8 @@ def mean_image_bytes(split: Split) -> float | None:
     return float(np.mean(sizes))
 
 
-def _on_cpu(trainer: TrainerConfig) -> bool:
+def on_cpu(trainer: TrainerConfig) -> bool:
+    """Return whether a trainer has no GPU, by what this machine shows."""
     return trainer.accelerator == "cpu" or (trainer.accelerator == "auto" and not visible_gpus())
 
 
@@ -161,10 +162,11 @@ def _per_node(trainer: TrainerConfig) -> int:
     return trainer.devices if isinstance(trainer.devices, int) else max(1, len(visible_gpus()))
 
 
-def _devices(trainer: TrainerConfig) -> int:
+def device_count(trainer: TrainerConfig) -> int:
+    """Count the devices of one run, on all its nodes."""
     return _per_node(trainer) * trainer.num_nodes
 
 
 def _share(config: Config) -> int:
-    check_batch_shares(config.recipe.batch_size, _devices(config.trainer), config.recipe.accumulate)
-    return config.recipe.batch_size // _devices(config.trainer)
+    check_batch_shares(config.recipe.batch_size, device_count(config.trainer), config.recipe.accumulate)
+    return config.recipe.batch_size // device_count(config.trainer)

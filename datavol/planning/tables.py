@@ -9,6 +9,7 @@ from rich.table import Table
 
 from datavol.cli.console import console as open_console
 from datavol.errors import ConfigError
+from datavol.planning.costs import DeviceHours, cache_lines, device_hours
 from datavol.planning.plan import Plan
 from datavol.planning.prediction import Scaling
 from datavol.planning.speed import Speed, seconds_left
@@ -42,7 +43,7 @@ def print_plan(plans: list[Plan], speeds: list[Speed], wall: float | None, place
     console.print(
         "LR step and warm-up in passes over the subset, as the thesis's table 6; * rounding changes them there"
     )
-    for line in _sums(plans, wall, places):
+    for line in _sums(plans, wall, places, device_hours(plans, speeds, wall, places)):
         console.print(line, soft_wrap=True, highlight=False)
     # runs of one network, recipe, data and trainer share one Scaling object, which is printed once
     for scaling in {id(speed.scaling): speed.scaling for speed in speeds if speed.scaling}.values():
@@ -90,7 +91,7 @@ def _cells(plan: Plan, speed: Speed) -> list[str]:
     ]
 
 
-def _sums(plans: list[Plan], wall: float | None, places: int) -> list[str]:
+def _sums(plans: list[Plan], wall: float | None, places: int, hours: DeviceHours | None) -> list[str]:
     size = sum(plan.checkpoint_bytes or 0 for plan in plans if plan.state != "finished")
     place = nearest_folder(plans[0].run.folder)  # the run's own does not exist yet, and a plan makes none
     free = shutil.disk_usage(place).free
@@ -99,8 +100,10 @@ def _sums(plans: list[Plan], wall: float | None, places: int) -> list[str]:
     iterations = sum(plan.prepared.budget.iterations for plan in plans)
     lines = [
         f"{len(plans)} run{'s' * (len(plans) > 1)}: {counts}; {iterations:,} iterations",
-        f"time: {_time_text(wall)} with {places} at once" if wall is not None else "time: not known without a timing",
+        f"time: {_time_text(wall)} with {places} at once; {hours}" if hours else "time: not known without a timing",
+        *([f"cost: {hours.cost}"] if hours and hours.cost else []),
         f"disk: {size / 1e9:.2f} GB of checkpoints, {free / 1e9:.1f} GB free",
+        *cache_lines(plans),
     ]
     if size > free:
         raise ConfigError(

@@ -8,8 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from datavol.config.data import FilesConfig
-from datavol.data.images.cache_reader import cache_folder, estimate_bytes
-from datavol.data.images.cache_writer import bytes_of_stores
+from datavol.data.images.cache_size import bytes_of_stores, cache_folder, estimate_bytes
 from datavol.data.sources.files.file_table import FileSplit
 from datavol.data.sources.open import Source
 from datavol.runs.files import nearest_folder

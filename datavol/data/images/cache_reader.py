@@ -24,20 +24,18 @@ import secrets
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from datavol.data.images.cache_place import PIXELS, SHARED_MEMORY, check_store
-from datavol.data.images.decode import DECODING, size_of
+from datavol.data.images.cache_place import PIXELS, check_store
+from datavol.data.images.decode import DECODING
 from datavol.data.images.pixel_rules import PLAIN, PixelRules
-from datavol.data.sources.files.file_table import FileSplit, cache_path
-from datavol.errors import ConfigError, flat
+from datavol.data.sources.files.file_table import FileSplit
+from datavol.errors import flat
 from datavol.runs.files import write_whole
-from datavol.runs.randomness import permutation
 
 STORE_FORMAT = f"datavol packed images 2.{DECODING}"  # count up when the files of a store change
 OLDER_FORMAT = "datavol packed images 1"
@@ -47,29 +45,6 @@ NONE = np.empty(0, dtype=np.int64)
 
 _MAP_NORESERVE = 0x4000  # Linux's; Python names it from 3.13 on
 _log = logging.getLogger(__name__)
-
-
-def cache_folder(kind: Literal["disk", "ram"], cache_dir: str | None) -> str:
-    """Locate the stores: beside the file tables, or in shared memory.
-
-    Raises:
-        ConfigError: If this machine has no shared memory.
-    """
-    if kind == "disk":
-        return os.path.join(os.path.dirname(cache_path(os.sep, cache_dir)), "images")
-    if not os.path.isdir(SHARED_MEMORY):
-        raise ConfigError(f"data.cache=ram must have {SHARED_MEMORY}, got a machine without; try data.cache=disk")
-    return os.path.join(SHARED_MEMORY, f"datavol-{os.getuid()}", "images")
-
-
-def estimate_bytes(split: FileSplit, side: int) -> int:
-    """Estimate a store's size from the headers of 64 random images."""
-    sizes = []
-    for i in permutation(len(split), "packed sample")[:64].tolist():
-        if size := size_of(split, i):  # else it would not be stored either
-            short, long = sorted(size)
-            sizes.append(3 * short * long if short <= side else 3 * side * int(side * long / short))
-    return round(len(split) * sum(sizes) / max(1, len(sizes)))
 
 
 @dataclass(frozen=True)

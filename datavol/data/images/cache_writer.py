@@ -33,6 +33,7 @@ from datavol.data.images.cache_reader import (
     read_index,
     write_index,
 )
+from datavol.data.images.cache_size import bytes_of_stores
 from datavol.data.sources.files.file_table import DamagedImage, FileSplit
 from datavol.data.sources.files.stamps import file_stamps
 from datavol.runs.files import file_lock
@@ -243,12 +244,3 @@ class _Builder:
 
 def _no_link(path: str, flags: int) -> int:
     return os.open(path, flags | os.O_NOFOLLOW, 0o644)
-
-
-def bytes_of_stores(cache: str) -> int:
-    """Sum the sizes of the pixels of all stores in a folder."""
-    sizes = []
-    for path in Path(cache).glob("*/pixels-*.u8"):
-        with suppress(FileNotFoundError):  # removed by who builds that store anew
-            sizes.append(path.stat().st_size)
-    return sum(sizes)

@@ -10,9 +10,10 @@ import pytest
 from factories.image_stores import EVERYTHING, SIDE, check, filled, warnings_of
 
 from datavol.config.compose import compose
-from datavol.data.images import cache_place, cache_reader
+from datavol.data.images import cache_place, cache_size
 from datavol.data.images.cache_policy import limit_bytes
-from datavol.data.images.cache_reader import Index, PackedImages, cache_folder, read_index, store_of, write_index
+from datavol.data.images.cache_reader import Index, PackedImages, read_index, store_of, write_index
+from datavol.data.images.cache_size import cache_folder
 from datavol.errors import ConfigError
 
 
@@ -21,7 +22,7 @@ def shared(split, tmp_path, monkeypatch):
     """Gives a store in shared memory, which lies below the test's folder."""
     place = tmp_path / "shm"
     place.mkdir(mode=0o1777)
-    for module in (cache_place, cache_reader):
+    for module in (cache_place, cache_size):
         monkeypatch.setattr(module, "SHARED_MEMORY", str(place))
     return store_of(split, SIDE, cache_folder("ram", None))
 

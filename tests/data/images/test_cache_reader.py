@@ -14,8 +14,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.utils.data import DataLoader
 
-from datavol.data.images import cache_reader
-from datavol.data.images.cache_reader import PackedImages, cache_folder, estimate_bytes, store_of
+from datavol.data.images import cache_reader, cache_size
+from datavol.data.images.cache_reader import PackedImages, store_of
+from datavol.data.images.cache_size import cache_folder, estimate_bytes
 from datavol.data.sources.files.file_table import FileSplit, join_names
 from datavol.data.sources.storage.folder import Folder
 from datavol.errors import ConfigError
@@ -111,9 +112,9 @@ def test_where_stores_lie(monkeypatch, tmp_path):
     assert cache_folder("disk", "~/there") == "/home/me/there/images"
     monkeypatch.setenv("DATAVOL_CACHE", "/scratch")
     assert cache_folder("disk", None) == "/scratch/images"
-    monkeypatch.setattr(cache_reader, "SHARED_MEMORY", str(tmp_path))
+    monkeypatch.setattr(cache_size, "SHARED_MEMORY", str(tmp_path))
     assert cache_folder("ram", "/elsewhere") == f"{tmp_path}/datavol-{os.getuid()}/images"
-    monkeypatch.setattr(cache_reader, "SHARED_MEMORY", str(tmp_path / "gone"))
+    monkeypatch.setattr(cache_size, "SHARED_MEMORY", str(tmp_path / "gone"))
     with pytest.raises(ConfigError, match=r"data.cache=ram must have .*gone, got .*; try data.cache=disk"):
         cache_folder("ram", None)
 
