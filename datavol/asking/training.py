@@ -39,14 +39,14 @@ class StepTrainer:
         runs = self.prepared(steps)
         settings = self.set_up.config.sweep
         if self.cluster is not None:
-            launch_on_slurm(runs, settings, self.cluster)
+            launch_on_slurm(runs, settings, self.cluster, summed_up=False)
             return
         with Display() as display:
             jobs, number = train_here(runs, settings, display)
             if number is not None:
                 ended_by_signal(jobs, number, display)
             if any(job.status.state not in ("finished", "skipped") or job.status.elsewhere for job in jobs):
-                conclude(jobs, display)  # which says what failed, and exits
+                conclude(jobs, display, summed_up=False)  # which says what failed, and exits
                 raise SystemExit(HELD)
             display.show([job.status for job in jobs])
 
