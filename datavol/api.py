@@ -207,6 +207,7 @@ def _train(overrides: list[str], *, multirun: bool) -> list[Path]:
     """Train runs on this machine; return their folders."""
     from datavol.cli.console import announce
     from datavol.cli.installed import check_installed
+    from datavol.config.ask import without_question
     from datavol.config.command_line.arguments import as_meant
     from datavol.config.command_line.jobs import distinct_runs
     from datavol.config.compose import compose
@@ -217,6 +218,7 @@ def _train(overrides: list[str], *, multirun: bool) -> list[Path]:
             f"type it in a shell: python -m datavol.run {'-m ' * multirun}{of_hydra[0]} ..."
         )
     given = as_meant(overrides, multirun=multirun)
+    without_question(given)
     compose(given, multirun=multirun)  # a mistake is told first
     check_installed("train")
     from datavol.sweep.local import train_here

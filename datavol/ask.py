@@ -19,7 +19,6 @@ from datavol.cli.console import announce, say
 from datavol.config.command_line.arguments import KeyParser
 
 if TYPE_CHECKING:
-    from datavol.asking.loop import Outcome
     from datavol.asking.set_up import SetUp
 
 GROUPS = ("ask", "", "model", "data", "recipe", "trainer", "sweep")
@@ -39,6 +38,7 @@ def main() -> None:
 
     SetUp.of(arguments.overrides)  # a mistake is told before the slow imports
     from datavol.asking.cost import cost_of
+    from datavol.asking.ending import ending_lines
     from datavol.asking.loop import ask
     from datavol.asking.measured import measured
     from datavol.asking.question import key_of, rule_of
@@ -58,7 +58,8 @@ def main() -> None:
     say(f"it takes {cost_of(rule, first, measured(set_up), places, environments[0])}")
     asked = Asked(set_up.study, key_of(set_up.config.ask) | {"set_up": first.config.run_hash}, rule.text)
     outcome = ask(rule, set_up, asked, train, say, set_up.config.ask.hours)
-    print_outcome(outcome, set_up)
+    for line in ending_lines(outcome, rule, set_up):
+        say(line)
 
 
 def chosen_set_up(overrides: list[str]) -> SetUp:
@@ -68,21 +69,7 @@ def chosen_set_up(overrides: list[str]) -> SetUp:
 
     _, chosen = compose_own([*overrides, "fraction=1", "seed=0"], multirun=True)
     announce(map(str, chosen))
-    return SetUp.of([*overrides, *overrides_in(chosen)])
-
-
-def print_outcome(outcome: Outcome, set_up: SetUp) -> None:
-    """Print the answer, what it rests on and cost, and what to type next."""
-    from datavol.asking.cost import duration
-
-    look = outcome.look
-    say("")
-    say(f"{look.state}: {look.sentence}")
-    if look.basis:
-        say(f"  how: {look.basis}")
-    say(f"  rests on {outcome.runs} runs, {duration(3600 * outcome.hours)} of training and evaluation")
-    if outcome.out_of_hours:
-        say(f"  ask.hours={set_up.config.ask.hours:g} is spent; the same command with more hours goes on")
+    return SetUp.of(overrides, overrides_in(chosen))
 
 
 if __name__ == "__main__":

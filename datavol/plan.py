@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from datavol.cli.boundary import cli_errors
 from datavol.cli.console import announce
+from datavol.config.ask import without_question
 from datavol.config.command_line.jobs import distinct_runs
 from datavol.config.compose import compose, parse
 
@@ -44,6 +45,7 @@ def main() -> None:
         print(HELP)
         print(key_help(compose(arguments.overrides, multirun=True)[0].values, ("plan", *OTHERS)), end="")
         return
+    without_question(arguments.overrides)
     compose(arguments.overrides, multirun=arguments.multirun)  # a mistake is told before the slow imports
     from datavol.training.own_images import compose_own
 

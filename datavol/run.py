@@ -17,6 +17,7 @@ from datavol import CallableModule
 from datavol.cli.boundary import cli_errors
 from datavol.cli.console import announce, say
 from datavol.cli.lifeline import die_with_parent
+from datavol.config.ask import without_question
 from datavol.config.command_line.jobs import distinct_runs
 from datavol.config.compose import HYDRA_VERSION, arguments_of, compose, is_of_hydra, parse
 from datavol.config.run import Run
@@ -69,6 +70,7 @@ def main() -> None:
     if arguments.hydra_help or arguments.shell_completion:
         print_of_hydra({})  # Hydra answers these itself
         return
+    without_question(arguments.overrides)
     runs = compose(arguments.overrides, multirun=arguments.multirun)
     if arguments.cfg or arguments.info:
         print_of_hydra({run.overrides: run for run in runs})

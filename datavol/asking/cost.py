@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from datavol.asking.measured import Curves
+from datavol.asking.measured import Parts
 from datavol.asking.question import Rule
 from datavol.config.run import Run
 from datavol.planning.plan import plan_runs
@@ -31,16 +31,16 @@ class Cost:
         return f"{runs}; a run takes about {each}: as a rule {usual}, at most {all_of_it} of training"
 
 
-def cost_of(rule: Rule, run: Run, curves: Curves, places: int, environment: dict[str, str]) -> Cost:
+def cost_of(rule: Rule, run: Run, parts: Parts, places: int, environment: dict[str, str]) -> Cost:
     """Predict a question's cost; times a run where none has finished yet."""
     typical = min(rule.most, TYPICAL[type(rule).__name__])
-    return Cost(_seconds(run, curves, environment), rule.most, typical, places)
+    return Cost(_seconds(run, parts, environment), rule.most, typical, places)
 
 
-def _seconds(run: Run, curves: Curves, environment: dict[str, str]) -> float | None:
-    known = curves.get(1)
+def _seconds(run: Run, parts: Parts, environment: dict[str, str]) -> float | None:
+    known = parts.get(1)
     if known is not None:
-        seconds = known.runs["seconds_train"] + known.runs["seconds_val"]
+        seconds = known.curve.runs["seconds_train"] + known.curve.runs["seconds_val"]
         if seconds.notna().any():
             return float(seconds.median())
     if not run.config.plan.timing and run.config.plan.images_per_second is None:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import signal
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from datavol.asking.measured import Curves, finished, hours_of, look, measured
+from datavol.asking.measured import Parts, finished, full_runs, hours_of, look, measured
 from datavol.asking.question import Rule
 from datavol.asking.set_up import SetUp
 from datavol.study.looks.asked import Asked
@@ -22,6 +21,7 @@ class Outcome:
     look: Look
     hours: float  # of all runs that it rests on
     runs: int
+    full_runs: float  # as how many runs of full length they count
     out_of_hours: bool = False
 
 
@@ -43,32 +43,29 @@ def ask(
     if open_steps := [step for step in asked.pending if not finished(set_up, step)]:
         train(open_steps)
     while True:
-        curves = measured(set_up)
-        found = look(rule, curves)
-        runs, rests_on = _names(curves), hours_of(curves)
+        parts = measured(set_up)
+        found = look(rule, parts)
+        runs, rests_on = _names(parts), hours_of(parts)
         asked.add(found, runs, rests_on)
         if found.number:
             say(f"look {found.number}: {found.sentence}")
         if found.state != "open":
-            return Outcome(found, rests_on, len(runs))
-        if hours is not None and hours_of(curves, asked.steps) + _expected(found.next, curves) > hours:
-            return Outcome(found, rests_on, len(runs), out_of_hours=True)
+            return Outcome(found, rests_on, len(runs), full_runs(parts))
+        if hours is not None and hours_of(parts, asked.steps) + _expected(found.next, parts) > hours:
+            return Outcome(found, rests_on, len(runs), full_runs(parts), out_of_hours=True)
         train(found.next)
 
 
-def _names(curves: Curves) -> list[str]:
-    return sorted(f"{study}/{run}" for one in curves.values() for study, run in one.runs[["study", "run"]].to_numpy())
+def _names(parts: Parts) -> list[str]:
+    return sorted(
+        f"{study}/{run}" for one in parts.values() for study, run in one.curve.runs[["study", "run"]].to_numpy()
+    )
 
 
-def _expected(steps: Sequence[Step], curves: Curves) -> float:
+def _expected(steps: Sequence[Step], parts: Parts) -> float:
     """Expect the hours of runs from those before; 0 before the first."""
-    runs = curves[min(curves)].runs if curves else None
-    if runs is None:
+    if not parts:
         return 0.0
-    seconds = float((runs["seconds_train"] + runs["seconds_val"]).median()) * min(curves)
+    runs = parts[min(parts)].curve.runs
+    seconds = float((runs["seconds_train"] + runs["seconds_val"]).median()) * min(parts)
     return sum(step.cost for step in steps) * seconds / 3600
-
-
-def stopped_by(number: int) -> SystemExit | KeyboardInterrupt:
-    """Make the exception that a signal's end is told by."""
-    return KeyboardInterrupt() if number == signal.SIGINT else SystemExit(128 + number)

@@ -1,38 +1,51 @@
 """Reads what a set-up's runs have measured so far."""
 
 from collections.abc import Collection, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from datavol.asking.question import Rule
 from datavol.asking.set_up import SetUp
 from datavol.errors import ConfigError
 from datavol.runs.folder import RunFolder, folders_in
+from datavol.study.audit.comparability import audit
 from datavol.study.load.study import Study, load_study
 from datavol.study.looks.enough import Enough
 from datavol.study.looks.evidence import evidence
 from datavol.study.looks.look import Look, Step
 from datavol.study.questions.curve_runs import CurveRuns, curves_of_study
+from datavol.study.questions.gates import Gate, find_gates
 
-Curves = Mapping[int, CurveRuns]
+BEFORE_WHOLE_RUNS = ("audit", "baseline", "metric")
+OF_PAIRS = (*BEFORE_WHOLE_RUNS, "guessing", "settled")
+OF_CURVES = (*OF_PAIRS, "test_set", "fractions")
+"""Gates that refuse an answer: from short runs alone, from pairs of whole runs, and from a whole curve."""
+
+
+@dataclass(frozen=True, eq=False)
+class Measured:
+    """Holds a set-up's finished runs of one length."""
+
+    study: Study
+    curve: CurveRuns
+
+
+Parts = Mapping[int, Measured]
 """Finished runs by the part of the training that they took."""
 
 
-def measured(set_up: SetUp) -> dict[int, CurveRuns]:
+def measured(set_up: SetUp) -> dict[int, Measured]:
     """Load the finished runs of a set-up, short ones by themselves.
 
     Raises:
         ConfigError: If the records cannot be read.
     """
-    curves: dict[int, CurveRuns] = {}
+    parts: dict[int, Measured] = {}
     for part in (1, *set_up.parts):
-        study = study_of(set_up, part)
-        if study is None:
-            continue
-        (curve,) = curves_of_study(study)
-        if len(curve.runs):
-            curves[part] = curve
-    return curves
+        if (study := study_of(set_up, part)) is not None:
+            (curve,) = curves_of_study(study)
+            parts[part] = Measured(study, curve)
+    return parts
 
 
 def study_of(set_up: SetUp, part: int = 1) -> Study | None:
@@ -45,18 +58,37 @@ def study_of(set_up: SetUp, part: int = 1) -> Study | None:
     ours = study.runs[finished & study.runs["folder"].map(lambda path: _same(set_up, part, path))]
     if ours.empty:
         return None
-    return replace(study, runs=ours.reset_index(drop=True), epochs=study.epochs.iloc[:0])
+    epochs = study.epochs[study.epochs["run"].isin(ours.index)]
+    places = {index: place for place, index in enumerate(ours.index)}
+    return replace(study, runs=ours.reset_index(drop=True), epochs=epochs.assign(run=epochs["run"].map(places)))
+
+
+def look(rule: Rule, parts: Parts) -> Look:
+    """Let a rule judge what was measured, unless a gate refuses any answer."""
+    if isinstance(rule, Enough):
+        found = rule.look(evidence({part: one.curve for part, one in parts.items()}))
+    else:
+        found = rule.look(parts[1].curve if 1 in parts else None)
+    refusing = _refusing(rule, parts) if found.number else []
+    if not refusing:
+        return found
+    why = "; ".join(gate.why for gate in refusing)
+    remedies = tuple((gate.remedy, gate.command) for gate in refusing)
+    return Look(found.number, "out of reach", why, found.basis, remedies=remedies, numbers=found.numbers)
+
+
+def _refusing(rule: Rule, parts: Parts) -> list[Gate]:
+    """List the gates that refuse an answer from these runs."""
+    if not parts:
+        return []
+    names = BEFORE_WHOLE_RUNS if 1 not in parts else OF_PAIRS if isinstance(rule, Enough) else OF_CURVES
+    one = parts[min(parts)]
+    gates = find_gates(one.curve, one.study.epochs, audit(one.study), delta=rule.delta, level=rule.level)
+    return [gate for gate in gates if gate.refuses and gate.name in names]
 
 
 def _same(set_up: SetUp, part: int, path: object) -> bool:
     return isinstance(path, str) and set_up.same(RunFolder(Path(path)), part)
-
-
-def look(rule: Rule, curves: Curves) -> Look:
-    """Let a rule judge what was measured."""
-    if isinstance(rule, Enough):
-        return rule.look(evidence(curves))
-    return rule.look(curves.get(1))
 
 
 def finished(set_up: SetUp, step: Step) -> bool:
@@ -67,13 +99,19 @@ def finished(set_up: SetUp, step: Step) -> bool:
         return False
 
 
-def hours_of(curves: Curves, steps: Collection[Step] | None = None) -> float:
+def hours_of(parts: Parts, steps: Collection[Step] | None = None) -> float:
     """Sum the hours that runs took, or these steps, training and evaluation."""
     seconds = 0.0
-    for part, curve in curves.items():
-        all_steps = [Step(fraction, seed, part) for fraction, seed in curve.runs[["fraction", "seed"]].to_numpy()]
-        runs = curve.runs[[steps is None or step in steps for step in all_steps]]
+    for part, one in parts.items():
+        runs = one.curve.runs
+        asked = [Step(fraction, seed, part) for fraction, seed in runs[["fraction", "seed"]].to_numpy()]
+        runs = runs[[steps is None or step in steps for step in asked]]
         seconds += float((runs["seconds_train"].fillna(0) + runs["seconds_val"].fillna(0)).sum())
         if "trunk_seconds" in runs:  # counted by the run that they were taken over from
             seconds -= float(runs["trunk_seconds"].fillna(0).sum())
     return seconds / 3600
+
+
+def full_runs(parts: Parts) -> float:
+    """Count runs as runs of full length, by the part that they trained."""
+    return sum(len(one.curve.runs) / part for part, one in parts.items())

@@ -36,5 +36,5 @@ def rule_of(asked: AskConfig, set_up: SetUp, places: int) -> Rule:
             at_once=max(1, places // 2),
         )
     if asked.target is not None:
-        return Reach(asked.target, asked.level, most=asked.most, at_once=places)
+        return Reach(asked.target, asked.level, asked.delta, most=asked.most, at_once=places)
     return MoreData(asked.delta, asked.doubling, asked.level, asked.most, places)

@@ -32,20 +32,23 @@ class SetUp:
         overrides: Of the command line, with what was chosen for own images; none of `ask` and `CHOSEN`.
         config: A run on all of the data.
         asked_parts: `ask.rungs`.
+        typed: The command line.
     """
 
     overrides: tuple[str, ...]
     config: Config
     asked_parts: Sequence[int] | str = "auto"
+    typed: tuple[str, ...] = ()
     _composed: dict[Step, Run] = field(default_factory=dict, init=False, repr=False)
 
     @classmethod
-    def of(cls, overrides: Sequence[str]) -> SetUp:
-        """Compose the set-up of a command line.
+    def of(cls, typed: Sequence[str], chosen: Sequence[str] = ()) -> SetUp:
+        """Compose the set-up of a command line, and of what was chosen beside it.
 
         Raises:
             ConfigError: For the first thing that is wrong, and where several set-ups are asked for.
         """
+        overrides = [*typed, *chosen]
         for one in overrides:
             if (name := _name(one)) in CHOSEN:
                 raise ConfigError(f"{name} must be left out, since the question chooses it, got {one}; leave it out")
@@ -62,7 +65,7 @@ class SetUp:
                 "try data.folds=null data.val_fraction=0.2"
             )
         kept = tuple(one for one in overrides if not _name(one).startswith("ask."))
-        return cls(kept, config, config.ask.rungs)
+        return cls(kept, config, config.ask.rungs, tuple(typed))
 
     @property
     def study(self) -> Path:
@@ -131,13 +134,6 @@ class SetUp:
         if schedule.name == "step":
             changed.append(f"recipe.schedule.step_size={schedule.step_size / step.part:.6g}")
         return changed
-
-
-def without_question(overrides: Sequence[str]) -> None:
-    """Raise a ConfigError where keys of `ask` are given to another command."""
-    for one in overrides:
-        if _name(one).startswith("ask."):
-            raise ConfigError(f"{_name(one)} must be given to python -m datavol.ask, got {one}; leave it out here")
 
 
 def _name(override: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
@@ -46,3 +47,10 @@ class AskConfig(Section):
                 f"one question must be asked at a time, got ask.{asked[0]} and ask.{asked[1]}; leave one of them out"
             )
         return self
+
+
+def without_question(overrides: Sequence[str]) -> None:
+    """Raise a ConfigError where keys of `ask` are given to another command."""
+    for one in overrides:
+        if (name := one.partition("=")[0]).startswith("ask."):
+            raise ConfigError(f"{name} must be given to python -m datavol.ask, got {one}; leave it out here")

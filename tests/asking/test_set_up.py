@@ -2,7 +2,8 @@
 
 import pytest
 
-from datavol.asking.set_up import SetUp, without_question
+from datavol.asking.set_up import SetUp
+from datavol.config.ask import without_question
 from datavol.errors import ConfigError
 from datavol.runs.folder import RunFolder
 from datavol.study.looks.look import Step

@@ -32,6 +32,7 @@ class Look:
         says: The answer in two or three words, such as `not enough`; empty unless it is answered.
         probability: That the asked statement is true, or None where nothing was measured.
         threshold: How probable it, or its contrary, has to be; None where no probability decides.
+        remedies: What to do where no run would answer, each with its command, or None where no command does it.
         next: The runs to train before the next look; empty unless it is open.
         numbers: What the sentence was made of; accuracies are shares.
     """
@@ -44,4 +45,5 @@ class Look:
     probability: float | None = None
     threshold: float | None = None
     next: tuple[Step, ...] = ()
+    remedies: tuple[tuple[str, str | None], ...] = ()
     numbers: dict[str, float] = field(default_factory=dict)

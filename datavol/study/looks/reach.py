@@ -23,6 +23,7 @@ class Reach:
     Attributes:
         target: The accuracy, a share.
         level: Of the interval.
+        delta: Difference of accuracies that counts, where test images have to show one.
         width: Doublings between the ends of the interval at which the number counts as known.
         most: Runs at most.
         at_once: Runs that are trained between two looks.
@@ -30,6 +31,7 @@ class Reach:
 
     target: float
     level: float = 0.95
+    delta: float = 0.01
     width: float = 1.0
     most: int = 18
     at_once: int = 1
