@@ -8,6 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from datavol.cli.text import written
 from datavol.config.compose import RunComposer, compose
 from datavol.config.run import Config, Run
 from datavol.errors import ConfigError
@@ -78,12 +79,20 @@ class SetUp:
 
     def run(self, step: Step) -> Run:
         """Compose a run."""
-        changed = _varied(step.fraction, step.seed)
-        if step.part > 1:
-            changed += self._shorter(step)
         if step not in self._composed:
-            self._composed[step] = self._composer(changed)
+            self._composed[step] = self._composer(self._changed(step))
         return self._composed[step]
+
+    def to_train(self, step: Step) -> Run:
+        """Compose a run as it is trained: from the trunk of a shorter one, where the schedule allows."""
+        run = self.run(step)
+        if self.config.recipe.schedule.cooldown is None:
+            return run
+        longest_first = [part for part in sorted(self.parts) if part > step.part]
+        begun = (RunFolder(self.run(Step(step.fraction, step.seed, part)).folder) for part in longest_first)
+        trunk = next((folder.path for folder in begun if folder.checkpoint("trunk").exists()), None)
+        keys = ["checkpoint.trunk=true"] * (step.part > 1) + [f"trunk={written(trunk)}"] * (trunk is not None)
+        return self._composer([*self._changed(step), *keys])
 
     @cached_property
     def _composer(self) -> RunComposer:
@@ -127,10 +136,12 @@ class SetUp:
         least = max(LEAST_EPOCHS, WARMUPS * warmup)
         return None if epochs >= least else f"of at least {least:g} budget epochs"
 
-    def _shorter(self, step: Step) -> list[str]:
-        """Anneal a run within a part of the training, in a study of its own."""
+    def _changed(self, step: Step) -> list[str]:
+        """List the overrides of a step; a short run is annealed within its part, in a study of its own."""
+        if step.part == 1:
+            return _varied(step.fraction, step.seed)
         epochs, schedule = self._epochs(step.part), self.config.recipe.schedule
-        changed = [f"epochs={epochs}", f"study={self.config.study}_{epochs}_epochs"]
+        changed = [*_varied(step.fraction, step.seed), f"epochs={epochs}", f"study={self.config.study}_{epochs}_epochs"]
         if schedule.name == "step":
             changed.append(f"recipe.schedule.step_size={schedule.step_size / step.part:.6g}")
         return changed

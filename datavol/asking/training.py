@@ -56,6 +56,6 @@ class StepTrainer:
         Raises:
             ConfigError: For the first thing that is wrong.
         """
-        runs, _ = prepare_runs([self.set_up.run(step) for step in steps], quiet=self.told)
+        runs, _ = prepare_runs([self.set_up.to_train(step) for step in steps], quiet=self.told)
         self.told = True
         return runs

@@ -5,7 +5,7 @@ The rule and its thresholds were simulated on worlds made from measured curves: 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.stats import t as student
@@ -146,44 +146,60 @@ class Enough:
         )
         why = "the gap grows with training" if part > 1 else "all of it is better still"
         basis = f"one pair of runs; {why}; noise from {noise.source}"
-        numbers = self._numbers(known, 1)
-        return Look(number, "answered", sentence, basis, "not enough", probability, bar, (), numbers)
+        return Look(
+            number, "answered", sentence, basis, "not enough", probability, bar, numbers=self._numbers(known, 1)
+        )
 
     def _judge(self, pairs: list[Pair], evidence: Evidence, number: int) -> Look:
+        """Weigh whole pairs: answer, give up, or ask for more."""
         gaps = np.array([pair.gap for pair in pairs])
         noise = evidence.noise(pairs)
         known = posterior(gaps, noise)
-        probability = known.below(self.delta)
         bar = threshold_of(self.level, noise.dof, self.most // 2)
-        low, high = known.interval(self.level)
-        gap = f"{_better(known.mean)} ({span(low, high)})"
-        basis = f"{len(pairs)} pair{'s' * (len(pairs) > 1)} of runs; noise from {noise.source}"
-        told = (probability, bar, (), self._numbers(known, len(pairs)))
+        gap = f"{_better(known.mean)} ({span(*known.interval(self.level))})"
+        count = f"{len(pairs)} pair{'s' * (len(pairs) > 1)} of runs"
+        look = Look(
+            number,
+            "answered",
+            f"{gap}, and you allow {points(self.delta)}",
+            f"{count}; noise from {noise.source}",
+            probability=known.below(self.delta),
+            threshold=bar,
+            numbers=self._numbers(known, len(pairs)),
+        )
         share = per_cent(self.fraction)
-        allowed = f"and you allow {points(self.delta)}"
-        if probability >= bar:
-            return Look(number, "answered", f"{share} of the data is enough: {gap}, {allowed}", basis, "enough", *told)
-        if probability <= 1 - bar:
-            sentence = f"{share} of the data is not enough: {gap}, {allowed}"
-            return Look(number, "answered", sentence, basis, "not enough", *told)
-        if self.zone and known.below(self.delta + self.zone) - known.below(self.delta - self.zone) >= bar:
-            sentence = f"{share} of the data is at the limit: {gap}, {allowed}; either answer will do"
-            return Look(number, "answered", sentence, basis, "either", *told)
+        if said := self._certain(known, bar):
+            says, words = said
+            return replace(look, says=says, sentence=f"{share} of the data is {words}: {look.sentence}")
         if (smallest := 1 / (evidence.test_images or np.inf)) > self.delta:
             sentence = (
                 f"whether {share} is enough to {points(self.delta)} cannot be told on {evidence.test_images:,} test "
                 f"images: one of them is {points(smallest)}"
             )
-            return Look(number, "out of reach", sentence, basis, "", *told)
-        hope = _hope(gaps, noise, self.delta, bar, self.most // 2)
-        if hope < HOPE:
-            sentence = f"whether {share} is enough cannot be told: after {basis.partition(';')[0]} {gap}, {allowed}"
-            return Look(number, "cannot be told", sentence, basis, "", *told)
-        sure = f"{gap}; {share} is enough with {chance(probability)}, and {chance(bar)} or {chance(1 - bar)} is asked"
-        if len(pairs) == 1:
-            far = points(self._shown(noise, bar))
-            sure += f"; {self.most // 2} pairs would tell gaps that are {far} away from {points(self.delta)}"
-        return Look(number, "open", sure, basis, "", probability, bar, self._next(pairs), told[3])
+            return replace(look, state="out of reach", sentence=sentence)
+        if _hope(gaps, noise, self.delta, bar, self.most // 2) < HOPE:
+            sentence = f"whether {share} is enough cannot be told: after {count} {look.sentence}"
+            return replace(look, state="cannot be told", sentence=sentence)
+        sentence = self._undecided(gap, known, noise, bar, len(pairs))
+        return replace(look, state="open", sentence=sentence, next=self._next(pairs))
+
+    def _certain(self, known: Posterior, bar: float) -> tuple[str, str] | None:
+        """Say in short and in words what is probable enough."""
+        probability = known.below(self.delta)
+        if probability >= bar:
+            return "enough", "enough"
+        if probability <= 1 - bar:
+            return "not enough", "not enough"
+        near = known.below(self.delta + self.zone) - known.below(self.delta - self.zone)
+        return ("either", "at the limit, where either answer will do") if self.zone and near >= bar else None
+
+    def _undecided(self, gap: str, known: Posterior, noise: Noise, bar: float, pairs: int) -> str:
+        sure = f"{per_cent(self.fraction)} is enough with {chance(known.below(self.delta))}"
+        text = f"{gap}; {sure}, and {chance(bar)} or {chance(1 - bar)} is asked"
+        if pairs > 1:
+            return text
+        far = points(self._shown(noise, bar))
+        return f"{text}; {self.most // 2} pairs would tell gaps that are {far} away from {points(self.delta)}"
 
     def _shown(self, noise: Noise, bar: float) -> float:
         """Compute how far from `delta` a gap must be to be told by all pairs."""
