@@ -43,13 +43,19 @@ class Trunk:
         return next((path for path in map(self.folder.checkpoint, names) if path.is_file()), None)
 
     @property
+    def hashes(self) -> list[str]:
+        """List the hashes of its run, and of those that this run took over."""
+        record = self.folder.record
+        return [record["hash"], *((record.get("trunk") or {}).get("hashes", ()))]
+
+    @property
     def facts(self) -> dict[str, Any]:
         """Describe it for the record of the run that takes it over."""
         record, rows = self.folder.record, self.rows
         return {
             "study": record["study"],
             "name": record["name"],
-            "hashes": [record["hash"], *((record.get("trunk") or {}).get("hashes", ()))],  # it may stand on a trunk
+            "hashes": self.hashes,
             "budget_epoch": self.epochs,
             "iteration": rows[-1]["iteration"],
             "seconds": {split: sum(row[f"seconds/{split}"] for row in rows) for split in ("train", "val")},

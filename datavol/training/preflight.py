@@ -125,15 +125,13 @@ def _check_objects(runs: list[Run], prepared: list[Prepared]) -> None:
 def _check_start(run: Run, prepared: Prepared) -> None:
     """Raise a ConfigError unless the run can resume or start."""
     folder = RunFolder(run.folder)
-    if run.config.sweep.rerun:
-        return
-    if folder.state is not None:
+    if folder.state is not None and not run.config.sweep.rerun:
         check_manifest(folder, prepared)
         check_weights_stayed(folder, run.config.model)
     elif run.config.start_from is not None or run.config.trunk is not None:
-        from datavol.training.resume import find_start  # late: it imports torch
+        from datavol.training.resume import begin  # late: it imports torch
 
-        find_start(run.config, folder, prepared)
+        begin(run.config, folder, prepared)
 
 
 def _check_folder(run: Run) -> None:

@@ -42,7 +42,7 @@ def find_start(config: Config, folder: RunFolder, prepared: Prepared) -> Start:
     """
     record = folder.record
     if not record:
-        return _begin(config, folder, prepared)
+        return begin(config, folder, prepared)
     check_manifest(folder, prepared)
     fixed: dict[str, Any] = {key: record.get(key) for key in ("world_size", "threads", "parent")}
     _check_indices(folder, prepared)
@@ -51,7 +51,7 @@ def find_start(config: Config, folder: RunFolder, prepared: Prepared) -> Start:
     if not paths:  # killed before its first checkpoint
         if record.get("trunk") is None or "last" in record:  # else before it had all of the trunk, which it takes again
             measured_rows(folder, (fixed["parent"] or {}).get("budget_epoch") or 0, None)
-        begun = _begin(config, folder, prepared)
+        begun = begin(config, folder, prepared)
         return replace(begun, resumed=True, **({} if begun.trunk else fixed))
     kept = [(_own_checkpoint(path, config, folder), path) for path in paths]
     content, path = max(kept, key=lambda one: int(one[0]["global_step"]))
@@ -60,7 +60,12 @@ def find_start(config: Config, folder: RunFolder, prepared: Prepared) -> Start:
     return Start(folder.path, path, rows, resumed=True, begins=False, **fixed)
 
 
-def _begin(config: Config, folder: RunFolder, prepared: Prepared) -> Start:
+def begin(config: Config, folder: RunFolder, prepared: Prepared) -> Start:
+    """Find where a run begins that has measured nothing.
+
+    Raises:
+        ConfigError: If `start_from` or `trunk` does not fit.
+    """
     if config.start_from is not None:
         return _from_parent(config, folder, prepared)
     return Start(folder.path) if config.trunk is None else _on_trunk(config, folder, prepared)
@@ -81,7 +86,7 @@ def _on_trunk(config: Config, folder: RunFolder, prepared: Prepared) -> Start:
     content = read_checkpoint(trunk.checkpoint, f"train that run again, {WITHOUT}")
     facts, iterations = _facts_of(content), trunk.epochs * prepared.budget.iterations_per_epoch
     whole = [row["budget_epoch"] for row in rows] == [*range(1, trunk.epochs + 1)]
-    known = content.get("global_step") == iterations and facts.get("hash") in trunk.facts["hashes"]
+    known = content.get("global_step") == iterations and facts.get("hash") in trunk.hashes
     if not whole or not known or facts.get("digest") != digest_of(rows):
         raise ConfigError(
             f"trunk must be a run whose metrics.csv has the rows of its checkpoint, got {origin.path}, where those of "

@@ -20,7 +20,7 @@ from datavol.runs.columns import METRICS
 
 INCOMPLETE = "incomplete"
 MEANS = [*METRICS, *(f"best_{name}" for name in METRICS), "guess_top1", "guess_top5"]  # over images
-SUMS = ["validation_images", "listed_images", "seconds_train", "seconds_val", "trunk_seconds"]
+SUMS = ["validation_images", "listed_images", "seconds_train", "seconds_val"]
 ROUNDED = ["images", "full_size"]  # folds differ by an image or a few
 JOINED = ["hash", "fingerprint", "content", "subset_sha256"]
 
@@ -84,6 +84,7 @@ def _row(folds: pd.DataFrame) -> dict[str, Any]:
     for name in MEANS:
         row[name] = float(np.average(folds[name].to_numpy(float), weights=weights))
     row |= {name: folds[name].sum() for name in SUMS if folds[name].notna().all()}
+    row["trunk_seconds"] = folds["trunk_seconds"].sum(min_count=1)  # not every fold need have taken any over
     row |= {name: round(folds[name].astype(float).mean()) for name in ROUNDED}
     row |= {name: _joined(folds[name]) for name in JOINED if folds[name].notna().all()}
     row |= {name: folds[name].min() for name in ("budget_epoch", "iteration", "evaluations", "iterations")}
