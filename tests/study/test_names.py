@@ -2,11 +2,12 @@
 
 import matplotlib as mpl
 import pytest
+from matplotlib import font_manager
 from matplotlib.figure import Figure
 
-from datavol.study.figures import STYLE
-from datavol.study.figures.names import drawable, fonts_for, unshown
-from datavol.study.figures.style import figure_legend
+from datavol.study.figures import STYLE, names
+from datavol.study.figures.names import drawable, drawable_class, fonts_for, stand_ins
+from datavol.study.figures.style import figure_legend, wrap
 from datavol.study.report.figure_list import ReportFigure
 from datavol.study.report.renderer import FAILED, RenderedFigure, render
 
@@ -24,8 +25,32 @@ def test_a_name_is_drawn_as_itself_or_as_codes_without_a_box(name, recwarn):
     assert [str(one.message) for one in recwarn if "Glyph" in str(one.message)] == []
 
 
-def test_names_that_are_written_in_codes_are_listed_once():
-    assert unshown(["cat", "é", "$x$", "caf\udce9", "caf\udce9"]) == ["caf\udce9"]
+def test_a_font_of_boxes_is_none_that_has_letters(monkeypatch):
+    """Matplotlib brings `Last Resort`, which draws every letter as a box with the name of its script."""
+    bundled = [one for one in font_manager.fontManager.ttflist if one.name.startswith(("DejaVu", "Last Resort"))]
+    monkeypatch.setattr(font_manager.fontManager, "ttflist", bundled)
+    names._fonts.cache_clear()
+    names._has.cache_clear()
+    try:
+        assert (drawable("猫"), fonts_for(["猫"])) == ("\\u732b", {})
+        assert [drawable_class(7, name) for name in ("猫", "cat", "a$b")] == ["class 7", "cat", r"a\$b"]
+        assert stand_ins(["mobilenet_v2"], ["cat", "猫"]) == {"猫": "class 1"}
+    finally:
+        names._fonts.cache_clear()
+        names._has.cache_clear()
+
+
+def test_names_with_stand_ins_are_listed_once():
+    assert stand_ins(["cat", "é", "$x$", "caf\udce9", "caf\udce9"]) == {"caf\udce9": "caf\\udce9"}
+
+
+def test_no_line_of_a_title_is_a_lone_per_cent_sign_and_long_names_are_broken():
+    titles = [f"{'x' * length}, regularised: {share} %" for length in range(1, 30) for share in ("5", "12.5", "100")]
+    for title in titles:
+        lines = wrap(title).split("\n")
+        assert " ".join(lines) == title
+        assert not {line.strip() for line in lines} & {"%"}
+    assert max(map(len, wrap("n" * 200).split("\n"))) == 30
 
 
 def test_long_names_are_cut_where_asked():

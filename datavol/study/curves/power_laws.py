@@ -27,7 +27,10 @@ class PowerLaw:
 
     def __str__(self) -> str:
         floor = f"{self.floor:.3g} + " if self.floor else ""
-        return f"error = {floor}{self.scale:.3g} n^-{self.slope:.3g}"
+        scale, slope = f"{float(f'{self.scale:.3g}'):,}", f"{-self.slope:.3g}"  # 48,400 rather than 4.84e+04
+        if self.scale == 0:
+            return f"error = {self.floor:.3g}"
+        return f"error = {floor}{scale.removesuffix('.0')} n^{slope}"
 
 
 def fit_power_law(n: np.ndarray, error: np.ndarray) -> PowerLaw:

@@ -25,6 +25,7 @@ from datavol.study.figures.style import (
 
 MARGIN_BINS = 20
 LARGEST_MARK = 130.0  # square points, of a bin with all images
+LEAST_IN_BIN = 10  # images, of which fewer say nothing of a bin's accuracy
 NAMED_CLASSES = 40  # that are legible below each other; of more, every second, third ... is named
 NUMBERED_CELLS = (20, 8)  # largest (classes, fractions) of a heat map with numbers in its cells
 
@@ -37,7 +38,7 @@ def reliability_diagram(bins: pd.DataFrame, figure: Figure | SubFigure) -> np.nd
         figure: An empty one; its size is set.
 
     Returns:
-        Axes (labels,). The area of a mark is the share of the images in its bin.
+        Axes (labels,). The area of a mark is the share of the images in its bin; bins of a few images are left out.
     """
     labels, marks = sorted(bins["label"].unique()), ordered_marks(bins["fraction"].unique())
     grid = wrapped_panels(figure, len(labels), sharey=True, height=3.1)
@@ -45,9 +46,12 @@ def reliability_diagram(bins: pd.DataFrame, figure: Figure | SubFigure) -> np.nd
         axes.axline((0, 0), slope=1, color=GREY, linestyle="--", linewidth=1)
         for fraction, group in sorted(bins[bins["label"] == label].groupby("fraction"), reverse=True):
             pooled, mark = _pooled(group), marks[fraction]
+            areas = LARGEST_MARK * pooled["images"] / pooled["images"].sum() + 6  # a small bin stays visible
+            pooled = pooled[pooled["images"] >= min(LEAST_IN_BIN, pooled["images"].max())]
             axes.plot(pooled["confidence"], pooled["accuracy"], color=mark.colour, linewidth=1.2)
-            areas = LARGEST_MARK * pooled["images"] / pooled["images"].sum() + 6  # an almost empty bin stays visible
-            axes.scatter(pooled["confidence"], pooled["accuracy"], areas, color=mark.colour, marker=mark.marker)
+            axes.scatter(
+                pooled["confidence"], pooled["accuracy"], areas[pooled.index], color=mark.colour, marker=mark.marker
+            )
         axes.set(xlim=(-2, 102), ylim=(-2, 102))
         set_title(axes, label)
     outer_labels(grid, "confidence (%)", "accuracy (%)")

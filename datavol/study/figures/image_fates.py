@@ -10,7 +10,14 @@ from matplotlib.figure import Figure, SubFigure
 
 from datavol.cli.text import per_cent
 from datavol.study.figures.confidence import NAMED_CLASSES
-from datavol.study.figures.style import figure_legend, ordered_marks, outer_labels, set_title, wrapped_panels
+from datavol.study.figures.style import (
+    figure_legend,
+    first_of_rows,
+    ordered_marks,
+    outer_labels,
+    set_title,
+    wrapped_panels,
+)
 from datavol.study.tables.image_fates import FORGOTTEN, NEVER, fate_counts
 
 NOT_LEARNED: dict[str, dict[str, Any]] = {
@@ -46,7 +53,8 @@ def images_by_fate(images: pd.DataFrame, figure: Figure | SubFigure, names: Sequ
         axes.set(xlim=(0, 100), ylim=(len(order), top))  # downwards
         axes.grid(visible=False)
         set_title(axes, label)
-    _name_rows(grid[0], list(order), names)
+    for axes in first_of_rows(grid):  # which all share the axis, and have labels of their own
+        _name_rows(axes, list(order), names)
     few = len(order) <= NAMED_CLASSES
     outer_labels(grid, "validation images (%)", "" if few else f"{len(order):,} classes, the easiest on top")
     entries = dict(zip(*reversed(grid[0].get_legend_handles_labels()), strict=True))  # by label: two stacks

@@ -105,8 +105,12 @@ def set_title(axes: Axes, title: str, **more: Any) -> None:
 
 
 def wrap(label: str) -> str:
-    """Break a curve's name into lines of a legend's width."""
-    return textwrap.fill(label, 30, break_long_words=False, break_on_hyphens=False)
+    """Break a curve's name into lines of a legend's width.
+
+    A number and its `%` stay together.
+    """
+    joined = re.sub(r"(?<=\d) %", "\N{NO-BREAK SPACE}%", label)  # where textwrap breaks no line
+    return textwrap.fill(joined, 30, break_on_hyphens=False).replace("\N{NO-BREAK SPACE}", " ")
 
 
 def outer_labels(axes: Iterable[Axes], x: str, y: str) -> None:
@@ -116,6 +120,11 @@ def outer_labels(axes: Iterable[Axes], x: str, y: str) -> None:
     for one in axes:
         one.set_xlabel(x if one is lowest[_column(one)] else "")
         one.set_ylabel(y if _column(one) == 0 else "")
+
+
+def first_of_rows(axes: Iterable[Axes]) -> list[Axes]:
+    """Select the leftmost panel of each row."""
+    return [one for one in axes if _column(one) == 0]
 
 
 def _column(axes: Axes) -> int:

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from datavol.errors import InsufficientData
 from datavol.study import figures
 from datavol.study.curves.learning_curve import LearningCurve
-from datavol.study.figures.names import LONGEST, drawable, drawable_runs
+from datavol.study.figures.names import drawable, drawable_class, drawable_runs
 from datavol.study.load.labels import curve_labels, training_points
 from datavol.study.load.study import Study, finished_of
 from datavol.study.questions.curve_runs import curves_of_study
@@ -240,7 +240,7 @@ def _confidence(finished: pd.DataFrame) -> Iterator[ReportFigure]:
 
 def _class_names(finished: pd.DataFrame) -> list[str] | None:
     names = confidence.class_names(finished)
-    return None if names is None else [drawable(name, LONGEST) for name in names]
+    return None if names is None else [drawable_class(number, name) for number, name in enumerate(names)]
 
 
 def _subsets(finished: pd.DataFrame) -> Iterator[ReportFigure]:

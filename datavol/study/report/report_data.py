@@ -7,11 +7,12 @@ from dataclasses import dataclass
 import pandas as pd
 
 from datavol.cli.text import per_cent, shown
+from datavol.data.sources.files.found import few, plural
 from datavol.errors import ConfigError
 from datavol.runs.guessing import GUESSING
 from datavol.study.audit.comparability import audit
 from datavol.study.audit.findings import Finding, list_fractions
-from datavol.study.figures.names import LONGEST, NAMED, drawable, unshown
+from datavol.study.figures.names import NAMED, stand_ins
 from datavol.study.load.measure import Measure
 from datavol.study.load.study import STATES, PointsRead, Study, finished_of
 from datavol.study.questions.answers import Answer, answers
@@ -170,9 +171,11 @@ def _failed(found: list[Answer]) -> Iterator[Finding]:
 
 
 def _unshown(runs: pd.DataFrame) -> Iterator[Finding]:
-    if names := unshown(names_of(runs)):
-        what = f"{len(names)} names have letters that no font here has; figures write them as codes: "
-        what += ", ".join(f"{shown(name)} as {drawable(name, LONGEST)}" for name in names[:3])
+    finished = finished_of(runs)
+    classes = class_names(finished) if len(finished) else None
+    if written := stand_ins(names_of(runs), classes or ()):
+        what = f"{plural(len(written), 'name')} cannot be written in figures, as no font here has the letters: "
+        what += few([f"{shown(name)} is {text}" for name, text in written.items()])
         yield Finding("note", "names", what, (), "install a font that has them, such as fonts-noto-cjk")
 
 

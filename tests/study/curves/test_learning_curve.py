@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from datavol.errors import ConfigError, InsufficientData
 from datavol.study.curves.checks import RisingErrors
 from datavol.study.curves.learning_curve import LearningCurve, fit_learning_curve
-from datavol.study.curves.power_laws import fit_power_law, fit_power_law_with_floor
+from datavol.study.curves.power_laws import PowerLaw, fit_power_law, fit_power_law_with_floor
 
 SIZES = 1000 * 2.0 ** np.arange(6)
 THESIS = np.array([0.05, 0.125, 0.25, 0.5, 0.75, 1.0]) * 1_281_167
@@ -311,6 +311,9 @@ def test_power_laws_find_themselves():
     floored = fit_power_law_with_floor(SIZES, 0.1 + 3 * SIZES**-0.4)
     assert (floored.floor, floored.scale, floored.slope) == pytest.approx((0.1, 3, 0.4))
     assert str(floored) == "error = 0.1 + 3 n^-0.4"
+    assert str(PowerLaw(0.315, -0.0142)) == "error = 0.315 n^0.0142"  # of a curve that gets worse
+    assert str(PowerLaw(48_412, 2, 0.196)) == "error = 0.196 + 48,400 n^-2"
+    assert str(PowerLaw(0, 0.01, 0.352)) == "error = 0.352"
     assert floored(np.array([64_000])) == pytest.approx(0.1 + 3 * 64_000**-0.4)
     assert fit_power_law_with_floor(SIZES, np.zeros(6))(SIZES).tolist() == [0] * 6
     with pytest.raises(ConfigError, match="a power law must have errors above 0 at 2 sizes or more"):
