@@ -22,7 +22,8 @@ Beyond the thesis: `accuracy_against_volume` (`summaries.learning_curve_points`)
 `backtests` (`curves.fit_learning_curve` of each network), `margins_against_volume` and `calibration_against_volume`
 (`Study.runs`), `gap_over_iterations` (`labels.training_points`), and from predictions (`confidence.over_runs`)
 `reliability_diagram`, `margin_distributions`, `risk_coverage_curves` and `class_heat_map`; `learning_rate_curves` of
-plans (`planning.learning_rates.schedule_curves`); `images_by_fate` (`image_fates.learned_images`).
+plans (`planning.learning_rates.schedule_curves`); `images_by_fate` (`image_fates.learned_images`); `confusion`
+(`confusion.confusions`).
 
 Many take `thesis`, the numbers that it prints (`datavol.study.tables.thesis`), to lay over: those of ImageNet.
 """
@@ -33,6 +34,7 @@ from datavol.study.figures.confidence import (
     reliability_diagram,
     risk_coverage_curves,
 )
+from datavol.study.figures.confusion import confusion
 from datavol.study.figures.forecasts import backtests, fitted_learning_curves
 from datavol.study.figures.image_fates import images_by_fate
 from datavol.study.figures.learning_curves import (
@@ -63,6 +65,7 @@ __all__ = [
     "class_heat_map",
     "class_overlaps",
     "class_sizes",
+    "confusion",
     "curves_of_runs",
     "fitted_learning_curves",
     "gap_over_iterations",

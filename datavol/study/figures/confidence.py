@@ -14,8 +14,11 @@ from matplotlib.figure import Figure, SubFigure
 from datavol.cli.text import per_cent
 from datavol.study.figures.style import (
     GREY,
+    SMALL_LETTER,
     figure_legend,
     legend_entry,
+    longest,
+    make_room,
     ordered_marks,
     outer_labels,
     panels,
@@ -130,6 +133,7 @@ def class_heat_map(
     labels = sorted(accuracies["label"].unique())
     order = accuracies.groupby("class")["accuracy"].mean().sort_values(ascending=False, kind="stable").index
     grid = wrapped_panels(figure, len(labels), height=float(np.clip(0.26 * len(order), 2.5, 8)))
+    make_room(figure, grid, 2.4 + SMALL_LETTER * longest(names or ()))
     for label, axes in zip(labels, grid, strict=True):
         panel = accuracies[accuracies["label"] == label]
         # Cells (classes, fractions) are means over seeds; a class that the panel lacks is an empty row.

@@ -11,8 +11,12 @@ from matplotlib.figure import Figure, SubFigure
 from datavol.cli.text import per_cent
 from datavol.study.figures.confidence import NAMED_CLASSES
 from datavol.study.figures.style import (
+    PANEL,
+    SMALL_LETTER,
     figure_legend,
     first_of_rows,
+    longest,
+    make_room,
     ordered_marks,
     outer_labels,
     set_title,
@@ -46,6 +50,8 @@ def images_by_fate(images: pd.DataFrame, figure: Figure | SubFigure, names: Sequ
     order = ranks.groupby("class").mean().sort_values(kind="stable").index
     labels, top = sorted(images["label"].unique()), _top(len(order))
     grid = wrapped_panels(figure, len(labels), sharey=True, height=float(np.clip(0.26 * len(order) + 0.6, 2.5, 8)))
+    beside = SMALL_LETTER * longest(names or ()) / min(3, len(labels))  # inches, of names in the first column alone
+    make_room(figure, grid, PANEL[0] + max(0.0, beside - 0.4))
     for label, axes in zip(labels, grid, strict=True):
         whole = counts.loc[label].sum()
         _draw_stack(pd.DataFrame([100 * whole / whole.sum()]).astype(float).fillna(0), np.array([top, 0]), axes)

@@ -36,6 +36,7 @@ GREY = "0.4"
 BAND_FROM = 4  # runs of a group from which a band replaces one line per run
 PANEL = (3.3, 2.7)  # inches: width and height of a panel in a grid
 LINE_HEIGHT, LETTER_WIDTH = 0.23, 0.085  # inches, of text in a legend
+SMALL_LETTER = 0.075  # inches, of small text beside an axis
 
 
 @dataclass(frozen=True)
@@ -111,6 +112,18 @@ def wrap(label: str) -> str:
     """
     joined = re.sub(r"(?<=\d) %", "\N{NO-BREAK SPACE}%", label)  # where textwrap breaks no line
     return textwrap.fill(joined, 30, break_on_hyphens=False).replace("\N{NO-BREAK SPACE}", " ")
+
+
+def longest(names: Iterable[str]) -> int:
+    """Count the letters of the longest name."""
+    return max(map(len, names), default=0)
+
+
+def make_room(figure: Figure | SubFigure, grid: Sequence[Axes], width: float) -> None:
+    """Widen a figure so that each column of its panels has `width` inches."""
+    columns = 1 + max(_column(one) for one in grid)
+    if isinstance(figure, Figure):  # a subfigure takes its size from its parent
+        figure.set_figwidth(max(figure.get_figwidth(), columns * width))
 
 
 def outer_labels(axes: Iterable[Axes], x: str, y: str) -> None:

@@ -9,11 +9,13 @@ from matplotlib.figure import Figure
 from datavol.errors import InsufficientData
 from datavol.study import figures
 from datavol.study.curves.learning_curve import LearningCurve
+from datavol.study.figures.confusion import MATRIX_CLASSES
 from datavol.study.figures.names import drawable, drawable_class, drawable_runs
 from datavol.study.load.labels import curve_labels, training_points
 from datavol.study.load.study import Study, finished_of
 from datavol.study.questions.curve_runs import curves_of_study
 from datavol.study.tables import confidence
+from datavol.study.tables.confusion import confusions
 from datavol.study.tables.image_fates import learned_images
 from datavol.study.tables.overlap import images_per_class, overlap_matrix
 from datavol.study.tables.summaries import LEVEL, learning_curve_points
@@ -229,12 +231,33 @@ def _confidence(finished: pd.DataFrame) -> Iterator[ReportFigure]:
         ),
     )
     yield ReportFigure(
+        "confusion",
+        "What is mistaken for what",
+        _how_confused(finished),
+        lambda figure: figures.confusion(confusions(finished), figure, _class_names(finished)),
+    )
+    yield ReportFigure(
         "images_by_fate",
         "Images that only larger subsets learn",
         "From which fraction on a validation image is recognised, which asks more than half of the runs there and at "
         "every larger fraction. Dark: it takes the most data. Forgotten: recognised at a smaller fraction, not at the "
         "largest; they went the wrong way, and show how much chance there is. Never: recognised at none.",
         lambda figure: figures.images_by_fate(learned_images(finished), figure, _class_names(finished)),
+    )
+
+
+def _how_confused(finished: pd.DataFrame) -> str:
+    """Say how to read the matrix, or the pairs that stand for it."""
+    names = confidence.class_names(finished)
+    ends = " Classes that are mistaken both ways look alike, or their labels do; more images of both help most."
+    if names is not None and len(names) > MATRIX_CLASSES:
+        return (
+            "The most frequent mistakes at the largest fraction: what an image is, an arrow, what the network says. "
+            f"Bars count images.{ends}"
+        )
+    return (
+        "A row per class: what the network of the largest fraction says of its images, in per cent. On the grey "
+        f"diagonal it is right; the darker a cell, the more images are taken for another class.{ends}"
     )
 
 
