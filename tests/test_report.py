@@ -203,8 +203,8 @@ def test_names_of_any_letters_are_shown_in_every_file_and_codes_are_told(reporte
     assert "<b>x</b>" in page_of(study).texts
     assert r"caf\udce9" in (study / "tables/learned.md").read_text()
     assert r"a\nb\x00" in (study / "tables/learned.tex").read_text().replace(r"\textbackslash ", "\\")
-    assert "names have letters that no font here has; figures write them as codes: " in output
-    assert r"caf\udce9 as caf\udce9" in output
+    assert " cannot be written in figures, as no font here has the letters: " in output
+    assert r"caf\udce9 is caf\udce9" in output
     assert not (study / "report.html").read_text().count("this figure failed")
 
 
@@ -217,6 +217,7 @@ def test_a_damaged_file_costs_its_own_run_s_part_alone_and_is_told(reported):
     assert "predictions/last.npz" in line
     assert {path.stem for path in (study / "figures").glob("*.png")} >= {
         "reliability",
+        "confusion",
         "images_by_fate",
         "risk_coverage",
     }
