@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 if TYPE_CHECKING:
     from datavol.api import Study as Study
     from datavol.api import Verdicts as Verdicts
+    from datavol.api import ask as ask
     from datavol.api import draw_subset as draw_subset
     from datavol.api import load_points as load_points
     from datavol.api import load_study as load_study
@@ -44,10 +45,10 @@ _PLACES = {
     **dict.fromkeys(("Answer", "answers"), "study.questions.answers"),
     **{"Verdict": "study.questions.verdict", "RunFolder": "runs.folder", "Subset": "data.subsets"},
 }
-"""Module of each public name but `run` and `sweep`, which are modules that can be called."""
+"""Module of each public name but `run`, `sweep` and `ask`, which are modules that can be called."""
 
 __all__ = [  # noqa: RUF022 (in the order of use)
-    "run", "sweep", "load_study", "load_points", "Study", "answers", "Answer", "Verdict", "Verdicts",
+    "run", "sweep", "ask", "load_study", "load_points", "Study", "answers", "Answer", "Verdict", "Verdicts",
     "fit_learning_curve", "LearningCurve", "draw_subset", "Subset", "RunFolder",
     "ConfigError", "RunError", "InsufficientData",
 ]  # fmt: skip
@@ -55,7 +56,7 @@ __all__ = [  # noqa: RUF022 (in the order of use)
 
 def __getattr__(name: str) -> Any:
     """Import a public name when it is first used (PEP 562)."""
-    if name in ("run", "sweep"):
+    if name in ("run", "sweep", "ask"):
         return import_module(f"datavol.{name}")
     if name not in _PLACES:
         raise AttributeError(f"module 'datavol' has no attribute '{name}'")

@@ -27,6 +27,7 @@ from datavol.study.questions.verdict import Verdict, verdicts
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
+    from datavol.asking.ending import Answered
     from datavol.config.run import Run
 
 SHOWN = ["run", "state", "data", "model", "recipe", "fraction", "images", "seed", "top1", "best_top1", "reason"]
@@ -201,6 +202,25 @@ def sweep(*overrides: str, **keys: Any) -> Study:
     """
     folders = _train([*overrides, *overrides_of(keys, multirun=True)], multirun=True)
     return load_study(list(dict.fromkeys(folder.parent for folder in folders)))
+
+
+def ask(*overrides: str, **keys: Any) -> Answered:
+    """Answer a question with as few runs as it takes; print its looks.
+
+        datavol.ask(enough=0.25, data="image_folder", root="/data/photos").look.says
+
+    Args:
+        overrides: As on the command line of `python -m datavol.ask`.
+        keys: As those of `run`; `enough`, `target`, `doubling`, `delta`, `level` are those of `ask`.
+
+    Raises:
+        ConfigError: For a mistake, in one line, before anything is trained.
+        SystemExit: With a sweep's exit code, if a run failed, is trained elsewhere, or a signal came.
+    """
+    from datavol.ask import answer
+    from datavol.config.command_line.arguments import as_meant
+
+    return answer(as_meant([*overrides, *overrides_of(keys)], multirun=False))
 
 
 def _train(overrides: list[str], *, multirun: bool) -> list[Path]:

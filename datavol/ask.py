@@ -6,22 +6,27 @@
     (none of them)                     would twice the data help?
 
 Keys are those of datavol.run, but for fraction and seed, which the question chooses. After each look at what was
-measured it stops, or trains the runs that tell most. Killed at any moment, the same command goes on.
+measured it stops, or trains the runs that tell most. Killed at any moment, the same command goes on. In Python
+`datavol.ask(...)` does the same: see `datavol.api.ask`.
 """
 
 from __future__ import annotations
 
 import argparse
+import sys
 from typing import TYPE_CHECKING
 
+from datavol import CallableModule
 from datavol.cli.boundary import cli_errors
 from datavol.cli.console import announce, say
 from datavol.config.command_line.arguments import KeyParser
 
 if TYPE_CHECKING:
+    from datavol.asking.ending import Answered
     from datavol.asking.set_up import SetUp
 
 GROUPS = ("ask", "", "model", "data", "recipe", "trainer", "sweep")
+PAIR = 2  # runs at once on a cluster, whose free devices nobody knows
 
 
 @cli_errors
@@ -34,11 +39,22 @@ def main() -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     arguments = parser.parse()
+    for line in answer(arguments.overrides).lines:
+        say(line)
+
+
+def answer(overrides: list[str]) -> Answered:
+    """Train what a question needs; return what came of it.
+
+    Raises:
+        ConfigError: For a mistake, in one line, before anything is trained.
+        SystemExit: With a sweep's exit code, if a run failed, is trained elsewhere, or a signal came.
+    """
     from datavol.asking.set_up import SetUp
 
-    SetUp.of(arguments.overrides)  # a mistake is told before the slow imports
+    SetUp.of(overrides)  # a mistake is told before the slow imports
     from datavol.asking.cost import cost_of
-    from datavol.asking.ending import ending_lines
+    from datavol.asking.ending import Answered
     from datavol.asking.loop import ask
     from datavol.asking.measured import measured
     from datavol.asking.question import key_of, rule_of
@@ -47,19 +63,17 @@ def main() -> None:
     from datavol.study.looks.look import Step
     from datavol.sweep.devices import run_environments
 
-    set_up = chosen_set_up(arguments.overrides)
-    cluster = set_up.cluster
+    set_up = chosen_set_up(overrides)
+    keys = set_up.config.ask
     environments = run_environments(set_up.config.sweep.parallel, [set_up.config, set_up.config])
-    places = len(environments) if cluster is None else 2
-    rule = rule_of(set_up.config.ask, set_up, places)
+    places = len(environments) if set_up.cluster is None else PAIR
+    rule = rule_of(keys, set_up, places)
     say(rule.text)
-    train = StepTrainer(set_up, cluster)
+    train = StepTrainer(set_up, set_up.cluster)
     (first,) = train.prepared([Step(1.0, 0)])  # says what was found, and what is wrong with it
-    say(f"it takes {cost_of(rule, first, measured(set_up), places, environments[0])}")
-    asked = Asked(set_up.study, key_of(set_up.config.ask) | {"set_up": first.config.run_hash}, rule.text)
-    outcome = ask(rule, set_up, asked, train, say, set_up.config.ask.hours)
-    for line in ending_lines(outcome, rule, set_up):
-        say(line)
+    say(f"It takes {cost_of(rule, first, measured(set_up), places, environments[0])}.")
+    asked = Asked(set_up.study, key_of(keys) | {"set_up": first.config.run_hash}, rule.text)
+    return Answered(ask(rule, set_up, asked, train, say, keys.hours), rule, set_up)
 
 
 def chosen_set_up(overrides: list[str]) -> SetUp:
@@ -71,6 +85,8 @@ def chosen_set_up(overrides: list[str]) -> SetUp:
     announce(map(str, chosen))
     return SetUp.of(overrides, overrides_in(chosen))
 
+
+sys.modules[__name__].__class__ = CallableModule
 
 if __name__ == "__main__":
     main()

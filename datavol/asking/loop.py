@@ -48,7 +48,7 @@ def ask(
         runs, rests_on = _names(parts), hours_of(parts)
         asked.add(found, runs, rests_on)
         if found.number:
-            say(f"look {found.number}: {found.sentence}")
+            say(f"look {found.number}{'' if found.state == 'open' else f', {found.state}'}: {found.sentence}")
         if found.state != "open":
             return Outcome(found, rests_on, len(runs), full_runs(parts))
         if hours is not None and hours_of(parts, asked.steps) + _expected(found.next, parts) > hours:

@@ -17,9 +17,8 @@ from datavol.study.looks.look import Look, Step
 from datavol.study.looks.thresholds import threshold_of
 from datavol.study.looks.words import length, points, span
 
-SHORT_MARGIN = (
-    1.25  # a short run's gap must surely be above so many asked ones: it is a lower bound, but not a sure one
-)
+SHORT_MARGIN = 1.25
+"""So many times the allowed gap that of a short pair must surely be: it is a lower bound, but not a sure one."""
 FIRST_HOPE, HOPE = 0.05, 0.2
 """Below this chance that any further pair decides, after the first pair and later, a question is given up.
 
@@ -176,13 +175,13 @@ class Enough:
             return replace(look, says=says, sentence=f"{share} of the data is {words}: {look.sentence}")
         if (smallest := 1 / (evidence.test_images or np.inf)) > self.delta:
             sentence = (
-                f"whether {share} is enough to {points(self.delta)} cannot be told on {evidence.test_images:,} test "
-                f"images: one of them is {points(smallest)}"
+                f"one of {evidence.test_images:,} test images is {points(smallest)}, and you ask whether {share} is "
+                f"enough to {points(self.delta)}"
             )
             return replace(look, state="out of reach", sentence=sentence)
         hope = _hope(gaps, noise, self.delta, self.zone, bar, self.most // 2)
         if hope < (HOPE if len(pairs) > 1 else FIRST_HOPE):
-            sentence = f"whether {share} is enough cannot be told: after {count} {look.sentence}"
+            sentence = f"after {count}, {share} of the data against all of it, {look.sentence}"
             return replace(look, state="cannot be told", sentence=sentence)
         sentence = self._undecided(gap, known, noise, bar, len(pairs))
         return replace(look, state="open", sentence=sentence, next=self._next(pairs))

@@ -90,8 +90,8 @@ class Reach:
         needed = found.needed
         if needed.within_limit <= 1 - self.level:
             return (
-                f"{wanted} is out of reach: even four times the most that was trained on ({about(needed.limit)} "
-                f"images) would get there with {chance(needed.within_limit)} only"
+                f"even four times the most that was trained on ({about(needed.limit)} images) would reach {wanted} "
+                f"with a chance of {chance(needed.within_limit)} only"
             )
         if high <= needed.smallest:
             return f"{wanted} takes {about(needed.smallest)} images or fewer"

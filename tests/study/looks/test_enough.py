@@ -86,7 +86,7 @@ def test_wrong_answers_at_the_boundary_are_rare():
 def test_a_hopeless_question_is_given_up_and_says_how_near_it_came():
     look = played(Enough(0.25, 0.01, most=8), World(gap(0.01, grows=False), noise=0.002))[-1]
     assert look.state == "cannot be told"
-    assert "of runs all of it is 1 point better" in look.sentence
+    assert "of runs, 25 % of the data against all of it" in look.sentence
     assert look.numbers["pairs"] <= 4
 
 
@@ -94,7 +94,7 @@ def test_too_few_test_images_are_told_after_the_first_pair():
     looks = played(Enough(0.25, 0.01, parts=()), World(gap(0.0), images=60))
     assert looks[-1].state == "out of reach"
     assert looks[-1].number == 1
-    assert "one of them is 1.7 points" in looks[-1].sentence
+    assert "one of 60 test images is 1.7 points" in looks[-1].sentence
 
 
 def test_an_indifference_zone_ends_what_lies_at_the_limit():
