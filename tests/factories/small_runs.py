@@ -24,11 +24,11 @@ HANG = 600.0
 TEST = "DATAVOL_TEST"
 
 
-def start_sweep(place: Path, *overrides: str, **environment: str) -> subprocess.Popen[str]:
-    """Start a sweep in `place`, as a terminal would: Ctrl-C ends it."""
+def start_sweep(place: Path, *overrides: str, door: str = "run", **environment: str) -> subprocess.Popen[str]:
+    """Start a sweep, or a question, in `place`, as a terminal would: Ctrl-C ends it."""
     options = [*SMALL, *TINY_NETWORK, "logger=csv", "trainer.threads=1", "epochs=3", *overrides]
     return subprocess.Popen(
-        [sys.executable, "-m", "datavol.run", "-m", *options],
+        [sys.executable, "-m", f"datavol.{door}", *["-m"] * (door == "run"), *options],
         cwd=place,
         env={**os.environ, TEST: str(place), **environment},  # other tests have their own sweeps at the same time
         text=True,

@@ -1,0 +1,69 @@
+"""`python -m datavol.ask`, as typed, with real trainings of seconds."""
+
+import json
+import signal
+import time
+
+import pytest
+from factories.small_runs import HANG, SMALL, TINY_NETWORK, start_sweep
+
+LITTLE = [*SMALL, *TINY_NETWORK, "logger=csv", "trainer.threads=1", "epochs=4", "plan.timing=false"]
+
+
+def test_a_question_is_answered_and_asked_again_costs_nothing(command, elsewhere):
+    asked = command("ask", *LITTLE, "ask.enough=0.5", "ask.delta=0.4")
+    assert asked.returncode == 0, asked.stderr
+    assert "Answer: 50 % of the data is enough" in asked.stdout
+    assert "It takes as a rule 5 runs of full length, at most 18" in asked.stdout
+    assert max(map(len, asked.stdout.partition("=" * 80)[2].splitlines())) <= 80
+    assert len(list(elsewhere.glob("studies/digits/*/run.json"))) == 2
+    again = command("ask", *LITTLE, "ask.enough=0.5", "ask.delta=0.4")
+    ending = asked.stdout.partition("=" * 80)[2]
+    assert again.stdout.partition("=" * 80)[2] == ending
+    assert "run 1 of" not in again.stdout
+    report = command("report", "studies/digits")  # of what a question trained, as of any study
+    assert report.returncode == 0, report.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["fraction=0.5"], "fraction must be left out, since the question chooses it, got fraction=0.5; leave it out"),
+        (
+            ["ask.enough=1.5"],
+            "ask.enough must be a fraction above 0 and below 1, or null, got 1.5; try ask.enough=0.25",
+        ),
+        (["ask.enogh=0.5"], "ask.enough"),
+        (["-m"], "-m"),
+    ],
+)
+def test_mistakes_are_one_line_and_nothing_is_written(arguments, said, command, elsewhere):
+    asked = command("ask", *arguments)
+    assert asked.returncode == 2
+    assert said in asked.stderr
+    assert "Traceback" not in asked.stderr
+    assert not list(elsewhere.iterdir())
+
+
+@pytest.mark.parametrize("door", ["run", "plan"])
+def test_other_doors_refuse_a_question(door, command, elsewhere):
+    told = command(door, "ask.enough=0.5")
+    assert told.returncode == 2
+    assert "ask.enough must be given to python -m datavol.ask" in told.stderr
+    assert not list(elsewhere.iterdir())
+
+
+def test_ctrl_c_ends_a_question_with_its_runs_and_the_same_command_goes_on(command, elsewhere):
+    question = ["ask.enough=0.5", "ask.delta=0.4"]
+    asking = start_sweep(elsewhere, *LITTLE, *question, door="ask")
+    began = time.monotonic()
+    while not list(elsewhere.glob("studies/digits/*/metrics.csv")) and time.monotonic() - began < HANG:
+        time.sleep(0.05)
+    asking.send_signal(signal.SIGINT)
+    assert asking.wait(HANG) == 130
+    states = [json.loads(file.read_text())["state"] for file in elsewhere.glob("studies/digits/*/run.json")]
+    assert "running" not in states
+    asked = command("ask", *LITTLE, *question)
+    assert asked.returncode == 0, asked.stderr
+    (question_kept,) = json.loads((elsewhere / "studies/digits/asked.json").read_text())["questions"]
+    assert [look["number"] for look in question_kept["looks"]] == [0, 1]
