@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import shlex
+import sys
+from collections.abc import Callable
 from math import inf
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from datavol.cli.boundary import Parser, cli_errors, path_of
 from datavol.cli.console import console
 from datavol.errors import ConfigError
 
 if TYPE_CHECKING:
+    from datavol.study.load.study import Study
     from datavol.study.report.report_data import ReportData
+    from datavol.study.report.screen.label_cost import LabelCost
 
-
+Form = Literal["screen", "brief", "json"]
 OWN = "of a CSV file: "
+WIDTH, NARROWEST = 80, 40  # letters of a line
 
 
 @cli_errors
@@ -31,6 +36,13 @@ def main() -> None:
     parser.add_argument("--target", type=float, help=target)
     miss = "what missing the target costs, in images' worth of labelling; asks which number of images costs least"
     parser.add_argument("--miss", type=float, metavar="IMAGES", help=miss)
+    cost = "what one label costs, such as 0.10EUR; tells what more images cost, and what could be saved"
+    parser.add_argument("--label-cost", metavar="COST", help=cost)
+    forms = parser.add_mutually_exclusive_group()
+    forms.add_argument("--brief", dest="form", action="store_const", const="brief", help="print five lines for a mail")
+    forms.add_argument("--json", dest="form", action="store_const", const="json", help="print an object for programs")
+    forms.add_argument("--runs", action="store_true", help="print a table of every run as well")
+    parser.set_defaults(form="screen")
     parser.add_argument("--out", type=path_of, help="the folder to write into; by default the first study's")
     parser.add_argument("--wandb", action="store_true", help="upload page and tables to W&B, into the study's group")
     parser.add_argument("--metric", help=f"{OWN}what value is, such as accuracy, error, mAP, AUROC, F1")
@@ -40,6 +52,10 @@ def main() -> None:
     parser.add_argument("--test-size", type=int, help=f"{OWN}test images that every value was measured on")
     parser.add_argument("--full-size", type=int, help=f"{OWN}training images that you have (the largest n)")
     arguments = vars(parser.parse_args())
+    if arguments["label_cost"] is not None:
+        from datavol.study.report.screen.label_cost import read_label_cost
+
+        arguments["label_cost"] = read_label_cost(arguments["label_cost"])
     own = {name: arguments.pop(name) for name in ("metric", "better", "percent", "guess", "test_size", "full_size")}
     files = [path for path in arguments["studies"] if path.suffix.lower() == ".csv" or path.is_file()]
     if files:
@@ -56,17 +72,7 @@ def main() -> None:
     report(**arguments)
 
 
-def _report_file(
-    files: list[Path],
-    own: dict[str, Any],
-    *,
-    studies: list[Path],
-    delta: float | None,
-    target: float | None,
-    miss: float | None,
-    out: Path | None,
-    wandb: bool,
-) -> None:
+def _report_file(files: list[Path], own: dict[str, Any], *, studies: list[Path], wandb: bool, **asked: Any) -> None:
     """Check the options of a CSV file, and report on it."""
     if len(files) < len(studies):
         raise ConfigError(
@@ -82,7 +88,7 @@ def _report_file(
         raise ConfigError(
             "--metric must be given with a CSV file, got nothing; try --metric accuracy, or error, or mAP"
         )
-    report_points(files[0], **own, delta=delta, target=target, miss=miss, out=out)
+    report_points(files[0], **own, **asked, again=shlex.join(["python", "-m", "datavol.report", *sys.argv[1:]]))
 
 
 def report_points(
@@ -92,11 +98,15 @@ def report_points(
     delta: float | None = None,
     target: float | None = None,
     miss: float | None = None,
+    label_cost: LabelCost | None = None,
     out: Path | None = None,
     percent: bool = False,
+    form: Form = "screen",
+    runs: bool = False,
+    again: str | None = None,
     **known: Any,
 ) -> None:
-    """Print answers for a file of points; write page, tables and figures.
+    """Print the first screen of a file of points; write page, tables and figures.
 
     Args:
         file: See `datavol.study.load.points`.
@@ -104,8 +114,12 @@ def report_points(
         delta: The difference that counts as a gain, on the file's scale; a point by default.
         target: The value that you need, on the file's scale.
         miss: What missing the target costs, in images' worth of labelling.
+        label_cost: What a label costs.
         out: The folder to write into; by default `<name>_report` beside the file.
         percent: Whether values, `delta`, `target` and `guess` are per cent.
+        form: What is printed.
+        runs: Whether every point is listed too.
+        again: The command that was typed, for what is mended in the file.
         known: The other arguments of `study_of_points`.
 
     Raises:
@@ -113,8 +127,7 @@ def report_points(
     """
     from datavol.study.load.points import read_points, study_of_points
     from datavol.study.report.report_data import report_data
-    from datavol.study.report.terminal import points_lines
-    from datavol.study.report.writer import write_report
+    from datavol.study.report.table_lines import table_lines
 
     top = 100 if percent else 1
     study = study_of_points(read_points(file), metric, percent=percent, name=file.stem, **known)
@@ -129,12 +142,13 @@ def report_points(
             f"--target must be per cent, as the values are, got {target:g}; try --target {100 * target:g}"
         )
     _check_miss(miss, target, study.measure.value(0.95) * top)
-    contents = report_data(study, delta=delta / top, target=None if target is None else target / top, miss=miss)
-    terminal = console()
-    for line in points_lines(contents, min(terminal.width, 80)):
-        terminal.print(line, markup=False, highlight=False, soft_wrap=True)
-    page = write_report(study, contents, out or file.with_name(f"{file.stem}_report"), print)
-    terminal.print(f"page: {page}", markup=False, highlight=False, soft_wrap=True)
+    wanted = None if target is None else target / top
+    contents = report_data(study, delta=delta / top, target=wanted, miss=miss, label_cost=label_cost, again=again)
+    _write(study, contents, out or file.with_name(f"{file.stem}_report"), form)
+    if runs:
+        terminal = console()
+        for line in table_lines(contents.runs, min(terminal.width, WIDTH)):
+            _say(line)
 
 
 def report(
@@ -143,21 +157,22 @@ def report(
     delta: float | None = None,
     target: float | None = None,
     miss: float | None = None,
+    label_cost: LabelCost | None = None,
     out: Path | None = None,
     wandb: bool = False,
+    form: Form = "screen",
+    runs: bool = False,
 ) -> None:
-    """Print answers, audit and results; write report.html, tables/ and figures/.
+    """Print a study's first screen; write report.html, tables/ and figures/.
 
     A gain counts from `delta` of top-1 on (0.01 by default), `target` is a top-1, both shares; `miss` images are what
-    missing it costs, and `out` is by default the first study's folder.
+    missing it costs, and `out` is by default the first study's folder. `runs` lists every run as well.
 
     Raises:
         ConfigError: If a folder is missing or holds no run, or `miss` is no number of images beside a target.
     """
     from datavol.study.load.study import load_study
     from datavol.study.report.report_data import report_data
-    from datavol.study.report.writer import write_report
-    from datavol.study.tables.run_tables import results_table
 
     delta = 0.01 if delta is None else delta
     _check_miss(miss, target, 95)
@@ -167,36 +182,56 @@ def report(
         from datavol.tracking.publishing import destination, publish
 
         upload = destination(study.runs)  # first, so that a W&B that takes nothing is reported before the work
-    contents = report_data(study, delta=delta, target=target, miss=miss)
-    terminal = console()
-
-    def say(line: object) -> None:
-        terminal.print(str(line), markup=False, highlight=False, soft_wrap=True)
-
-    for line in _conclusions(contents):
-        say(line)
-    terminal.print(results_table(study.runs))
-    for run in study.runs[study.runs["state"].isin(["failed", "unreadable"])].itertuples():
-        say(f"{run.state}: {run.folder}: {run.reason}")
-    page = write_report(study, contents, out or studies[0], say)
-    say(f"page: {page}")
+    contents = report_data(study, delta=delta, target=target, miss=miss, label_cost=label_cost)
+    page = _write(study, contents, out or studies[0], form)
+    if runs:
+        _print_runs(study)
     if upload is not None:
-        say(f"W&B: {publish(page, study.runs['study'].iloc[0], upload)}")
+        _beside(form)(f"W&B: {publish(page, study.runs['study'].iloc[0], upload)}")
 
 
-def _conclusions(contents: ReportData) -> Iterator[str]:
-    """Write a report's conclusions for the terminal, line by line."""
-    if contents.pending:
-        yield f"nothing to conclude yet: {contents.pending}"
-    for verdict in contents.verdicts.values():
-        yield from verdict.lines
-    answered = [answer for answer in contents.answers if answer.state == "answered"]
-    for answer in answered:
-        yield f"{answer.curve}: {answer.question} {answer.answer}"
-    if waiting := [answer for answer in contents.answers if answer.state == "cannot say"]:
-        questions = "1 question" if len(waiting) == 1 else f"{len(waiting)} questions"
-        yield f"{questions} cannot be answered yet; the page says why, and what would help"
-    yield from map(str, contents.findings)
+def _write(study: Study, contents: ReportData, folder: Path, form: Form) -> Path:
+    """Print a report's first screen in the form that was asked for; write the page."""
+    from datavol.study.report.screen.brief import brief_lines
+    from datavol.study.report.screen.machines import screen_json
+    from datavol.study.report.screen.terminal import screen_lines
+    from datavol.study.report.writer import write_report
+
+    if form == "screen":  # at once: figures take a while
+        for line in [*screen_lines(contents.screen, _width()), ""]:
+            _say(line)
+    for finding in contents.findings:
+        if finding.name in ("question", "names"):  # what went wrong in making the report
+            _beside(form)(str(finding))
+    page = write_report(study, contents, folder, _beside(form))
+    for line in brief_lines(contents.screen) if form == "brief" else ():
+        _say(line)
+    if form == "json":
+        _say(screen_json(contents.screen, page))
+    _beside(form)(f"page: {page}")
+    return page
+
+
+def _print_runs(study: Study) -> None:
+    """Print a table of every run, and why some are not used."""
+    from datavol.study.tables.run_tables import results_table
+
+    console().print(results_table(study.runs))
+    for run in study.runs[study.runs["state"].isin(["failed", "unreadable"])].itertuples():
+        _say(f"{run.state}: {run.folder}: {run.reason}")
+
+
+def _width() -> int:
+    return max(NARROWEST, min(console(WIDTH).width, WIDTH))
+
+
+def _say(line: str) -> None:
+    console().print(line, markup=False, highlight=False, soft_wrap=True)
+
+
+def _beside(form: Form) -> Callable[[str], None]:
+    """Choose where what is no part of the form is said: of forms for others on stderr."""
+    return _say if form == "screen" else lambda line: print(line, file=sys.stderr)
 
 
 def _check_per_cent(name: str, value: float | None, usual: int) -> None:

@@ -1,5 +1,6 @@
 import errno
 import io
+import json
 import os
 import re
 import shutil
@@ -67,9 +68,9 @@ def test_the_page_is_well_formed_and_loads_nothing_from_elsewhere(study):
 def test_the_page_has_its_sections_in_order(study):
     page = page_of(study)
     headings = ["Answers", "Audit: are the points comparable?", "Main figure", "Tables", "Runs", "How it was made"]
-    navigation_end = page.texts.index("How it was made")  # its last link
-    positions = [page.texts.index(heading, navigation_end + 1) for heading in headings]
+    positions = [page.texts.index(heading) for heading in ["Can it be trusted?", *headings, "Words"]]
     assert positions == sorted(positions)
+    assert page.tags.count("details") >= 7  # the first screen alone is unfolded
     assert "How many images does an accuracy of 95 % take?" in " ".join(page.texts)
     assert "python -m datavol.run" in page.texts
     assert any("always guessing the commonest class would get 10.3 % of them right" in text for text in page.texts)
@@ -132,13 +133,78 @@ def test_the_same_study_gives_the_same_files_wherever_they_are_written(study, tm
     assert again == {path: (study / path).read_bytes() for path in again}
 
 
-def test_the_terminal_gets_answers_findings_results_and_the_path_of_the_page(reported):
+def test_the_terminal_gets_the_first_screen_and_the_path_of_the_page(reported):
     study, output = reported
-    assert "mobilenet_v2 by small on digits: How many images does an accuracy of 95 % take? " in output
-    assert "note: 1 failed left out (resnet50-100pct-seed0-" in output
+    *lines, last = output.splitlines()
+    assert last == f"page: {study}/report.html"
+    assert lines[0] == "made_up: how much training data is enough?"
+    assert max(map(len, lines)) <= 80
+    assert "Can it be trusted?" in lines
+    assert "Runs that nothing rests on: 1 running, 1 failed, 1 superseded, 1 unreadable." in lines
+    assert "│" not in output  # no table of every run
+
+
+def command_line(monkeypatch: pytest.MonkeyPatch, *arguments: object) -> None:
+    monkeypatch.setattr(sys, "argv", ["report", *map(str, arguments)])
+    main()
+
+
+@pytest.fixture
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leave the figures out, which take a while."""
+    monkeypatch.setattr("datavol.study.report.writer.report_figures", lambda study: iter(()))
+
+
+def test_runs_lists_every_run_below_the_screen(tmp_path, monkeypatch, capsys, quick):
+    write_run(tmp_path / "some", top1=0.5)
+    failed = write_run(tmp_path / "some", fraction=0.5, state="failed", done=1)
+    write_run(tmp_path / "some", fraction=1.0, state="running", done=1)
+    command_line(monkeypatch, tmp_path / "some", "--runs")
+    output = capsys.readouterr().out
+    assert output.startswith("some: how much training data is enough?")
     assert "running at 1/4" in output
     assert re.search(r"│ guessing +│ - .*│ +10\.3 │ +51\.3 │", output)
-    assert output.endswith(f"page: {study}/report.html\n")
+    assert f"failed: {failed.path}: a test" in output
+
+
+def test_brief_is_five_lines_and_the_page(tmp_path, monkeypatch, capsys, quick):
+    for fraction, seed in product((0.125, 0.25, 0.5, 1.0), (0, 1)):
+        write_run(tmp_path / "some", fraction=fraction, seed=seed)
+    command_line(monkeypatch, tmp_path / "some", "--brief", "--label-cost", "0.10EUR")
+    said = capsys.readouterr()
+    lines = said.out.splitlines()
+    assert len(lines) == 5
+    assert lines[0].startswith("Study some: mobilenet_v2 by small on digits reaches an accuracy of ")
+    assert "1,570 training images" in lines[0]
+    assert lines[-1].startswith("Next: ")
+    assert "python -m datavol." in lines[-1]
+    assert said.out.isascii()
+    assert (tmp_path / "some/report.html").is_file()
+    assert "page: " in said.err
+
+
+def test_json_is_one_object_on_stdout(tmp_path, monkeypatch, capsys, quick):
+    for fraction, seed in product((0.125, 0.25, 0.5, 1.0), (0, 1)):
+        write_run(tmp_path / "some", fraction=fraction, seed=seed)
+    command_line(monkeypatch, tmp_path / "some", "--json", "--label-cost", "0.10EUR", "--target", "80")
+    told = json.loads(capsys.readouterr().out)
+    assert told["now"]["images"] == 1570
+    assert told["now"]["cost"] == pytest.approx(157)
+    assert 0 < told["now"]["low"] < told["now"]["value"] < told["now"]["high"] < 1
+    assert told["wanted"]["value"] == 0.8
+    assert told["page"] == str(tmp_path / "some/report.html")
+
+
+@pytest.mark.parametrize("form", ["--json", "--brief"])
+def test_a_study_without_a_finished_run_has_those_forms_too(form, tmp_path, monkeypatch, capsys, quick):
+    write_run(tmp_path / "early", state="failed", done=0)
+    command_line(monkeypatch, tmp_path / "early", form)
+    said = capsys.readouterr().out
+    assert "no run has finished: 1 failed" in said.replace("No run", "no run")
+    if form == "--json":
+        assert json.loads(said)["now"] is None
+    else:
+        assert len(said.splitlines()) == 5
 
 
 def test_without_a_finished_run_there_is_a_page_that_says_so(tmp_path, capsys):
@@ -150,8 +216,9 @@ def test_without_a_finished_run_there_is_a_page_that_says_so(tmp_path, capsys):
     report([study])
     reason = "no run has finished: 1 running, 1 failed, 1 unreadable"
     output, texts = capsys.readouterr().out, page_of(study).texts
-    assert reason in output.splitlines()[0]
-    assert f"unreadable: {broken.path}: " in output
+    assert "No answer yet: no run has finished." in output
+    assert f"{reason}; " in " ".join(output.split())
+    assert any(broken.path.name in text for text in texts)
     assert any(reason in text for text in texts)
     assert "Validation accuracy over the training" in texts
 
@@ -159,7 +226,7 @@ def test_without_a_finished_run_there_is_a_page_that_says_so(tmp_path, capsys):
 def test_one_run_alone_is_noted(tmp_path, capsys):
     write_run(tmp_path / "one")
     report([tmp_path / "one"])
-    assert "note: one run only: no curve" in capsys.readouterr().out
+    assert "No answer yet: it takes three sizes of the training set." in capsys.readouterr().out
     assert "One run only: no curve." in page_of(tmp_path / "one").texts
 
 
@@ -184,37 +251,34 @@ def test_what_cannot_be_made_is_listed_with_its_reason(tmp_path):
 
 
 def test_a_curve_begins_with_its_verdict_and_the_gates_in_plain_words(reported):
-    study, output = reported
-    lines, texts = output.splitlines(), page_of(study).texts
-    assert re.match("mobilenet_v2 by small on digits: verdict (provisional|refused): ", lines[0])
-    assert lines[1].startswith(("  weakened by ", "  refused by "))
-    first = texts.index("mobilenet_v2 by small on digits")
+    study, _ = reported
+    texts = page_of(study).texts
+    first = texts.index("mobilenet_v2 by small on digits", texts.index("Answers"))
     assert texts[first + 2].startswith("Verdict: ")
     assert "How much data is enough, to 2 points?" in texts[first + 3 :]
     for gate in report_data(load_study(study), delta=0.02).verdicts["mobilenet_v2 by small on digits"].gates:
-        assert any(str(gate) in line for line in lines)
         assert any(gate.why[1:] in text for text in texts)
 
 
 def test_names_of_any_letters_are_shown_in_every_file_and_codes_are_told(reported):
-    study, output = reported
+    study, _ = reported
     table = pd.read_csv(study / "tables/learned.csv")
     assert r"$\foo$" in set(table["class"])
     assert "<b>x</b>" in page_of(study).texts
     assert r"caf\udce9" in (study / "tables/learned.md").read_text()
     assert r"a\nb\x00" in (study / "tables/learned.tex").read_text().replace(r"\textbackslash ", "\\")
-    assert " cannot be written in figures, as no font here has the letters: " in output
-    assert r"caf\udce9 is caf\udce9" in output
+    (told,) = [text for text in page_of(study).texts if " cannot be written in figures, as no font here has" in text]
+    assert r"caf\udce9 is caf\udce9" in told
     assert not (study / "report.html").read_text().count("this figure failed")
 
 
 def test_a_damaged_file_costs_its_own_run_s_part_alone_and_is_told(reported):
     study, output = reported
-    (line,) = [line for line in output.splitlines() if "cannot be read" in line]
-    assert line.startswith(
-        "minor: the predictions of 1 finished runs cannot be read, and what rests on them goes without"
-    )
-    assert "predictions/last.npz" in line
+    texts = page_of(study).texts
+    (place,) = [n for n, text in enumerate(texts) if text.startswith("The predictions of 1 finished runs cannot be")]
+    assert "what rests on them goes without" in texts[place]
+    assert "predictions/last.npz" in texts[place + 1]
+    assert "1 further finding of the audit is on the page." in output
     assert {path.stem for path in (study / "figures").glob("*.png")} >= {
         "reliability",
         "confusion",
@@ -249,6 +313,8 @@ def test_a_disk_that_takes_nothing_is_one_line(number, tmp_path, monkeypatch):
 
 MISTAKES = {
     "a missing folder": ("none", "none"),
+    "no cost": ("../made_up --label-cost free", "--label-cost 0.10EUR"),
+    "two forms": ("../made_up --brief --json", "--json"),
     "an empty folder": (".", "runs"),
     "no delta": ("../made_up --delta 0", "--delta"),
     "too high a target": ("../made_up --target 100", "--target"),
@@ -340,9 +406,8 @@ def own_numbers(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
 def test_points_of_another_trainer_get_a_page_without_empty_rooms(own_numbers):
     folder, _ = own_numbers
     page = page_of(folder)
-    navigation_end = page.texts.index("How it was made")
     headings = ["Answers", "Main figure", "Tables", "Further figures", "Points", "How it was made"]
-    positions = [page.texts.index(heading, navigation_end + 1) for heading in headings]
+    positions = [page.texts.index(heading) for heading in headings]
     assert positions == sorted(positions)
     assert not {"Audit: are the points comparable?", "Runs", "What this study does not show"} & set(page.texts)
     assert "How many images does an mAP of 50 % take?" in page.texts
@@ -362,13 +427,10 @@ def test_the_terminal_has_room_for_the_answers_about_points(own_numbers):
     *lines, last = output.splitlines()
     assert last == f"page: {folder}/report.html"
     assert max(map(len, lines)) <= 80
-    assert lines[0].startswith("points: 20 points of mAP on 250 to 4,000 training images, 2 curves")
-    for line in (
-        "  values: mAP, higher is better, read as shares, so that 0.5 is 50 %",
-        "  What would twice the data buy?",
-    ):
-        assert line in lines
-    assert re.search(r"^guessing +- +- +- +0\.0 +-$", output, re.MULTILINE)
+    assert lines[0] == "points: how much training data is enough?"
+    assert any(line.startswith("  for 50 %") for line in lines)
+    assert "Values: mAP, higher is better, read as shares, so that 0.5 is 50 %." in lines
+    assert "Other setups" in lines
 
 
 def test_an_error_in_per_cent_is_reported_as_such(tmp_path, capsys):
@@ -376,9 +438,11 @@ def test_an_error_in_per_cent_is_reported_as_such(tmp_path, capsys):
     file.write_text("n,value\n100,62\n200,50\n400,41.5\n800,31\n1600,25\n3200,19.5\n")
     report_points(file, "error", percent=True, guess=70, target=15, delta=2, out=tmp_path / "out")
     said = capsys.readouterr().out
-    assert "How many images does an error of 15 % take?" in said
-    assert "How much data is enough, to 2 points?" in said
-    assert re.search(r"measured: (19|20)\.\d %", " ".join(said.split()))
+    texts = " ".join(page_of(tmp_path / "out").texts)
+    assert "How many images does an error of 15 % take?" in texts
+    assert "How much data is enough, to 2 points?" in texts
+    assert re.search(r"measured: (19|20)\.\d %", texts)
+    assert re.search(r"^  all you have +3,200  (19|20)\.\d %", said, re.MULTILINE)
     assert max(map(len, said.splitlines()[:-1])) <= 80
     svg = (tmp_path / "out/figures/learning_curve_fit.svg").read_bytes()
     assert b"validation error" in svg or len(svg) > 10_000

@@ -1,8 +1,9 @@
 """Collects a report's contents before anything is drawn or laid out."""
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 
 import pandas as pd
 
@@ -19,39 +20,19 @@ from datavol.study.questions.answers import Answer, answers
 from datavol.study.questions.label_errors import LabelErrors
 from datavol.study.questions.verdict import Verdict, verdicts_of
 from datavol.study.report.commands import commands_of
+from datavol.study.report.report_tables import ReportTable, fate_table, report_tables
+from datavol.study.report.screen.contents import FirstScreen
+from datavol.study.report.screen.first_screen import first_screen
+from datavol.study.report.screen.label_cost import LabelCost
 from datavol.study.tables.confidence import class_names
-from datavol.study.tables.image_fates import learned_images, learned_table
+from datavol.study.tables.image_fates import learned_images
 from datavol.study.tables.run_tables import runs_table
 from datavol.study.tables.summaries import (
-    benchmark_table,
-    full_data_table,
     guesses_of,
-    overlap_table,
     points_table,
-    schedule_table,
-    training_time_table,
-    volume_table,
-    with_guessing,
 )
-from datavol.study.tables.thesis import thesis_accuracies
 
 TELL = "please report this at datavol's issues, with the study's folder"
-WIDEST = 14  # columns; a wider table is in its files alone
-
-
-@dataclass(frozen=True)
-class ReportTable:
-    """Stores a table with its files' name, title and caption."""
-
-    name: str
-    title: str
-    caption: str
-    table: pd.DataFrame
-
-    @property
-    def fits(self) -> bool:
-        """Return whether the page has room for the table."""
-        return len(self.table.columns) <= WIDEST
 
 
 @dataclass(frozen=True)
@@ -70,6 +51,7 @@ class ReportData:
     commands: list[str]  # those that train the runs
     versions: dict[str, str]  # of the libraries, by name
     provenance: dict[str, list[str]]  # the commits (`code`) and machines of the runs
+    screen: FirstScreen  # what is said first, of the best setup
     notes: tuple[str, ...] = ()  # of points of another trainer: what was taken for what
 
     @property
@@ -96,14 +78,24 @@ class ReportData:
 
 
 def report_data(
-    study: Study, *, delta: float = 0.01, target: float | None = None, miss: float | None = None
+    study: Study,
+    *,
+    delta: float = 0.01,
+    target: float | None = None,
+    miss: float | None = None,
+    label_cost: LabelCost | None = None,
+    again: str | None = None,
 ) -> ReportData:
-    """Collect a study's report; `delta`, `target` and `miss` are those of `answers`."""
+    """Collect a study's report.
+
+    `delta`, `target` and `miss` are those of `answers`, `label_cost` and `again` those of `first_screen`.
+    """
     if study.points:
-        return _points_data(study, study.points, delta, target, miss)
+        return _points_data(study, study.points, delta, target, miss, label_cost, again)
     runs, missing, pending = study.runs, list[str](), _pending(study)
     audited = audit(study)
     found = [] if pending else answers(study, delta=delta, target=target, miss=miss, findings=audited)
+    screen = partial(first_screen, study, delta=delta, target=target, label_cost=label_cost, again=again)
     try:
         images = learned_images(runs)
     except ConfigError:
@@ -114,18 +106,25 @@ def report_data(
         pending=pending,
         answers=found,
         findings=[*audited, *_failed(found), *_unshown(runs)],
-        tables=[*_tables(runs, missing), *_fate_table(runs, images)],
+        tables=[*report_tables(runs, missing), *fate_table(runs, images)],
         csv_tables=({"learned_images": images} if len(images) else {}) | _suspects(found),
         runs=runs_table(runs),
         missing=missing,
         commands=commands_of(runs),
         versions=_versions(runs),
         provenance={"code": _distinct(runs["commit"]), "machine": _distinct(runs["machine"])},
+        screen=screen(answered=found, findings=audited),
     )
 
 
 def _points_data(
-    study: Study, points: PointsRead, delta: float, target: float | None, miss: float | None
+    study: Study,
+    points: PointsRead,
+    delta: float,
+    target: float | None,
+    miss: float | None,
+    label_cost: LabelCost | None,
+    again: str | None,
 ) -> ReportData:
     runs, measure = study.runs, study.measure
     found = answers(study, delta=delta, target=target, miss=miss)
@@ -146,6 +145,7 @@ def _points_data(
         commands=[],
         versions={},
         provenance={},
+        screen=first_screen(study, delta=delta, target=target, label_cost=label_cost, answered=found, again=again),
         notes=points.notes,
     )
 
@@ -212,82 +212,6 @@ def _summary(runs: pd.DataFrame) -> str:
     guesses = guesses_of(runs)
     right = [per_cent(one.top1) + (f" on {one.data}" if len(guesses) > 1 else "") for one in guesses]
     return summary + (f"; {GUESSING} would get {' and '.join(right)} of them right" if right else "")
-
-
-def _tables(runs: pd.DataFrame, missing: list[str]) -> Iterator[ReportTable]:
-    """Make tables that are not empty; add to `missing` those that fail."""
-    makers: tuple[tuple[str, str, str, Callable[[pd.DataFrame], pd.DataFrame]], ...] = (
-        (
-            "accuracy",
-            "Accuracy and confidence by data volume",
-            "Means over the runs of one volume, and their standard deviation. The best is picked on the validation "
-            "images and therefore flatters; conclusions use the last. The margin is (C1 - C2) / C1 of the two "
-            "likeliest classes: near 1 the network is sure, near 0 it wavers. The last row is what needs no network.",
-            lambda runs: with_guessing(volume_table(runs), runs),
-        ),
-        (
-            "full_data",
-            "The full training set",
-            "What smaller volumes are held against: means over seeds at 100 %.",
-            full_data_table,
-        ),
-        (
-            "training_time",
-            "Training time",
-            "Small subsets are trained for as many iterations as the full set, so that times are alike on one machine.",
-            training_time_table,
-        ),
-        (
-            "schedule",
-            "Schedules in passes over the subset",
-            "One schedule for all fractions, told in passes: a tenth of the images is passed over ten times as often.",
-            schedule_table,
-        ),
-    )
-    for name, title, caption, make in makers:
-        table = make(runs)
-        if len(table):
-            yield ReportTable(name, title, caption, table)
-    yield from _benchmarks(runs)
-    yield from _overlaps(runs, missing)
-
-
-def _benchmarks(runs: pd.DataFrame) -> Iterator[ReportTable]:
-    """Compare each network's longest full ImageNet training with PyTorch's published accuracy."""
-    imagenet = finished_of(runs).query("data == 'imagenet' and fraction == 1")
-    for model in sorted(set(imagenet["model"]) & set(thesis_accuracies()["model"])):
-        caption = "The longest training on the full set, beside PyTorch's published weights as the thesis quotes them."
-        table = benchmark_table(imagenet, model, thesis_accuracies())
-        yield ReportTable(f"benchmark_{model}", f"{model} against published weights", caption, table)
-
-
-def _overlaps(runs: pd.DataFrame, missing: list[str]) -> Iterator[ReportTable]:
-    """Tabulate the overlap of subsets, one table per data set."""
-    below = finished_of(runs).query("fraction < 1")
-    data_sets = below.groupby("fingerprint")
-    for fingerprint, subsets in data_sets:
-        suffix = f"_{str(fingerprint)[:8]}" if data_sets.ngroups > 1 else ""
-        title = "What the subsets share" + (f": {subsets['data'].iloc[0]} {suffix[1:]}" if suffix else "")
-        try:
-            table = overlap_table(subsets)
-        except ConfigError as error:
-            missing.append(f"{title}: {error}")
-            continue
-        caption = "Common images, in per cent of the smaller subset. Independent draws share about the larger fraction."
-        if len(table) > 1:
-            yield ReportTable(f"overlap{suffix}", title, caption, table)
-
-
-def _fate_table(runs: pd.DataFrame, images: pd.DataFrame) -> Iterator[ReportTable]:
-    if images.empty:
-        return
-    caption = (
-        "How many validation images are recognised from which fraction on, by more than half of the runs there and at "
-        "every larger one; forgotten: at a smaller fraction and not at the largest; never: at none. "
-        "tables/learned_images.csv has the fate of every image, by its place in the validation set."
-    )
-    table = learned_table(images, class_names(finished_of(runs)))
-    yield ReportTable("learned", "Images that only larger subsets learn", caption, table)
 
 
 def _versions(runs: pd.DataFrame) -> dict[str, str]:

@@ -12,12 +12,15 @@ from datavol.study.load.kept import kept_predictions
 from datavol.study.questions.answers import Answer
 from datavol.study.questions.chance import largest_of
 from datavol.study.questions.curve_runs import CurveRuns
+from datavol.study.questions.doubling import Doubling
 from datavol.study.questions.starved_classes import StarvedClasses
 from datavol.study.report.screen.contents import Classes, ClassImages
 from datavol.study.report.screen.rows import result_of
+from datavol.study.report.screen.sentences import chance_of_gain
 from datavol.study.tables.confidence import class_accuracies, class_names
 
 FEW = 3  # classes that are named
+HELPED = 0.3  # probability that more images help, below which none are asked for
 COMMON = 0.6  # share of a difference's test-set noise that runs have in common, where it was not measured
 
 
@@ -35,14 +38,16 @@ def classes(curve: CurveRuns, answered: Sequence[Answer], delta: float) -> Class
     gaining = table[table["gains"]]
     first = gaining[gaining["starved"]] if gaining["starved"].any() else gaining
     enough = table[_enough(table, delta)]
+    twice = result_of(answered, Doubling)
     step = f"from {found.smaller * curve.full_size:,.0f} to {found.larger * curve.full_size:,.0f} images"
-    why = f"gained measurably {step}" if len(first) else f"no class gained measurably {step}"
+    why = f"gains are those {step}" if len(first) else f"no class gained measurably {step}"
     return Classes(
         tuple(named(row) for _, row in first.nlargest(FEW, "gain").iterrows()),
         tuple(named(row) for _, row in enough.nlargest(FEW, "after").iterrows()),
         () if len(first) else tuple(named(row) for _, row in table.nsmallest(FEW, "after").iterrows()),
         why,
         len(table),
+        "If anything, label first" if twice is not None and chance_of_gain(twice, delta) < HELPED else "Label first",
     )
 
 

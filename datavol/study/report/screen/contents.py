@@ -142,6 +142,7 @@ class Classes:
         enough: Classes that are well recognised and gained nothing from the last images.
         weakest: The worst classes, where `first` is empty.
         why: Half a sentence on how that is known, or why it is not.
+        lead: What is said before `first`: `Label first`, or `If anything, label first` where more images hardly help.
         count: Number of all classes.
     """
 
@@ -150,6 +151,7 @@ class Classes:
     weakest: tuple[ClassImages, ...]
     why: str
     count: int
+    lead: str = "Label first"
 
 
 @dataclass(frozen=True)

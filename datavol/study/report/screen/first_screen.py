@@ -94,6 +94,8 @@ def _screen(
     own = [answer for answer in answered if answer.curve == best.name]
     enough, twice = result_of(own, Saturation), result_of(own, Doubling)
     wanted = rows.wanted(result_of(own, Target))
+    learnt = not any(gate.name == "guessing" for gate in verdict.gates)  # else classes differ by chance alone
+    named = classes(best, own, delta) if learnt and not best.points else None
     seconds = seconds_of_run(best.runs, best.full_size)
     place = f"the best of {len(ranked)} setups" if len(ranked) > 1 and best is ranked[0] else ""
     return FirstScreen(
@@ -116,11 +118,11 @@ def _screen(
         label_cost=label_cost,
         chart=chart_points(best, wanted, level, forecast=enough is not None),
         trust=tuple(trust(best, own, verdict.gates, findings, delta, level)),
-        classes=None if best.points else classes(best, own, delta),
-        next=next_step(best, own, verdict.gates, again),
+        classes=named,
+        next=next_step(best, own, verdict.gates, delta, named, again),
         others=tuple(_others(ranked, best, answered, verdicts)),
         test_images=best.test_images,
-        notes=tuple(_notes(study)),
+        notes=tuple(_notes(study, best, findings)),
     )
 
 
@@ -140,11 +142,17 @@ def _title(study: Study) -> str:
     return study.points.name if study.points else ", ".join(sorted(study.runs["study"].dropna().unique()))
 
 
-def _notes(study: Study) -> Iterator[str]:
+def _notes(study: Study, best: CurveRuns, findings: Sequence[Finding]) -> Iterator[str]:
     if study.points:
         yield from study.points.notes
-    elif left := unused(study.runs):
+        return
+    if left := unused(study.runs):
         yield f"runs that nothing rests on: {left}"
+    names = set(best.runs["run"])
+    further = [one for one in findings if one.severity != "note" and not names & set(one.runs)]
+    if further:
+        one = len(further) == 1
+        yield f"{len(further)} further finding{'' if one else 's'} of the audit {'is' if one else 'are'} on the page"
 
 
 def _nothing_finished(study: Study, delta: float, level: float, label_cost: LabelCost | None) -> FirstScreen:

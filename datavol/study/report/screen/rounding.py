@@ -29,10 +29,12 @@ def gain(value: float, low: float, high: float) -> str:
 def points(value: float, width: float = 0.0) -> str:
     """Write a difference in tenths of a point.
 
-    >>> points(0.01), points(0.0123), points(0.01234, 0.2), points(0.005)
-    ('1 point', '1.2 points', '1 point', '0.5 points')
+    >>> points(0.01), points(0.0123), points(0.01234, 0.2), points(0.0002)
+    ('1 point', '1.2 points', '1 point', 'less than 0.1 points')
     """
     number = _tenths(value, width).removesuffix(".0")
+    if number == "0" and value > 0:
+        return "less than 0.1 points"
     return f"{number} point{'' if number == '1' else 's'}"
 
 
@@ -50,13 +52,13 @@ def time(hours: float) -> str:
     """Write a time in the unit that fits it, in two digits.
 
     >>> time(0.0005), time(0.45), time(4.36), time(100)
-    ('less than a minute', '27 min', '4.4 h', '4.2 days')
+    ('less than a minute', 'about 27 min', 'about 4.4 h', 'about 4.2 days')
     """
     if hours < 0.9 / 60:
         return "less than a minute"
     if hours < 1.5:
-        return f"{60 * hours:.0f} min"
-    return f"{hours:.2g} h" if hours < 48 else f"{hours / 24:.2g} days"
+        return f"about {60 * hours:.0f} min"
+    return f"about {hours:.2g} h" if hours < 48 else f"about {hours / 24:.2g} days"
 
 
 def _tenths(value: float, width: float = 0.0) -> str:

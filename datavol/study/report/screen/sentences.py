@@ -22,7 +22,7 @@ HELP = (
 )
 """What is said from which probability on that twice the images buy a difference that counts."""
 REFUSED = {
-    "guessing": "No answer yet: the network hardly does better than guessing.",
+    "guessing": "No answer yet: the network does not clearly beat guessing.",
     "test_set": "No answer yet: there are too few test images.",
     "fractions": "No answer yet: it takes three sizes of the training set.",
     "full_set": "No answer yet: too small a part of the images was trained on.",

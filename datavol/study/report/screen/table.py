@@ -8,6 +8,9 @@ from datavol.study.report.screen.contents import FirstScreen, Now, Saved, Twice,
 from datavol.study.report.screen.label_cost import LabelCost
 from datavol.study.report.screen.rounding import gain, images, points, share, time
 
+COLUMNS = ("name", "images", "value", "labels", "training")
+"""Fields of a row, from left to right."""
+
 
 @dataclass(frozen=True)
 class Row:
@@ -18,6 +21,7 @@ class Row:
     value: str
     labels: str = ""
     training: str = ""
+    chance: bool = False  # whether `value` says how sure the row is, instead of a value
 
 
 def heads(screen: FirstScreen) -> Row:
@@ -38,7 +42,7 @@ def rows(screen: FirstScreen) -> list[Row]:
 
 def _now(screen: FirstScreen, now: Now) -> Row:
     value = "" if now.value is None else share(now.value, now.low, now.high)
-    name, count = ("all there are", now.images) if now.of == now.images else ("most tried", now.of)
+    name, count = ("all you have", now.images) if now.of == now.images else ("most tried", now.of)
     value += ", a forecast" if now.forecast else ""
     return Row(name, f"{count:,}", value, _labels(screen.label_cost, count), _training(screen, count))
 
@@ -59,13 +63,16 @@ def _wanted(screen: FirstScreen, wanted: Wanted) -> Row:
     assert screen.now is not None
     if wanted.even is None:
         told = f"{chance(wanted.by_limit)} sure even then"
-        return Row(name, f"over {images(wanted.limit)}", told, _extra(screen, wanted.limit, None))
+        return Row(name, f"over {images(wanted.limit)}", told, _extra(screen, wanted.limit, None), chance=True)
+    even = f"{images(wanted.even)} or more"
+    if wanted.likely is None and wanted.by_now is not None and wanted.even <= screen.now.images:
+        return Row(name, even, f"{chance(wanted.by_now)} sure with all you have", chance=True)
     if wanted.likely is None:
         told = f"50 % sure; {chance(wanted.by_limit)} with {images(wanted.limit)}"
-        return Row(name, f"{images(wanted.even)} or more", told, _extra(screen, wanted.even, None))
-    fewer = " or fewer" if wanted.likely <= wanted.smallest else ""
+        return Row(name, even, told, _extra(screen, wanted.even, None), chance=True)
+    both = images(wanted.even, wanted.likely) + (" or fewer" if wanted.likely <= wanted.smallest else "")
     told = "90 % sure" if images(wanted.even) == images(wanted.likely) else "50 to 90 % sure"
-    return Row(name, images(wanted.even, wanted.likely) + fewer, told, _extra(screen, wanted.even, wanted.likely))
+    return Row(name, both, told, _extra(screen, wanted.even, wanted.likely), chance=True)
 
 
 def _extra(screen: FirstScreen, low: float, high: float | None) -> str:
@@ -88,7 +95,7 @@ def _saved(screen: FirstScreen, saved: Saved) -> Row:
     told = f"{sure}{chance(saved.probability)} sure"
     cost = screen.label_cost
     labels = "" if cost is None else _range([cost.written(cost.of(count)) for count in counts], cost)
-    return Row("could be saved", " to ".join(f"{count:,}" for count in counts), told, labels)
+    return Row("could be saved", " to ".join(f"{count:,}" for count in counts), told, labels, chance=True)
 
 
 def _range(amounts: list[str], cost: LabelCost) -> str:
@@ -104,7 +111,7 @@ def _training(screen: FirstScreen, count: float) -> str:
     """Word how long one training takes, where that depends on the images."""
     if screen.hours is None or not screen.hours_grow or screen.now is None:
         return ""
-    return time(screen.hours * count / screen.now.images)
+    return time(screen.hours * count / screen.now.images).removeprefix("about ")
 
 
 def costs(screen: FirstScreen) -> Iterator[str]:
@@ -113,7 +120,7 @@ def costs(screen: FirstScreen) -> Iterator[str]:
     if cost is not None:
         yield f"One label costs {cost}." + ("" if twice is None else f" {_per_point(cost, twice)}")
     if screen.hours is not None and not screen.hours_grow:
-        yield f"One training takes about {time(screen.hours)}, with few images or many."
+        yield f"One training takes {time(screen.hours)}, with few images or many."
 
 
 def _per_point(cost: LabelCost, twice: Twice) -> str:

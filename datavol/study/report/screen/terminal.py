@@ -5,10 +5,9 @@ from collections.abc import Iterator
 from datavol.study.report.screen.contents import ClassImages, FirstScreen, NextStep, Reason
 from datavol.study.report.screen.lines import command_lines, paragraph
 from datavol.study.report.screen.rounding import time
-from datavol.study.report.screen.table import Row, costs, heads, rows
+from datavol.study.report.screen.table import COLUMNS, Row, costs, heads, rows
 from datavol.study.report.screen.text_chart import text_chart
 
-COLUMNS = ("name", "images", "value", "labels", "training")
 MARKS = {"ok": "ok", "weak": "WEAK", "refused": "NO"}
 
 
@@ -55,7 +54,7 @@ def _reasons(screen: FirstScreen, width: int) -> Iterator[str]:
 
 def _timed(step: Reason | NextStep) -> str:
     what = step.remedy if isinstance(step, Reason) else step.what
-    took = f" (about {time(step.hours)} of training)" if step.hours else ""
+    took = f" ({time(step.hours)} of training)" if step.hours else ""
     return f"{what}{took}{':' if step.command else '.'}"
 
 
@@ -105,7 +104,7 @@ def _classes(screen: FirstScreen, width: int) -> Iterator[str]:
         return
     yield ""
     if found.first:
-        yield from _named("Label first", found.first, found.why, width)
+        yield from _named(found.lead, found.first, found.why, width)
     else:
         yield from _named("Weakest classes", found.weakest, found.why, width)
     if found.enough:

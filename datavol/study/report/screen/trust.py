@@ -7,6 +7,7 @@ import pandas as pd
 from datavol.cli.text import per_cent
 from datavol.errors import InsufficientData
 from datavol.study.audit.findings import Finding
+from datavol.study.load.study import STATES
 from datavol.study.questions.answers import Answer
 from datavol.study.questions.chance import largest_of, shown_difference
 from datavol.study.questions.curve_runs import CurveRuns
@@ -73,7 +74,7 @@ def _seeds(curve: CurveRuns, answered: Sequence[Answer], gate: Gate | None, delt
     needed = result_of(answered, SeedsNeeded)
     if needed is None:
         return f"{many} of each size"
-    return f"{many} of each size; by luck runs differ by about {points(needed.sd)}"
+    return f"{many} of each size; by luck runs differ by {points(needed.sd)}"
 
 
 def _audit(curve: CurveRuns, findings: Sequence[Finding], gate: Gate | None) -> Trust:
@@ -96,4 +97,4 @@ def _shortened(gate: Gate) -> str:
 def unused(runs: pd.DataFrame) -> str:
     """Say which runs nothing rests on; empty where there are none."""
     counts = runs.loc[runs["state"] != "finished", "state"].value_counts()
-    return ", ".join(f"{count} {state}" for state, count in counts.items())
+    return ", ".join(f"{counts[state]} {state}" for state in STATES if state in counts)

@@ -36,7 +36,7 @@ def test_a_study_that_has_enough_says_how_many_could_be_left_out(screens):
 def test_a_study_that_learnt_nothing_gets_reasons_instead_of_numbers(screens):
     screen = screens["learnt nothing"]
     assert screen.state == "refused"
-    assert screen.headline == "No answer yet: the network hardly does better than guessing."
+    assert screen.headline == "No answer yet: the network does not clearly beat guessing."
     assert screen.reasons[0].remedy == "check labels and recipe, and train longer"
     assert (screen.twice, screen.saved, screen.wanted, screen.sentences) == (None, None, None, ())
     assert screen.chart.forecast == ()

@@ -39,7 +39,7 @@ def test_it_fits_on_a_screen_of_fifty_lines_and_begins_with_the_verdict(screens)
 def test_columns_of_the_table_stand_below_each_other(screens):
     lines = [*screen_lines(screens["wants more"])]
     head = next(line for line in lines if "labels" in line)
-    rows = [line for line in lines if line.startswith("  all there are") or line.startswith("  twice as many")]
+    rows = [line for line in lines if line.startswith("  all you have") or line.startswith("  twice as many")]
     assert len(rows) == 2
     at = head.index("labels")
     assert [row[at:].split()[0] for row in rows] == ["320", "+320"]
