@@ -193,6 +193,7 @@ def report(
 def _write(study: Study, contents: ReportData, folder: Path, form: Form) -> Path:
     """Print a report's first screen in the form that was asked for; write the page."""
     from datavol.study.report.screen.brief import brief_lines
+    from datavol.study.report.screen.lines import paragraph
     from datavol.study.report.screen.machines import screen_json
     from datavol.study.report.screen.terminal import screen_lines
     from datavol.study.report.writer import write_report
@@ -200,9 +201,10 @@ def _write(study: Study, contents: ReportData, folder: Path, form: Form) -> Path
     if form == "screen":  # at once: figures take a while
         for line in [*screen_lines(contents.screen, _width()), ""]:
             _say(line)
-    for finding in contents.findings:
-        if finding.name in ("question", "names"):  # what went wrong in making the report
-            _beside(form)(str(finding))
+    made = [str(finding) for finding in contents.findings if finding.name in ("question", "names")]
+    for line in made:  # what went wrong in making the report
+        for part in paragraph(line, _width()) if form == "screen" else [line]:
+            _beside(form)(part)
     page = write_report(study, contents, folder, _beside(form))
     for line in brief_lines(contents.screen) if form == "brief" else ():
         _say(line)
