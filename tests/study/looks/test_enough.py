@@ -104,7 +104,7 @@ def test_an_indifference_zone_ends_what_lies_at_the_limit():
 
 
 def test_as_many_pairs_as_devices_allow_are_named_at_once():
-    runs = [World(gap(0.004)).train(Step(fraction, 0)) for fraction in (0.25, 1.0)]
+    runs = [World(gap(0.007)).train(Step(fraction, 0)) for fraction in (0.25, 1.0)]
     look = Enough(0.25, 0.01, parts=(), at_once=3).look(Evidence(runs, 10_000))
     assert {step.seed for step in look.next} == {1, 2, 3}
     assert len(look.next) == 6
