@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 from datavol import CallableModule
 from datavol.cli.boundary import cli_errors
 from datavol.cli.console import announce, say
+from datavol.cli.text import points
 from datavol.config.command_line.arguments import KeyParser
 
 if TYPE_CHECKING:
@@ -64,16 +65,27 @@ def answer(overrides: list[str]) -> Answered:
     from datavol.sweep.devices import run_environments
 
     set_up = chosen_set_up(overrides)
-    keys = set_up.config.ask
     environments = run_environments(set_up.config.sweep.parallel, [set_up.config, set_up.config])
     places = len(environments) if set_up.cluster is None else PAIR
-    rule = rule_of(keys, set_up, places)
-    say(rule.text)
     train = StepTrainer(set_up, set_up.cluster)
     (first,) = train.prepared([Step(1.0, 0)])  # says what was found, and what is wrong with it
-    say(f"It takes {cost_of(rule, first, measured(set_up), places, environments[0])}.")
+    set_up = with_shown_delta(set_up, train.test_images)
+    keys = set_up.config.ask
+    rule = rule_of(keys, set_up, places)
+    say(f"{rule.text} It takes {cost_of(rule, first, measured(set_up), places, environments[0])}.")
     asked = Asked(set_up.study, key_of(keys) | {"set_up": first.config.run_hash}, rule.text)
     return Answered(ask(rule, set_up, asked, train, say, keys.hours), rule, set_up)
+
+
+def with_shown_delta(set_up: SetUp, test_images: int) -> SetUp:
+    """Choose a difference that the test images can show, where none was typed; say so."""
+    from datavol.asking.question import shown_delta
+
+    asked = set_up.config.ask
+    delta = shown_delta(asked, test_images, given=any(one.startswith("ask.delta=") for one in set_up.typed))
+    if delta != asked.delta:
+        announce([f"ask.delta={delta:g}, as one of {test_images:,} test images is {points(1 / test_images)}"])
+    return set_up.with_delta(delta)
 
 
 def chosen_set_up(overrides: list[str]) -> SetUp:

@@ -45,6 +45,22 @@ def test_mistakes_are_one_line_and_nothing_is_written(arguments, said, command, 
     assert not list(elsewhere.iterdir())
 
 
+def test_validation_images_that_are_in_train_are_told_before_any_training(command, elsewhere, photos):
+    (photos / "val/owl/again.png").write_bytes((photos / "train/owl/00.png").read_bytes())
+    asked = command("ask", "data=image_folder", f"data.root={photos}", "logger=csv")
+    assert asked.returncode == 2
+    assert "validation images must not be in train where an answer is to hold, got 1 of 13" in asked.stderr
+    assert not (elsewhere / "studies").exists()
+
+
+def test_a_difference_of_less_than_one_test_image_is_refused_if_typed_and_chosen_if_not(command, elsewhere, photos):
+    given = ["data=image_folder", f"data.root={photos}", *LITTLE]
+    asked = command("ask", *given, "ask.delta=0.01")
+    assert asked.returncode == 2
+    assert "ask.delta must be at least one test image, 0.083 of 12, got 0.01; try ask.delta=0.25" in asked.stderr
+    assert not (elsewhere / "studies").exists()
+
+
 @pytest.mark.parametrize("door", ["run", "plan"])
 def test_other_doors_refuse_a_question(door, command, elsewhere):
     told = command(door, "ask.enough=0.5")

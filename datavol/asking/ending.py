@@ -71,12 +71,18 @@ def ending_lines(outcome: Outcome, rule: Rule, set_up: SetUp, width: int) -> Ite
     yield ""
     for text in _trust(outcome, rule, asked.hours):
         yield from paragraph(text, width, "  ", "    ")
-    for what, command in (*look.remedies, *_next(outcome, rule, set_up)):
+    remedies = [(f"What to do: {remedy}", command) for remedy, command in look.remedies]
+    for what, command in (*remedies, *_next(outcome, rule, set_up)):
         yield ""
         yield from paragraph(f"{what[:1].upper()}{what[1:]}{':' if command else '.'}", width)
         yield from command_lines(command, width) if command else ()
     study = study_of(set_up)
-    if study is not None and not isinstance(rule, Enough) and study.runs["fraction"].nunique() > 2:
+    if (
+        study is not None
+        and not look.remedies
+        and not isinstance(rule, Enough)
+        and study.runs["fraction"].nunique() > 2
+    ):
         yield "=" * width
         yield from screen_lines(first_screen(study, delta=asked.delta, target=asked.target, level=asked.level), width)
 
@@ -93,7 +99,11 @@ def _trust(outcome: Outcome, rule: Rule, hours: float | None) -> Iterator[str]:
         yield f"How: {look.basis}."
     runs = f"{outcome.runs} run{'s' * (outcome.runs != 1)}"
     cost, share = f"Cost: {runs}, {duration(3600 * outcome.hours)} of training and evaluation", outcome.full_runs / GRID
-    yield f"{cost}; a grid of {GRID} runs would take {1 / share:.0f} times as much." if share < 0.5 else f"{cost}."
+    yield (
+        f"{cost}; a grid of {GRID} runs would take {1 / share:.0f} times as much."
+        if share < 0.5 and look.state == "answered"
+        else f"{cost}."
+    )
     if outcome.out_of_hours:
         yield f"ask.hours={hours:g} is spent; the same command with more hours goes on."
 
@@ -103,7 +113,7 @@ def _next(outcome: Outcome, rule: Rule, set_up: SetUp) -> Iterator[tuple[str, st
     look = outcome.look
     if isinstance(rule, Enough):
         yield from _after_pairs(look, rule, set_up)
-    elif look.state != "open" and not look.remedies and isinstance(rule, MoreData):
+    elif look.state == "answered" and isinstance(rule, MoreData):
         yield "How many images does an accuracy of 90 % take", _ask(set_up, target=0.9)
     report = ["python -m datavol.report", shlex.quote(str(set_up.study))]
     if set_up.config.ask.target is not None:

@@ -1,12 +1,36 @@
 """Turns the keys of `ask` into a rule of `datavol.study.looks`."""
 
+from math import ceil
+
 from datavol.asking.set_up import SetUp
 from datavol.config.ask import QUESTIONS, AskConfig
+from datavol.errors import ConfigError
 from datavol.study.looks.enough import Enough
 from datavol.study.looks.more_data import MoreData
 from datavol.study.looks.reach import Reach
 
 Rule = Enough | MoreData | Reach
+
+SHOWN = 3  # test images that a difference has to be where the user names none
+
+
+def shown_delta(asked: AskConfig, test_images: int, *, given: bool) -> float:
+    """Choose a difference that test images can show at all.
+
+    Raises:
+        ConfigError: If a smaller one was given.
+    """
+    smallest = 1 / test_images
+    # Three images, in points, below which single images would decide
+    shown = max(0.01, ceil(100 * SHOWN * smallest - 1e-9) / 100)
+    if not given:
+        return max(asked.delta, shown) if asked.delta < smallest * SHOWN else asked.delta
+    if asked.delta < smallest * (1 - 1e-9):
+        raise ConfigError(
+            f"ask.delta must be at least one test image, {smallest:.2g} of {test_images:,}, got {asked.delta:g}; try "
+            f"ask.delta={shown:g}, or use more test images"
+        )
+    return asked.delta
 
 
 def key_of(asked: AskConfig) -> dict[str, float]:

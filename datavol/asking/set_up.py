@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -67,6 +67,12 @@ class SetUp:
             )
         kept = tuple(one for one in overrides if not _name(one).startswith("ask."))
         return cls(kept, config, config.ask.rungs, tuple(typed))
+
+    def with_delta(self, delta: float) -> SetUp:
+        """Change the difference that counts."""
+        return replace(
+            self, config=self.config.model_copy(update={"ask": self.config.ask.model_copy(update={"delta": delta})})
+        )
 
     @property
     def study(self) -> Path:

@@ -8,7 +8,9 @@ from typing import Any
 
 from datavol.asking.set_up import SetUp
 from datavol.config.run import Run
-from datavol.errors import HELD
+from datavol.data.duplicates.words import severity_of_leak
+from datavol.data.prepare import Prepared
+from datavol.errors import HELD, ConfigError
 from datavol.study.looks.look import Step
 from datavol.sweep.local import conclude, ended_by_signal, train_here
 from datavol.sweep.prepared import prepare_runs
@@ -24,11 +26,13 @@ class StepTrainer:
         set_up: What is the same in all of them.
         cluster: Parameters of a SLURM launcher; None trains on this machine.
         told: Whether what was found in the data has been said.
+        test_images: Validation images, once runs were prepared.
     """
 
     set_up: SetUp
     cluster: Mapping[str, Any] | None = None
     told: bool = False
+    test_images: int = 0
 
     def __call__(self, steps: Sequence[Step]) -> None:
         """Train steps to their end; finished runs are skipped, stopped ones resumed.
@@ -54,8 +58,23 @@ class StepTrainer:
         """Check the runs of steps, and draw their subsets.
 
         Raises:
-            ConfigError: For the first thing that is wrong.
+            ConfigError: For the first thing that is wrong, validation images in train among it.
         """
-        runs, _ = prepare_runs([self.set_up.to_train(step) for step in steps], quiet=self.told)
-        self.told = True
+        runs, first = prepare_runs([self.set_up.to_train(step) for step in steps], quiet=self.told)
+        if not self.told:
+            _check_leaks(first, self.set_up)
+        self.told, self.test_images = True, len(first.source.val.labels)
         return runs
+
+
+def _check_leaks(prepared: Prepared, set_up: SetUp) -> None:
+    """Raise a ConfigError where every answer would be refused for validation images that are in train."""
+    if (found := prepared.duplicates) is None:
+        return
+    leaked, images = int(found["leaked"]), int(found["validation_images"])
+    if severity_of_leak(leaked, images) == "major":
+        audit = " ".join(["python -m datavol.audit", *(one for one in set_up.overrides if one.startswith("data"))])
+        raise ConfigError(
+            f"validation images must not be in train where an answer is to hold, got {leaked:,} of {images:,} (as said "
+            f"above); try {audit}, which writes a list for data.exclude; or data.audit=false, if they only look alike"
+        )

@@ -197,8 +197,10 @@ class Enough:
         return ("either", "at the limit, where either answer will do") if self.zone and near >= bar else None
 
     def _undecided(self, gap: str, known: Posterior, noise: Noise, bar: float, pairs: int) -> str:
-        sure = f"{per_cent(self.fraction)} is enough with {chance(known.below(self.delta))}"
-        text = f"{gap}; {sure}, and {chance(bar)} or {chance(1 - bar)} is asked"
+        probability = known.below(self.delta)
+        answer = "enough" if probability >= 0.5 else "not enough"
+        sure = f"{chance(max(probability, 1 - probability))} sure that {per_cent(self.fraction)} is {answer}"
+        text = f"{gap}; {sure}, and {100 * bar:.1f} % is asked for"
         if pairs > 1:
             return text
         far = points(self._shown(noise, bar))

@@ -38,7 +38,7 @@ class MoreData:
     def text(self) -> str:
         """Write the question."""
         if self.width is None:
-            return f"Would twice the data buy {points(self.delta)}?"
+            return f"Would twice the data help, by {points(self.delta)} or more?"
         return f"What would twice the data buy, to {points(self.width)} either way?"
 
     def look(self, curve: CurveRuns | None) -> Look:

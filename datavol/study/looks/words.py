@@ -1,5 +1,6 @@
 """Writes gaps and lengths of training as somebody says them."""
 
+WIDE = 0.1  # of an interval of which nobody knows tenths of a point
 PARTS = {2: "half", 4: "a quarter", 8: "an eighth", 16: "a sixteenth"}
 
 
@@ -15,11 +16,13 @@ def points(share: float) -> str:
 
 
 def span(low: float, high: float) -> str:
-    """Write an interval of differences in tenths of a point.
+    """Write an interval of differences in tenths of a point; a wide one in points.
 
-    >>> span(-0.0004, 0.013)
-    '0 to 1.3'
+    >>> span(-0.0004, 0.013), span(-0.31, 0.384)
+    ('0 to 1.3', '-31 to 38')
     """
+    if high - low >= WIDE:
+        return f"{100 * low + 0.0:.0f} to {100 * high + 0.0:.0f}"
     return f"{100 * low + 0.0:.1f} to {100 * high + 0.0:.1f}".replace("-0.0", "0").replace(".0", "")
 
 

@@ -157,7 +157,10 @@ def _test_set(curve: CurveRuns, delta: float, level: float) -> Iterator[Gate]:
     ask = round_up(max(shown, one))
     # The difference that is shown falls with the root of the number of images
     enough = max(1 / delta, images * (shown / delta) ** 2)
+    there = images + curve.full_size
     remedy = f"use about {_about(enough)} test images"
+    if enough > there and not curve.points:
+        remedy = f"use more test images, as data.folds=5 does with all {there:,}"
     remedy += f" of about {_about(enough * curve.grouped.groups / images)} groups" if curve.grouped else ""
     hidden = shown > FAR * delta and _last_gain(curve) < shown + delta
     refuses, command = hidden or below_one, None
