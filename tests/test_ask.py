@@ -54,7 +54,7 @@ def test_validation_images_that_are_in_train_are_told_before_any_training(comman
 
 
 def test_a_difference_of_less_than_one_test_image_is_refused_if_typed_and_chosen_if_not(command, elsewhere, photos):
-    given = ["data=image_folder", f"data.root={photos}", *LITTLE]
+    given = ["data=image_folder", f"data.root={photos}", *LITTLE, "recipe.batch_size=8"]
     asked = command("ask", *given, "ask.delta=0.01")
     assert asked.returncode == 2
     assert "ask.delta must be at least one test image, 0.083 of 12, got 0.01; try ask.delta=0.25" in asked.stderr
