@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from math import inf
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -44,6 +45,8 @@ def main() -> None:
     forms.add_argument("--runs", action="store_true", help="print a table of every run as well")
     parser.set_defaults(form="screen")
     parser.add_argument("--out", type=path_of, help="the folder to write into; by default the first study's")
+    images = "show the images that are mistaken with most confidence, whose labels may be wrong, on the page"
+    parser.add_argument("--images", action="store_true", help=images)
     parser.add_argument("--wandb", action="store_true", help="upload page and tables to W&B, into the study's group")
     parser.add_argument("--metric", help=f"{OWN}what value is, such as accuracy, error, mAP, AUROC, F1")
     parser.add_argument("--better", choices=["higher", "lower"], help=f"{OWN}which values are, of a metric not known")
@@ -72,7 +75,9 @@ def main() -> None:
     report(**arguments)
 
 
-def _report_file(files: list[Path], own: dict[str, Any], *, studies: list[Path], wandb: bool, **asked: Any) -> None:
+def _report_file(
+    files: list[Path], own: dict[str, Any], *, studies: list[Path], wandb: bool, images: bool, **asked: Any
+) -> None:
     """Check the options of a CSV file, and report on it."""
     if len(files) < len(studies):
         raise ConfigError(
@@ -84,6 +89,8 @@ def _report_file(files: list[Path], own: dict[str, Any], *, studies: list[Path],
         )
     if wandb:
         raise ConfigError("--wandb must be left out with a CSV file, which has no group on W&B, got it; leave it out")
+    if images:
+        raise ConfigError("--images must be left out with a CSV file, which names no image, got it; leave it out")
     if own["metric"] is None:
         raise ConfigError(
             "--metric must be given with a CSV file, got nothing; try --metric accuracy, or error, or mAP"
@@ -162,16 +169,19 @@ def report(
     wandb: bool = False,
     form: Form = "screen",
     runs: bool = False,
+    images: bool = False,
 ) -> None:
     """Print a study's first screen; write report.html, tables/ and figures/.
 
     A gain counts from `delta` of top-1 on (0.01 by default), `target` is a top-1, both shares; `miss` images are what
-    missing it costs, and `out` is by default the first study's folder. `runs` lists every run as well.
+    missing it costs, and `out` is by default the first study's folder. `runs` lists every run as well,
+    and `images` shows on the page what is mistaken with most confidence.
 
     Raises:
         ConfigError: If a folder is missing or holds no run, or `miss` is no number of images beside a target.
     """
     from datavol.study.load.study import load_study
+    from datavol.study.report.mistaken_images import mistaken_images
     from datavol.study.report.report_data import report_data
 
     delta = 0.01 if delta is None else delta
@@ -182,7 +192,9 @@ def report(
         from datavol.tracking.publishing import destination, publish
 
         upload = destination(study.runs)  # first, so that a W&B that takes nothing is reported before the work
+    sheets = mistaken_images(study) if images else []  # likewise
     contents = report_data(study, delta=delta, target=target, miss=miss, label_cost=label_cost)
+    contents = replace(contents, sheets=tuple(sheets))
     page = _write(study, contents, out or studies[0], form)
     if runs:
         _print_runs(study)

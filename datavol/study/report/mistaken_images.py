@@ -2,14 +2,17 @@
 
 import base64
 import io
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from importlib.resources import files
 
 import numpy as np
+from jinja2 import Environment, StrictUndefined
+from markupsafe import Markup
 from numpy.typing import NDArray
 from PIL import Image
 
-from datavol.cli.text import per_cent, shown
+from datavol.cli.text import chance, per_cent, shown
 from datavol.errors import ConfigError, InsufficientData, RunError
 from datavol.study.load.study import Study
 from datavol.study.load.validation_images import ValidationImages
@@ -29,7 +32,7 @@ class Picture:
     name: str
     label: str
     said: str  # what the network says, and how sure it is
-    suspect: bool  # its label is likely wrong
+    suspect: bool  # its label may be wrong
     source: str  # a `data:` URL; empty where the image cannot be read
 
 
@@ -64,6 +67,13 @@ def mistaken_images(study: Study) -> list[Sheet]:
     return [_sheet(curves[0]) for curves in found.values()]
 
 
+def section(sheets: Sequence[Sheet]) -> Markup:
+    """Write the sheets as a part of the page."""
+    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    text = files(__package__).joinpath("mistaken_images.html.jinja").read_text(encoding="utf-8")
+    return Markup(environment.from_string(text).render(sheets=sheets))  # escaped by the template
+
+
 def _error(curve: CurveRuns) -> float:
     """Return the least mean error over a curve's sizes."""
     return float(curve.runs.groupby("images")["error"].mean().min())
@@ -73,7 +83,10 @@ def _sheet(found: ConfidentMistakes) -> Sheet:
     try:
         images = ValidationImages(found.folder)
     except ConfigError as error:
-        raise ConfigError(f"{OPTION} must have the images that the runs were validated on, got: {error}") from None
+        got = str(error).partition("; ")[0]  # a remedy for trainings is none here
+        raise ConfigError(
+            f"{OPTION} must have the images where the runs found them, got: {got}; bring them back, or leave it out"
+        ) from None
     if len(images.labels) != found.validated:
         raise ConfigError(
             f"{OPTION} must have runs that saw all {len(images.labels):,} validation images, got {found.validated:,}; "
@@ -95,7 +108,8 @@ def _pictures(found: ConfidentMistakes, images: ValidationImages) -> Iterator[Pi
             source = _jpeg(images.pixels(position))
         except RunError:  # damaged since; the page says that there is no picture
             source = ""
-        said = f"{shown(row['said'])}, {100 * row['probability']:.0f} %"
+        sure = chance(row["probability"]).replace("more than", "over").replace(" %", "\N{NO-BREAK SPACE}%")
+        said = f"{shown(row['said'])}, {sure}"
         yield Picture(shown(images.name(position)), shown(row["label"]), said, bool(row["suspect"]), source)
 
 

@@ -10,6 +10,7 @@ from jinja2 import DictLoader, Environment, StrictUndefined
 from pandas.api.types import is_numeric_dtype
 
 from datavol.cli.text import shown
+from datavol.study.report.mistaken_images import section
 from datavol.study.report.renderer import RenderedFigure
 from datavol.study.report.report_data import ReportData
 from datavol.study.report.screen.glossary import WORDS
@@ -41,7 +42,13 @@ def page(report: ReportData, figures: list[RenderedFigure], chart: RenderedFigur
     )
     environment.filters["class_text"] = class_text
     whole = environment.get_template(TEMPLATES[0]).render(
-        report=report, figures=figures, columns=columns, words=WORDS, chart=chart, **_first_screen(report)
+        report=report,
+        figures=figures,
+        columns=columns,
+        words=WORDS,
+        chart=chart,
+        mistaken=section(report.sheets),
+        **_first_screen(report),
     )
     # What HTML and UTF-8 have no place for: a name's control letters, and bytes that were no letters (surrogates)
     return re.sub("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]", lambda letter: shown(letter[0]), f"{whole}\n")

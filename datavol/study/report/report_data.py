@@ -20,6 +20,7 @@ from datavol.study.questions.answers import Answer, answers
 from datavol.study.questions.label_errors import LabelErrors
 from datavol.study.questions.verdict import Verdict, verdicts_of
 from datavol.study.report.commands import commands_of
+from datavol.study.report.mistaken_images import Sheet
 from datavol.study.report.report_tables import ReportTable, fate_table, report_tables
 from datavol.study.report.screen.contents import FirstScreen
 from datavol.study.report.screen.first_screen import first_screen
@@ -52,6 +53,7 @@ class ReportData:
     versions: dict[str, str]  # of the libraries, by name
     provenance: dict[str, list[str]]  # the commits (`code`) and machines of the runs
     screen: FirstScreen  # what is said first, of the best setup
+    sheets: tuple[Sheet, ...] = ()  # pictures of mistaken images, where they were asked for
     notes: tuple[str, ...] = ()  # of points of another trainer: what was taken for what
 
     @property
