@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from datavol.asking.cost import duration
 from datavol.asking.loop import Outcome
@@ -14,18 +14,12 @@ from datavol.asking.set_up import SetUp
 from datavol.cli.text import chance, level_text
 from datavol.config.ask import QUESTIONS
 from datavol.study.looks.enough import Enough
-from datavol.study.looks.look import Look
+from datavol.study.looks.look import HEADS, Look
 from datavol.study.looks.more_data import MoreData
 from datavol.study.report.screen.first_screen import first_screen
 from datavol.study.report.screen.lines import command_lines, paragraph
 from datavol.study.report.screen.terminal import screen_lines
 
-HEADS = {
-    "answered": "Answer",
-    "out of reach": "Out of reach",
-    "cannot be told": "Cannot be told",
-    "open": "Not finished",
-}
 GRID = 18  # runs: six fractions, three seeds
 WIDTH = 80
 
@@ -84,7 +78,8 @@ def ending_lines(outcome: Outcome, rule: Rule, set_up: SetUp, width: int) -> Ite
         and study.runs["fraction"].nunique() > 2
     ):
         yield "=" * width
-        yield from screen_lines(first_screen(study, delta=asked.delta, target=asked.target, level=asked.level), width)
+        screen = first_screen(study, delta=asked.delta, target=asked.target, level=asked.level)
+        yield from screen_lines(replace(screen, asked=()), width)
 
 
 def _trust(outcome: Outcome, rule: Rule, hours: float | None) -> Iterator[str]:

@@ -109,3 +109,15 @@ def test_earlier_runs_of_a_grid_are_used(elsewhere):
     outcome = studies.ask()
     assert len(studies.world.trained) == 9
     assert (outcome.look.says, outcome.look.number) == ("enough", 3)
+
+
+def test_a_report_begins_with_what_was_asked(elsewhere):
+    from datavol.study.load.study import load_study
+    from datavol.study.report.screen.first_screen import first_screen
+    from datavol.study.report.screen.terminal import screen_lines
+
+    studies = Studies(World(gap(0.0)), "ask.enough=0.25")
+    outcome = studies.ask()
+    screen = first_screen(load_study([elsewhere / "studies/digits"]))
+    assert screen.asked == ((studies.rule.text, f"Answer: {outcome.look.sentence}"),)
+    assert f"Asked: {studies.rule.text}" in "\n".join(screen_lines(screen, 200))

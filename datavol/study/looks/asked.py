@@ -13,7 +13,7 @@ from typing import Any
 from datavol.errors import ConfigError
 from datavol.runs.files import read_json, write_json
 from datavol.runs.folder import now
-from datavol.study.looks.look import Look, Step
+from datavol.study.looks.look import HEADS, Look, Step
 
 FILE = "asked.json"
 REMEDY = "move it away; the runs are kept, and looks are counted from them"
@@ -82,6 +82,16 @@ class Asked:
 
 def _steps(looks: list[dict[str, Any]]) -> list[Step]:
     return [Step(one["fraction"], one["seed"], one["part"]) for look in looks for one in look["next"]]
+
+
+def endings_of(study: Path) -> list[tuple[str, str]]:
+    """List what was asked of a study, and what the last look came to.
+
+    Raises:
+        ConfigError: If the file cannot be read.
+    """
+    lasts = [(entry["question"], entry["looks"][-1]) for entry in questions_of(study) if entry["looks"]]
+    return [(question, f"{HEADS[last['state']]}: {last['sentence']}") for question, last in lasts]
 
 
 def questions_of(study: Path) -> list[dict[str, Any]]:

@@ -6,6 +6,14 @@ from typing import Literal
 State = Literal["open", "answered", "out of reach", "cannot be told"]
 
 
+HEADS: dict[State, str] = {
+    "answered": "Answer",
+    "out of reach": "Out of reach",
+    "cannot be told": "Cannot be told",
+    "open": "Not finished",
+}
+
+
 @dataclass(frozen=True, order=True)
 class Step:
     """Names a run by what an adaptive study varies."""

@@ -178,14 +178,14 @@ def _draws(
     smallest, limit = float(fitted.n[0]), fitted.limit
     end = min(float(full), limit)  # images may be rounded down
     grid = np.geomspace(smallest, limit if asked == "target" else end, GRID)
-    twice = min(2 * end, limit)
-    sizes = np.unique([*images, *grid, end, twice])
+    twice = [min(2 * end, limit)] if asked == "doubling" else []
+    sizes = np.unique([*images, *grid, end, *twice])
     errors = fitted.average_errors(sizes, same_images=True)  # what other images would give no run here tells
     outcomes, at_end = errors[:, np.searchsorted(sizes, images)], errors[:, np.searchsorted(sizes, end)]
     if asked == "full":
         return at_end, outcomes
     if asked == "doubling":
-        return at_end - errors[:, np.searchsorted(sizes, twice)], outcomes
+        return at_end - errors[:, np.searchsorted(sizes, twice[0])], outcomes
     # The size that each curve needs, in doublings; where none suffices, the last that is searched
     wanted = at_end + delta if target is None or asked == "saturation" else np.full(len(errors), 1 - target)
     needed = settled(grid, errors[:, np.searchsorted(sizes, grid)] - wanted[:, None])

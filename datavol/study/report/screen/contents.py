@@ -197,6 +197,7 @@ class FirstScreen:
         next: None where there is nothing to type.
         others: The other setups, the best first.
         test_images: That every value was measured on, None if unknown.
+        asked: What was asked of the study by `datavol.ask`, and what came of it.
         notes: Further half sentences: runs that are not used, what was taken for what.
     """
 
@@ -223,4 +224,5 @@ class FirstScreen:
     next: NextStep | None
     others: tuple[OtherSetup, ...]
     test_images: int | None
+    asked: tuple[tuple[str, str], ...] = ()
     notes: tuple[str, ...] = ()

@@ -5,11 +5,13 @@ for line in screen_lines(first_screen(load_study("studies/mine")), 80):
 """
 
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 from datavol.errors import ConfigError
 from datavol.study.audit.comparability import audit
 from datavol.study.audit.findings import Finding
 from datavol.study.load.study import STATES, Study
+from datavol.study.looks.asked import endings_of
 from datavol.study.questions.answers import Answer, answers
 from datavol.study.questions.chance import largest_of
 from datavol.study.questions.curve_runs import CurveRuns, curves_of_study
@@ -122,6 +124,7 @@ def _screen(
         next=next_step(best, own, verdict.gates, delta, named, again),
         others=tuple(_others(ranked, best, answered, verdicts)),
         test_images=best.test_images,
+        asked=tuple(_asked(study)),
         notes=tuple(_notes(study, best, findings)),
     )
 
@@ -140,6 +143,12 @@ def _others(
 
 def _title(study: Study) -> str:
     return study.points.name if study.points else ", ".join(sorted(study.runs["study"].dropna().unique()))
+
+
+def _asked(study: Study) -> Iterator[tuple[str, str]]:
+    """List the questions that were asked of the studies, each with what came of it."""
+    for folder in dict.fromkeys(Path(one).parent for one in study.runs["folder"].dropna()):
+        yield from endings_of(folder)
 
 
 def _notes(study: Study, best: CurveRuns, findings: Sequence[Finding]) -> Iterator[str]:

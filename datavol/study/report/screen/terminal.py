@@ -18,6 +18,9 @@ def screen_lines(screen: FirstScreen, width: int = 80) -> Iterator[str]:
     if setup:
         yield from paragraph(f"{setup}{', ' if screen.place else ''}{screen.place}", width)
     yield ""
+    for question, ending in screen.asked:
+        yield from paragraph(f"Asked: {question} {ending}.", width)
+        yield ""
     yield from paragraph(headed(screen), width)
     for sentence in screen.sentences:
         yield from paragraph(sentence, width)
