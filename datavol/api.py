@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
     from datavol.asking.ending import Answered
     from datavol.config.run import Run
+    from datavol.study.report.screen.contents import FirstScreen
 
 SHOWN = ["run", "state", "data", "model", "recipe", "fraction", "images", "seed", "top1", "best_top1", "reason"]
 """Columns of runs that a notebook shows."""
@@ -56,6 +57,12 @@ class Study(records.Study):
     def answers(self, **asked: Any) -> list[Answer]:
         """Answer every question, as `datavol.answers` does."""
         return answers(self, **asked)
+
+    def first_screen(self, **asked: Any) -> FirstScreen:
+        """Make what a report says first; arguments are those of `first_screen`."""
+        from datavol.study.report.screen.first_screen import first_screen
+
+        return first_screen(self, **asked)
 
     def plot(self, axes: Axes | None = None) -> Axes:
         """Plot accuracy against training images, a line per learning curve.

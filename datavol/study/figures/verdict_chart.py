@@ -54,7 +54,8 @@ def verdict_chart(
     axes.set_xscale("log")
     _lines(axes, np.concatenate(shown), target, guess)
     axes.axvline(here, color=GREY, linestyle="--", linewidth=1.2, zorder=1)
-    _ticks(axes, here, sorted({*sizes.tolist(), *([forecast[-1][0]] if forecast else [])} - {here}))
+    end = [float(f"{forecast[-1][0]:.2g}")] if forecast else []
+    _ticks(axes, here, sorted({*sizes.tolist(), *end} - {here}))
     axes.set(xlabel="training images", ylabel=f"{name} (%)")
     rises = values[sizes.argmax()] >= values[sizes.argmin()]
     place: Any = "lower right" if rises else "upper right"  # where no curve is

@@ -40,7 +40,7 @@ def page(report: ReportData, figures: list[RenderedFigure], chart: RenderedFigur
     environment = Environment(
         loader=DictLoader(sources), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    environment.filters["class_text"] = class_text
+    environment.filters |= {"class_text": class_text, "unbroken": unbroken}
     whole = environment.get_template(TEMPLATES[0]).render(
         report=report,
         figures=figures,
@@ -61,6 +61,11 @@ def _first_screen(report: ReportData) -> dict[str, Any]:
     used = [name for name in COLUMNS if any(row[name] for row in table)]
     told = {"screen": screen, "rows": table, "heads": asdict(heads(screen)), "used": used, "costs": [*costs(screen)]}
     return told | {"headed": headed, "marks": MARKS, "time": time}
+
+
+def unbroken(text: str) -> str:
+    """Keep a number and its unit on one line."""
+    return text.replace(" %", "\u00a0%")  # of Markup, it stays such
 
 
 def columns(table: pd.DataFrame) -> list[Column]:

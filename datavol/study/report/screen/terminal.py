@@ -32,6 +32,8 @@ def screen_lines(screen: FirstScreen, width: int = 80) -> Iterator[str]:
     yield from _trust(screen, width)
     yield from _classes(screen, width)
     yield from _others(screen, width)
+    if screen.notes:
+        yield ""
     for note in screen.notes:
         yield from paragraph(f"{note[:1].upper()}{note[1:]}.", width)
     if not screen.reasons or screen.next is None or screen.next.command not in [one.command for one in screen.reasons]:

@@ -7,6 +7,7 @@ from math import ceil, floor, log
 from datavol.cli.text import per_cent
 from datavol.study.report.screen.contents import Chart
 from datavol.study.report.screen.lines import paragraph
+from datavol.study.report.screen.rounding import images
 
 HEIGHT = 10  # lines between the axes
 FAR = 0.5  # how far below or above the rest a line may be that is drawn, as a share of the rest's height
@@ -98,9 +99,10 @@ class _Canvas:
     def sizes(self) -> str:
         """Write the sizes that were measured below the axis, and what lies ahead."""
         wanted = [float(self.chart.here), self.first, self.last, *sorted({size for size, _ in self.chart.measured})]
+        known = {float(self.chart.here), *(size for size, _ in self.chart.measured)}
         row, taken = [" "] * self.width, [False] * self.width
         for size in dict.fromkeys(wanted):
-            text = f"{size:,.0f}"
+            text = f"{size:,.0f}" if size in known else images(size)
             start = min(max(0, self.column(size) - len(text) // 2), self.width - len(text))
             span = slice(max(0, start - 2), start + len(text) + 2)
             if not any(taken[span]):

@@ -19,6 +19,7 @@ from datavol.study.report.screen.rows import result_of
 
 ELSEWHERE = {"test_set", "guessing", "one_seed", "audit"}
 """Gates that the four lines tell which are always there."""
+LONG = 120  # letters of a finding, of which more would be no half sentence: the page has the whole
 NAMES = {"settled": "training", "worse": "direction", "fractions": "sizes", "full_set": "sizes"}
 
 
@@ -86,7 +87,8 @@ def _audit(curve: CurveRuns, findings: Sequence[Finding], gate: Gate | None) -> 
     minor = [one for one in findings if one.severity == "minor" and names & set(one.runs)]
     if minor:
         more = f", and {len(minor) - 1} more" if len(minor) > 1 else ""
-        return Trust("audit", "weak", f"{minor[0].what}{more}")
+        what = minor[0].what if len(minor[0].what) <= LONG else minor[0].what.partition(": ")[0]
+        return Trust("audit", "weak", f"{what}{more}")
     return Trust("audit", "ok", "nothing makes the runs not comparable")
 
 
