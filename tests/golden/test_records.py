@@ -100,7 +100,7 @@ def test_a_published_run_is_evaluated(tmp_path):
 def test_frozen_studies_are_reported(frozen, study, capsys):
     report([frozen / study])
     assert (frozen / study / "report.html").stat().st_size > 50_000
-    assert "finished" in capsys.readouterr().out
+    assert "how much training data is enough?" in capsys.readouterr().out
 
 
 @needs_fashion_mnist
