@@ -55,7 +55,8 @@ def test_a_refused_verdict_names_reason_remedy_and_command(screens):
     assert text.count("python -m datavol.run") == 1
 
 
-WORDS = st.text(st.characters(codec="ascii", categories=("L", "N", "P", "S", "Zs")), min_size=1, max_size=150)
+LETTERS = st.characters(codec="ascii", categories=("L", "N", "P", "S", "Zs"))
+WORDS = st.text(LETTERS, min_size=1, max_size=30) | st.text(LETTERS, min_size=80, max_size=150)
 
 
 @given(st.lists(WORDS, min_size=1, max_size=6), st.integers(40, 100))
