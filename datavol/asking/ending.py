@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from datavol.asking.cost import duration
 from datavol.asking.loop import Outcome
-from datavol.asking.measured import study_of
+from datavol.asking.measured import findings_of, study_of
 from datavol.asking.question import Rule
 from datavol.asking.set_up import SetUp
 from datavol.cli.text import chance, level_text
@@ -78,7 +78,9 @@ def ending_lines(outcome: Outcome, rule: Rule, set_up: SetUp, width: int) -> Ite
         and study.runs["fraction"].nunique() > 2
     ):
         yield "=" * width
-        screen = first_screen(study, delta=asked.delta, target=asked.target, level=asked.level)
+        screen = first_screen(
+            study, delta=asked.delta, target=asked.target, level=asked.level, findings=findings_of(study)
+        )
         yield from screen_lines(replace(screen, asked=()), width)
 
 

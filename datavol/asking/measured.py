@@ -9,6 +9,7 @@ from datavol.asking.set_up import SetUp
 from datavol.errors import ConfigError
 from datavol.runs.folder import RunFolder, folders_in
 from datavol.study.audit.comparability import audit
+from datavol.study.audit.findings import Finding
 from datavol.study.load.study import Study, load_study
 from datavol.study.looks.enough import Enough
 from datavol.study.looks.evidence import evidence
@@ -83,14 +84,17 @@ def _refusing(rule: Rule, parts: Parts) -> list[Gate]:
         return []
     names = BEFORE_WHOLE_RUNS if 1 not in parts else OF_PAIRS if isinstance(rule, Enough) else OF_CURVES
     one = parts[min(parts)]
-    # datavol may be upgraded while a question takes weeks: the report says so
-    findings = [finding for finding in audit(one.study) if finding.name != "commit"]
-    gates = find_gates(one.curve, one.study.epochs, findings, delta=rule.delta, level=rule.level)
+    gates = find_gates(one.curve, one.study.epochs, findings_of(one.study), delta=rule.delta, level=rule.level)
     return [gate for gate in gates if gate.refuses and gate.name in names]
 
 
 def _same(set_up: SetUp, part: int, path: object) -> bool:
     return isinstance(path, str) and set_up.same(RunFolder(Path(path)), part)
+
+
+def findings_of(study: Study) -> list[Finding]:
+    """Audit a study, but for the commits of datavol, which may be upgraded while a question takes weeks."""
+    return [finding for finding in audit(study) if finding.name != "commit"]
 
 
 def finished(set_up: SetUp, step: Step) -> bool:

@@ -121,3 +121,13 @@ def test_a_report_begins_with_what_was_asked(elsewhere):
     screen = first_screen(load_study([elsewhere / "studies/digits"]))
     assert screen.asked == ((studies.rule.text, f"Answer: {outcome.look.sentence}"),)
     assert f"Asked: {studies.rule.text}" in "\n".join(screen_lines(screen, 200))
+
+
+def test_an_upgrade_of_datavol_between_two_looks_ends_no_question(elsewhere):
+    """Records of two commits; everything else is the same."""
+    studies = Studies(World(gap(0.0)), "ask.enough=0.25")
+    with pytest.raises(Killed):
+        studies.ask(budget=3)
+    (file,) = elsewhere.glob("studies/digits/*/run.json")
+    file.write_text(file.read_text().replace("a" * 40, "b" * 40))
+    assert studies.ask().look.says == "enough"
