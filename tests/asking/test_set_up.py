@@ -94,3 +94,23 @@ def test_only_runs_that_differ_by_fraction_and_seeds_are_the_same_set_up(tmp_pat
 def test_other_commands_refuse_a_question():
     with pytest.raises(ConfigError, match=r"ask\.enough must be given to python -m datavol\.ask"):
         without_question(["model=resnet50", "ask.enough=0.25"])
+
+
+def test_short_runs_of_a_constant_rate_branch_off_one_trunk(elsewhere):
+    set_up = SetUp.of(["epochs=40", "recipe=small_wsd", "logger=csv"])
+    eighth, quarter, whole = (Step(0.5, 0, part) for part in (8, 4, 1))
+    first = set_up.to_train(eighth).config
+    assert (first.checkpoint.trunk, first.trunk) == (True, None)
+    trunk = RunFolder(set_up.run(eighth).folder).checkpoint("trunk")
+    trunk.parent.mkdir(parents=True)
+    trunk.touch()
+    second, last = set_up.to_train(quarter).config, set_up.to_train(whole).config
+    assert (second.checkpoint.trunk, second.trunk) == (True, str(set_up.run(eighth).folder))
+    assert (last.checkpoint.trunk, last.trunk) == (False, str(set_up.run(eighth).folder))  # the longest there is
+    assert set_up.to_train(Step(0.5, 1)).config.trunk is None  # of another seed
+    assert set_up.to_train(quarter).folder == set_up.run(quarter).folder  # it is the same run with and without
+
+
+def test_short_runs_of_a_cosine_begin_anew(elsewhere):
+    set_up = SetUp.of(["epochs=40", "logger=csv"])
+    assert set_up.to_train(Step(0.5, 0, 4)) == set_up.run(Step(0.5, 0, 4))
