@@ -89,8 +89,8 @@ def _trust(outcome: Outcome, rule: Rule, hours: float | None) -> Iterator[str]:
     if look.probability is not None and look.threshold is not None and look.state == "answered":
         sure = look.probability if look.says != "not enough" else 1 - look.probability
         yield (
-            f"Certainty: {chance(sure)}. Of answers like this at most {level_text(round(1 - rule.level, 6))} may be "
-            f"wrong, which takes {100 * look.threshold:.1f} % here."
+            f"Certainty: {chance(sure)}; {100 * look.threshold:.1f} % had to be reached, so that at most "
+            f"{level_text(round(1 - rule.level, 6))} of answers like this are wrong."
         )
     if look.basis:
         yield f"How: {look.basis}."

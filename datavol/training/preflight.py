@@ -125,7 +125,7 @@ def _check_objects(runs: list[Run], prepared: list[Prepared]) -> None:
 def _check_start(run: Run, prepared: Prepared) -> None:
     """Raise a ConfigError unless the run can resume or start."""
     folder = RunFolder(run.folder)
-    if folder.state is not None and not run.config.sweep.rerun:
+    if not run.config.sweep.rerun and folder.state is not None:  # one that is moved away may be damaged
         check_manifest(folder, prepared)
         check_weights_stayed(folder, run.config.model)
     elif run.config.start_from is not None or run.config.trunk is not None:
