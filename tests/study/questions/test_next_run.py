@@ -120,7 +120,7 @@ def test_it_refuses_what_the_data_do_not_allow():
     beyond = "all of the interval of the images needed lies at or beyond one end of the sizes searched"
     with pytest.raises(InsufficientData, match=beyond):
         next_run(curve(), "target", target=0.3)
-    with pytest.raises(ConfigError, match="asked must be one of full, saturation, target, got 'best'"):
+    with pytest.raises(ConfigError, match="asked must be one of full, saturation, target, doubling, got 'best'"):
         next_run(curve(), "best")  # type: ignore[arg-type]
     with pytest.raises(ConfigError, match="target must be an accuracy, got None"):
         next_run(curve(), "target")
