@@ -16,6 +16,7 @@ from datavol.runs.folder import now
 from datavol.study.looks.look import HEADS, Look, Step
 
 FILE = "asked.json"
+STEP = {"fraction", "seed", "part"}
 REMEDY = "move it away; the runs are kept, and looks are counted from them"
 
 
@@ -105,6 +106,20 @@ def questions_of(study: Path) -> list[dict[str, Any]]:
         return []
     content = read_json(file, REMEDY)
     entries = content.get("questions")
-    if not isinstance(entries, list) or not all(isinstance(one, dict) and "looks" in one for one in entries):
+    if not isinstance(entries, list) or not all(map(_whole, entries)):
         raise ConfigError(f"{file} must be a file that datavol wrote, got another; {REMEDY}")
     return entries
+
+
+def _whole(entry: Any) -> bool:
+    """Return whether a question has all that is read of it."""
+    if not isinstance(entry, dict) or not {"question", "asked", "looks"} <= set(entry):
+        return False
+    looks = entry["looks"]
+    return isinstance(looks, list) and all(isinstance(look, dict) and _whole_look(look) for look in looks)
+
+
+def _whole_look(look: dict[str, Any]) -> bool:
+    named = look.get("next")
+    steps = isinstance(named, list) and all(isinstance(one, dict) and set(one) >= STEP for one in named)
+    return steps and look.get("state") in HEADS and {"sentence", "runs"} <= set(look)
