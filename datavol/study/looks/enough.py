@@ -171,8 +171,9 @@ class Enough:
         )
         share = per_cent(self.fraction)
         if said := self._certain(known, bar):
-            says, words = said
-            return replace(look, says=says, sentence=f"{share} of the data is {words}: {look.sentence}")
+            says, words, sure = said
+            sentence = f"{share} of the data is {words}: {look.sentence}"
+            return replace(look, says=says, sentence=sentence, probability=sure)
         if (smallest := 1 / (evidence.test_images or np.inf)) > self.delta:
             sentence = (
                 f"one of {evidence.test_images:,} test images is {points(smallest)}, and you ask whether {share} is "
@@ -186,15 +187,15 @@ class Enough:
         sentence = self._undecided(gap, known, noise, bar, len(pairs))
         return replace(look, state="open", sentence=sentence, next=self._next(pairs))
 
-    def _certain(self, known: Posterior, bar: float) -> tuple[str, str] | None:
-        """Say in short and in words what is probable enough."""
+    def _certain(self, known: Posterior, bar: float) -> tuple[str, str, float] | None:
+        """Say in short and in words what is probable enough, and the look's probability."""
         probability = known.below(self.delta)
         if probability >= bar:
-            return "enough", "enough"
+            return "enough", "enough", probability
         if probability <= 1 - bar:
-            return "not enough", "not enough"
+            return "not enough", "not enough", probability
         near = known.below(self.delta + self.zone) - known.below(self.delta - self.zone)
-        return ("either", "at the limit, where either answer will do") if self.zone and near >= bar else None
+        return ("either", "at the limit, where either answer will do", near) if self.zone and near >= bar else None
 
     def _undecided(self, gap: str, known: Posterior, noise: Noise, bar: float, pairs: int) -> str:
         probability = known.below(self.delta)

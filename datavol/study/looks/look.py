@@ -38,7 +38,8 @@ class Look:
         sentence: What came out, in plain words.
         basis: What it rests on, in plain words.
         says: The answer in two or three words, such as `not enough`; empty unless it is answered.
-        probability: That the asked statement is true, or None where nothing was measured.
+        probability: That the asked statement is true, of `either` that the gap is within the zone; None where nothing
+            was measured.
         threshold: How probable it, or its contrary, has to be; None where no probability decides.
         remedies: What to do where no run would answer, each with its command, or None where no command does it.
         next: The runs to train before the next look; empty unless it is open.

@@ -117,3 +117,9 @@ def test_looks_are_counted_from_the_runs_alone():
     runs = [world.train(Step(fraction, seed)) for seed in range(3) for fraction in (0.25, 1.0)]
     assert rule.look(Evidence(runs, 10_000)).number == 3
     assert rule.look(Evidence(runs[::-1], 10_000)) == rule.look(Evidence(runs, 10_000))
+
+
+def test_either_answer_is_as_certain_as_that_the_gap_is_in_the_zone():
+    look = played(Enough(0.25, 0.01, zone=0.02, parts=()), World(gap(0.01), noise=0.0005))[-1]
+    assert look.says == "either"
+    assert look.probability >= look.threshold
