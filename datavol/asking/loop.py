@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from datavol.asking.measured import Parts, finished, full_runs, hours_of, look, measured
+from datavol.asking.measured import Parts, finished, full_runs, hours_of, look, measured, why_unused
 from datavol.asking.question import Rule
 from datavol.asking.set_up import SetUp
+from datavol.errors import ConfigError
 from datavol.study.looks.asked import Asked
 from datavol.study.looks.look import Look, Step
 
@@ -39,6 +40,9 @@ def ask(
         train: Trains runs to their end, or raises.
         say: Prints a line.
         hours: Of training, at most; None for any.
+
+    Raises:
+        ConfigError: If a look asks for runs that have finished and cannot be used.
     """
     if open_steps := [step for step in asked.pending if not finished(set_up, step)]:
         train(open_steps)
@@ -46,14 +50,30 @@ def ask(
         parts = measured(set_up)
         found = look(rule, parts)
         runs, rests_on = _names(parts), hours_of(parts)
-        asked.add(found, runs, rests_on)
+        spent = hours is not None and hours_of(parts, asked.steps) + _expected(found.next, parts) > hours
+        # Runs for which there are no hours left are not named: what the file names is trained before the next look
+        asked.add(replace(found, next=()) if spent else found, runs, rests_on)
         if found.number:
             say(f"look {found.number}{'' if found.state == 'open' else f', {found.state}'}: {found.sentence}")
         if found.state != "open":
             return Outcome(found, rests_on, len(runs), full_runs(parts))
-        if hours is not None and hours_of(parts, asked.steps) + _expected(found.next, parts) > hours:
+        if spent:
             return Outcome(found, rests_on, len(runs), full_runs(parts), out_of_hours=True)
+        _check_unfinished(set_up, found.next)
         train(found.next)
+
+
+def _check_unfinished(set_up: SetUp, steps: Sequence[Step]) -> None:
+    """Raise a ConfigError where all runs have finished, and yet the look asks for them.
+
+    Their records are damaged then, or are copies; to train them would skip them, look, and ask for them again.
+    """
+    if all(finished(set_up, step) for step in steps):
+        folder = set_up.run(steps[0]).folder
+        raise ConfigError(
+            f"a question must rest on whole records, got one that has finished and cannot be used: "
+            f"{folder}{why_unused(folder)}; move its folder away, and the same command trains it again"
+        )
 
 
 def _names(parts: Parts) -> list[str]:

@@ -55,8 +55,8 @@ def study_of(set_up: SetUp, part: int = 1) -> Study | None:
     if not folder.is_dir() or not folders_in(folder):
         return None
     study = load_study([folder])
-    finished = study.runs["state"] == "finished"
-    ours = study.runs[finished & study.runs["folder"].map(lambda path: _same(set_up, part, path))]
+    usable = study.runs[study.runs["state"] == "finished"]
+    ours = usable[[_same(set_up, part, path) for path in usable["folder"]]]
     if ours.empty:
         return None
     epochs = study.epochs[study.epochs["run"].isin(ours.index)]
@@ -103,6 +103,13 @@ def finished(set_up: SetUp, step: Step) -> bool:
         return RunFolder(set_up.run(step).folder).state == "finished"
     except ConfigError:  # damaged: its own training says so
         return False
+
+
+def why_unused(folder: Path) -> str:
+    """Say why a study leaves a run out, as half a sentence; empty if it does not say."""
+    runs = load_study([folder.parent]).runs
+    there = runs[(runs["folder"] == str(folder)) & runs["reason"].notna()]
+    return f" ({there['reason'].iloc[0]})" if len(there) else ""
 
 
 def hours_of(parts: Parts, steps: Collection[Step] | None = None) -> float:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from datavol.config.compose import RunComposer, compose
 from datavol.config.run import Config, Run
 from datavol.errors import ConfigError
 from datavol.runs.folder import RunFolder
+from datavol.runs.integrity import configuration_of
 from datavol.study.looks.look import Step
 
 CHOSEN = ("fraction", "seed", "draw_seed", "init_seed", "order_seed", "subset_file", "start_from", "trunk")
@@ -114,9 +116,14 @@ class SetUp:
         """List the parts of the training that short runs may take, the shortest first.
 
         Raises:
-            ConfigError: If a part that was asked for is too short.
+            ConfigError: If a part that was asked for is too short, or as long as another.
         """
         if self.config.budget == "epochs":
+            if self.asked_parts not in ("auto", []):
+                raise ConfigError(
+                    f"ask.rungs must be auto with budget=epochs, where short runs tell nothing, got "
+                    f"{self.asked_parts}; try ask.rungs=auto, or budget=iterations"
+                )
             return ()
         if self.asked_parts == "auto":
             fits = self.config.recipe.schedule.name in ANNEALED and self.config.recipe.schedule.target is None
@@ -125,12 +132,23 @@ class SetUp:
         for part in self.asked_parts:
             if (why := self._why_not(part)) is not None:
                 raise ConfigError(f"ask.rungs must leave short runs {why}, got {part}; try ask.rungs=auto")
-        return tuple(sorted(set(self.asked_parts), reverse=True))
+        parts = tuple(sorted(set(self.asked_parts), reverse=True))
+        self._check_lengths(parts)
+        return parts
+
+    def _check_lengths(self, parts: Sequence[int]) -> None:
+        """Raise a ConfigError where two short runs would be one."""
+        for part, longer in pairwise(parts):
+            if (epochs := self._epochs(part)) == self._epochs(longer):
+                raise ConfigError(
+                    f"ask.rungs must be lengths that differ, got {part} and {longer}, both of {epochs} budget epochs; "
+                    "leave one of them out"
+                )
 
     def same(self, folder: RunFolder, part: int) -> bool:
         """Return whether a run differs from this set-up's by fraction and seeds alone."""
         seeds = dict.fromkeys(("draw_seed", "init_seed", "order_seed"), 0)
-        theirs = Config.model_validate(folder.values).model_copy(update={"fraction": 1.0, **seeds})
+        theirs = configuration_of(folder).model_copy(update={"fraction": 1.0, **seeds})
         return theirs.run_hash == self.run(Step(1.0, 0, part)).config.run_hash
 
     def _epochs(self, part: int) -> int:
@@ -158,7 +176,8 @@ def _name(override: str) -> str:
 
 
 def _varied(fraction: float, seed: int) -> list[str]:
-    return [f"fraction={fraction:.12g}", f"seed={seed}"]
+    # As many digits as the number has: a run that came out at another one would be asked for again and again
+    return [f"fraction={repr(float(fraction)).removesuffix('.0')}", f"seed={seed}"]
 
 
 def _differences(first: Run, second: Run) -> list[tuple[str, str]]:

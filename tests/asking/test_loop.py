@@ -1,6 +1,7 @@
 """Adaptive studies on made-up records: to their end, and through kills at every moment."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -9,7 +10,9 @@ from factories.worlds import World, gap
 from datavol.asking.loop import Outcome, ask
 from datavol.asking.question import Rule, key_of, rule_of
 from datavol.asking.set_up import SetUp
+from datavol.errors import ConfigError
 from datavol.study.looks.asked import Asked
+from datavol.study.looks.look import Step
 
 LITTLE = ["logger=csv", "epochs=40"]
 
@@ -103,8 +106,6 @@ def test_hours_are_a_limit_and_more_of_them_go_on(elsewhere):
 
 def test_earlier_runs_of_a_grid_are_used(elsewhere):
     studies = Studies(World(gap(0.0)), "ask.enough=0.25")
-    from datavol.study.looks.look import Step
-
     studies.world.write(studies.set_up, [Step(f, s) for f in (0.25, 0.5, 1.0) for s in range(3)])
     outcome = studies.ask()
     assert len(studies.world.trained) == 9
@@ -131,3 +132,38 @@ def test_an_upgrade_of_datavol_between_two_looks_ends_no_question(elsewhere):
     (file,) = elsewhere.glob("studies/digits/*/run.json")
     file.write_text(file.read_text().replace("a" * 40, "b" * 40))
     assert studies.ask().look.says == "enough"
+
+
+def test_hours_that_are_spent_stay_spent_when_the_command_is_typed_again(elsewhere):
+    studies = Studies(World(gap(0.008), noise=0.005), "ask.enough=0.25")
+    studies.ask(hours=1e-9)
+    again = studies.ask(hours=1e-9)
+    assert again.out_of_hours
+    assert len(studies.world.trained) == 2
+
+
+def test_a_fraction_of_many_digits_is_that_of_its_runs(elsewhere):
+    """Else the look would ask for a run that has finished at another fraction, for ever."""
+    studies = Studies(World(gap(0.0)), f"ask.enough={1 / 3!r}")
+    assert studies.ask(budget=20).look.says == "enough"
+
+
+def test_a_finished_run_that_cannot_be_used_ends_a_question_in_one_line(elsewhere):
+    studies = Studies(World(gap(0.008), noise=0.005), "ask.enough=0.25", "ask.rungs=[]")
+    studies.ask(hours=1e-9)
+    damaged = studies.set_up.run(Step(0.25, 0)).folder
+    (damaged / "metrics.csv").write_text("iteration\n1\n")
+    with pytest.raises(
+        ConfigError, match=r"finished and cannot be used: .*metrics\.csv.*; move its folder away"
+    ) as told:
+        studies.ask(budget=20)
+    assert "\n" not in str(told.value)
+
+
+def test_runs_whose_seeds_were_given_one_by_one_are_no_pair(elsewhere):
+    studies = Studies(World(gap(0.0)), "ask.enough=0.25", "ask.rungs=[]")
+    other = SetUp.of([*LITTLE, "ask.rungs=[]"])
+    other = replace(other, overrides=(*other.overrides, "init_seed=7"))
+    studies.world.write(other, [Step(0.25, 0), Step(1.0, 0)])
+    found = studies.ask(budget=2 + 6)
+    assert found.look.numbers["pairs"] == found.look.number

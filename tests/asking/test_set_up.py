@@ -50,6 +50,18 @@ def test_short_runs_are_long_enough_to_be_annealed(overrides, parts):
     assert set_up.parts == parts
 
 
+@pytest.mark.parametrize(
+    ("overrides", "said"),
+    [
+        (["epochs=40", "budget=epochs", "ask.rungs=[8,4]"], r"ask\.rungs must be auto with budget=epochs"),
+        (["epochs=320", "ask.rungs=[64,63]"], r"ask\.rungs must be lengths that differ, got 64 and 63, both of 5"),
+    ],
+)
+def test_short_runs_that_would_tell_nothing_are_refused(overrides, said):
+    with pytest.raises(ConfigError, match=said):
+        _ = SetUp.of(overrides).parts
+
+
 def test_a_step_schedule_is_shortened_with_the_run():
     set_up = SetUp.of(["epochs=90", "recipe.schedule.name=step", "recipe.schedule.step_size=30"])
     assert set_up.run(Step(1.0, 0, 2)).config.recipe.schedule.step_size == 15

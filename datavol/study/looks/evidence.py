@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from datavol.study.curves.grouped_noise import Groups, standard_error
 from datavol.study.looks.look import Step
 from datavol.study.questions.common_mistakes import SHARED, kept_of, right_images
-from datavol.study.questions.curve_runs import RANKS, CurveRuns
+from datavol.study.questions.curve_runs import RANKS, SEEDS, CurveRuns
 
 HINT_TIMES = 2.0
 """Noise of a run in noise of single test images: .8 to 3.3 in what was measured, see `benchmarks/asking.py`."""
@@ -166,6 +166,8 @@ def evidence_of(curve: CurveRuns, part: int = 1) -> list[Trained]:
     """
     runs = []
     for _, run in curve.runs.iterrows():
+        if any(run[name] != run["seed"] for name in SEEDS):
+            continue  # seeds given one by one: no step names it, and another run may have its fraction and seed
         kept = kept_of(run)
         right = None if kept is None else right_images(kept, RANKS[curve.metric])
         step = Step(float(run["fraction"]), int(run["seed"]), part)

@@ -77,8 +77,10 @@ class Reach:
             if known >= 1:
                 return Step(FIRST, 0)
             return Step(SMALL if 1 - by_fraction.iloc[0] > self.target and known > SMALL else 1.0, 0)
-        ends = float(by_fraction.index.min()), float(by_fraction.index.max())
-        return Step(_rounded((ends[0] * ends[1]) ** 0.5), 0)
+        low, high = float(by_fraction.index.min()), float(by_fraction.index.max())
+        between = _rounded((low * high) ** 0.5)
+        # Of two that are so near that none lies between, the next is half of the smaller
+        return Step(between if low < between < high else _rounded(low / 2), 0)
 
     def _sizes(self, found: Target) -> tuple[float, float, float]:
         edges = [(1 - self.level) / 2, 0.5, (1 + self.level) / 2]

@@ -87,3 +87,10 @@ def test_the_most_runs_end_a_question_with_how_near_it_came():
     look, steps = played(Reach(0.93, most=5), noise=0.01)
     assert look.state in ("cannot be told", "out of reach")
     assert len(steps) <= 5
+
+
+@pytest.mark.parametrize("near", [0.99, 0.999])
+def test_two_sizes_that_nearly_agree_are_no_dead_end(near):
+    """The size between them would be one of them again, which has finished."""
+    look = Reach(0.9).look(curve_of([(Step(near, 0), 0.1), (Step(1.0, 0), 0.1)]))
+    assert [0.3 < step.fraction < near for step in look.next] == [True]
