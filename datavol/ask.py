@@ -25,6 +25,8 @@ from datavol.config.command_line.arguments import KeyParser
 if TYPE_CHECKING:
     from datavol.asking.ending import Answered
     from datavol.asking.set_up import SetUp
+    from datavol.asking.training import StepTrainer
+    from datavol.config.run import Run
 
 GROUPS = ("ask", "", "model", "data", "recipe", "trainer", "sweep")
 PAIR = 2  # runs at once on a cluster, whose free devices nobody knows
@@ -58,23 +60,34 @@ def answer(overrides: list[str]) -> Answered:
     from datavol.asking.ending import Answered
     from datavol.asking.loop import ask
     from datavol.asking.measured import measured
-    from datavol.asking.question import key_of, rule_of
+    from datavol.asking.question import check_target, key_of, rule_of
     from datavol.asking.training import StepTrainer
     from datavol.study.looks.asked import Asked
-    from datavol.study.looks.look import Step
     from datavol.sweep.devices import run_environments
 
     set_up = chosen_set_up(overrides)
     environments = run_environments(set_up.config.sweep.parallel, [set_up.config, set_up.config])
     places = len(environments) if set_up.cluster is None else PAIR
     train = StepTrainer(set_up, set_up.cluster)
-    (first,) = train.prepared([Step(1.0, 0)])  # says what was found, and what is wrong with it
+    first = prepared_first(set_up, train, places)
+    check_target(set_up.config.ask, train.guess)
     set_up = with_shown_delta(set_up, train.test_images)
     keys = set_up.config.ask
     rule = rule_of(keys, set_up, places)
     say(f"{rule.text} It takes {cost_of(rule, first, measured(set_up), places, environments[0])}.")
     asked = Asked(set_up.study, key_of(keys) | {"set_up": first.config.run_hash}, rule.text)
     return Answered(ask(rule, set_up, asked, train, say, keys.hours), rule, set_up)
+
+
+def prepared_first(set_up: SetUp, train: StepTrainer, places: int) -> Run:
+    """Check the first runs, say what was found in the data, and return the run on all of it."""
+    from datavol.asking.measured import look, measured
+    from datavol.asking.question import rule_of
+    from datavol.study.looks.look import Step
+
+    # What a first look will name is checked as well: a fraction too small for a class is told before a run is timed
+    named = () if measured(set_up) else look(rule_of(set_up.config.ask, set_up, places), {}).next
+    return train.prepared(list(dict.fromkeys([Step(1.0, 0), *named])))[0]
 
 
 def with_shown_delta(set_up: SetUp, test_images: int) -> SetUp:

@@ -61,6 +61,28 @@ def test_a_difference_of_less_than_one_test_image_is_refused_if_typed_and_chosen
     assert not (elsewhere / "studies").exists()
 
 
+@pytest.mark.parametrize(
+    ("question", "said"),
+    [
+        (
+            "ask.enough=0.0005",
+            "ask.enough must leave every class at least one image, got 0.0005, which leaves none of the 139 of class 8 "
+            "and of 9 more; try ask.enough=0.004",
+        ),
+        (
+            "ask.target=0.05",
+            "ask.target must be above what always guessing the commonest class gives, 10.3 % of the test images, got "
+            "0.05; try ask.target=0.55",
+        ),
+    ],
+)
+def test_what_the_data_cannot_answer_is_told_before_anything_is_written(question, said, command, elsewhere):
+    asked = command("ask", question, "logger=csv")
+    assert asked.returncode == 2
+    assert said in asked.stderr
+    assert not list(elsewhere.iterdir())
+
+
 @pytest.mark.parametrize("door", ["run", "plan"])
 def test_other_doors_refuse_a_question(door, command, elsewhere):
     told = command(door, "ask.enough=0.5")

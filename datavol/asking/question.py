@@ -3,8 +3,10 @@
 from math import ceil
 
 from datavol.asking.set_up import SetUp
+from datavol.cli.text import per_cent
 from datavol.config.ask import QUESTIONS, AskConfig
 from datavol.errors import ConfigError
+from datavol.runs.guessing import GUESSING
 from datavol.study.looks.enough import Enough
 from datavol.study.looks.more_data import MoreData
 from datavol.study.looks.reach import Reach
@@ -31,6 +33,15 @@ def shown_delta(asked: AskConfig, test_images: int, *, given: bool) -> float:
             f"ask.delta={shown:g}, or use more test images"
         )
     return asked.delta
+
+
+def check_target(asked: AskConfig, guess: float) -> None:
+    """Raise a ConfigError where always guessing the commonest class reaches the target."""
+    if asked.target is not None and asked.target <= guess:
+        raise ConfigError(
+            f"ask.target must be above what {GUESSING} gives, {per_cent(guess)} of the test images, got "
+            f"{asked.target:g}; try ask.target={(1 + guess) / 2:.2g}"
+        )
 
 
 def key_of(asked: AskConfig) -> dict[str, float]:

@@ -6,11 +6,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from datavol.asking.set_up import SetUp
+from datavol.config.ask import AskConfig
 from datavol.config.run import Run
 from datavol.data.duplicates.words import severity_of_leak
 from datavol.data.prepare import Prepared
 from datavol.errors import HELD, ConfigError
+from datavol.runs.guessing import guessed
 from datavol.study.looks.look import Step
 from datavol.sweep.local import conclude, ended_by_signal, train_here
 from datavol.sweep.prepared import prepare_runs
@@ -27,12 +31,14 @@ class StepTrainer:
         cluster: Parameters of a SLURM launcher; None trains on this machine.
         told: Whether what was found in the data has been said.
         test_images: Validation images, once runs were prepared.
+        guess: The accuracy of always guessing the commonest class, likewise.
     """
 
     set_up: SetUp
     cluster: Mapping[str, Any] | None = None
     told: bool = False
     test_images: int = 0
+    guess: float = 0.0
 
     def __call__(self, steps: Sequence[Step]) -> None:
         """Train steps to their end; finished runs are skipped, stopped ones resumed.
@@ -60,11 +66,25 @@ class StepTrainer:
         Raises:
             ConfigError: For the first thing that is wrong, validation images in train among it.
         """
-        runs, first = prepare_runs([self.set_up.to_train(step) for step in steps], quiet=self.told)
+        try:
+            runs, first = prepare_runs([self.set_up.to_train(step) for step in steps], quiet=self.told)
+        except ConfigError as error:
+            raise _as_asked(error, self.set_up.config.ask) from None
         if not self.told:
             _check_leaks(first, self.set_up)
-        self.told, self.test_images = True, len(first.source.val.labels)
+        labels = first.source.val.labels
+        self.told, self.test_images = True, len(labels)
+        self.guess = guessed(np.bincount(labels)).get("val/top1", 0.0)
         return runs
+
+
+def _as_asked(error: ConfigError, asked: AskConfig) -> ConfigError:
+    """Say of a fraction that is too small which key of a question helps."""
+    rule, _, fraction = str(error).rpartition("; try fraction=")
+    if not rule.startswith("fraction must"):
+        return error
+    name = "ask.enough" if asked.enough is not None else "the fraction that this question starts from"
+    return ConfigError(f"{name}{rule.removeprefix('fraction')}; try ask.enough={fraction.partition(' ')[0]}")
 
 
 def _check_leaks(prepared: Prepared, set_up: SetUp) -> None:
