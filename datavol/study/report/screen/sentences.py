@@ -92,7 +92,7 @@ def _twice(twice: Doubling | None) -> str:
     number, _, edges = told.partition(" (")
     bought = f"buy about {number}" if twice.measure is TOP1 else twice.measure.bought(f"about {number}")
     low, high = edges.removesuffix(")").split(" to ")
-    if twice.low >= 0:
+    if not low.startswith("-"):  # as it is written: a loss of 0.0 is none
         return f"Twice as many would {bought} ({low} to {high})."
     loss = low.removeprefix("-")
     return f"Twice as many would {bought}, but anything from a loss of {loss} to a gain of {high} is possible."

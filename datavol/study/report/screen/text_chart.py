@@ -80,14 +80,18 @@ class _Canvas:
             self.letters[self.line(value)][self.column(size)] = MEASURED
 
     def _columns(self) -> Iterator[tuple[float, float, float, float]]:
-        """Interpolate the forecast at every column, so that its band has no gaps."""
+        """Interpolate the forecast at every column, so that its band has no gaps.
+
+        Yields:
+            Images, value, and the ends of its interval.
+        """
         points = self.chart.forecast
         for (size, *ends), (after, *later) in pairwise(points):
             steps = max(1, self.column(after) - self.column(size))
             for step in range(steps + 1):
                 part = step / steps
-                low, middle, high = (a + part * (b - a) for a, b in zip(ends, later, strict=True))
-                yield size * (after / size) ** part, low, middle, high
+                middle, low, high = (a + part * (b - a) for a, b in zip(ends, later, strict=True))
+                yield size * (after / size) ** part, middle, low, high
 
     def ticks(self) -> dict[int, str]:
         """Choose round values for some lines, by line from the top."""
