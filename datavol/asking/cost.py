@@ -43,7 +43,9 @@ def _seconds(run: Run, parts: Parts, environment: dict[str, str]) -> float | Non
         seconds = known.curve.runs["seconds_train"] + known.curve.runs["seconds_val"]
         if seconds.notna().any():
             return float(seconds.median())
-    if not run.config.plan.timing and run.config.plan.images_per_second is None:
+    # Of a cluster this machine is the login node, whose speed tells nothing
+    may_time = run.config.plan.timing and not run.on_cluster
+    if not may_time and run.config.plan.images_per_second is None:
         return None
     plans = plan_runs([run])
     return seconds_left(plans[0], find_speeds(plans, environment)[0])

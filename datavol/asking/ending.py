@@ -63,7 +63,7 @@ def ending_lines(outcome: Outcome, rule: Rule, set_up: SetUp, width: int) -> Ite
     yield ""
     yield from paragraph(f"{HEADS[look.state]}: {look.sentence}.", width)
     yield ""
-    for text in _trust(outcome, rule, asked.hours):
+    for text in _trust(outcome, rule, set_up):
         yield from paragraph(text, width, "  ", "    ")
     remedies = [(f"What to do: {remedy}", command) for remedy, command in look.remedies]
     for what, command in (*remedies, *_next(outcome, rule, set_up)):
@@ -84,8 +84,8 @@ def ending_lines(outcome: Outcome, rule: Rule, set_up: SetUp, width: int) -> Ite
         yield from screen_lines(replace(screen, asked=()), width)
 
 
-def _trust(outcome: Outcome, rule: Rule, hours: float | None) -> Iterator[str]:
-    look = outcome.look
+def _trust(outcome: Outcome, rule: Rule, set_up: SetUp) -> Iterator[str]:
+    look, hours = outcome.look, set_up.config.ask.hours
     if look.probability is not None and look.threshold is not None and look.state == "answered":
         sure = look.probability if look.says != "not enough" else 1 - look.probability
         yield (
@@ -98,7 +98,7 @@ def _trust(outcome: Outcome, rule: Rule, hours: float | None) -> Iterator[str]:
     cost, share = f"Cost: {runs}, {duration(3600 * outcome.hours)} of training and evaluation", outcome.full_runs / GRID
     yield (
         f"{cost}; a grid of {GRID} runs would take {1 / share:.0f} times as much."
-        if share < 0.5 and look.state == "answered"
+        if share < 0.5 and look.state == "answered" and set_up.config.budget == "iterations"
         else f"{cost}."
     )
     if outcome.out_of_hours:

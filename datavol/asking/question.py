@@ -5,6 +5,7 @@ from math import ceil
 from datavol.asking.set_up import SetUp
 from datavol.cli.text import per_cent
 from datavol.config.ask import QUESTIONS, AskConfig
+from datavol.config.identity import canonical
 from datavol.errors import ConfigError
 from datavol.runs.guessing import GUESSING
 from datavol.study.looks.enough import Enough
@@ -61,7 +62,7 @@ def rule_of(asked: AskConfig, set_up: SetUp, places: int) -> Rule:
     """
     if asked.enough is not None:
         return Enough(
-            asked.enough,
+            canonical(asked.enough),  # as its runs record it
             asked.delta,
             asked.level,
             asked.zone,

@@ -7,11 +7,14 @@ import numpy as np
 import pytest
 from factories.worlds import World, gap
 
+from datavol.asking.ending import ending_lines
 from datavol.asking.loop import Outcome, ask
 from datavol.asking.question import Rule, key_of, rule_of
 from datavol.asking.set_up import SetUp
+from datavol.config.identity import canonical
 from datavol.errors import ConfigError
 from datavol.study.looks.asked import Asked
+from datavol.study.looks.evidence import Evidence
 from datavol.study.looks.look import Step
 
 LITTLE = ["logger=csv", "epochs=40"]
@@ -142,9 +145,11 @@ def test_hours_that_are_spent_stay_spent_when_the_command_is_typed_again(elsewhe
     assert len(studies.world.trained) == 2
 
 
-def test_a_fraction_of_many_digits_is_that_of_its_runs(elsewhere):
+@pytest.mark.parametrize("fraction", [1 / 3, 0.1 + 0.2])
+def test_a_fraction_of_many_digits_is_that_of_its_runs(fraction, elsewhere):
     """Else the look would ask for a run that has finished at another fraction, for ever."""
-    studies = Studies(World(gap(0.0)), f"ask.enough={1 / 3!r}")
+    studies = Studies(World(gap(0.0)), f"ask.enough={fraction!r}", "ask.rungs=[]")
+    assert canonical(fraction) in {step.fraction for step in studies.rule.look(Evidence([])).next}
     assert studies.ask(budget=20).look.says == "enough"
 
 
@@ -167,3 +172,11 @@ def test_runs_whose_seeds_were_given_one_by_one_are_no_pair(elsewhere):
     studies.world.write(other, [Step(0.25, 0), Step(1.0, 0)])
     found = studies.ask(budget=2 + 6)
     assert found.look.numbers["pairs"] == found.look.number
+
+
+def test_a_grid_is_compared_where_all_its_runs_cost_the_same(elsewhere):
+    """With equal passes smaller fractions cost less, in a grid as well."""
+    for budget, compared in (("iterations", True), ("epochs", False)):
+        studies = Studies(World(gap(0.0)), "ask.enough=0.5", f"budget={budget}", f"study={budget}")
+        lines = [*ending_lines(studies.ask(), studies.rule, studies.set_up, 80)]
+        assert ("a grid of 18 runs" in " ".join(" ".join(lines).split())) == compared
