@@ -12,12 +12,15 @@ from scipy import stats
 from timm.utils import accuracy as reference
 from torchvision.datasets.mnist import read_image_file, read_label_file
 
-from benchmarks import bench, fashion_mnist, gpu, load_study, photographs, results
+from benchmarks import asking, bench, fashion_mnist, gpu, load_study, photographs, results
+from benchmarks.asking_plays import Laboratory, ask
+from benchmarks.asking_worlds import World, every_world, lcdb_worlds
 from benchmarks.peers.bare_loop import crop_and_flip
 from benchmarks.peers.job import batches_of
 from benchmarks.peers.torchvision_loop import accuracy
 from benchmarks.processes import run_timed
 from datavol.data.sources.arrays import ArraySplit
+from datavol.study.looks.look import Step
 
 PLACE = {"date": "2026-01-01", "machine": "a machine", "versions": {"torch": "2.9.0"}}
 PLACE |= {"code": {"commit": "a" * 40, "changed": False}}
@@ -203,3 +206,65 @@ def test_a_study_that_is_made_to_be_loaded_is_loaded_whole(monkeypatch, capsys):
 def test_a_smoke_run_never_writes_over_results():
     with pytest.raises(SystemExit):
         bench.main(["--smoke"])
+
+
+def flat_world(gap: float, hint: float = 0.003, branches: bool = False) -> World:
+    """A world in which a quarter of the data is so much worse, at every length of training."""
+    errors = np.array([0.15 + gap, 0.15])
+    parts = dict.fromkeys((1, 2, 4, 8), errors)
+    return World("made up", "flat", np.array([0.25, 1]), parts, 0.002, np.full(2, hint), 1000, 0.9, branches)
+
+
+def test_adaptive_studies_are_played_and_written_down(tmp_path, capsys):
+    asking.main(["--quick", "--out", str(tmp_path / "page.md")])
+    page = (tmp_path / "page.md").read_text()
+    assert all(f"## {title}" in page for title in ("Wrong answers", "What an answer takes", "Doubling", "A target"))
+    assert "nan" not in page
+    with pytest.raises(SystemExit):
+        asking.main(["--quick"])  # would write over the results
+    assert "--out" in capsys.readouterr().err
+
+
+def test_pairs_of_a_world_have_its_gap_its_hint_and_its_noise():
+    world = flat_world(0.02, hint=0.004)
+    laboratory = Laboratory(world, 0.25, np.random.default_rng(0))
+    laboratory.luck = 0.0
+    for seed in range(200):
+        for fraction in (0.25, 1.0):
+            laboratory.train(Step(fraction, seed))
+    pairs = laboratory.evidence.pairs(0.25)
+    gaps = np.array([pair.gap for pair in pairs])
+    spread = float(np.hypot(world.sd_of(0.25), world.sd))
+    assert gaps.mean() == pytest.approx(0.02, abs=4 * spread / 200**0.5)
+    assert gaps.std() == pytest.approx(spread, rel=0.2)
+    hints = [np.sqrt(np.var(pair.signs) / len(pair.signs)) for pair in pairs]  # over test images, as McNemar's test
+    assert np.mean(hints) == pytest.approx(0.004, rel=0.05)
+    assert all(1 - run.right.mean() == pytest.approx(run.error) for pair in pairs for run in (pair.small, pair.large))
+
+
+@pytest.mark.parametrize("name", ["budgets", "fashion_mnist", "networks", "lcdb"])
+def test_a_shifted_world_has_the_gap_that_was_asked_for(name):
+    world = next(one for one in every_world() if one.source == name)
+    shifted = world.shifted(0.5, 0.01)
+    assert shifted.gap(0.5) == pytest.approx(0.01)
+    assert shifted.error(1.0) == world.error(1.0)
+    assert shifted.error(0.125) == world.error(0.125)
+
+
+def test_a_study_costs_what_it_trains():
+    rng = np.random.default_rng(0)
+    assert ask(flat_world(0.3), 0.25, rng, rungs=True) == ("not enough", 2 / 8, 0)
+    assert ask(flat_world(0.3), 0.25, rng, rungs=False) == ("not enough", 2, 1)
+    trunk = Laboratory(flat_world(0.3, branches=True), 0.25, rng)
+    for part in (8, 4, 2, 1):
+        trunk.train(Step(1.0, 0, part))
+    assert trunk.cost == pytest.approx(1.175)  # what the notes on schedules have for four branches
+    again = trunk.cost
+    trunk.train(Step(1.0, 0, 4))
+    assert trunk.cost == again
+
+
+def test_worlds_of_lcdb_lie_below_chance():
+    worlds = lcdb_worlds(20)
+    assert len(worlds) == 20
+    assert all(world.error(1.0) < world.chance_error for world in worlds)
