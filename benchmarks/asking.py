@@ -55,8 +55,8 @@ def main(arguments: list[str] | None = None) -> None:
     if options.quick and options.out == PAGE:
         parser.error("--quick must not write over the results; name another file, --out FILE")
     worlds = every_world()
-    if options.quick:
-        page = measure(worlds[::12], plays=4, slow=1, repeats=1, curves=2)
+    if options.quick:  # the first world that is left has short runs
+        page = measure(worlds[2::12], plays=4, slow=1, repeats=1, curves=2)
     else:
         page = measure(worlds, plays=400, slow=40, repeats=1, curves=40)
     options.out.write_text(page)

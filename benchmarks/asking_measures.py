@@ -26,7 +26,7 @@ KINDS = {  # by the gap, in units of what is allowed
     "no": (2, FAR),
     "no, by far": (FAR, np.inf),
 }
-NOISES = ("as measured", "hints as on MobileNetV2", "twice", "hints as on MobileNetV2, twice")
+NOISES = ("as measured", "hints as on MobileNetV2", "twice")
 Design = Callable[[World, float, np.random.Generator], Outcome]
 
 

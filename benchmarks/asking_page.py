@@ -28,15 +28,16 @@ BOUNDARY = """## Wrong answers at the boundary
 
 Worlds whose gap is below five points are shifted so that it is exactly what is allowed. A hair to one side "enough" is
 wrong, a hair to the other "not enough". Noise is as measured; then such that a pair's test images hint at too little of
-it, 1.8 to 3.3 times, as on MobileNetV2; then twice as much, of which nothing hints, in either. Fixed designs and
+it, 1.8 to 3.3 times, as on MobileNetV2; then twice as much as measured, of which nothing hints. Fixed designs and
 `next_run` call certain what has a probability of 95 %.
 """
 COSTS = """## What an answer takes
 
 Is 1/8, 1/4 or 1/2 of the data (of `budgets.csv` also 5 and 75 %) enough? Questions are told apart by their true gap in
-points: {kinds}. Cells have the share of the grid with its interval, and how many questions were answered. *A second
-question* comes after three pairs of another fraction, whose full runs serve again. *Branches* are cool-downs of one
-trunk, and cost what they train themselves.
+points: {kinds}.
+Cells have the share of the grid with its interval, and how many questions were answered. *A second question* comes
+after three pairs of another fraction, whose full runs serve again. *Branches* are cool-downs of one trunk, and cost
+what they train themselves.
 """
 CURVES = """## Doubling
 
@@ -86,7 +87,7 @@ def boundary_section(found: pd.DataFrame) -> str:
     lines = []
     for design in TARGETS:
         of_design = found[found["design"] == design].set_index("noise")[["enough", "not enough"]]
-        for noise in NOISES[:3]:  # of noise seven times what is hinted at nothing is promised
+        for noise in NOISES:
             # Each answer is the wrong one on one side of the boundary: the worse, and at twice the noise their mean
             one = of_design.loc[noise].mean() if noise == "twice" else of_design.loc[noise].max()
             what = "on average" if noise == "twice" else "of the worse answer"
