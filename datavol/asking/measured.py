@@ -44,9 +44,19 @@ def measured(set_up: SetUp) -> dict[int, Measured]:
     parts: dict[int, Measured] = {}
     for part in (1, *set_up.parts):
         if (study := study_of(set_up, part)) is not None:
-            (curve,) = curves_of_study(study)
-            parts[part] = Measured(study, curve)
+            parts[part] = Measured(study, _curve_of(study, set_up.folder(part)))
     return parts
+
+
+def _curve_of(study: Study, folder: Path) -> CurveRuns:
+    """Return the one learning curve of a set-up's runs."""
+    curves = curves_of_study(study)
+    if len(curves) != 1:
+        names = ", ".join(curve.name for curve in curves) or "none"
+        raise ConfigError(
+            f"the runs of a question must make one learning curve, got {names} in {folder}; try study=another_name"
+        )
+    return curves[0]
 
 
 def study_of(set_up: SetUp, part: int = 1) -> Study | None:

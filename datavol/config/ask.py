@@ -46,6 +46,11 @@ class AskConfig(Section):
             raise ConfigError(
                 f"one question must be asked at a time, got ask.{asked[0]} and ask.{asked[1]}; leave one of them out"
             )
+        if self.enough is None and (self.zone or self.rungs != "auto"):
+            name, value = ("zone", f"{self.zone:g}") if self.zone else ("rungs", str(self.rungs))
+            raise ConfigError(
+                f"ask.{name} must be left out without ask.enough, got {value}; leave it out, or try ask.enough=0.25"
+            )
         return self
 
 

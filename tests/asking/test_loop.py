@@ -167,7 +167,7 @@ def test_a_finished_run_that_cannot_be_used_ends_a_question_in_one_line(elsewher
 
 def test_runs_whose_seeds_were_given_one_by_one_are_no_pair(elsewhere):
     studies = Studies(World(gap(0.0)), "ask.enough=0.25", "ask.rungs=[]")
-    other = SetUp.of([*LITTLE, "ask.rungs=[]"])
+    other = SetUp.of([*LITTLE, "ask.enough=0.25", "ask.rungs=[]"])
     other = replace(other, overrides=(*other.overrides, "init_seed=7"))
     studies.world.write(other, [Step(0.25, 0), Step(1.0, 0)])
     found = studies.ask(budget=2 + 6)
@@ -180,3 +180,15 @@ def test_a_grid_is_compared_where_all_its_runs_cost_the_same(elsewhere):
         studies = Studies(World(gap(0.0)), "ask.enough=0.5", f"budget={budget}", f"study={budget}")
         lines = [*ending_lines(studies.ask(), studies.rule, studies.set_up, 80)]
         assert ("a grid of 18 runs" in " ".join(" ".join(lines).split())) == compared
+
+
+def test_a_damaged_list_of_questions_costs_a_report_no_more_than_that(elsewhere):
+    from datavol.study.load.study import load_study
+    from datavol.study.report.screen.first_screen import first_screen
+
+    studies = Studies(World(gap(0.0)), "ask.enough=0.25")
+    studies.ask()
+    (elsewhere / "studies/digits/asked.json").write_text('{"questions": [')
+    ((question, ending),) = first_screen(load_study([elsewhere / "studies/digits"])).asked
+    assert question == "What was asked?"
+    assert "move it away; the runs are kept" in ending

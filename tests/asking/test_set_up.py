@@ -36,9 +36,9 @@ def test_runs_differ_by_fraction_seed_and_length_alone():
             ],
             (),
         ),
-        (["epochs=40", "ask.rungs=[4,16]", "recipe.schedule.warmup_epochs=0"], None),
-        (["epochs=80", "ask.rungs=[4,16]"], (16, 4)),
-        (["epochs=40", "ask.rungs=[]"], ()),
+        (["epochs=40", "ask.enough=0.5", "ask.rungs=[4,16]", "recipe.schedule.warmup_epochs=0"], None),
+        (["epochs=80", "ask.enough=0.5", "ask.rungs=[4,16]"], (16, 4)),
+        (["epochs=40", "ask.enough=0.5", "ask.rungs=[]"], ()),
     ],
 )
 def test_short_runs_are_long_enough_to_be_annealed(overrides, parts):
@@ -53,8 +53,14 @@ def test_short_runs_are_long_enough_to_be_annealed(overrides, parts):
 @pytest.mark.parametrize(
     ("overrides", "said"),
     [
-        (["epochs=40", "budget=epochs", "ask.rungs=[8,4]"], r"ask\.rungs must be auto with budget=epochs"),
-        (["epochs=320", "ask.rungs=[64,63]"], r"ask\.rungs must be lengths that differ, got 64 and 63, both of 5"),
+        (
+            ["epochs=40", "budget=epochs", "ask.enough=0.5", "ask.rungs=[8,4]"],
+            r"ask\.rungs must be auto with budget=epochs",
+        ),
+        (
+            ["epochs=320", "ask.enough=0.5", "ask.rungs=[64,63]"],
+            r"ask\.rungs must be lengths that differ, got 64 and 63, both of 5",
+        ),
     ],
 )
 def test_short_runs_that_would_tell_nothing_are_refused(overrides, said):
@@ -77,6 +83,7 @@ def test_a_step_schedule_is_shortened_with_the_run():
         ("sweep.rerun=true", "sweep.rerun must be false"),
         ("ask.enough=25", "ask.enough must be a fraction above 0 and below 1, or null, got 25"),
         ("ask.level=0.5", "ask.level must be a certainty from 0.8 to 0.99, got 0.5"),
+        ("ask.zone=0.01", "ask.zone must be left out without ask.enough, got 0.01"),
         ("ask.most=2", "ask.most must be a number of runs, at least 4, got 2"),
     ],
 )

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from datavol.errors import ConfigError
-from datavol.runs.files import read_json, write_json
+from datavol.runs.files import file_lock, read_json, write_json
 from datavol.runs.folder import now
 from datavol.study.looks.look import HEADS, Look, Step
 
@@ -61,12 +61,16 @@ class Asked:
             runs: Names of the runs that it rests on.
             hours: Their training and evaluation.
         """
+        self.study.mkdir(parents=True, exist_ok=True)
+        with file_lock(self.study / f".{FILE}.lock"):  # another question may be asked of the study at once
+            self._add({**asdict(look), "runs": runs, "hours": round(hours, 4), "time": now()})
+
+    def _add(self, look: dict[str, Any]) -> None:
         questions = self._questions()
         entry = self._entry(questions)
-        if entry["looks"] and entry["looks"][-1]["runs"] == runs:
+        if entry["looks"] and entry["looks"][-1]["runs"] == look["runs"]:
             entry["looks"].pop()
-        entry["looks"].append({**asdict(look), "runs": runs, "hours": round(hours, 4), "time": now()})
-        self.study.mkdir(parents=True, exist_ok=True)
+        entry["looks"].append(look)
         write_json(self.study / FILE, {"schema_version": 1, "questions": questions})
 
     def _questions(self) -> list[dict[str, Any]]:

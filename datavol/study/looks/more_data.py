@@ -50,26 +50,29 @@ class MoreData:
         assert curve is not None
         number = max(1, runs - len(START) + 1)
         try:
-            found = doubling(curve, self.level)
+            return self._judge(curve, number)
         except InsufficientData as no:
             return Look(number, "cannot be told", str(no), curve.provenance)
+
+    def _judge(self, curve: CurveRuns, number: int) -> Look:
+        """Answer, give up, or ask for the runs that narrow the interval most."""
+        found, runs = doubling(curve, self.level), len(curve.runs)
         told = self._told(found)
         numbers = {"gain": found.gain, "low": found.low, "high": found.high}
+        look = Look(number, "answered", told, curve.provenance, numbers=numbers)
         if said := self._decided(found):
-            return Look(number, "answered", f"{said[1]}: {told}", curve.provenance, said[0], numbers=numbers)
+            return replace(look, says=said[0], sentence=f"{said[1]}: {told}")
         best = doubling(_noiseless(curve), self.level)
         candidates = next_runs(curve, "doubling", level=self.level)
         following = candidates.iloc[0]
         hopeless = following["now"] - following["then"] < WORTH * following["now"]
         if hopeless or not self._decided(best):
-            sentence = f"{told}; {self._beyond(best)}"
-            return Look(number, "out of reach", sentence, curve.provenance, numbers=numbers)
+            return replace(look, state="out of reach", sentence=f"{told}; {self._beyond(best)}")
         if runs >= self.most:
-            sentence = f"{told}, after {runs} runs: too wide to tell"
-            return Look(number, "cannot be told", sentence, curve.provenance, numbers=numbers)
-        best_runs = candidates[["fraction", "seed"]].head(min(self.at_once, self.most - runs))
-        steps = tuple(Step(float(fraction), int(seed)) for fraction, seed in best_runs.to_numpy())
-        return Look(number, "open", told, curve.provenance, next=steps, numbers=numbers)
+            return replace(look, state="cannot be told", sentence=f"{told}, after {runs} runs: too wide to tell")
+        named = candidates[["fraction", "seed"]].head(min(self.at_once, self.most - runs))
+        steps = tuple(Step(float(fraction), int(seed)) for fraction, seed in named.to_numpy())
+        return replace(look, state="open", next=steps)
 
     def _told(self, found: Doubling) -> str:
         sure = f"{span(found.low, found.high)} with {level_text(self.level)} certainty"

@@ -148,7 +148,10 @@ def _title(study: Study) -> str:
 def _asked(study: Study) -> Iterator[tuple[str, str]]:
     """List the questions that were asked of the studies, each with what came of it."""
     for folder in dict.fromkeys(Path(one).parent for one in study.runs["folder"].dropna()):
-        yield from endings_of(folder)
+        try:
+            yield from endings_of(folder)
+        except ConfigError as error:  # the questions of a study are not what its report rests on
+            yield "What was asked?", f"Not known: {error}"
 
 
 def _notes(study: Study, best: CurveRuns, findings: Sequence[Finding]) -> Iterator[str]:
