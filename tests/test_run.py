@@ -49,7 +49,7 @@ def test_a_sweep_trains_each_run_once_and_the_second_time_finds_them_finished(co
     assert second.returncode == 0
     assert [folder.record["ended"] for folder in folders] == ended
 
-    report = command("report", "studies/digits")
+    report = command("report", "studies/digits", "--runs")
     assert report.stdout.count("finished") == 2
     figure = elsewhere / "studies/digits/figures/accuracy_against_volume.png"
     assert report.stdout.endswith("page: studies/digits/report.html\n")
