@@ -10,7 +10,7 @@ from datavol.config.run import Run
 from datavol.planning.plan import plan_runs
 from datavol.planning.speed import find_speeds, seconds_left
 
-TYPICAL = {"Enough": 5, "MoreData": 3, "Reach": 6}
+TYPICAL = {"Enough": 5, "MoreData": 3, "Reach": 8}
 """Full runs until an answer, as a rule: see `benchmarks/ASKING.md`."""
 
 

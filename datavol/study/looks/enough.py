@@ -22,7 +22,7 @@ SHORT_MARGIN = 1.25
 FIRST_HOPE, HOPE = 0.05, 0.2
 """Below this chance that any further pair decides, after the first pair and later, a question is given up.
 
-In `benchmarks/asking.py` going on for less took a fifth more runs, and told one question in 40 more."""
+In simulations of pairs, .05 throughout took a fifth more runs and told one question in 40 more."""
 PATHS = 2000  # simulated continuations
 
 
