@@ -1,4 +1,4 @@
-"""Answers a question with as few runs as it takes: `python -m datavol.ask ask.enough=0.25`.
+"""Answers a question with few runs: `python -m datavol.ask ask.enough=0.25`.
 
     ask.enough=0.25 ask.delta=0.01     is a quarter of the data enough, to a point?
     ask.target=0.9                     how many images does an accuracy of 90 % take?
@@ -80,7 +80,7 @@ def answer(overrides: list[str]) -> Answered:
 
 
 def prepared_first(set_up: SetUp, train: StepTrainer, places: int) -> Run:
-    """Check the first runs, say what was found in the data, and return the run on all of it."""
+    """Check the first runs and their data; return the one on all."""
     from datavol.asking.measured import look, measured
     from datavol.asking.question import rule_of
     from datavol.study.looks.look import Step
@@ -91,7 +91,7 @@ def prepared_first(set_up: SetUp, train: StepTrainer, places: int) -> Run:
 
 
 def with_shown_delta(set_up: SetUp, test_images: int) -> SetUp:
-    """Choose a difference that the test images can show, where none was typed; say so."""
+    """Choose a difference that test images can show, unless one was typed."""
     from datavol.asking.question import shown_delta
 
     asked = set_up.config.ask

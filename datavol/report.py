@@ -244,7 +244,7 @@ def _say(line: str) -> None:
 
 
 def _beside(form: Form) -> Callable[[str], None]:
-    """Choose where what is no part of the form is said: of forms for others on stderr."""
+    """Choose where remarks go: on stderr beside forms for programs and mails."""
     return _say if form == "screen" else lambda line: print(line, file=sys.stderr)
 
 

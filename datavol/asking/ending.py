@@ -1,4 +1,4 @@
-"""Says what came of a question, what it rests on, and what to type next."""
+"""Says what came of a question, and what to type next."""
 
 from __future__ import annotations
 

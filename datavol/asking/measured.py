@@ -103,7 +103,7 @@ def _same(set_up: SetUp, part: int, path: object) -> bool:
 
 
 def findings_of(study: Study) -> list[Finding]:
-    """Audit a study, but for the commits of datavol, which may be upgraded while a question takes weeks."""
+    """Audit a study, but for commits: datavol may be upgraded meanwhile."""
     return [finding for finding in audit(study) if finding.name != "commit"]
 
 
@@ -116,7 +116,7 @@ def finished(set_up: SetUp, step: Step) -> bool:
 
 
 def why_unused(folder: Path) -> str:
-    """Say why a study leaves a run out, as half a sentence; empty if it does not say."""
+    """Say in brackets why a study leaves a run out, if known."""
     runs = load_study([folder.parent]).runs
     there = runs[(runs["folder"] == str(folder)) & runs["reason"].notna()]
     return f" ({there['reason'].iloc[0]})" if len(there) else ""

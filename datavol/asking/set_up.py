@@ -82,7 +82,7 @@ class SetUp:
         return self.folder(1)
 
     def folder(self, part: int) -> Path:
-        """Return the folder of the runs of a length, which are a study of their own."""
+        """Return the study's folder of the runs of a length."""
         return self.run(Step(1.0, 0, part)).folder.parent
 
     def run(self, step: Step) -> Run:
@@ -92,7 +92,7 @@ class SetUp:
         return self._composed[step]
 
     def to_train(self, step: Step) -> Run:
-        """Compose a run as it is trained: from the trunk of a shorter one, where the schedule allows."""
+        """Compose a run as it is trained, on a shorter one's trunk."""
         run = self.run(step)
         if self.config.recipe.schedule.cooldown is None:
             return run
@@ -161,7 +161,7 @@ class SetUp:
         return None if epochs >= least else f"of at least {least:g} budget epochs"
 
     def _changed(self, step: Step) -> list[str]:
-        """List the overrides of a step; a short run is annealed within its part, in a study of its own."""
+        """List the overrides of a step; short runs have their own study."""
         if step.part == 1:
             return _varied(step.fraction, step.seed)
         epochs, schedule = self._epochs(step.part), self.config.recipe.schedule

@@ -88,7 +88,7 @@ def _as_asked(error: ConfigError, asked: AskConfig) -> ConfigError:
 
 
 def _check_leaks(prepared: Prepared, set_up: SetUp) -> None:
-    """Raise a ConfigError where every answer would be refused for validation images that are in train."""
+    """Raise a ConfigError where validation images in train refuse every answer."""
     if (found := prepared.duplicates) is None:
         return
     leaked, images = int(found["leaked"]), int(found["validation_images"])

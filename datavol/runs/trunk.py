@@ -69,7 +69,7 @@ class Trunk:
 
 
 def find_trunk(config: Config) -> Trunk:
-    """Find the trunk that `trunk` names: a run's, or the longest fitting one of a study.
+    """Find the trunk that `trunk` names, of a run or a study.
 
     Raises:
         ConfigError: If there is none, or it is not this run's.

@@ -1,4 +1,4 @@
-"""Plots what a verdict rests on, in one small chart with its labels inside."""
+"""Plots what a verdict rests on, in one small chart."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -28,7 +28,7 @@ def verdict_chart(
     name: str = "accuracy",
     level: float = 0.95,
 ) -> Axes:
-    """Plot measured runs, the forecast's band, the images that are there, target and guessing.
+    """Plot runs, the forecast's band, what is there, target and guessing.
 
     Args:
         figure: An empty one; its size is set.
@@ -82,7 +82,7 @@ def _lines(axes: Axes, shown: np.ndarray, target: float | None, guess: float | N
 
 
 def _ticks(axes: Axes, here: float, sizes: Sequence[float]) -> None:
-    """Name the images that are there, then the ends, then what is between, as many as fit."""
+    """Name the sizes that fit: what is there, the ends, the rest."""
     low, high = np.log(axes.get_xlim())
     kept = [here]
     for size in [*sizes[-1:], *sizes[:1], *reversed(sizes[1:-1])]:

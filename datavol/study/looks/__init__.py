@@ -1,1 +1,1 @@
-"""Decides, look by look, whether a question is answered and which runs come next."""
+"""Decides, look by look, whether a question is answered."""

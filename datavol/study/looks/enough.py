@@ -65,7 +65,7 @@ class Rung:
 
 @dataclass(frozen=True)
 class Enough:
-    """Asks whether a fraction is at most `delta` worse than all of the data.
+    """Asks whether a fraction is at most `delta` worse than all.
 
     Attributes:
         fraction: The fraction.

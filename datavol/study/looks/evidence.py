@@ -112,7 +112,7 @@ class Evidence:
         return Noise(HINT_TIMES**2 * hint, HINT_DOF, test_variance, source)
 
     def _hint(self, pairs: Sequence[Pair]) -> float:
-        """Compute the variance of a pair's difference over test images, as McNemar's test does."""
+        """Compute the variance of differences over test images, as McNemar's test."""
         known = [(signs, pair.groups) for pair in pairs if (signs := pair.signs) is not None]
         if known:
             each = [_variance_over_images(signs, groups) for signs, groups in known]
@@ -176,7 +176,7 @@ def evidence_of(curve: CurveRuns, part: int = 1) -> list[Trained]:
 
 
 def evidence(curves: Mapping[int, CurveRuns]) -> Evidence:
-    """Collect the runs of a set-up, by the part of the budget that they took."""
+    """Collect the runs of a set-up, by their part of the budget."""
     full = curves.get(1)
     runs = [run for part, curve in curves.items() for run in evidence_of(curve, part)]
     return Evidence(runs, next((one.test_images for one in (full, *curves.values()) if one is not None), None))

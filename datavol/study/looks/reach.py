@@ -107,7 +107,7 @@ class Reach:
         return f"{wanted} takes {about(low)}{fewer} to {about(high)} images"
 
     def _next(self, curve: CurveRuns, found: Target) -> tuple[Step, ...]:
-        """Choose sizes near the crossing; none if it lies beyond the data, whose end is known."""
+        """Choose sizes near the crossing; none if it lies beyond the data."""
         full, sizes = curve.full_size, found.needed.sizes
         middle, low, high = np.quantile(sizes, [0.5, 0.16, 0.84], method="higher")
         runs = curve.runs

@@ -32,7 +32,7 @@ def threshold_of(level: float, dof: float, most: int) -> float:
 
 @cache
 def _doubts() -> dict[int, pd.DataFrame]:
-    """Read the logarithms of 1 - threshold, by the most pairs: levels in rows, degrees of freedom in columns."""
+    """Read log(1 - threshold) by the most pairs (levels, degrees of freedom)."""
     with files(__package__).joinpath("thresholds.csv").open(encoding="utf-8") as file:
         table = pd.read_csv(file)
     table["doubt"] = np.log(1 - table["threshold"])

@@ -1,4 +1,4 @@
-"""Collects the images that are mistaken with most confidence, as pictures for the page."""
+"""Collects the images mistaken with most confidence, as pictures."""
 
 import base64
 import io

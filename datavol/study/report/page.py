@@ -1,4 +1,4 @@
-"""Renders a report as one self-contained HTML page: its first screen, and below it all else, folded."""
+"""Renders a report as one self-contained HTML page."""
 
 import re
 from dataclasses import asdict, dataclass
@@ -34,7 +34,7 @@ class Column:
 
 
 def page(report: ReportData, figures: list[RenderedFigure], chart: RenderedFigure | None = None) -> str:
-    """Render the page as HTML, `chart` on the first screen, the first figure as the main one."""
+    """Render the page as HTML, with `chart` on its first screen."""
     sources = {name: files(__package__).joinpath(name).read_text(encoding="utf-8") for name in TEMPLATES}
     # Autoescaping keeps a run's texts text; StrictUndefined turns a misspelt name into an error instead of a gap.
     environment = Environment(

@@ -9,7 +9,7 @@ from datavol.study.report.screen.terminal import headed
 
 
 def brief_lines(screen: FirstScreen) -> list[str]:
-    """Write five lines: what was measured, the verdict, more images, trust, what to do next.
+    """Write five lines for a mail, the verdict among them.
 
     Each is a paragraph of plain sentences, as long as it takes; the command is whole.
     """

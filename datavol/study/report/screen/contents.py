@@ -1,4 +1,4 @@
-"""Stores the first screen of a report as plain values, before it is shown in any form.
+"""Stores the first screen of a report as plain values.
 
 Values of the metric, gains and probabilities are shares; intervals have the level `FirstScreen.level`.
 """

@@ -1,4 +1,4 @@
-"""Makes the first screen of a study: the verdict on its best setup, and what it rests on.
+"""Makes the first screen of a study, on its best setup.
 
 for line in screen_lines(first_screen(load_study("studies/mine")), 80):
     print(line)
@@ -146,7 +146,7 @@ def _title(study: Study) -> str:
 
 
 def _asked(study: Study) -> Iterator[tuple[str, str]]:
-    """List the questions that were asked of the studies, each with what came of it."""
+    """List what was asked of the studies, and what came of it."""
     for folder in dict.fromkeys(Path(one).parent for one in study.runs["folder"].dropna()):
         try:
             yield from endings_of(folder)

@@ -71,7 +71,7 @@ def _mended(
 
 
 def _more_images(curve: CurveRuns, classes: Classes | None) -> NextStep:
-    """Propose to label, and to train on what was labelled as a study of its own."""
+    """Propose to label, and to train on more as another study."""
     named = " and ".join(one.name for one in classes.first[:2]) if classes else ""
     what = f"label more images{f', first of {named}' if named else ''}; once they are beside the others, train on all"
     command = train_command(curve.runs, study=[f"{curve.runs['study'].iloc[0]}_more"])

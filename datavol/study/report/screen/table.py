@@ -1,4 +1,4 @@
-"""Words the table of a first screen: now, twice the data, the target, what could be saved."""
+"""Words the table of a first screen."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
